@@ -1,0 +1,1 @@
+"""The dense registration network and what is done with it."""

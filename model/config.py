@@ -1,0 +1,26 @@
+"""Settings of the network; free of jax, so that a config can be read without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The published network (IFViT, arXiv 2404.08237, first module) by default.
+
+    A ResNet (basic blocks, He et al. 2016) with top-down fusion to `stride`, a transformer
+    of alternating self- and cross-attention (LoFTR, arXiv 2104.00680) and dual-softmax matching.
+    """
+
+    image_size: int = 128  # px, side of the input
+    stride: int = 4  # px, side of a matching cell; image_size // stride cells along a side
+    stem_channels: int = 64
+    stage_channels: tuple[int, ...] = (64, 128, 256, 512)  # stage k works at stride 2 · 2^k
+    blocks: int = 2  # residual blocks a stage: 2 is ResNet-18
+    width: int = 256  # of the transformer
+    layers: int = 4  # pairs of a self- and a cross-attention layer
+    heads: int = 8
+    mlp: int = 1024
+    attention: str = "softmax"  # or "linear" (LoFTR's elu + 1), which two CPU cores want
+    compute_dtype: str = "float32"  # or "bfloat16"; parameters and loss stay float32

@@ -1,0 +1,1 @@
+"""From folders of fingerprint images to shards of pairs with ground truth."""

@@ -1,0 +1,1 @@
+"""Synthetic fingers: masters, impressions and the exact map between them."""

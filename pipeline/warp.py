@@ -1,0 +1,184 @@
+"""Warps between images, in closed form, so that ground truth is exact and not interpolated.
+
+Points are (x, y) in px with the centre of the top-left pixel at (0, 0). A `Warp` maps output
+points to source points, which is the direction in which an image is resampled:
+
+    warp(p) = matrix · (p + d(p))
+
+`d` is a uniform cubic B-spline of control displacements (Rueckert et al. 1999, "Nonrigid
+registration using free-form deformations"), zero outside its support: twice differentiable,
+cheap on a grid (separable), and invertible by fixed-point iteration while its strain is below 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+IDENTITY: Array = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+NO_CONTROL: Array = np.zeros((0, 0, 2))
+
+
+def rotation(
+    angle: float, centre: tuple[float, float], shift: tuple[float, float] = (0, 0)
+) -> Array:
+    """Matrix float64 [2, 3] that turns by `angle` (rad, counter-clockwise as seen) about `centre`.
+
+    `shift` (x, y) px is added after the turn.
+    """
+    c, s = math.cos(angle), math.sin(angle)
+    turn = np.array([[c, s], [-s, c]])  # y points down, so counter-clockwise as seen is -s below
+    at = np.asarray(centre, np.float64)
+    return np.hstack([turn, (at - turn @ at + np.asarray(shift, np.float64))[:, None]])
+
+
+def apply_affine(matrix: Array, points: Array) -> Array:
+    """Points [..., 2] under a [2, 3] matrix."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def invert_affine(matrix: Array) -> Array:
+    """Inverse of a [2, 3] matrix; numpy.linalg.LinAlgError where there is none."""
+    inverse = np.linalg.inv(matrix[:, :2])
+    return np.hstack([inverse, -(inverse @ matrix[:, 2])[:, None]])
+
+
+def compose_affine(outer: Array, inner: Array) -> Array:
+    """The matrix [2, 3] of `outer` after `inner`."""
+    return np.hstack([outer[:, :2] @ inner[:, :2], apply_affine(outer, inner[:, 2])[:, None]])
+
+
+def pixel_grid(height: int, width: int, stride: float = 1.0) -> Array:
+    """Centres (x, y) float64 [H, W, 2] of the cells of `stride` px: stride·i + (stride - 1) / 2."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    return np.stack([x, y], -1) * stride + (stride - 1) / 2
+
+
+def _weights(t: Array) -> Array:
+    """The four cubic B-spline weights [..., 4] at fraction t in [0, 1)."""
+    return (
+        np.stack(
+            [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], -1
+        )
+        / 6
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """Output point → source point: `matrix` after a cubic B-spline displacement.
+
+    matrix: float64 [2, 3]. control: float64 [Gy, Gx, 2], displacement (x, y) in px of the control
+    point that lies at origin + spacing · (column, row).
+    """
+
+    matrix: Array
+    control: Array = field(default_factory=NO_CONTROL.copy)
+    spacing: float = 1.0  # px between control points
+    origin: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Refuse what could fold: a strain of 1 or more has no unique inverse."""
+        if self.strain >= 1:
+            raise ValueError(
+                f"elastic strain {self.strain:.2f} folds the plane; it must be below 1"
+            )
+
+    @property
+    def strain(self) -> float:
+        """Bound on the norm of the displacement's Jacobian, from the control differences."""
+        padded = np.pad(self.control, ((1, 1), (1, 1), (0, 0)))
+        steps = [np.abs(np.diff(padded, axis=axis)).max(initial=0.0) for axis in (0, 1)]
+        return float(np.hypot(*steps) * math.sqrt(2) / self.spacing)
+
+    def displacement(self, points: Array) -> Array:
+        """d(p) in px, float64 [..., 2], at points [..., 2]."""
+        rows, columns = self.control.shape[:2]
+        if rows == 0:
+            return np.zeros_like(points)
+        u = (points - np.asarray(self.origin)) / self.spacing
+        u = np.clip(
+            u, -4, np.array([columns, rows]) + 4
+        )  # beyond the support all weights meet zeros
+        cell = np.floor(u).astype(np.int64)
+        wx, wy = (_weights(u[..., k] - cell[..., k]) for k in (0, 1))
+        padded = np.pad(self.control, ((6, 8), (6, 8), (0, 0)))
+        total = np.zeros_like(points)
+        for j in range(4):
+            for i in range(4):
+                at = padded[cell[..., 1] + j + 5, cell[..., 0] + i + 5]
+                total += (wy[..., j] * wx[..., i])[..., None] * at
+        return total
+
+    def __call__(self, points: Array) -> Array:
+        """Source points [..., 2] of output points [..., 2]."""
+        return apply_affine(self.matrix, points + self.displacement(points))
+
+    def dense(self, height: int, width: int) -> Array:
+        """Source points float64 [H, W, 2] of every output pixel; the same values as __call__."""
+        grid = pixel_grid(height, width)
+        if self.control.size:
+            across = self._basis(np.arange(width), self.origin[0], self.control.shape[1])
+            down = self._basis(np.arange(height), self.origin[1], self.control.shape[0])
+            grid += np.einsum("hr,rck,wc->hwk", down, self.control, across, optimize=True)
+        return apply_affine(self.matrix, grid)
+
+    def inverse(self, points: Array, tolerance: float = 1e-6) -> Array:
+        """Output points [..., 2] of source points [..., 2], by fixed-point iteration."""
+        target = apply_affine(invert_affine(self.matrix), points)
+        if not self.control.size:
+            return target
+        found = target.copy()
+        for _ in range(200):
+            step = target - self.displacement(found) - found
+            found += step
+            if np.abs(step).max(initial=0.0) < tolerance:
+                return found
+        raise ValueError(f"warp of strain {self.strain:.2f} did not invert to {tolerance} px")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, exact when read back by `from_json`."""
+        return {
+            "matrix": self.matrix.tolist(),
+            "control": self.control.tolist(),
+            "spacing": self.spacing,
+            "origin": list(self.origin),
+        }
+
+    @staticmethod
+    def from_json(fields: dict[str, Any]) -> Warp:
+        """The warp that `to_json` wrote; KeyError, TypeError or ValueError where it is not one."""
+        matrix = np.array(fields["matrix"], np.float64)
+        control = np.array(fields["control"], np.float64).reshape(
+            (0, 0, 2) if not fields["control"] else (len(fields["control"]), -1, 2)
+        )
+        if matrix.shape != (2, 3) or not (np.isfinite(matrix).all() and np.isfinite(control).all()):
+            raise ValueError("a warp holds a finite 2×3 matrix and finite control displacements")
+        x, y = fields["origin"]
+        return Warp(matrix, control, float(fields["spacing"]), (float(x), float(y)))
+
+    def _basis(self, positions: NDArray[np.int64], origin: float, count: int) -> Array:
+        """B-spline values float64 [positions, control points]."""
+        t = np.abs((positions - origin)[:, None] / self.spacing - np.arange(count)[None])
+        return np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.where(t < 2, (2 - t) ** 3 / 6, 0.0))
+
+
+def random_control(
+    rng: np.random.Generator, size: tuple[int, int], spacing: float, amplitude: float, strain: float
+) -> tuple[Array, tuple[float, float]]:
+    """Control displacements that cover an image of size (height, width) px, and their origin.
+
+    Each is normal with deviation `amplitude` px; all are scaled down together where the strain
+    bound of the resulting warp would pass `strain`.
+    """
+    rows, columns = (math.ceil(extent / spacing) + 3 for extent in size)
+    control = rng.normal(0.0, amplitude, (rows, columns, 2))
+    origin = (-spacing, -spacing)
+    bound = Warp(IDENTITY, control * 1e-6, spacing, origin).strain * 1e6
+    return control * min(1.0, strain / max(bound, 1e-12)), origin

@@ -1,0 +1,1 @@
+"""The trainer: loader, state, step, checkpoints, loop, evaluation, report."""

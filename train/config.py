@@ -1,0 +1,23 @@
+"""Settings of a training run; free of jax, so that a config can be read without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The published settings (IFViT, arXiv 2404.08237) by default."""
+
+    epochs: int = 100
+    steps: int | None = None  # as many as the epochs need; a number caps the run
+    batch_size: int = 128  # global, whatever the number of devices
+    accumulate: int = 1  # micro-batches a step
+    learning_rate: float = 1e-3  # at the end of the warm-up
+    warmup_fraction: float = 0.05  # of all steps
+    weight_decay: float = 2e-4
+    clip_norm: float = 1.0
+    checkpoint_every: int = 5  # epochs
+    latest_every: int = 500  # steps between rolling checkpoints, for pre-emption
+    log_every: int = 50  # steps
+    seed: int = 0
