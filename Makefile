@@ -1,30 +1,97 @@
-# The front door. Every target makes .venv from uv.lock by itself; needs python3 (3.11-3.13) with venv.
+# The front door. Every target first makes .venv from uv.lock; needs python3 (3.11 to 3.13) with venv.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-EXTRAS ?= dev
-BIN := .venv/bin
-RUN_PYTHON := $(BIN)/python
+EXTRAS ?=
+PY := .venv/bin/python
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: test lint lock
+# What a user may set, with its default
+DATA ?=
+OUT ?= data/shards
+CONFIG ?= configs/paper.py
+WORKERS ?=
+PARTITION ?=
+RUN ?= checkpoints/dense_reg
+RESUME ?=
+CHECKPOINT ?= $(RUN)/dense_reg_ckpt.safetensors
+PLATFORM ?=
+SET ?=
+DEMO := runs/demo
 
-STAMP := .venv/.$(subst $(eval ) ,-,$(sort $(EXTRAS)))
+comma := ,
+list = $(foreach item,$(subst $(2), ,$(1)),$(3) $(item))
+data = $(call list,$(DATA),:,--data)
+partitions = $(call list,$(PARTITION),$(comma),--partition)
+settings = $(foreach item,$(SET),--set $(item))
 
-$(STAMP): uv.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
-	  { echo "error: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	@$(BIN)/uv sync --quiet --frozen --inexact $(addprefix --extra ,$(EXTRAS))
-	@touch $@
+.PHONY: help demo shards verify show train train-tpu evaluate register test lint lock
+.DEFAULT_GOAL := help
 
-test: $(STAMP)
-	$(RUN_PYTHON) -m pytest -n 2
+help:
+	@echo "make demo                      the whole way on synthetic fingers, no data needed -> $(DEMO)/report.html"
+	@echo "make shards [DATA=dir[:dir]] [OUT=dir] [CONFIG=file] [WORKERS=n] [PARTITION=p[,p]]"
+	@echo "make verify | show [OUT=dir]   integrity of a shard set | a contact sheet of its pairs"
+	@echo "make train [OUT=dir] [RUN=dir] [CONFIG=file] [RESUME=latest] [SET='train.epochs=10 ...']"
+	@echo "make train-tpu [PLATFORM=cpu]  the same, only where there are TPU cores (cpu: 8 devices stand in)"
+	@echo "make evaluate                  accuracy on held-out pairs"
+	@echo "make register A=image B=image  a dense map, a score, a picture"
+	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
 
-lint: $(STAMP)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+# --- installation: one stamp for each set of optional groups ---
+extras = $(sort $(1) $(EXTRAS))
+stamp = .venv/.installed$(subst $() ,,$(addprefix -,$(call extras,$(1))))
+BASE := $(call stamp,)
+DEV := $(call stamp,dev)
+TPU := $(call stamp,tpu)
 
-lock: $(STAMP)
-	$(BIN)/uv lock --upgrade
+define install
+$(call stamp,$(1)): uv.lock pyproject.toml
+	@test -x $(PY) || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "error: '$(PYTHON) -m venv' failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing into .venv from uv.lock $(if $(call extras,$(1)),($(call extras,$(1))))"
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@.venv/bin/uv sync --quiet --frozen --inexact --python $(PY) $(addprefix --extra ,$(call extras,$(1)))
+	@touch $$@
+endef
+$(foreach group,$(sort none dev tpu),$(eval $(call install,$(filter-out none,$(group)))))
+
+# --- the way of the data ---
+shards: $(BASE)
+	$(PY) -m pipeline build --out $(OUT) --config $(CONFIG) $(data) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(settings)
+
+verify: $(BASE)
+	$(PY) -m shards verify $(OUT)
+
+show: $(BASE)
+	$(PY) -m shards show $(OUT) --out $(OUT)/sheet.png $(partitions)
+
+train: $(BASE)
+	$(PY) -m train run --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+
+ifeq ($(PLATFORM),cpu)
+train-tpu: $(BASE)
+	JAX_PLATFORMS=cpu $(PY) -m train run --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) --devices 8 $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+else
+train-tpu: $(TPU)
+	$(PY) -m train run --require tpu --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+endif
+
+evaluate: $(BASE)
+	$(PY) -m train evaluate --shards $(OUT) --checkpoint $(CHECKPOINT) --out $(RUN)/evaluation
+
+register: $(BASE)
+	@test -n "$(A)" -a -n "$(B)" || { echo "usage: make register A=image B=image [CHECKPOINT=file]" >&2; exit 2; }
+	$(PY) -m model register $(A) $(B) --checkpoint $(CHECKPOINT) --out registration.npz --picture registration.png
+
+# --- development ---
+test: $(DEV)
+	$(PY) -m pytest -n 2
+
+lint: $(DEV)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+lock: $(DEV)
+	.venv/bin/uv lock --upgrade
