@@ -16,7 +16,8 @@ class ModelConfig:
     image_size: int = 128  # px, side of the input
     stride: int = 4  # px, side of a matching cell; image_size // stride cells along a side
     stem_channels: int = 64
-    stage_channels: tuple[int, ...] = (64, 128, 256, 512)  # stage k works at stride 2 · 2^k
+    stem_stride: int = 2
+    stage_channels: tuple[int, ...] = (64, 128, 256, 512)  # stage k works at stem_stride · 2^k
     blocks: int = 2  # residual blocks a stage: 2 is ResNet-18
     width: int = 256  # of the transformer
     layers: int = 4  # pairs of a self- and a cross-attention layer
@@ -24,3 +25,22 @@ class ModelConfig:
     mlp: int = 1024
     attention: str = "softmax"  # or "linear" (LoFTR's elu + 1), which two CPU cores want
     compute_dtype: str = "float32"  # or "bfloat16"; parameters and loss stay float32
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built, with a ValueError that says why."""
+        strides = [self.stem_stride * 2**k for k in range(len(self.stage_channels))]
+        if self.stride not in strides:
+            raise ValueError(f"stride {self.stride} is none of the stages' strides {strides}")
+        if self.image_size % strides[-1]:
+            raise ValueError(f"image_size {self.image_size} is no multiple of {strides[-1]}")
+        if self.width % (4 * self.heads):
+            raise ValueError(f"width {self.width} is no multiple of 4 · heads = {4 * self.heads}")
+        if self.attention not in ("softmax", "linear"):
+            raise ValueError(f"attention {self.attention!r} is neither 'softmax' nor 'linear'")
+        if self.compute_dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"compute_dtype {self.compute_dtype!r}: 'float32' or 'bfloat16'")
+
+    @property
+    def cells(self) -> int:
+        """Cells along a side of the matching grid."""
+        return self.image_size // self.stride

@@ -23,3 +23,22 @@ def cell_of(points: jax.Array, cells: int, stride: int) -> jax.Array:
     """Row-major index int32 [...] of the cell that holds each point (x, y) [..., 2], clipped."""
     index = jnp.clip(jnp.floor((points + 0.5) / stride), 0, cells - 1).astype(jnp.int32)
     return index[..., 1] * cells + index[..., 0]
+
+
+def pool_truth(map_ab: jax.Array, visible: jax.Array, cells: int) -> tuple[jax.Array, jax.Array]:
+    """The ground truth of a finer grid on `cells` cells a side, a divisor of its side G.
+
+    map_ab float32 [B, G, G, 2], (x, y) px, may be NaN where `visible` bool [B, G, G] is False →
+    float32 [B, N, 2], zero where not visible, and bool [B, N]. A coarse cell is visible where all
+    its parts are, and its point is their mean: exact for affine maps, since the centre of a cell
+    is the mean of its parts' centres. ValueError where `cells` does not divide G.
+    """
+    batch, side = visible.shape[:2]
+    if side % cells:
+        raise ValueError(f"a truth of {side} cells a side does not pool to {cells}")
+    part = side // cells
+    clean = jnp.where(visible[..., None], map_ab, 0.0).astype(jnp.float32)
+    points = clean.reshape(batch, cells, part, cells, part, 2).mean((2, 4))
+    whole = visible.reshape(batch, cells, part, cells, part).all((2, 4))
+    points = jnp.where(whole[..., None], points, 0.0)
+    return points.reshape(batch, cells * cells, 2), whole.reshape(batch, cells * cells)
