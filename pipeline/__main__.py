@@ -1,0 +1,48 @@
+"""The door of the data pipeline: python -m pipeline COMMAND."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from configs.door import Door
+
+
+@click.group(cls=Door)
+def main() -> None:
+    """Folders of fingerprint images → shards of pairs with ground truth."""
+
+
+@main.command()
+@click.option("--out", type=Path, required=True, help="Folder of the shard set.")
+@click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
+@click.option("--data", type=Path, multiple=True, help="Data root; may be given several times.")
+@click.option("--partition", multiple=True, help="Only these, such as fvc2002/db1_b,sd302/U.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
+def build(
+    out: Path,
+    config: Path | None,
+    data: tuple[Path, ...],
+    partition: tuple[str, ...],
+    workers: int | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Build the shards of a config, or complete a set that was interrupted.
+
+    Example: python -m pipeline build --out data/shards --data /data/fvc2002
+    --partition fvc2002/db1_b,fvc2002/db3_b
+    """
+    import configs
+    from pipeline import catalog
+    from pipeline.build import build
+
+    spec = configs.load(config or configs.PAPER, overrides).pipeline
+    wanted = [name for item in partition for name in item.split(",")] or list(spec.partitions)
+    found = catalog.discover(catalog.roots(list(data)))
+    build(spec, found.select(wanted), out, workers)
+
+
+if __name__ == "__main__":
+    main()

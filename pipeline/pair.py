@@ -1,0 +1,140 @@
+"""One pair of images with its true correspondence: the one place that knows the order of steps.
+
+The order is the paper's (IFViT, arXiv 2404.08237): the original is A; the corrupted version of an
+impression, corrupted at 500 ppi, then turned, is B; both are brought to the network's size last.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import noise, preprocess
+from pipeline.impression import Impression
+from pipeline.preprocess import Image, Mask, Prepared
+from pipeline.spec import PipelineSpec
+from pipeline.warp import (
+    IDENTITY,
+    Array,
+    Warp,
+    apply_affine,
+    compose_affine,
+    invert_affine,
+    pixel_grid,
+    random_control,
+    rotation,
+)
+from shards.record import Pair
+
+PARTNER, NOISE, GEOMETRY = range(3)  # stages, the last part of a random address
+ELASTIC_SPACING = 72.0  # px at 500 ppi between control points, about 3.7 mm of skin
+ELASTIC_STRAIN = 0.3  # bound; skin is stretched by less
+
+
+@dataclass(frozen=True, eq=False)
+class Print:
+    """An impression opened once, for all pairs that it is part of."""
+
+    impression: Impression
+    around: Prepared  # the window that every crop of it is cut from
+    plain: Image  # [size, size], the crop as it is: image A
+    to_original: Array  # [2, 3], px of that crop → px of the file
+    truth: Warp | None  # px of the file → px of the finger's master, where known
+
+
+@dataclass(frozen=True)
+class Address:
+    """What pair: its kind, the corruption of B, and its number in its partition."""
+
+    kind: str
+    noise: str
+    index: int
+
+    def rng(self, seed: int, partition: str, stage: int) -> np.random.Generator:
+        """The generator of one stage of this pair, whatever was made before it."""
+        return np.random.default_rng([seed, zlib.crc32(partition.encode()), self.index, stage])
+
+
+def open_print(
+    impression: Impression, data: bytes, truth: Warp | None, spec: PipelineSpec
+) -> Print:
+    """The impression in the bytes of its file; Fault where they hold no usable fingerprint."""
+    name = str(impression.path)
+    prepared = preprocess.prepare(preprocess.decode(data, name), impression.ppi, name)
+    travel = np.hypot(spec.translation, spec.translation) + 4 * spec.elastic
+    around = preprocess.window(prepared, preprocess.reach(spec.crop, float(travel)))
+    matrix = preprocess.crop_matrix(around, spec.crop, spec.size)
+    plain = preprocess.render(around.image, matrix, spec.size, Warp(IDENTITY))
+    return Print(impression, around, plain, compose_affine(around.to_original, matrix), truth)
+
+
+def make_pair(a: Print, b: Print, address: Address, spec: PipelineSpec) -> Pair:
+    """The pair of A as it is and B corrupted, then warped; pure in its arguments."""
+    partition = a.impression.partition
+    params = noise.sample(address.noise, address.rng(spec.seed, partition, NOISE))
+    warp = sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec)
+    matrix = preprocess.crop_matrix(b.around, spec.crop, spec.size)
+    image_b = preprocess.render(noise.apply(b.around.image, params), matrix, spec.size, warp)
+    map_ab, visible = _truth(a, b, address.kind, warp, spec)
+    return Pair(
+        image_a=a.plain,
+        image_b=image_b,
+        map_ab=map_ab,
+        visible=visible,
+        kind=address.kind,
+        noise=address.noise,
+        finger_a=a.impression.finger,
+        finger_b=b.impression.finger,
+        image_id_a=a.impression.image_id,
+        image_id_b=b.impression.image_id,
+        to_original_a=a.to_original,
+        to_original_b=b.to_original,
+        seed=spec.seed,
+        index=address.index,
+    )
+
+
+def sample_warp(rng: np.random.Generator, spec: PipelineSpec) -> Warp:
+    """What turns, shifts and stretches B: px of B → px of its crop without it, both `size` px."""
+    scale = spec.crop / spec.size
+    middle = (spec.size - 1) / 2
+    angle = rng.uniform(*spec.rotation_range)
+    x, y = rng.uniform(-1, 1, 2) * spec.translation / scale
+    # the image turns by `angle` when the sampling positions turn back
+    matrix = invert_affine(rotation(float(angle), (middle, middle), (float(x), float(y))))
+    if not spec.elastic:
+        return Warp(matrix)
+    spacing = ELASTIC_SPACING / scale
+    size = (spec.size, spec.size)
+    control, origin = random_control(rng, size, spacing, spec.elastic / scale, ELASTIC_STRAIN)
+    return Warp(matrix, control, spacing, origin)
+
+
+def _truth(
+    a: Print, b: Print, kind: str, warp: Warp, spec: PipelineSpec
+) -> tuple[NDArray[np.float32], Mask]:
+    """Map float32 [G, G, 2] and visibility bool [G, G]; nowhere visible for an impostor pair."""
+    cells = pixel_grid(spec.grid, spec.grid, spec.size // spec.grid)
+    if kind == "impostor":
+        return np.full(cells.shape, np.nan, np.float32), np.zeros(cells.shape[:2], np.bool_)
+    in_b = cells if kind == "genuine" else _between(a, b, cells)
+    found = warp.inverse(in_b)
+    in_view = ((found >= -0.5) & (found < spec.size - 0.5)).all(-1)
+    visible = in_view & _on_finger(a, cells, spec) & _on_finger(b, in_b, spec)
+    return np.where(visible[..., None], found, np.nan).astype(np.float32), visible
+
+
+def _between(a: Print, b: Print, points: Array) -> Array:
+    """Points of the crop of A in the crop of B, by way of the finger's master."""
+    if a.truth is None or b.truth is None:
+        raise ValueError(f"{a.impression.image_id}: no warp to its master, no pair with another")
+    master = a.truth(apply_affine(a.to_original, points))
+    return apply_affine(invert_affine(b.to_original), b.truth.inverse(master))
+
+
+def _on_finger(p: Print, points: Array, spec: PipelineSpec) -> Mask:
+    matrix = preprocess.crop_matrix(p.around, spec.crop, spec.size)
+    return preprocess.on_finger(p.around, apply_affine(matrix, points))
