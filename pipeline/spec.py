@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+HELD_OUT = ("fvc2002", "sd300", "sd301a", "sd302", "synthetic")  # all groups of persons
+
 
 @dataclass(frozen=True)
 class PipelineSpec:
@@ -14,6 +16,8 @@ class PipelineSpec:
     """
 
     partitions: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = HELD_OUT  # groups whose persons validate and test (pipeline.split)
+    limits: tuple[tuple[str, int], ...] = ()  # (data set, training images of each partition)
     seed: int = 0
     crop: int = 288  # px at 500 ppi, the side of the foreground crop
     size: int = 128  # px, the side of a record's images
@@ -23,3 +27,13 @@ class PipelineSpec:
     elastic: float = 0.0  # px at 500 ppi, deviation of the control displacements; 0 is off
     different_impressions: bool = False  # pairs of two impressions too, where the truth is known
     pairs_per_shard: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse a group of persons that does not exist: it would hold out nobody in silence."""
+        known = (*HELD_OUT, "fvc2002/a", "fvc2002/b")
+        for name in self.held_out:
+            if name not in known:
+                raise ValueError(f"held_out: {name} is not one of {', '.join(known)}")
+        for name, images in self.limits:
+            if name not in HELD_OUT or images < 1:
+                raise ValueError(f"limits: expected (data set, images > 0), found {name}, {images}")

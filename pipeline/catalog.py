@@ -1,0 +1,162 @@
+"""The data sets that lie below the data roots, and the choice of partitions from them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from pipeline.impression import Impression
+from pipeline.sources import fvc2002
+from pipeline.sources.listing import FORMATS, Folder, Listing, Note, collect, walk
+from shards.errors import Fault, Misuse
+
+DEFAULT_ROOTS = (Path("data/raw"), Path("/kaggle/input"))
+NIST_REQUEST = (
+    "https://www.nist.gov/itl/iad/image-group/resources/biometric-special-databases-and-software"
+)
+FVC_REQUEST = "http://bias.csr.unibo.it/fvc2002/"
+LAYOUTS = {
+    "fvc2002": f"DB1_A/1_1.tif … DB4_B/110_8.tif; request at {FVC_REQUEST}",
+    "sd300": f"images/500/png/roll/00001000_roll_500_01.png; request at {NIST_REQUEST}",
+    "sd301a": "images/friction-ridge/dryrun-A/500/roll/png/00002223_01_dryrun-A_500_roll_01.png; "
+    f"request at {NIST_REQUEST}",
+    "sd302": "images/challengers/A/roll/png/00002303_A_roll_01.png (302a), "
+    "images/baseline/U/500/roll/png/00002302_U_500_roll_09.png (302b), "
+    "images/auxiliary/flat/M/500/plain/png/00002502_M_500_plain_04.png (302d); "
+    f"request at {NIST_REQUEST}",
+    "synthetic": "synthetic/NAME/00000_0.png; made by python -m pipeline synth",
+}
+READERS = {"fvc2002": fvc2002.claim}
+NAMES = (
+    *fvc2002.EXPECTED,
+    *("sd300/roll", "sd300/plain"),
+    *(f"sd301a/{device}" for device in "ABCDEFGHJKLMNP"),
+    *(f"sd302/{device}" for device in "ABCDEFGHLMRSUV"),
+)
+PARTITION = re.compile("|".join((*NAMES, "sd302/[A-Z]", "synthetic/.+")))
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
+SHOWN = 10  # unparsed names in a message; the audit lists all
+
+
+def roots(given: Sequence[Path]) -> list[Path]:
+    """The folders to search: those given, else DENSEREG_DATA's, else the default ones that exist.
+
+    DENSEREG_DATA holds folders joined as in PATH; the defaults are data/raw and /kaggle/input.
+    """
+    if given:
+        return list(given)
+    named = os.environ.get("DENSEREG_DATA", "")
+    if named:
+        return [Path(part) for part in named.split(os.pathsep) if part]
+    return [root for root in DEFAULT_ROOTS if root.is_dir()]
+
+
+@dataclass
+class Catalog:
+    """What was found, by data set, and where it was looked for."""
+
+    roots: list[Path]
+    listings: dict[str, Listing]
+    unclaimed: dict[Path, int] = field(default_factory=dict)  # folders of unknown images, how many
+    archives: list[Path] = field(default_factory=list)  # not unpacked
+
+    @property
+    def partitions(self) -> dict[str, list[Impression]]:
+        """The usable impressions of every partition, sorted by image_id; keys sorted."""
+        found: dict[str, list[Impression]] = {}
+        for listing in self.listings.values():
+            for impression in listing.impressions:
+                found.setdefault(impression.partition, []).append(impression)
+        return dict(sorted(found.items()))
+
+    def unparsed(self, partitions: Sequence[str]) -> list[Note]:
+        """The files of these partitions that are not understood, sorted by path."""
+        notes = chain.from_iterable(listing.unparsed for listing in self.listings.values())
+        return sorted((n for n in notes if n.partition in partitions), key=lambda n: n.path)
+
+    def select(
+        self, partitions: Sequence[str], skip_bad: bool = False
+    ) -> dict[str, list[Impression]]:
+        """The impressions of these partitions, each list sorted by image_id.
+
+        Fault that names all missing partitions at once and where they were looked for; Fault that
+        names the files that are not understood, unless `skip_bad` (see `unparsed`); Misuse for a
+        partition that no data set has.
+        """
+        _check_names(partitions)
+        found = self.partitions
+        if not any(listing.folders or listing.impressions for listing in self.listings.values()):
+            raise Fault(self._nothing_found())
+        missing = [name for name in partitions if name not in found]
+        if missing:
+            raise Fault(self._missing(missing, found))
+        bad = self.unparsed(partitions)
+        if bad and not skip_bad:
+            lines = [f"  {note.path}: {note.reason}" for note in bad[:SHOWN]]
+            more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
+            raise Fault(
+                f"{len(bad)} files are not understood; python -m pipeline audit lists all. Mend or "
+                "remove them, or leave them out with --skip-bad:\n" + "\n".join(lines + more)
+            )
+        return {name: found[name] for name in partitions}
+
+    def _looked(self) -> str:
+        places = ", ".join(map(str, self.roots)) or "no folder"
+        defaults = " nor ".join(map(str, DEFAULT_ROOTS))
+        none = f" (neither --data nor DENSEREG_DATA is set, and {defaults} exists not)"
+        return f"looked in {places}{'' if self.roots else none}"
+
+    def _nothing_found(self) -> str:
+        layouts = "\n".join(f"  {name}: {layout}" for name, layout in LAYOUTS.items())
+        hints = [f"  {path}: an archive, not unpacked" for path in self.archives[:SHOWN]]
+        hints += [f"  {p}: {n} images in an unknown layout" for p, n in self.unclaimed.items()]
+        return (
+            f"no data set found; {self._looked()}, 3 folders deep. Expected, in one or more:\n"
+            f"{layouts}\n"
+            + ("\n".join(["Found instead:", *hints[:SHOWN]]) + "\n" if hints else "")
+            + "Name the folder with --data DIR (make: DATA=DIR). Without any data, make demo shows "
+            "the whole way on synthetic fingers."
+        )
+
+    def _missing(self, missing: list[str], found: dict[str, list[Impression]]) -> str:
+        datasets = sorted({name.partition("/")[0] for name in missing})
+        layouts = "\n".join(f"  {name}: {LAYOUTS[name]}" for name in datasets)
+        return (
+            f"missing partitions: {', '.join(missing)}; {self._looked()} and found "
+            f"{', '.join(found) or 'no usable image'}. Expected:\n{layouts}\n"
+            "Add the data, or narrow the choice with --partition."
+        )
+
+
+def discover(roots: Sequence[Path]) -> Catalog:
+    """Read every data set below the roots, each real folder once.
+
+    Misuse where a root is no folder; Fault where one data set lies in two places.
+    """
+    folders = list(walk(roots))
+    listings = {name: collect(folders, claim) for name, claim in READERS.items()}
+    claimed = {path for listing in listings.values() for path in listing.folders}
+    return Catalog(
+        roots=list(roots),
+        listings=listings,
+        unclaimed=_images(folder for folder in folders if folder.path not in claimed),
+        archives=[f.path / n for f in folders for n in f.files if n.lower().endswith(ARCHIVES)],
+    )
+
+
+def _images(folders: Iterable[Folder]) -> dict[Path, int]:
+    counts = {f.path: sum(n.lower().endswith(FORMATS) for n in f.files) for f in folders}
+    return {path: count for path, count in counts.items() if count}
+
+
+def _check_names(partitions: Sequence[str]) -> None:
+    for name in partitions:
+        if not PARTITION.fullmatch(name):
+            near = difflib.get_close_matches(name, NAMES, 1, 0.5)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
+            raise Misuse(f"{name}: no data set has such a partition; {hint}")
