@@ -44,5 +44,36 @@ def build(
     build(spec, found.select(wanted), out, workers)
 
 
+@main.command()
+@click.option("--out", type=Path, required=True, help="Folder below which the set is written.")
+@click.option("--fingers", type=click.IntRange(1, 99_999), required=True)
+@click.option("--impressions", type=click.IntRange(1, 1000), required=True, help="Of each finger.")
+@click.option("--seed", type=click.IntRange(0), required=True, help="Another seed, other fingers.")
+@click.option("--layout", type=click.Choice(["synthetic", "fvc2002"]), default="synthetic")
+@click.option("--name", help="Of the set; seed{SEED} where none is given.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+def synth(
+    out: Path,
+    fingers: int,
+    impressions: int,
+    seed: int,
+    layout: str,
+    name: str | None,
+    workers: int | None,
+) -> None:
+    """Make synthetic fingers, or complete a set that was interrupted.
+
+    Beside each image lies the exact map from it to its finger's master (not in --layout fvc2002,
+    which takes the names of that data set).
+
+    Example: python -m pipeline synth --out data/raw --fingers 100 --impressions 4 --seed 1
+    """
+    from pipeline.synthesis.write import synthesise
+
+    report = synthesise(out, fingers, impressions, seed, workers, name, layout)
+    reused = f", {report.kept} were there already" if report.kept else ""
+    click.echo(f"{report.folder}: {report.made} impressions made{reused}")
+
+
 if __name__ == "__main__":
     main()
