@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from pipeline.impression import Impression
-from pipeline.sources import fvc2002
+from pipeline.sources import fvc2002, sd300, sd301a, sd302
 from pipeline.sources.listing import FORMATS, Folder, Listing, Note, collect, walk
 from shards.errors import Fault, Misuse
 
@@ -31,12 +31,17 @@ LAYOUTS = {
     f"request at {NIST_REQUEST}",
     "synthetic": "synthetic/NAME/00000_0.png; made by python -m pipeline synth",
 }
-READERS = {"fvc2002": fvc2002.claim}
+READERS = {
+    "fvc2002": fvc2002.claim,
+    "sd300": sd300.claim,
+    "sd301a": sd301a.claim,
+    "sd302": sd302.claim,
+}
 NAMES = (
     *fvc2002.EXPECTED,
-    *("sd300/roll", "sd300/plain"),
-    *(f"sd301a/{device}" for device in "ABCDEFGHJKLMNP"),
-    *(f"sd302/{device}" for device in "ABCDEFGHLMRSUV"),
+    *sd300.EXPECTED,
+    *(f"sd301a/{device}" for device in sd301a.DEVICES),
+    *sd302.EXPECTED,
 )
 PARTITION = re.compile("|".join((*NAMES, "sd302/[A-Z]", "synthetic/.+")))
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")

@@ -11,13 +11,26 @@ import re
 from pathlib import Path
 
 from pipeline.impression import Impression
-from pipeline.sources.listing import Answer, Claim, Folder, Listing, Unparsed, collect, walk
+from pipeline.sources.listing import (
+    Answer,
+    Claim,
+    Expected,
+    Folder,
+    Listing,
+    Unparsed,
+    collect,
+    walk,
+)
 
 PPI = {1: 500.0, 2: 569.0, 3: 500.0, 4: 500.0}
 SIZES = {1: (388, 374), 2: (296, 560), 3: (300, 300), 4: (288, 384)}  # width, height in px
 FINGERS = {"a": range(1, 101), "b": range(101, 111)}
 IMPRESSIONS = range(1, 9)
-EXPECTED = {f"fvc2002/db{n}_{s}": 8 * len(FINGERS[s]) for n in PPI for s in FINGERS}
+EXPECTED = {
+    f"fvc2002/db{n}_{part}": Expected(8 * len(fingers), len(fingers))
+    for n in PPI
+    for part, fingers in FINGERS.items()
+}
 
 _FOLDER = re.compile(r"db([1-4])_([ab])", re.I)
 _OTHER_YEAR = re.compile(r"fvc[-_ ]?(2000|2004|2006)", re.I)  # these use the same names throughout

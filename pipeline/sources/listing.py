@@ -39,6 +39,14 @@ class Folder:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What a complete delivery of a partition holds, as far as it is known."""
+
+    files: int | None  # of one resolution, slaps included
+    persons: int | None
+
+
+@dataclass(frozen=True)
 class Note:
     """What happened to one file, and why."""
 
@@ -79,9 +87,9 @@ class Unparsed:
 
 @dataclass(frozen=True)
 class Corrected:
-    """A parser's answer for an impression to which the publisher's erratum was applied."""
+    """A parser's answer after it applied an erratum of the publisher."""
 
-    impression: Impression
+    answer: Impression | Excluded
     erratum: str
 
 
@@ -163,7 +171,7 @@ def _read(folder: Folder, held: Claim, listing: Listing) -> None:
         answer = _by_extension(name) or held.parse(path)
         if isinstance(answer, Corrected):
             listing.errata.append(Note(path, held.partition, answer.erratum))
-            answer = answer.impression
+            answer = answer.answer
         if isinstance(answer, Impression):
             listing.impressions.append(answer)
         else:

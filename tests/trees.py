@@ -1,0 +1,123 @@
+"""Trees of tiny images under the exact names and folders of the deliveries, for tests."""
+
+import csv
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+INCH = 0.0254
+PLAIN_CODES = (2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14)  # SD300's plain boxes, slaps included
+DEVICE_CAPTURES = {
+    **dict.fromkeys("AB", ("roll",)),
+    **dict.fromkeys("CFGKP", ("slap", "slap-segmented")),
+    **dict.fromkeys("DEJLMN", ("plain",)),
+    "H": ("palm", "slap"),
+}
+
+
+def png(path: Path, ppi: float | None = None, size: int = 8, metres: tuple | None = None) -> Path:
+    """A grey PNG of size × size px whose content follows from its path's last two parts."""
+    seed = zlib.crc32("/".join(path.parts[-6:]).encode())
+    rows = b"".join(
+        b"\0" + struct.pack(">I", (seed + y) % 2**32) * (size // 4) for y in range(size)
+    )
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0))]
+    if ppi is not None:
+        metres = (round(ppi / INCH), round(ppi / INCH), 1)
+    if metres is not None:
+        chunks.append((b"pHYs", struct.pack(">IIB", *metres)))
+    chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def fvc2002(
+    root: Path, folder: str = "DB1_A", fingers: Iterable[int] = range(1, 4), extension: str = ".tif"
+) -> Path:
+    """FVC2002 files; a reader looks at their names alone, so that all are small PNGs inside."""
+    for finger in fingers:
+        for impression in range(1, 9):
+            png(root / folder / f"{finger}_{impression}{extension}")
+    return root
+
+
+def sd300(root: Path, subjects: Iterable[int], resolution: int = 500, roll: str = "roll") -> Path:
+    """A release of SD300; release c claims 5080 ppi in its PNG headers."""
+    claimed = {2000: 5080}.get(resolution, resolution)
+    for subject in subjects:
+        for capture, folder, codes in (
+            ("roll", roll, range(1, 11)),
+            ("plain", "plain", PLAIN_CODES),
+        ):
+            for code in codes:
+                name = f"{subject:08d}_{capture}_{resolution}_{code:02d}.png"
+                png(root / "images" / str(resolution) / "png" / folder / name, claimed)
+    return root
+
+
+def sd301a(
+    root: Path, subjects: Iterable[int], devices: str = "ABC", resolution: str = "500"
+) -> Path:
+    """SD301a; the files of a `variable` device say 508 ppi in their headers."""
+    ppi = 508 if resolution == "variable" else int(resolution)
+    for subject in subjects:
+        for device in devices:
+            for capture in DEVICE_CAPTURES[device]:
+                codes = {"slap": (13, 14, 15), "palm": (21, 25)}.get(capture, range(1, 11))
+                for code in codes:
+                    word = capture.removesuffix("-segmented")
+                    name = f"{subject:08d}_01_dryrun-{device}_{resolution}_{word}_{code:02d}.png"
+                    folder = f"images/friction-ridge/dryrun-{device}/{resolution}/{capture}/png"
+                    png(root / folder / name, ppi)
+    return root
+
+
+def sd302(
+    root: Path,
+    subjects: Iterable[int],
+    devices: str = "AULR",
+    resolutions: Sequence[int] = (500,),
+    codes: Iterable[int] = range(1, 11),
+) -> Path:
+    """SD302a, b and d under one root; 302a's names have no resolution, its headers do."""
+    codes = list(codes)
+    for subject in subjects:
+        for device in devices:
+            stem = f"{subject:08d}_{device}"
+            if device in "ABCDEFGH":
+                for code in codes:
+                    folder = root / f"images/challengers/{device}/roll/png"
+                    png(folder / f"{stem}_roll_{code:02d}.png", 500)
+                continue
+            for ppi in resolutions:
+                if device in "RS":
+                    folder = root / f"images/baseline/{device}/{ppi}"
+                    for code in (13, 14, 15):
+                        png(folder / f"slap/png/{stem}_{ppi}_slap_{code:02d}.png", ppi)
+                    for code in codes:
+                        png(folder / f"slap-segmented/png/{stem}_{ppi}_slap_{code:02d}.png", ppi)
+                    continue
+                kind, capture = (
+                    ("baseline", "roll") if device in "UV" else ("auxiliary/flat", "plain")
+                )
+                folder = root / f"images/{kind}/{device}/{ppi}/{capture}/png"
+                for code in codes:
+                    png(folder / f"{stem}_{ppi}_{capture}_{code:02d}.png", ppi)
+    return root
+
+
+def checksums(folder: Path, table: Path, header: tuple[str, str] = ("sha256", "filename")) -> Path:
+    """The publisher's list of the files in `folder`; hash and name under the given header."""
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(header)
+        for path in sorted(folder.glob("*.png")):
+            rows.writerow((hashlib.sha256(path.read_bytes()).hexdigest(), path.name))
+    return table
