@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from pipeline.impression import Impression
-from pipeline.sources import fvc2002, sd300, sd301a, sd302
+from pipeline.sources import fvc2002, sd300, sd301a, sd302, synthetic
 from pipeline.sources.listing import FORMATS, Folder, Listing, Note, collect, walk
 from shards.errors import Fault, Misuse
 
@@ -36,6 +36,7 @@ READERS = {
     "sd300": sd300.claim,
     "sd301a": sd301a.claim,
     "sd302": sd302.claim,
+    "synthetic": synthetic.claim,
 }
 NAMES = (
     *fvc2002.EXPECTED,

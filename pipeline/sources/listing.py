@@ -19,7 +19,7 @@ from shards.errors import Fault, Misuse
 FORMATS = (".tif", ".tiff", ".png", ".bmp")  # in the order of preference for one and the same image
 OTHER_FORMATS = (".jpg", ".jpeg", ".jp2", ".wsq", ".pgm", ".gif", ".webp", ".raw")
 DEPTH = 9  # a data set lies up to 3 folders below a root, its images up to 6 below that
-CHECKSUMS = re.compile(r"checksum.*\.csv", re.I)  # the publisher's lists, beside the images
+BESIDE = re.compile(r"checksum.*\.csv|.*\.json", re.I)  # publishers' checksums, synthetic truth
 
 # Reasons of exclusion; counted by the audit under these words.
 SLAP = "slap of several fingers"
@@ -165,7 +165,7 @@ def collect(folders: Iterable[Folder], claim: Callable[[Folder], Claim | None]) 
 
 def _read(folder: Folder, held: Claim, listing: Listing) -> None:
     for name in folder.files:
-        if CHECKSUMS.fullmatch(name):
+        if BESIDE.fullmatch(name):
             continue
         path = folder.path / name
         answer = _by_extension(name) or held.parse(path)
