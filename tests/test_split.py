@@ -1,0 +1,194 @@
+"""Nobody is on two sides, whatever is present; the paper's arithmetic closes."""
+
+import itertools
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import trees
+from hypothesis import given
+from hypothesis import strategies as st
+
+import configs
+from pipeline import catalog
+from pipeline.impression import Impression
+from pipeline.spec import HELD_OUT, PipelineSpec
+from pipeline.split import group_of, limited, split_of
+
+PAPER = configs.load().pipeline
+NIST = [f"nist/{number:08d}" for number in range(2302, 2646)]
+
+
+def impression(partition, person, finger):
+    image_id = f"{partition}/{person[-8:].replace('/', '-')}_{finger:02d}"
+    return Impression(Path(image_id), image_id, partition, person, f"{person}/{finger:02d}", 500)
+
+
+def test_fvc_a_sets_hold_out_ten_and_ten_and_b_sets_two_and_two():
+    for database in range(1, 5):
+        of = {n: split_of(f"fvc2002/db{database}/{n}") for n in range(1, 111)}
+        assert Counter(of[n] for n in range(1, 101)) == {"train": 80, "val": 10, "test": 10}
+        assert Counter(of[n] for n in range(101, 111)) == {"train": 6, "val": 2, "test": 2}
+
+
+def test_the_split_is_fixed_for_good():
+    """Renew only with the conviction that every published number may change."""
+    held = {n: split_of(f"fvc2002/db1/{n}") for n in range(101, 111)}
+    assert {n for n, s in held.items() if s == "test"} == {104, 110}
+    assert {n for n, s in held.items() if s == "val"} == {105, 108}
+    assert [n[-4:] for n in NIST if split_of(n) == "test"][:5] == [
+        "2318",
+        "2327",
+        "2337",
+        "2340",
+        "2352",
+    ]
+
+
+def test_synthetic_holds_out_one_and_one_of_every_ten():
+    for block in range(0, 200, 10):
+        of = Counter(split_of(f"synthetic/x/{n:05d}") for n in range(block, block + 10))
+        assert of == {"train": 8, "val": 1, "test": 1}
+
+
+def test_nist_holds_out_ten_and_seven_and_a_half_percent_of_numbers():
+    of = Counter(split_of(person) for person in NIST)
+    assert of["test"] in (34, 35, 33)
+    assert 24 <= of["val"] <= 27
+    assert Counter(split_of(f"nist/{n:08d}") for n in range(2320, 2640)) == {
+        "train": 264,
+        "val": 24,
+        "test": 32,
+    }
+
+
+def test_two_hundred_scattered_subjects_give_about_twenty_and_fifteen():
+    counts = []
+    for seed in range(200):
+        persons = random.Random(seed).sample(NIST, 200)
+        counts.append(Counter(map(split_of, persons)))
+    mean = {side: sum(c[side] for c in counts) / len(counts) for side in ("test", "val")}
+    assert mean["test"] == pytest.approx(20, abs=1)
+    assert mean["val"] == pytest.approx(15, abs=1)
+    assert all(abs(c["test"] - 20) <= 10 and abs(c["val"] - 15) <= 10 for c in counts)
+
+
+@given(st.sampled_from(["sd300", "sd301a", "sd302"]), st.integers(0, 99_999_999))
+def test_a_person_has_one_split_in_every_data_set(dataset, number):
+    """By name alone: the data set, device and finger of an impression do not enter."""
+    person = f"nist/{number:08d}"
+    for held_out in (HELD_OUT, PAPER.held_out):
+        sides = {
+            split_of(impression(f"{dataset}/{device}", person, finger), held_out)
+            for device in "AU"
+            for finger in (1, 10)
+        }
+        assert sides == {split_of(person, held_out)}
+
+
+def test_groups():
+    assert group_of("fvc2002/db3/100") == "fvc2002/a"
+    assert group_of("fvc2002/db3/101") == "fvc2002/b"
+    assert group_of("nist/00001000") == "sd300"
+    assert group_of("nist/00002239") == "sd301a"
+    assert group_of("nist/00002302") == group_of("nist/00002645") == "sd302"
+    assert group_of("synthetic/any/00000") == "synthetic"
+
+
+@pytest.mark.parametrize("person", ["", "nist/", "nist/x", "fvc2002/db1/111", "casia/1", "nist/²"])
+def test_unknown_persons_are_refused(person):
+    with pytest.raises(ValueError, match=r"person|number"):
+        split_of(person)
+
+
+def test_held_out_names_whole_or_part_groups():
+    test_a = next(n for n in range(1, 101) if split_of(f"fvc2002/db1/{n}") == "test")
+    person = f"fvc2002/db1/{test_a}"
+    assert split_of(person, ("fvc2002/a",)) == split_of(person, ("fvc2002",)) == "test"
+    assert split_of(person, ("fvc2002/b", "sd302")) == "train"
+
+
+@pytest.mark.parametrize("wrong", [{"held_out": ("sd30",)}, {"limits": (("sd30", 1),)}])
+def test_a_spec_refuses_groups_that_do_not_exist(wrong):
+    with pytest.raises(ValueError, match="sd30"):
+        PipelineSpec(**wrong)
+
+
+def test_no_person_on_two_sides_in_any_combination_of_partitions(tmp_path):
+    """The same split, file by file, whichever data sets and partitions are on the disk."""
+    trees.sd302(tmp_path / "302a", range(2302, 2322), "A", codes=[1])
+    trees.sd302(tmp_path / "302b", range(2302, 2322), "U", codes=[1])
+    trees.sd302(tmp_path / "302d", range(2302, 2322), "M", codes=[1])
+    trees.sd301a(tmp_path / "301", range(2312, 2317), "A")
+    trees.fvc2002(tmp_path / "fvc", "DB1_B", range(101, 111))
+    sets = sorted(tmp_path.iterdir())
+    reference = None
+    for count in range(len(sets), 0, -1):
+        for present in itertools.combinations(sets, count):
+            found = itertools.chain.from_iterable(catalog.discover(present).partitions.values())
+            sides = {}
+            for item in found:
+                sides.setdefault(item.person, set()).add(split_of(item))
+            assert all(len(side) == 1 for side in sides.values())
+            reference = reference or sides
+            assert sides.items() <= reference.items()
+    assert {"train", "val", "test"} == set().union(*reference.values())
+
+
+def delivery(seed=0):
+    """A complete delivery, as names: SD302's 200 subjects are scattered as by `seed`."""
+    subjects = random.Random(seed).sample(NIST, 200)
+    found = {p: [] for p in PAPER.partitions}
+    for partition, impressions in found.items():
+        dataset, _, name = partition.partition("/")
+        if dataset == "fvc2002":
+            database = f"fvc2002/{name[:3]}"
+            impressions += [
+                Impression(Path("x"), f"{partition}/{f}_{k}", partition, f"{database}/{f}", "", 500)
+                for f in range(1, 101)
+                for k in range(1, 9)
+            ]
+            continue
+        persons = {
+            "sd300": [f"nist/{n:08d}" for n in range(1000, 1888)],
+            "sd301a": [f"nist/{n:08d}" for n in range(2223, 2247)],
+            "sd302": subjects,
+        }[dataset]
+        impressions += [impression(partition, p, f) for p in persons for f in range(1, 11)]
+    return found
+
+
+def test_paper_arithmetic_closes():
+    chosen = limited(delivery(), PAPER)
+    training = Counter()
+    for partition, impressions in chosen.items():
+        for item in impressions:
+            if split_of(item, PAPER.held_out) == "train":
+                training[partition.partition("/")[0]] += 1
+    assert training == {"fvc2002": 2400, "sd301a": 1920, "sd302": 14370, "sd300": 6400}
+    assert training.total() == 25_090
+    held = {i.person for i in chosen["sd302/A"] if split_of(i, PAPER.held_out) != "train"}
+    assert 25 <= len(held) <= 45
+
+
+def test_limits_keep_whole_persons_and_the_same_in_every_partition():
+    chosen = limited(delivery(), PAPER)
+    counts = Counter(i.person for i in chosen["sd300/roll"])
+    assert list(counts.values()) == [10] * 320
+    assert set(counts) == {i.person for i in chosen["sd300/plain"]}
+
+
+def test_limits_depend_on_the_partition_alone():
+    whole = delivery()
+    alone = limited({"sd302/U": whole["sd302/U"]}, PAPER)["sd302/U"]
+    shuffled = whole["sd302/U"][::-1]
+    assert alone == limited(whole, PAPER)["sd302/U"]
+    assert sorted(alone, key=repr) == sorted(
+        limited({"sd302/U": shuffled}, PAPER)["sd302/U"], key=repr
+    )
+
+
+def test_no_limits_by_default():
+    whole = {"sd300/roll": delivery()["sd300/roll"]}
+    assert limited(whole, PipelineSpec()) == whole
