@@ -44,7 +44,7 @@ class DenseMap:
 
 
 def fit(
-    matches: NDArray[np.float32], shape: tuple[int, int], radius: float = RADIUS, seed: int = 0
+    matches: NDArray[np.floating], shape: tuple[int, int], radius: float = RADIUS, seed: int = 0
 ) -> DenseMap | None:
     """The smooth map over an image A of `shape` (height, width) that the matches [K, 5] support.
 

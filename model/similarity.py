@@ -26,13 +26,13 @@ class Similarity:
     matrix: NDArray[np.float64]  # [2, 3]
     agrees: NDArray[np.bool_]  # [K]
 
-    @property
-    def angle(self) -> float:
-        """The turn from A to B in rad, counter-clockwise as seen (y points down)."""
-        return float(np.arctan2(self.matrix[0, 1], self.matrix[0, 0]))
+
+def angle(matrix: NDArray[np.float64]) -> float:
+    """The turn of a similarity [2, 3] in rad, counter-clockwise as seen (y points down)."""
+    return float(np.arctan2(matrix[0, 1], matrix[0, 0]))
 
 
-def fit(matches: NDArray[np.float32], radius: float, seed: int = 0) -> Similarity | None:
+def fit(matches: NDArray[np.floating], radius: float, seed: int = 0) -> Similarity | None:
     """The similarity that most of the matches [K, 5] (x_a, y_a, x_b, y_b, confidence) support.
 
     A match agrees when it lies within `radius` px of where the similarity puts it. None where fewer
@@ -56,7 +56,7 @@ def fit(matches: NDArray[np.float32], radius: float, seed: int = 0) -> Similarit
     return Similarity(np.array(matrix), agrees)
 
 
-def _complex(matches: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
+def _complex(matches: NDArray[np.floating]) -> tuple[NDArray, NDArray, NDArray]:
     points = matches.astype(np.float64)
     return points[:, 0] + 1j * points[:, 1], points[:, 2] + 1j * points[:, 3], points[:, 4]
 

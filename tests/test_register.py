@@ -1,0 +1,187 @@
+"""The way from files to files around the network, which an oracle stands in for."""
+
+import cv2
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import save_file
+
+from model import pairs, weights
+from model.config import ModelConfig
+from model.matching import Correspondences
+from model.net import create
+from model.register import Registrar
+from pipeline.warp import Warp, apply_affine, invert_affine, random_control, rotation
+from shards.errors import Fault, Misuse
+
+CONFIG = ModelConfig(
+    image_size=128,
+    stem_channels=4,
+    stem_stride=2,
+    stage_channels=(4, 8),
+    width=8,
+    layers=1,
+    heads=2,
+    mlp=8,
+    attention="linear",
+)
+SHAPE = (420, 400)
+CENTRE = (200.0, 210.0)
+
+
+def ridges(shape, seed=0, period=8.5):
+    """Dark ridges [H, W] around a point, on a light ground, within an ellipse."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    around = np.hypot(x - CENTRE[0] - 20 * seed, (y - CENTRE[1] - 60) * 1.2)
+    wave = np.cos(2 * np.pi * around / period)
+    finger = np.hypot((x - CENTRE[0]) / 150, (y - CENTRE[1]) / 170) < 1
+    return np.where(finger, 130 + 80 * np.tanh(2 * wave), 235).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def registrar(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "c.safetensors"
+    net = create(CONFIG, 0)
+    values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
+    save_file(values, path, weights.metadata(CONFIG, weights.View(288, 128, 32)))
+    return Registrar(path)
+
+
+@pytest.fixture(params=[0.0, 6.0], ids=["rigid", "elastic"])
+def warp(request):
+    """Px of B → px of A, both at 500 ppi."""
+    rng = np.random.default_rng(5)
+    control, origin = random_control(rng, SHAPE, 90.0, request.param, 0.3)
+    return Warp(rotation(0.6, CENTRE, (14, -8)), control, 90.0, origin)
+
+
+def scaled(image, ppi):
+    """The image at another resolution, and its px → px of the image at 500 ppi."""
+    size = tuple(round(n * ppi / 500) for n in image.shape[::-1])
+    ratio = np.array(image.shape[::-1]) / size
+    matrix = np.hstack([np.diag(ratio), ((ratio - 1) / 2)[:, None]])
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), matrix
+
+
+def oracle(registrar, a, b, truth, wrong=0.3, seed=0):
+    """Answers as the network would: the truth within a px for most cells, nonsense for the rest."""
+    rng = np.random.default_rng(seed)
+    in_file = truth(apply_affine(a.crop.to_original, registrar.cells))
+    points = apply_affine(invert_affine(b.crop.to_original), in_file)
+    points += rng.normal(0, 0.3, points.shape)
+    lost = rng.random(len(points)) < wrong
+    points[lost] = rng.uniform(0, 127, (lost.sum(), 2))
+    confidence = np.where(lost, 0.3, 0.9)
+    found = Correspondences(points[None], confidence[None], np.ones((1, len(points)), bool))
+    return lambda image_a, image_b: found
+
+
+@pytest.mark.parametrize(("ppi_a", "ppi_b"), [(500, 500), (500, 1000), (361, 800)])
+def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a, ppi_b):
+    original = ridges(SHAPE)
+    source = warp.dense(*SHAPE).astype(np.float32)
+    turned = cv2.remap(original, source, None, cv2.INTER_CUBIC, borderValue=235.0)
+    image_a, to_working_a = scaled(original, ppi_a)
+    image_b, to_working_b = scaled(turned, ppi_b)
+
+    def truth(points):
+        return apply_affine(
+            invert_affine(to_working_b), warp.inverse(apply_affine(to_working_a, points))
+        )
+
+    a, b = registrar.open(image_a, ppi_a), registrar.open(image_b, ppi_b)
+    monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, truth))
+    found = registrar.register_prints(a, b)
+
+    assert found.map_ab.shape == (*image_a.shape, 2)
+    assert found.map_ab.dtype == found.matches.dtype == np.float32
+    y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
+    error = np.hypot(*(found.map_ab[y, x] - truth(np.c_[x, y].astype(float))).T) * 500 / ppi_b
+    assert len(y) > 0.25 * image_a.size
+    assert np.median(error) < (0.7 if warp.control.any() else 0.3)
+    assert np.quantile(error, 0.95) < (3.0 if warp.control.any() else 0.6)
+    assert found.score > 0.5
+    assert found.angle == pytest.approx(-0.6, abs=0.05)  # the warp turns B's px into A's
+    off = found.matches[:, 2:4] - truth(found.matches[:, :2].astype(float))
+    assert np.hypot(*off.T).max() * 500 / ppi_b < 12
+
+
+def test_no_correspondence_off_the_finger(registrar, warp, monkeypatch):
+    """A's background has none, and neither has what leaves B's frame."""
+    image = ridges(SHAPE)
+    cut = image[:, :230]
+    a, b = registrar.open(image, 500), registrar.open(cut, 500)
+    monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, lambda p: p))
+    found = registrar.register_prints(a, b).map_ab
+    assert np.isnan(found[:30, :30]).all()
+    assert np.isnan(found[:, 240:]).all()
+    assert np.isfinite(found[150:250, 100:200]).all()
+
+
+def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
+    a, b = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 1), 500)
+    monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, lambda p: p, wrong=1.0))
+    found = registrar.register_prints(a, b)
+    assert found.score < 0.1
+    few = oracle(registrar, a, b, lambda p: p, wrong=1.0)(None, None)
+    nothing = Correspondences(few.points, 0 * few.confidence, few.mutual)
+    monkeypatch.setattr(registrar, "_answer", lambda image_a, image_b: nothing)
+    found = registrar.register_prints(a, b)
+    assert found.score == 0
+    assert np.isnan(found.map_ab).all()
+    assert found.matches.shape == (0, 5)
+
+
+def test_more_agreement_scores_higher(registrar, monkeypatch):
+    a = registrar.open(ridges(SHAPE), 500)
+    scores = []
+    for wrong in (0.0, 0.5, 0.9):
+        monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, a, lambda p: p, wrong))
+        scores.append(registrar.register_prints(a, a).score)
+    assert 1 >= scores[0] > scores[1] > scores[2] > 0
+
+
+def test_the_real_network_answers(registrar):
+    """Untrained: whatever it says has the shapes and ranges that are promised."""
+    found = registrar.register(ridges(SHAPE), 500, ridges((300, 330), 1), 500)
+    assert found.map_ab.shape == (*SHAPE, 2)
+    assert 0 <= found.score <= 1
+
+
+def test_pairs_name_the_bad_row_and_keep_the_others(registrar, tmp_path):
+    cv2.imwrite(str(tmp_path / "1.png"), ridges(SHAPE))
+    cv2.imwrite(str(tmp_path / "blank.png"), np.full(SHAPE, 255, np.uint8))
+    rows = [("1.png", "1.png"), ("1.png", "gone.png"), ("blank.png", "1.png"), ("1.png", "1.png")]
+    table = tmp_path / "pairs.csv"
+    table.write_text("a,b\n" + "".join(f"{tmp_path / a},{tmp_path / b}\n" for a, b in rows))
+    out = tmp_path / "answers"
+    out.mkdir()
+    (out / "000001.npz").write_bytes(b"stale")
+    faults = pairs.register_pairs(registrar, table, out)
+    assert sorted(p.name for p in out.iterdir()) == ["000000.npz", "000003.npz"]
+    assert len(faults) == 2
+    assert "row 000001 (line 3" in faults[0]
+    assert "gone.png" in faults[0]
+    assert "blank.png" in faults[1]
+    with np.load(out / "000003.npz") as answer:
+        assert answer["map_ab"].shape == (*SHAPE, 2)
+        assert answer["matches"].shape[1] == 5
+        assert 0 <= float(answer["score"]) <= 1
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n", "x,y\n1,2\n", "\x00"])
+def test_table_that_is_none(tmp_path, text):
+    (tmp_path / "pairs.csv").write_text(text)
+    with pytest.raises(Misuse, match=r"pairs\.csv"):
+        pairs.read_table(tmp_path / "pairs.csv")
+
+
+def test_missing_table(tmp_path):
+    with pytest.raises(Misuse, match="no readable table"):
+        pairs.read_table(tmp_path / "pairs.csv")
+
+
+def test_image_without_finger_is_named(registrar, tmp_path):
+    cv2.imwrite(str(tmp_path / "blank.png"), np.full((200, 200), 200, np.uint8))
+    with pytest.raises(Fault, match=r"blank\.png: no foreground"):
+        registrar.open_file(tmp_path / "blank.png")
