@@ -19,22 +19,23 @@ from pyfastnoiselite.pyfastnoiselite import FastNoiseLite, FractalType, NoiseTyp
 Image = NDArray[np.uint8]
 
 OCTAVES = 3
+ONE = 4096  # 1.0 in the fixed point of the fields
 COARSE = 4  # px at 500 ppi of a sample of the mottle; its finest octave has a period of 3 samples
 PERIOD_RANGE = (24.0, 60.0)  # px at 500 ppi, of the mottle's first octave
 GRAIN_PERIOD = 5.0  # px at 500 ppi, of the grain
-MOTTLE_RANGE = (0.2, 0.6)  # how much contrast the mottle takes where it is strongest
-GRAIN_RANGE = (8, 32)  # grey levels, the grain's largest amplitude
+MOTTLE_RANGE = (0.3, 0.9)  # how much contrast the mottle takes where it is strongest
+GRAIN_RANGE = (0.3, 1.0)  # amplitude of the grain, in deviations of the image
 STRENGTH_RANGE = (0.4, 0.9)  # how much of the morphology's result is blended in
 
 
 @dataclass(frozen=True)
 class SensorNoise:
-    """Gradient noise (Perlin, SIGGRAPH 1985): octaves that scale the contrast, and grain."""
+    """Simplex gradient noise (Perlin, 2001): mottle in octaves that takes contrast, and grain."""
 
     seed: int  # int32
     period: float  # px at 500 ppi
     mottle: float  # 0 … 1
-    grain: float  # grey levels
+    grain: float  # deviations of the image
 
 
 @dataclass(frozen=True)
@@ -78,18 +79,22 @@ def apply(image: Image, params: SensorNoise | Morphology | None) -> Image:
 
 
 def _sensor(image: Image, params: SensorNoise) -> Image:
+    """Contrast about the mean grey scaled by 1 - mottle … 1, then the grain added."""
     height, width = image.shape
-    cells = (-(-height // COARSE), -(-width // COARSE))
-    mottle = _field(params.seed, cells, COARSE / params.period, OCTAVES)
-    fine = (2 * cells[0], 2 * cells[1])
-    grain = _field(params.seed ^ 1, fine, COARSE / 2 / GRAIN_PERIOD, 1)
-    contrast = cv2.resize(
-        1 - params.mottle * np.abs(mottle), (width, height), interpolation=cv2.INTER_CUBIC
-    )
-    offset = cv2.resize(params.grain * grain, (width, height), interpolation=cv2.INTER_CUBIC)
-    ground = np.float32(np.mean(image))
-    made = (image - ground) * contrast + (ground + offset)
-    return np.clip(np.rint(made), 0, 255).astype(np.uint8)
+    rows, columns = -(-height // COARSE), -(-width // COARSE)
+    mottle = _field(params.seed, (rows, columns), COARSE / params.period, OCTAVES)
+    grain = _field(params.seed ^ 1, (2 * rows, 2 * columns), COARSE / 2 / GRAIN_PERIOD, 1)
+    mean, deviation = round(float(image.mean())), round(float(image.std()))
+    contrast = cv2.pyrUp(cv2.pyrUp(_fixed(1 - params.mottle * (mottle + 1) / 2)))[:height, :width]
+    offset = cv2.pyrUp(_fixed(params.grain * grain))[:height, :width]
+    ridges = cv2.multiply(image.astype(np.int16) - np.int16(mean), contrast, scale=1 / ONE)
+    added = offset * np.float32(deviation / ONE)
+    return np.clip(np.rint(ridges + added + mean), 0, 255).astype(np.uint8)
+
+
+def _fixed(values: NDArray[np.floating]) -> NDArray[np.int16]:
+    """Fixed point, in which cv2.pyrUp is exact on every machine."""
+    return np.rint(values * ONE).astype(np.int16)
 
 
 def _field(
@@ -97,7 +102,7 @@ def _field(
 ) -> NDArray[np.float32]:
     """Gradient noise float32 [rows, columns] in about -1 … 1, `frequency` periods a sample."""
     noise = FastNoiseLite(seed)
-    noise.noise_type = NoiseType.NoiseType_Perlin
+    noise.noise_type = NoiseType.NoiseType_OpenSimplex2
     noise.frequency = frequency
     if octaves > 1:
         noise.fractal_type = FractalType.FractalType_FBm

@@ -15,19 +15,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.warp import Array, Warp, apply_affine, compose_affine, pixel_grid
+from pipeline.foreground import Image, Mask, foreground
+from pipeline.warp import IDENTITY, Array, Warp, apply_affine, compose_affine, pixel_grid
 from shards.errors import Fault
 
-Image = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-
 PPI = 500.0  # the working resolution
-SIDE_RANGE = (64, 16384)  # px, what a fingerprint image may measure
-PIXELS_MAX = 64_000_000
-CELL = 8  # px at 500 ppi, about a ridge period: the resolution of the segmentation
-FOREGROUND_MIN = 64 * 64  # px at 500 ppi
-COHERENCE_MIN = 0.25  # mean over the foreground; white noise has about 0.1, ridges 0.5 and more
-FEATHER = 24  # px at 500 ppi, three ridges: how softly an image ends at its frame
+SIDE_RANGE = (64, 8192)  # px, what a fingerprint image may measure
+PPI_RANGE = (100.0, 4000.0)
+PNG = b"\x89PNG\r\n\x1a\n"
+FEATHER = 16  # px at 500 ppi, two ridges: how softly an image ends at its frame
+TONE_CELL = 16  # px at 500 ppi, over which the tone of the background is averaged
+GROUND_MIN = 0.02  # share of a neighbourhood that must be background to give the tone
+LIGHT_PERCENTILE = 90  # the tone of the ground where the finger leaves none of it to see
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +59,8 @@ def load(path: Path) -> Image:
 
 def decode(data: bytes, name: str) -> Image:
     """The image uint8 [H, W] in the bytes of an image file; `name` is what a Fault calls it."""
+    if data[:8] == PNG and len(data) >= 24:  # a few bytes of it may unfold to gigabytes: ask its header first
+        _check_size(int.from_bytes(data[16:20]), int.from_bytes(data[20:24]), name)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -70,18 +71,19 @@ def decode(data: bytes, name: str) -> Image:
         bits = image.dtype.itemsize * 8
         raise Fault(f"{name}: has {bits} bits a channel; expected 8-bit grey")
     grey = _grey(np.asarray(image, np.uint8), name)
-    low, high = SIDE_RANGE
-    if min(grey.shape) < low or max(grey.shape) > high or grey.size > PIXELS_MAX:
-        height, width = grey.shape
-        raise Fault(f"{name}: measures {width}×{height} px; expected {low} to {high} px a side")
+    _check_size(grey.shape[1], grey.shape[0], name)
     return grey
 
 
 def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
     """The image uint8 [H, W] of `ppi` brought to 500 ppi, with its foreground and crop centre.
 
-    The centre is the foreground's centroid; a Fault names an image without foreground.
+    The centre is the foreground's centroid: a finger in the middle stays in view when it turns.
+    A Fault calls the image `name` where it has no foreground or no credible resolution.
     """
+    low, high = PPI_RANGE
+    if not low <= ppi <= high:
+        raise Fault(f"{name}: is said to have {ppi:g} ppi; expected {low:g} to {high:g}")
     image, to_original = to_working_resolution(image, ppi)
     mask = foreground(image, name)
     moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
@@ -92,7 +94,7 @@ def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
 def to_working_resolution(image: Image, ppi: float) -> tuple[Image, Array]:
     """The image at 500 ppi, and the matrix [2, 3] from its px to px of the image given."""
     if ppi == PPI:
-        return image, np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        return image, IDENTITY.copy()
     scale = ppi / PPI
     size = tuple(max(1, round(extent / scale)) for extent in image.shape[::-1])
     method = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
@@ -102,38 +104,12 @@ def to_working_resolution(image: Image, ppi: float) -> tuple[Image, Array]:
     return np.asarray(resized, np.uint8), matrix
 
 
-def foreground(image: Image, name: str = "image") -> Mask:
-    """True where the finger is, bool [h, w], of an image at 500 ppi.
-
-    Averaged gradient magnitude against a fraction of its own high percentile, then closing, the
-    largest component, its holes filled, opening (GMFS: Cappelli, "Unveiling the Power of
-    Simplicity", IEEE Access 2023), here on cells of a ridge period. What has gradients without a
-    common orientation (coherence: Bazen & Gerez, IEEE PAMI 2002) is no finger: a Fault.
-    """
-    xx, yy, xy = _structure(image)
-    magnitude = np.sqrt(xx + yy)
-    mask = np.where(magnitude > 0.4 * np.percentile(magnitude, 90), np.uint8(1), np.uint8(0))
-    mask = _clean(mask)
-    area = int(mask.sum()) * CELL * CELL
-    if area < FOREGROUND_MIN:
-        raise Fault(f"{name}: no foreground: {area} px at 500 ppi carry ridges; is it a finger?")
-    energy = float((xx + yy)[mask > 0].sum())
-    coherence = float(np.hypot(xx - yy, 2 * xy)[mask > 0].sum()) / energy
-    if coherence < COHERENCE_MIN:
-        raise Fault(
-            f"{name}: no foreground: its texture has no ridges (coherence {coherence:.2f}, a"
-            f" fingerprint has {COHERENCE_MIN} and more)"
-        )
-    full = cv2.resize(mask * np.uint8(255), image.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(full > 127)
-
-
 def window(prepared: Prepared, radius: int) -> Prepared:
     """The square of 2·radius px around the centre; what lies outside the frame is filled.
 
-    The fill continues the image's own low-pass, and the image fades into it over FEATHER px, so
-    that the frame leaves no edge that a network could learn from. The mask ends where the image
-    has faded by half.
+    The fill continues the tone of the image's own background, and the image fades into it over
+    FEATHER px, so that the frame leaves no edge that a network could learn from. The mask ends
+    where the image has faded by half. `radius` is a multiple of TONE_CELL / 2 (see `reach`).
     """
     height, width = prepared.image.shape
     left, top = (math.floor(c) - radius + 1 for c in prepared.centre)
@@ -141,15 +117,13 @@ def window(prepared: Prepared, radius: int) -> Prepared:
     x1, y1 = min(left + 2 * radius, width), min(top + 2 * radius, height)
     image, mask = prepared.image[y0:y1, x0:x1], prepared.mask[y0:y1, x0:x1]
     outside = (y0 - top, top + 2 * radius - y1, x0 - left, left + 2 * radius - x1)
-    fade = [
-        _fade(n, np.arange(start, start + 2 * radius))
-        for n, start in ((width, left), (height, top))
-    ]
-    if min(f.min() for f in fade) < 256:
-        image = np.asarray(cv2.copyMakeBorder(image, *outside, cv2.BORDER_REPLICATE), np.uint8)
-        weight = fade[1][:, None] * fade[0] // np.uint32(256)
-        image = _blend(image, weight)
-        mask = np.pad(mask, (outside[:2], outside[2:])) & (weight >= 128)
+    across, down = _fade(width, left, 2 * radius), _fade(height, top, 2 * radius)
+    if min(across.min(), down.min()) < 256:
+        weight = np.asarray(np.outer(down, across.astype(np.uint32)) >> 8, np.uint16)
+        image = np.asarray(cv2.copyMakeBorder(image, *outside, cv2.BORDER_CONSTANT), np.uint8)
+        mask = np.pad(mask, (outside[:2], outside[2:]))
+        image = _blend(image, weight, mask)
+        mask &= weight >= 128
     shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
     to_original = compose_affine(prepared.to_original, shift)
     return Prepared(image, mask, to_original, (radius - 0.5, radius - 0.5))
@@ -196,7 +170,7 @@ def crop(prepared: Prepared, crop: int = 288, size: int = 128, warp: Warp | None
 
     `warp` maps px of the crop shown to px of the crop without it, where `to_original` starts.
     """
-    warp = warp or Warp(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+    warp = warp or Warp(IDENTITY)
     around = window(prepared, reach(crop))
     matrix = crop_matrix(around, crop, size)
     points = apply_affine(matrix, warp(pixel_grid(size, size)))
@@ -206,7 +180,14 @@ def crop(prepared: Prepared, crop: int = 288, size: int = 128, warp: Warp | None
 
 def reach(crop: int, travel: float = 0.0) -> int:
     """Radius of the window that a crop needs at any angle and a shift of up to `travel` px."""
-    return math.ceil(crop / math.sqrt(2) + travel) + 4  # 4: the reach of the filters
+    half = TONE_CELL // 2
+    return math.ceil((crop / math.sqrt(2) + travel + 4) / half) * half  # 4: reach of the filters
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    low, high = SIDE_RANGE
+    if min(width, height) < low or max(width, height) > high:
+        raise Fault(f"{name}: measures {width}×{height} px; expected {low} to {high} px a side")
 
 
 def _grey(image: NDArray[np.uint8], name: str) -> Image:
@@ -219,50 +200,33 @@ def _grey(image: NDArray[np.uint8], name: str) -> Image:
     raise Fault(f"{name}: has {channels} channels; expected 8-bit grey, or three equal channels")
 
 
-def _structure(image: Image) -> tuple[NDArray[np.float32], ...]:
-    """Structure tensor (xx, yy, xy), each float32 [h / CELL, w / CELL], smoothed over a cell."""
-    cells = tuple(max(1, round(extent / CELL)) for extent in image.shape[::-1])
-    half = cv2.resize(
-        image, (cells[0] * CELL // 2, cells[1] * CELL // 2), interpolation=cv2.INTER_AREA
-    )
-    gx, gy = (g.astype(np.float32) for g in cv2.spatialGradient(half))
-    products = (
-        cv2.resize(p, cells, interpolation=cv2.INTER_AREA) for p in (gx * gx, gy * gy, gx * gy)
-    )
-    return tuple(np.asarray(cv2.GaussianBlur(p, (3, 3), 0), np.float32) for p in products)
+def _fade(extent: int, start: int, count: int) -> NDArray[np.uint16]:
+    """Weight 0 … 256 of the image at `count` px from `start` of an axis of `extent` px."""
+    at = np.arange(start, start + count)
+    t = np.clip(np.minimum(at + 1, extent - at) / FEATHER, 0.0, 1.0)
+    return np.rint(256 * t * t * (3 - 2 * t)).astype(np.uint16)
 
 
-def _clean(mask: Image) -> Image:
-    """Closing, largest component without holes, opening, largest component; uint8 0 or 1."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, disc), np.uint8)
-    mask = _largest(mask)
-    outline, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    mask = np.asarray(cv2.drawContours(mask, outline, -1, 1, cv2.FILLED), np.uint8)
-    return _largest(
-        np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc, iterations=2), np.uint8)
-    )
+def _blend(image: Image, weight: NDArray[np.uint16], mask: Mask) -> Image:
+    """The image where weight is 256, the tone of its background around where it is 0.
 
-
-def _largest(mask: Image) -> Image:
-    """The largest connected component, uint8 0 or 1; empty where there is none."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    if count < 2:
-        return mask
-    return (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
-
-
-def _fade(extent: int, at: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Weight 0 … 256 of the image at positions along an axis of `extent` px: 0 outside."""
-    depth = np.minimum(at + 1, extent - at) / FEATHER
-    t = np.clip(depth, 0.0, 1.0)
-    return np.round(256 * t * t * (3 - 2 * t)).astype(np.uint32)
-
-
-def _blend(image: Image, weight: NDArray[np.uint32]) -> Image:
-    """The image where weight is 256, its own low-pass where it is 0."""
+    The tone is a normalised convolution (Knutsson & Westin, CVPR 1993) of what is no finger.
+    """
     side = image.shape[0]
-    small = cv2.resize(image, (side // 16, side // 16), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE)
-    smooth = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
-    return ((image * weight + smooth * (256 - weight) + 128) >> 8).astype(np.uint8)
+    ground = ((weight > 128) & ~mask) * np.uint8(255)
+    cells = (side // TONE_CELL, side // TONE_CELL)
+    grey, share = (
+        cv2.resize(part, cells, interpolation=cv2.INTER_AREA) / np.float32(255)
+        for part in (cv2.bitwise_and(image, ground), ground)
+    )
+    # beside the finger, what is left of a cell is its faint outline
+    known = np.where(share[..., None] < 0.5, 0, np.dstack([grey, share]))
+    if known[..., 1].mean() > GROUND_MIN:
+        usual = 255 * known[..., 0].sum() / known[..., 1].sum()
+    else:
+        usual = np.percentile(image[weight > 128], LIGHT_PERCENTILE)
+    near = cv2.GaussianBlur(known, (0, 0), 1.5, borderType=cv2.BORDER_CONSTANT)
+    tone = (255 * near[..., 0] + GROUND_MIN * usual) / (near[..., 1] + GROUND_MIN)
+    fill = cv2.resize(np.rint(tone).astype(np.uint8), (side, side), interpolation=cv2.INTER_LINEAR)
+    blended = image * weight + fill * (np.uint16(256) - weight) + np.uint16(128)
+    return (blended >> 8).astype(np.uint8)

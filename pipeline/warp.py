@@ -107,14 +107,13 @@ class Warp:
             u, -4, np.array([columns, rows]) + 4
         )  # beyond the support all weights meet zeros
         cell = np.floor(u).astype(np.int64)
-        wx, wy = (_weights(u[..., k] - cell[..., k]) for k in (0, 1))
+        wx, wy = np.moveaxis(_weights(u - cell), -2, 0)
         padded = np.pad(self.control, ((6, 8), (6, 8), (0, 0)))
-        total = np.zeros_like(points)
-        for j in range(4):
-            for i in range(4):
-                at = padded[cell[..., 1] + j + 5, cell[..., 0] + i + 5]
-                total += (wy[..., j] * wx[..., i])[..., None] * at
-        return total
+        first = (cell[..., 1] + 5) * (columns + 14) + cell[..., 0] + 5
+        taps = (np.arange(4)[:, None] * (columns + 14) + np.arange(4)).ravel()
+        around = padded.reshape(-1, 2).take(first[..., None] + taps, axis=0)
+        weights = (wy[..., :, None] * wx[..., None, :]).reshape(*first.shape, 1, 16)
+        return (weights @ around)[..., 0, :]
 
     def __call__(self, points: Array) -> Array:
         """Source points [..., 2] of output points [..., 2]."""
@@ -126,7 +125,7 @@ class Warp:
         if self.control.size:
             across = self._basis(np.arange(width), self.origin[0], self.control.shape[1])
             down = self._basis(np.arange(height), self.origin[1], self.control.shape[0])
-            grid += np.einsum("hr,rck,wc->hwk", down, self.control, across, optimize=True)
+            grid += np.stack([down @ self.control[..., k] @ across.T for k in (0, 1)], -1)
         return apply_affine(self.matrix, grid)
 
     def inverse(self, points: Array, tolerance: float = 1e-6) -> Array:
