@@ -59,7 +59,7 @@ def load(path: Path) -> Image:
 
 def decode(data: bytes, name: str) -> Image:
     """The image uint8 [H, W] in the bytes of an image file; `name` is what a Fault calls it."""
-    if data[:8] == PNG and len(data) >= 24:  # a few bytes of it may unfold to gigabytes: ask its header first
+    if data[:8] == PNG and len(data) >= 24:  # a few bytes of it may unfold to gigabytes
         _check_size(int.from_bytes(data[16:20]), int.from_bytes(data[20:24]), name)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
