@@ -3,10 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from flax import nnx
 from safetensors.numpy import save_file
 
 from model import pairs, weights
+from model.__main__ import main
 from model.config import ModelConfig
 from model.matching import Correspondences
 from model.net import create
@@ -39,12 +41,17 @@ def ridges(shape, seed=0, period=8.5):
 
 
 @pytest.fixture(scope="module")
-def registrar(tmp_path_factory):
+def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "c.safetensors"
     net = create(CONFIG, 0)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
     save_file(values, path, weights.metadata(CONFIG, weights.View(288, 128, 32)))
-    return Registrar(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def registrar(checkpoint):
+    return Registrar(checkpoint)
 
 
 @pytest.fixture(params=[0.0, 6.0], ids=["rigid", "elastic"])
@@ -185,3 +192,43 @@ def test_image_without_finger_is_named(registrar, tmp_path):
     cv2.imwrite(str(tmp_path / "blank.png"), np.full((200, 200), 200, np.uint8))
     with pytest.raises(Fault, match=r"blank\.png: no foreground"):
         registrar.open_file(tmp_path / "blank.png")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two prints and the checkpoint of the module's network."""
+    cv2.imwrite(str(tmp_path / "a.png"), ridges(SHAPE))
+    cv2.imwrite(str(tmp_path / "b.png"), ridges(SHAPE, 1))
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["register", *map(str, arguments)])
+
+
+def test_command_writes_map_and_picture(folder, checkpoint):
+    out, picture = folder / "new" / "map.npz", folder / "new" / "p.png"
+    result = call(
+        folder / "a.png", folder / "b.png", "--checkpoint", checkpoint, "--out", out,
+        "--picture", picture, "--ppi_a", 500,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    with np.load(out) as answer:
+        assert set(answer) == {"map_ab", "score", "matches"}
+    assert cv2.imread(str(picture)).shape[2] == 3
+
+
+def test_command_ends_with_1_where_a_row_failed(folder, checkpoint):
+    (folder / "p.csv").write_text(f"a,b\n{folder}/a.png,{folder}/gone.png\n")
+    result = call("--pairs", folder / "p.csv", "--checkpoint", checkpoint, "--out", folder / "o")
+    assert result.exit_code == 1
+    assert "row 000000" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["a.png"], ["a.png", "b.png", "c.png"], ["a.png", "b.png", "--pairs", "p.csv"]]
+)
+def test_command_used_wrongly(folder, checkpoint, arguments):
+    result = call(*arguments, "--checkpoint", checkpoint, "--out", folder / "o.npz")
+    assert result.exit_code == 2
+    assert not (folder / "o.npz").exists()

@@ -1,0 +1,108 @@
+"""The door of the network: python -m model COMMAND."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from configs.door import Door
+from shards.errors import Misuse
+
+
+@click.group(cls=Door)
+def main() -> None:
+    """Register fingerprints with a trained network, or look at what a network is made of."""
+
+
+@main.command()
+@click.argument("images", nargs=-1, type=Path, metavar="[A B]")
+@click.option("--checkpoint", type=Path, required=True, help="The .safetensors file of a training.")
+@click.option("--out", type=Path, required=True, help="map.npz; with --pairs a folder.")
+@click.option("--pairs", type=Path, help="CSV with the columns a,b: register every row.")
+@click.option("--picture", type=Path, help="Also draw the registration, as PNG.")
+@click.option("--ppi-a", type=click.FloatRange(50, 10000), help="Resolution of A.")
+@click.option("--ppi-b", type=click.FloatRange(50, 10000), help="Resolution of B.")
+def register(
+    images: tuple[Path, ...],
+    checkpoint: Path,
+    out: Path,
+    pairs: Path | None,
+    picture: Path | None,
+    ppi_a: float | None,
+    ppi_b: float | None,
+) -> None:
+    """Register image A with image B: a dense map A → B, a score, the matches.
+
+    The resolution is --ppi-a and --ppi-b, else what the file's tag says, else 500.
+
+    \b
+    Example: python -m model register 101_1.tif 101_2.tif --checkpoint CKPT --out map.npz
+             python -m model register --pairs pairs.csv --checkpoint CKPT --out answers
+    """
+    if pairs is not None:
+        if images or picture:
+            raise Misuse("--pairs takes its images from the table and draws no picture")
+        _register_table(checkpoint, pairs, out, ppi_a, ppi_b)
+    elif len(images) != 2:
+        raise Misuse(f"expected two images A B, or --pairs; found {len(images)} images")
+    else:
+        _register_two(checkpoint, images, out, picture, (ppi_a, ppi_b))
+
+
+@main.command()
+@click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
+@click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
+def summary(config: Path | None, overrides: tuple[str, ...]) -> None:
+    """Parameters, work a pair and cells of a config's network.
+
+    Example: python -m model summary --config configs/paper.py --set model.layers=2
+    """
+    import configs
+    from model.summary import summarise
+
+    click.echo(summarise(configs.load(config or configs.PAPER, overrides).model))
+
+
+def _register_two(
+    checkpoint: Path,
+    images: tuple[Path, ...],
+    out: Path,
+    picture: Path | None,
+    ppi: tuple[float | None, float | None],
+) -> None:
+    import numpy as np
+
+    from model.register import Registrar
+    from pipeline import preprocess
+
+    registrar = Registrar(checkpoint)
+    a, b = (registrar.open_file(*each) for each in zip(images, ppi, strict=True))
+    found = registrar.register_prints(a, b)
+    found.save(out)
+    mapped = np.isfinite(found.map_ab[..., 0]).mean()
+    click.echo(f"{out}: score {found.score:.3f}, {len(found.matches)} matches, {mapped:.0%} mapped")
+    if picture is not None:
+        from model.picture import draw
+
+        draw(preprocess.load(images[0]), preprocess.load(images[1]), found, picture)
+        click.echo(picture)
+
+
+def _register_table(
+    checkpoint: Path, table: Path, out: Path, ppi_a: float | None, ppi_b: float | None
+) -> None:
+    from model.pairs import register_pairs
+    from model.register import Registrar
+
+    faults = register_pairs(Registrar(checkpoint), table, out, ppi_a, ppi_b)
+    for fault in faults:
+        click.echo(f"error: {fault}", err=True)
+    if faults:
+        sys.exit(1)
+    click.echo(f"{out}: every row registered")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""A registration as a picture that a person can judge at a glance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from model.register import Registration
+
+RED, BLUE = np.array([0.84, 0.19, 0.15]), np.array([0.13, 0.40, 0.67])  # ridges of A, of B
+LINES = 150  # matches drawn at most: more cannot be told apart
+COLOURS = colormaps["viridis"]
+SPACE = 0.04  # of A's width, between the two prints
+
+Colour = NDArray[np.uint8]  # [H, W, 3], red green blue
+Grey = NDArray[np.uint8]  # [H, W], dark ridges
+
+
+def draw(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
+    """Write the picture of a registration as PNG: matches, ridges before and after, checkerboard.
+
+    image_a, image_b: as stored, uint8 [H, W].
+    """
+    carried = carry(image_b, found.map_ab)
+    figure = Figure(figsize=(12, 9.2), dpi=110, layout="constrained", facecolor="white")
+    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=[1.15, 1]))
+    figure.suptitle(_figures(found), fontsize=13)
+    draw_matches(top.subplots(), image_a, image_b, found.matches)
+    panels = [
+        ("Ridges before", overlay(image_a, _placed(image_b, image_a.shape))),
+        ("Ridges after (A red, B blue, both dark)", overlay(image_a, carried)),
+        ("Squares of A and of B", checkerboard(image_a, carried)),
+    ]
+    for axes, (title, panel) in zip(bottom.subplots(1, 3), panels, strict=True):
+        axes.imshow(panel)
+        axes.set_title(title, fontsize=11)
+        axes.set_axis_off()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, format="png")
+
+
+def carry(image_b: Grey, map_ab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """B as A would show it: float32 [H_a, W_a] of grey values, NaN where nothing corresponds."""
+    seen = np.isfinite(map_ab[..., 0])
+    place = np.where(seen[..., None], map_ab, -1).astype(np.float32)
+    x, y = np.moveaxis(place, -1, 0)
+    carried = cv2.remap(image_b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.where(seen, carried, np.nan).astype(np.float32)
+
+
+def ink(image: NDArray) -> NDArray[np.float32]:
+    """How much of a ridge there is, [H, W] in [0, 1], by the tone and contrast around."""
+    known = np.isfinite(image).astype(np.float32)
+    grey = np.nan_to_num(np.asarray(image, np.float32))
+    sigma = max(image.shape) / 50  # px, about a ridge period of a whole print
+    share = np.maximum(cv2.GaussianBlur(known, (0, 0), sigma), 1e-3)
+
+    def around(values: NDArray) -> NDArray:
+        return cv2.GaussianBlur(values * known, (0, 0), sigma) / share
+
+    darker = around(grey) - grey
+    contrast = np.sqrt(around(darker**2)) + 1
+    strong = np.percentile(contrast[known > 0], 75) if known.any() else 1.0
+    on_finger = np.clip(2.5 * contrast / strong - 1, 0, 1)  # else paper would show its grain
+    return np.clip(0.15 + 0.85 * darker / contrast, 0, 1) * on_finger * known
+
+
+def overlay(image_a: Grey, carried: NDArray[np.float32]) -> Colour:
+    """Ridges of A in red and of B in blue on white; where they coincide, dark."""
+    white = np.ones(3)
+    a, b = ink(image_a)[..., None], ink(carried)[..., None]
+    shown = (1 - a * (white - RED)) * (1 - b * (white - BLUE))
+    return np.round(255 * shown).astype(np.uint8)
+
+
+def checkerboard(image_a: Grey, carried: NDArray[np.float32], squares: int = 9) -> Colour:
+    """Squares of A and of B by turns, tinted; ridges run on across borders where all is right."""
+    side = max(1, max(image_a.shape) // squares)
+    y, x = np.indices(image_a.shape) // side
+    of_b = ((x + y) % 2 == 1) & np.isfinite(carried)
+    shown = 1 - np.where(of_b, ink(carried), ink(image_a))
+    tint = np.where(of_b[..., None], [0.90, 0.95, 1.0], [1.0, 0.97, 0.93])
+    return np.round(255 * shown[..., None] * tint).astype(np.uint8)
+
+
+def draw_matches(axes: Axes, image_a: Grey, image_b: Grey, matches: NDArray[np.float32]) -> None:
+    """Both prints side by side, lines between matches [K, 5] coloured by confidence."""
+    gap = round(SPACE * image_a.shape[1])
+    shift = image_a.shape[1] + gap
+    height = max(len(image_a), len(image_b))
+    both = np.full((height, shift + image_b.shape[1]), 255, np.uint8)
+    both[: len(image_a), : image_a.shape[1]] = image_a
+    both[: len(image_b), shift:] = image_b
+    axes.imshow(both, cmap="gray", vmin=0, vmax=255)
+    axes.set_axis_off()
+    chosen = matches[np.linspace(0, len(matches) - 1, min(len(matches), LINES)).astype(int)]
+    chosen = chosen[np.argsort(chosen[:, 4])]
+    ends = chosen[:, :4].reshape(-1, 2, 2) + np.array([[0, 0], [shift, 0]])
+    lines = LineCollection(list(ends), linewidths=0.8, alpha=0.8, cmap=COLOURS)
+    lines.set_array(chosen[:, 4])
+    lines.set_clim(0, 1)
+    axes.add_collection(lines)
+    for end in (0, 1):
+        x, y = ends[:, end].T
+        axes.scatter(x, y, c=chosen[:, 4], s=7, cmap=COLOURS, vmin=0, vmax=1)
+    axes.figure.colorbar(lines, ax=axes, label="confidence", shrink=0.7, pad=0.01)
+
+
+def _placed(image_b: Grey, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """B laid on A's frame as it is, the top-left corners together."""
+    placed = np.full(shape, np.nan, np.float32)
+    height, width = (min(n, m) for n, m in zip(shape, image_b.shape, strict=True))
+    placed[:height, :width] = image_b[:height, :width]
+    return placed
+
+
+def _figures(found: Registration) -> str:
+    """The line above the picture."""
+    if not len(found.matches):
+        return f"score {found.score:.3f}: no common region found"
+    share = np.isfinite(found.map_ab[..., 0]).mean()
+    return (
+        f"score {found.score:.3f}   {len(found.matches)} matches"
+        f"   turned by {np.degrees(found.angle):+.1f}°   {share:.0%} of A's frame mapped"
+    )

@@ -1,0 +1,66 @@
+"""What the pictures show, in numbers."""
+
+import cv2
+import numpy as np
+import pytest
+
+from model import picture
+from model.register import Registration
+from pipeline.warp import pixel_grid
+
+SHAPE = (200, 180)
+
+
+@pytest.fixture(scope="module")
+def image():
+    x = np.arange(SHAPE[1])
+    return np.tile(128 + 90 * np.sign(np.sin(x * 2 * np.pi / 9)), (SHAPE[0], 1)).astype(np.uint8)
+
+
+def shifted(by):
+    return (pixel_grid(*SHAPE) + (by, 0.0)).astype(np.float32)  # noqa: RUF005
+
+
+def test_carry_follows_the_map(image):
+    moved = np.roll(image, 5, 1)
+    found = shifted(5)
+    found[:20] = np.nan
+    carried = picture.carry(moved, found)
+    assert np.isnan(carried[:20]).all()
+    np.testing.assert_allclose(carried[20:, :170], image[20:, :170])
+
+
+def test_ink_is_on_dark_ridges_and_not_on_paper(image):
+    page = np.full(SHAPE, 250, np.uint8)
+    page[50:150, 40:140] = image[50:150, 40:140]
+    ink = picture.ink(page)
+    inner = page[70:130, 60:120]
+    assert ink[70:130, 60:120][inner < 100].min() > 0.7
+    assert ink[70:130, 60:120][inner > 200].max() < 0.1
+    assert ink[:20].max() < 0.05
+    assert ink.dtype == np.float32
+
+
+def test_coinciding_ridges_are_darker(image):
+    right = picture.overlay(image, image.astype(np.float32))
+    wrong = picture.overlay(image, np.roll(image, 4, 1).astype(np.float32))
+    assert (right.max(2) < 60).mean() > 0.3 > 0.1 > (wrong.max(2) < 60).mean()
+
+
+def test_checkerboard_shows_a_where_b_is_unknown(image):
+    unknown = np.full(SHAPE, np.nan, np.float32)
+    board = picture.checkerboard(image, unknown)
+    assert board.shape == (*SHAPE, 3)
+    assert len(np.unique((board[..., 0].astype(int) - board[..., 2])[board[..., 0] > 250])) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_draw_writes_a_png(tmp_path, image, count):
+    rng = np.random.default_rng(0)
+    matches = np.c_[rng.uniform(0, 150, (count, 4)), rng.random(count)].astype(np.float32)
+    found = Registration(shifted(5), 0.5, matches, 0.1)
+    if not count:
+        found = Registration(np.full((*SHAPE, 2), np.nan, np.float32), 0.0, matches, float("nan"))
+    other = np.roll(image, 5, 1)[:150]
+    picture.draw(image, other, found, tmp_path / "new" / "p.png")
+    assert cv2.imread(str(tmp_path / "new" / "p.png")) is not None
