@@ -30,7 +30,8 @@ def draw(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
     """
     carried = carry(image_b, found.map_ab)
     figure = Figure(figsize=(12, 9.2), dpi=110, layout="constrained", facecolor="white")
-    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=[1.15, 1]))
+    rows = figure.add_gridspec(2, 1, height_ratios=[1.15, 1])
+    top, bottom = (figure.add_subfigure(row) for row in (rows[0], rows[1]))
     figure.suptitle(_figures(found), fontsize=13)
     draw_matches(top.subplots(), image_a, image_b, found.matches)
     panels = [
