@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -42,6 +43,30 @@ def build(
     wanted = [name for item in partition for name in item.split(",")] or list(spec.partitions)
     found = catalog.discover(catalog.roots(list(data)))
     build(spec, found.select(wanted), out, workers)
+
+
+@main.command()
+@click.option("--data", type=Path, multiple=True, help="Data root; may be given several times.")
+@click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
+@click.option("--checksums", is_flag=True, help="Read every file against the publisher's lists.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def audit(data: tuple[Path, ...], config: Path | None, checksums: bool, as_json: bool) -> None:
+    """Tell what lies on the disk: counts, splits, exclusions, errata, damage, what is missing.
+
+    Example: python -m pipeline audit --data /data/nist --checksums
+    """
+    import json
+
+    import configs
+    from pipeline import catalog
+    from pipeline.audit import audit
+    from pipeline.audit_text import render
+
+    spec = configs.load(config or configs.PAPER).pipeline
+    found = catalog.discover(catalog.roots(data))
+    result = audit(found, spec.partitions, spec.held_out, checksums)
+    click.echo(json.dumps(result.to_json(), indent=2) if as_json else render(result))
+    sys.exit(0 if result.sound else 1)
 
 
 @main.command()

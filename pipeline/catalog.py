@@ -80,10 +80,19 @@ class Catalog:
                 found.setdefault(impression.partition, []).append(impression)
         return dict(sorted(found.items()))
 
+    def notes(self, kind: str) -> list[Note]:
+        """All notes of a kind ("excluded", "unparsed" or "errata"), sorted by path."""
+        lists = (getattr(listing, kind) for listing in self.listings.values())
+        return sorted(chain.from_iterable(lists), key=lambda note: note.path)
+
     def unparsed(self, partitions: Sequence[str]) -> list[Note]:
         """The files of these partitions that are not understood, sorted by path."""
-        notes = chain.from_iterable(listing.unparsed for listing in self.listings.values())
-        return sorted((n for n in notes if n.partition in partitions), key=lambda n: n.path)
+        return [note for note in self.notes("unparsed") if note.partition in partitions]
+
+    def require(self) -> None:
+        """Fault where there is no data set at all: where it was looked for, and what to do."""
+        if not any(listing.folders for listing in self.listings.values()):
+            raise Fault(self._nothing_found())
 
     def select(
         self, partitions: Sequence[str], skip_bad: bool = False
@@ -95,9 +104,8 @@ class Catalog:
         partition that no data set has.
         """
         _check_names(partitions)
+        self.require()
         found = self.partitions
-        if not any(listing.folders or listing.impressions for listing in self.listings.values()):
-            raise Fault(self._nothing_found())
         missing = [name for name in partitions if name not in found]
         if missing:
             raise Fault(self._missing(missing, found))
@@ -161,8 +169,9 @@ def _images(folders: Iterable[Folder]) -> dict[Path, int]:
 
 
 def _check_names(partitions: Sequence[str]) -> None:
+    names = {name.casefold(): name for name in NAMES}
     for name in partitions:
         if not PARTITION.fullmatch(name):
-            near = difflib.get_close_matches(name, NAMES, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
+            near = difflib.get_close_matches(name.casefold(), names, 1, 0.5)
+            hint = f"did you mean {names[near[0]]}?" if near else f"there are {', '.join(NAMES)}"
             raise Misuse(f"{name}: no data set has such a partition; {hint}")

@@ -35,6 +35,7 @@ from pipeline.impression import Impression
 from pipeline.spec import HELD_OUT, PipelineSpec
 
 SEED = 2404_08237  # fixed for good: another seed would be another split
+SPLITS = ("train", "val", "test")
 
 
 def split_of(of: Impression | str, held_out: tuple[str, ...] = HELD_OUT) -> str:

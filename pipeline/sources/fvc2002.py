@@ -23,13 +23,17 @@ from pipeline.sources.listing import (
 )
 
 PPI = {1: 500.0, 2: 569.0, 3: 500.0, 4: 500.0}
-SIZES = {1: (388, 374), 2: (296, 560), 3: (300, 300), 4: (288, 384)}  # width, height in px
 FINGERS = {"a": range(1, 101), "b": range(101, 111)}
 IMPRESSIONS = range(1, 9)
 EXPECTED = {
-    f"fvc2002/db{n}_{part}": Expected(8 * len(fingers), len(fingers))
+    f"fvc2002/db{n}_{part}": Expected(8 * len(fingers), 8 * len(fingers), len(fingers))
     for n in PPI
     for part, fingers in FINGERS.items()
+}
+BYTES = {  # of a file, 388 × 374, 296 × 560, 300 × 300 and 288 × 384 px
+    f"fvc2002/db{n}_{part}": size
+    for n, size in ((1, 145_624), (2, 166_272), (3, 90_512), (4, 111_104))
+    for part in FINGERS
 }
 
 _FOLDER = re.compile(r"db([1-4])_([ab])", re.I)

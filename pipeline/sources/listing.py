@@ -18,7 +18,7 @@ from shards.errors import Fault, Misuse
 
 FORMATS = (".tif", ".tiff", ".png", ".bmp")  # in the order of preference for one and the same image
 OTHER_FORMATS = (".jpg", ".jpeg", ".jp2", ".wsq", ".pgm", ".gif", ".webp", ".raw")
-DEPTH = 9  # a data set lies up to 3 folders below a root, its images up to 6 below that
+DEPTH = 10  # a data set lies up to 3 folders below a root, its images up to 7 below that
 BESIDE = re.compile(r"checksum.*\.csv|.*\.json", re.I)  # publishers' checksums, synthetic truth
 
 # Reasons of exclusion; counted by the audit under these words.
@@ -42,8 +42,9 @@ class Folder:
 class Expected:
     """What a complete delivery of a partition holds, as far as it is known."""
 
-    files: int | None  # of one resolution, slaps included
-    persons: int | None
+    images: int | None = None  # for use
+    files: int | None = None  # of one resolution, slaps included
+    persons: int | None = None
 
 
 @dataclass(frozen=True)

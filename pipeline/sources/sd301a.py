@@ -14,7 +14,7 @@ from pipeline.sources import nist
 from pipeline.sources.listing import Claim, Expected, Folder, Listing, Unparsed, collect, walk
 
 DEVICES = tuple("ABCDEFGHJKLMNP")
-EXPECTED = {f"sd301a/{device}": Expected(240, 24) for device in "ABCEJKMN"}
+EXPECTED = {f"sd301a/{device}": Expected(images=240, persons=24) for device in "ABCEJKMN"}
 _FOLDER = re.compile(r"friction-ridge/([^/]+)/([^/]+)/([^/]+)/png", re.I)
 
 

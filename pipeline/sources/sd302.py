@@ -33,7 +33,7 @@ DEVICES = {  # 302d holds further auxiliary devices beside L and M, of fingers a
     "302b": tuple("RSUV"),
     "302d": tuple("IJKLMNOPQTWXYZ"),
 }
-EXPECTED = {f"sd302/{device}": Expected(None, 200) for device in "ABCDEFGHLMRSUV"}
+EXPECTED = {f"sd302/{device}": Expected(persons=200) for device in "ABCDEFGHLMRSUV"}
 FILES = {"302a": 13630, "302b": 13796, "302d": 5141}  # as counted on deliveries, devices together
 
 # (subject, device): (labelled finger → true finger or None for unusable, the publisher's words)
