@@ -112,7 +112,7 @@ def parse_name(name: str) -> tuple[str, str, int, int]:
 
 
 def to_bytes(manifest: Manifest) -> bytes:
-    """The bytes of manifest.json: a line a partition and a line a shard, under a checksum of all the rest."""
+    """The bytes of manifest.json: a line a partition and a shard, under a checksum of the rest."""
     body = _body(manifest)
     lines = [f'"checksum":"{digest(body)}"']
     for key, value in sorted(body.items()):

@@ -139,6 +139,10 @@ class ShardSet:
         """Number of records in a split ("train", "val", "test")."""
         return int(self._starts[split][-1])
 
+    def starts(self, split: str) -> list[tuple[int, ShardEntry]]:
+        """The shards of a split, each with the number of its first record in the split."""
+        return list(zip(self._starts[split].tolist(), self._shards[split], strict=False))
+
     def where(self, split: str, index: int) -> tuple[ShardEntry, int]:
         """The shard that holds record `index` of a split, and the record's number in it."""
         if not 0 <= index < self.count(split):

@@ -1,0 +1,84 @@
+"""The door of shard sets: python -m shards COMMAND."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from configs.door import Door
+
+
+@click.group(cls=Door)
+def main() -> None:
+    """Check, describe and look at a shard set."""
+
+
+@main.command()
+@click.argument("directory", type=Path)
+@click.option("--quick", "level", flag_value="quick", help="Files, sizes, counts and footers only.")
+@click.option("--deep", "level", flag_value="deep", help="Also the meaning of every record.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with all faults.")
+def verify(directory: Path, level: str | None, workers: int | None, as_json: bool) -> None:
+    """Check the integrity of the shard set in DIRECTORY, file hashes included.
+
+    Each fault is a line: file, record, what. Exit status 0 where the set is sound, 1 where it is
+    not, 2 where there is none.
+
+    Example: python -m shards verify data/shards --deep
+    """
+    from shards.verify import verify
+
+    level = level or "full"
+    faults = []
+    for finding in verify(directory, level, workers):
+        faults.append(finding._asdict())
+        if not as_json:
+            click.echo(str(finding))
+    if as_json:
+        found = {"set": str(directory), "level": level, "sound": not faults, "faults": faults}
+        click.echo(json.dumps(found, indent=1))
+    else:
+        click.echo(f"{directory}: " + (f"{len(faults)} faults" if faults else f"sound ({level})"))
+    sys.exit(1 if faults else 0)
+
+
+@main.command()
+@click.argument("directory", type=Path)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def info(directory: Path, as_json: bool) -> None:
+    """Tell what the shard set in DIRECTORY holds: counts, bytes, spec, hashes.
+
+    Example: python -m shards info data/shards
+    """
+    from shards.info import summary, text
+
+    found = summary(directory)
+    click.echo(json.dumps(found, indent=1) if as_json else text(found))
+
+
+@main.command()
+@click.argument("directory", type=Path)
+@click.option("--out", type=Path, required=True, help="The PNG to write.")
+@click.option("--pairs", type=click.IntRange(1, 1000), default=16, show_default=True)
+@click.option("--partition", help="Only this one, such as fvc2002/db1_b.")
+def show(directory: Path, out: Path, pairs: int, partition: str | None) -> None:
+    """Draw a contact sheet of pairs with their correspondences.
+
+    Each pair: A with a grid and numbered points, B with the same as its map bends them, and A
+    chequered with B brought onto it.
+
+    Example: python -m shards show data/shards --out sheet.png --pairs 16
+    """
+    from shards.show import write_sheet
+    from shards.store import open_set
+
+    drawn = write_sheet(open_set(directory), out, pairs, partition)
+    click.echo(f"{out}: {drawn} pairs")
+
+
+if __name__ == "__main__":
+    main()

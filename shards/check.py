@@ -1,0 +1,130 @@
+"""The check of one shard by itself: its file, its bytes, the meaning of its records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from array_record.python.array_record_module import ArrayRecordReader
+
+from shards import agreement, meaning, store
+from shards.errors import Fault, Finding
+from shards.manifest import Manifest, ShardEntry
+from shards.record import Pair, decode, person
+
+IMPOSTORS = 16  # a shard, searched for being the same finger after all: 10 ms each
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all shards are checked against."""
+
+    root: str  # the real path of the set
+    manifest: Manifest
+    level: str
+
+
+@dataclass
+class ShardReport:
+    """What the check of one shard found, and what must be compared with other shards."""
+
+    entry: ShardEntry
+    findings: list[Finding] = field(default_factory=list)
+    sha256: str | None = None  # where it is not the manifest's
+    persons: dict[str, int] = field(default_factory=dict)  # → the first record that shows them
+    records: list[tuple[int, int, int]] = field(default_factory=list)  # number, index, digest
+    offsets: list[tuple[float, float]] = field(default_factory=list)  # px, of right maps
+
+    def add(self, record: int | None, what: str) -> None:
+        """One more finding."""
+        self.findings.append(Finding(self.entry.name, record, what))
+
+
+def check_shard(job: Job, entry: ShardEntry) -> ShardReport:
+    """The check of one shard by itself."""
+    report = ShardReport(entry)
+    if what := store.fault_of(job.root, entry):
+        report.add(None, what)
+    elif job.level != "quick":
+        path = Path(job.root, entry.name)
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            report.sha256 = found if found != entry.sha256 else None
+            if report.sha256 is not None or job.level == "deep":
+                _read(job, report, store.open_reader(path, entry.records))
+        except OSError as error:
+            report.add(None, f"cannot be read: {error.strerror}")
+        except Fault as fault:
+            report.add(None, str(fault))
+    return report
+
+
+def _read(job: Job, report: ShardReport, reader: ArrayRecordReader) -> None:
+    impostors = 0
+    for number, pair in _pairs(reader):
+        if isinstance(pair, Fault):
+            report.add(number, str(pair))
+        elif job.level == "deep":
+            _compare_later(report, number, pair)
+            faults = list(_meaning(job, report.entry, pair))
+            if not faults and pair.genuine:
+                faults = _agreement(report, pair)
+            elif not faults and impostors < IMPOSTORS:
+                impostors += 1
+                faults = _impostor(pair)
+            for what in faults:
+                report.add(number, what)
+    reader.close()
+
+
+def _pairs(reader: ArrayRecordReader) -> Iterator[tuple[int, Pair | Fault]]:
+    """(number, pair or what is wrong with it) of every record, the damaged ones by themselves."""
+    total = reader.num_records()
+    for start in range(0, total, 128):
+        numbers = list(range(start, min(start + 128, total)))
+        try:
+            block: list[bytes | Fault] = [*store.read_records(reader, numbers)]
+        except Fault:
+            block = [_one(reader, number) for number in numbers]
+        for number, data in zip(numbers, block, strict=True):
+            try:
+                yield number, data if isinstance(data, Fault) else decode(data)
+            except Fault as fault:
+                yield number, fault
+
+
+def _one(reader: ArrayRecordReader, number: int) -> bytes | Fault:
+    try:
+        return store.read_records(reader, [number])[0]
+    except Fault as fault:
+        return fault
+
+
+def _meaning(job: Job, entry: ShardEntry, pair: Pair) -> Iterator[str]:
+    partition = job.manifest.partitions.get(entry.partition)
+    images = partition.images if partition else None
+    return meaning.faults(pair, entry.partition, job.manifest.spec, images)
+
+
+def _agreement(report: ShardReport, pair: Pair) -> list[str]:
+    found = agreement.measure(pair)
+    what = agreement.fault_of(pair, found)
+    if what is None:
+        report.offsets.append((found.x, found.y))
+    return [what] if what else []
+
+
+def _impostor(pair: Pair) -> list[str]:
+    found = agreement.search(pair.image_a, pair.image_b)
+    return [f"is an impostor pair whose images agree ({found:.2f})"] * (found >= agreement.FOUND)
+
+
+def _compare_later(report: ShardReport, number: int, pair: Pair) -> None:
+    digest = hashlib.sha256(pair.image_a.data)
+    digest.update(pair.image_b.data)
+    report.records.append((number, pair.index, int.from_bytes(digest.digest()[:8], "little")))
+    for finger in (pair.finger_a, pair.finger_b):
+        report.persons.setdefault(person(finger), number)

@@ -1,0 +1,160 @@
+"""Integrity of a shard set, from a look at its files to the meaning of every record.
+
+    quick   the manifest; each file there, of its size, with a sound footer and its count of records
+    full    also the sha256 of each file; a file that has another is searched for damaged records
+    deep    also each record decoded and its meaning checked: ranges, ids, map against visibility,
+            map against images (shards.agreement), splits disjoint by person, no pair twice
+
+Shards are checked one by one in several processes and their findings streamed, so that memory does
+not grow with the set but for 40 bytes a record of one partition and one entry a person.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+
+from shards import manifest as manifests
+from shards import store
+from shards.check import Job, ShardReport, check_shard
+from shards.errors import Fault, Finding
+from shards.manifest import Manifest, ShardEntry
+from shards.progress import Progress
+
+LEVELS = ("quick", "full", "deep")
+DRIFT = 0.05  # px, the furthest that maps may be off on average: what the format promises of each
+DRIFT_FROM = 16  # pairs, fewer show no average
+POOL_FROM = {"quick": 2_000, "full": 20, "deep": 1}  # shards, from which processes pay
+
+
+def verify(directory: Path, level: str = "full", workers: int | None = None) -> Iterator[Finding]:
+    """All that is wrong with the set in `directory`, as it is found; nothing where it is sound.
+
+    level: of LEVELS. Misuse where there is no set; nothing that a set may hold raises.
+    """
+    manifest, faults = store.parse_manifest(directory)
+    yield from (Finding(manifests.FILE, None, what) for what in faults)
+    if manifest is None:
+        return
+    yield from _extra(directory, manifest)
+    listed = {entry.name: entry for entry in manifest.shards}
+    order = sorted(listed.values(), key=lambda entry: (entry.partition, entry.name))
+    job = Job(os.path.realpath(directory), manifest, level)
+    names = {entry.sha256: entry.name for entry in order}
+    whole = _Whole()
+    with Progress(f"verify {level}", len(order), "shards") as progress:
+        for report in _reports(job, order, workers):
+            if report.sha256 is not None:
+                yield _other_content(report, names)
+            yield from report.findings
+            yield from whole.take(report)
+            progress.advance()
+    yield from whole.finish()
+
+
+class _Whole:
+    """What no shard shows by itself: persons in two splits, pairs twice, maps off on average."""
+
+    def __init__(self) -> None:
+        self.persons: dict[str, tuple[ShardEntry, int]] = {}
+        self.partition = ""
+        self.entries: list[ShardEntry] = []
+        self.records: list[np.ndarray] = []  # of this partition: uint64 [n, 3] a shard
+        self.offsets: list[np.ndarray] = []  # of this partition: px [n, 2] a shard
+
+    def take(self, report: ShardReport) -> Iterator[Finding]:
+        """One more shard; shards come by partition."""
+        if report.entry.partition != self.partition:
+            yield from self.finish()
+            self.partition = report.entry.partition
+        for name, number in report.persons.items():
+            entry, record = self.persons.setdefault(name, (report.entry, number))
+            if entry.split != report.entry.split:
+                what = f"shows {name!r:.80}, who is in {entry.split} too ({entry.name} {record})"
+                yield Finding(report.entry.name, number, what)
+        if report.records:
+            self.entries.append(report.entry)
+            self.records.append(np.array(report.records, np.uint64))
+        if report.offsets:
+            self.offsets.append(np.array(report.offsets))
+
+    def finish(self) -> Iterator[Finding]:
+        """What the partition that ends here shows as a whole."""
+        if self.records:
+            yield from self._doubles()
+        offsets = np.concatenate([np.empty((0, 2)), *self.offsets])
+        if len(offsets) >= DRIFT_FROM:
+            (x, y), error = offsets.mean(0), offsets.std(0) / len(offsets) ** 0.5
+            if (np.abs([x, y]) > DRIFT + 4 * error).any():
+                what = f"maps of its {len(offsets)} genuine pairs are off by ({x:.2f}, {y:.2f}) px"
+                yield Finding(self.partition, None, what + " on average")
+        self.entries, self.records, self.offsets = [], [], []
+
+    def _doubles(self) -> Iterator[Finding]:
+        shard = np.repeat(np.arange(len(self.records)), [len(r) for r in self.records])
+        records = np.concatenate(self.records)
+        for column, name in ((1, "index"), (2, "images")):
+            _, first, inverse = np.unique(
+                records[:, column], return_index=True, return_inverse=True
+            )
+            for k in np.flatnonzero(first[inverse] != np.arange(len(records))):
+                j = first[inverse[k]]
+                what = f"has the {name} of {self.entries[shard[j]].name} record {records[j, 0]}"
+                yield Finding(self.entries[shard[k]].name, int(records[k, 0]), what)
+
+
+def _extra(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+    """Shard files that the manifest does not list."""
+    known = {entry.name for entry in manifest.shards}
+    for folder, _, files in os.walk(directory):
+        for file in sorted(files):
+            name = Path(folder, file).relative_to(directory).as_posix()
+            if file.endswith(".arrayrecord") and name not in known:
+                shown = name.encode("utf-8", "backslashreplace").decode()
+                yield Finding(shown, None, "is not in the manifest")
+
+
+def _other_content(report: ShardReport, names: dict[str, str]) -> Finding:
+    """The line of a shard whose sha256 is not the manifest's."""
+    what = "holds other bytes than were written (sha256)"
+    if other := names.get(str(report.sha256)):
+        what += f": they are those of {other}"
+    elif not report.findings:
+        what += "; its records are whole, so it is stale or was changed outside of them"
+    return Finding(report.entry.name, None, what)
+
+
+def _reports(job: Job, entries: list[ShardEntry], workers: int | None) -> Iterator[ShardReport]:
+    """The reports of all shards, in order."""
+    workers = workers or len(os.sched_getaffinity(0))
+    if workers == 1 or len(entries) <= POOL_FROM[job.level]:
+        yield from (check_shard(job, entry) for entry in entries)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork after a reader was used deadlocks
+    chunk = max(1, min(64, len(entries) // (8 * workers)))
+    try:
+        with ProcessPoolExecutor(workers, context, _start, (job,)) as pool:
+            yield from pool.map(_work, entries, chunksize=chunk)
+    except BrokenProcessPool as error:
+        raise Fault("a process of verify was killed (out of memory?); try fewer workers") from error
+
+
+_job: Job
+
+
+def _start(job: Job) -> None:
+    global _job
+    import cv2
+
+    _job = job
+    cv2.setNumThreads(1)
+
+
+def _work(entry: ShardEntry) -> ShardReport:
+    return check_shard(_job, entry)

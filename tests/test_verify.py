@@ -1,0 +1,371 @@
+import functools
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pairs import make_pairs
+
+from shards import check, manifest, store, verify
+from shards.__main__ import main
+from shards.record import decode, encode
+
+IMPRESSION = "synthetic/test/train-000_2"
+
+
+@functools.cache
+def pairs_of(n, seed, partition="synthetic/test", split="train"):
+    return make_pairs(n, seed, partition, split)
+
+
+def plan():
+    """Shard name → pairs: two shards to train on and one each to validate and test on."""
+    train = pairs_of(24, 1)
+    name = manifest.shard_name
+    return {
+        name("synthetic/test", "train", 0, 2): train[:12],
+        name("synthetic/test", "train", 1, 2): train[12:],
+        name("synthetic/test", "val", 0, 1): renumbered(pairs_of(8, 2, split="val"), 24),
+        name("fvc2002/db1_b", "test", 0, 1): pairs_of(8, 3, "fvc2002/db1_b", "test"),
+    }
+
+
+def renumbered(pairs, first):
+    return [replace(pair, index=first + k) for k, pair in enumerate(pairs)]
+
+
+def write(out, content):
+    """A set of this content whose manifest is right about it."""
+    images = {"synthetic/test": {IMPRESSION: "0" * 64}, "fvc2002/db1_b": {}}
+    for name, pairs in content.items():
+        for pair in pairs:
+            for image_id in (pair.image_id_a, pair.image_id_b):
+                images[manifest.parse_name(name)[0]][image_id] = "0" * 64
+    return seal(out, content, images)
+
+
+def seal(out, content, images):
+    entries = [store.write_shard(out / n, map(encode, pairs)) for n, pairs in content.items()]
+    spec = {"size": 128, "grid": 32}
+    store.write_manifest(out, manifest.assemble(spec, images, entries))
+    return out
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("sound"), plan())
+
+
+@pytest.fixture
+def copy(sound, tmp_path):
+    return shutil.copytree(sound, tmp_path / "set")
+
+
+FIRST, SECOND, VAL, OTHER = plan()
+
+
+def found(out, level="full"):
+    return [str(finding) for finding in verify.verify(out, level, workers=1)]
+
+
+@pytest.mark.parametrize("level", verify.LEVELS)
+def test_a_sound_set_has_no_fault(sound, level):
+    assert found(sound, level) == []
+
+
+def test_processes_find_what_one_finds(copy, monkeypatch):
+    monkeypatch.setattr(verify, "POOL_FROM", dict.fromkeys(verify.LEVELS, 0))
+    flip(copy / SECOND, 200_000)
+    alone = found(copy, "deep")
+    assert [str(finding) for finding in verify.verify(copy, "deep", workers=2)] == alone != []
+
+
+# --- files ---
+
+
+def flip(path, at, bit=3):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1 << bit
+    path.write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A set of two shards with records of 1 kB, to be damaged many times."""
+    pairs = make_pairs(20, 4, size=16, grid=4)
+    name = manifest.shard_name
+    content = {name("synthetic/test", "train", k, 2): pairs[10 * k : 10 * k + 10] for k in (0, 1)}
+    return write(tmp_path_factory.mktemp("small"), content)
+
+
+def test_500_flipped_bits_are_all_found_and_the_record_named(small):
+    path = small / FIRST
+    whole, entry = path.read_bytes(), store.load_manifest(small).shards[0]
+    records = [encode(pair) for pair in make_pairs(10, 4, size=16, grid=4)]
+    spans = [(whole.index(data), len(data)) for data in records]
+    rng = np.random.default_rng(0)
+    inside = [start + rng.integers(size) for start, size in spans for _ in range(25)]
+    job = check.Job(os.path.realpath(small), store.load_manifest(small), "full")
+    for at in [*rng.integers(len(whole), size=250), *inside]:
+        flip(path, at, int(rng.integers(8)))
+        report = check.check_shard(job, entry)
+        assert report.findings or report.sha256, f"bit at {at} not found"
+        hit = [k for k, (start, size) in enumerate(spans) if start <= at < start + size]
+        assert [f.record for f in report.findings if f.record is not None] == hit
+        path.write_bytes(whole)
+
+
+def test_100_truncations_are_all_found_at_a_quick_look(small):
+    path = small / FIRST
+    whole = path.read_bytes()
+    lengths = np.random.default_rng(0).integers(len(whole), size=97)
+    for length in (0, 65_536, len(whole) - 1, *lengths):
+        path.write_bytes(whole[:length])
+        assert found(small, "quick") == [
+            f"{FIRST}: has {length} bytes, the manifest says {len(whole)}"
+        ]
+    path.write_bytes(whole)
+
+
+def test_a_missing_an_extra_and_a_renamed_shard(copy):
+    (copy / FIRST).rename(copy / "train" / "elsewhere.arrayrecord")
+    assert found(copy, "quick") == [
+        "train/elsewhere.arrayrecord: is not in the manifest",
+        f"{FIRST}: is missing",
+    ]
+
+
+def test_swapped_shards_are_told_apart(copy):
+    (copy / FIRST).rename(copy / "x")
+    (copy / SECOND).rename(copy / FIRST)
+    (copy / "x").rename(copy / SECOND)
+    assert found(copy) == [
+        f"{FIRST}: holds other bytes than were written (sha256): they are those of {SECOND}",
+        f"{SECOND}: holds other bytes than were written (sha256): they are those of {FIRST}",
+    ]
+
+
+def test_a_stale_shard_is_found(copy):
+    store.write_shard(copy / FIRST, map(encode, make_pairs(12, 99)))
+    faults = found(copy)
+    assert len(faults) == 1 and "stale" in faults[0]
+
+
+def test_a_shard_of_another_count_is_found_at_a_quick_look(copy):
+    entry = store.write_shard(copy / FIRST, map(encode, make_pairs(11, 1)))
+    with (copy / manifest.FILE).open() as file:
+        top = json.load(file)
+    listed = next(item for item in top["shards"] if item["name"] == FIRST)
+    listed["bytes"] = entry.bytes  # as if the size had agreed by chance
+    (copy / manifest.FILE).write_text(json.dumps(top))
+    assert f"{FIRST}: has 11 records, the manifest says 12" in found(copy, "quick")
+
+
+def test_a_damaged_record_and_an_unreadable_shard_are_named_together(copy):
+    flip(copy / FIRST, 300_000)
+    (copy / OTHER).unlink()
+    faults = found(copy)
+    assert faults[0] == f"{OTHER}: is missing"
+    assert faults[1] == f"{FIRST}: holds other bytes than were written (sha256)"
+    assert faults[2].startswith(f"{FIRST}: record ") and "is damaged" in faults[2]
+    assert len(faults) == 3
+
+
+def edit(out, change):
+    path = out / manifest.FILE
+    top = json.loads(path.read_text())
+    change(top)
+    path.write_text(json.dumps(top))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda top: top["spec"].update(size=64), "checksum"),
+        (lambda top: top["shards"][0].update(name="../../etc/passwd"), "is no shard name"),
+        (lambda top: top["shards"][0].update(name="/etc/passwd"), "is no shard name"),
+        (lambda top: top.update(schema=0), "schema version 0"),
+        (lambda top: top["shards"].pop(), "not all of one set|does not describe|do not add up"),
+    ],
+)
+def test_an_edited_manifest_is_found_and_its_sound_files_are_still_checked(copy, change, what):
+    edit(copy, change)
+    assert any(re.search(what, line) for line in found(copy, "quick"))
+    result = CliRunner().invoke(main, ["verify", str(copy), "--quick"])
+    assert result.exit_code == 1
+
+
+def test_a_link_that_leads_out_is_found(copy, tmp_path):
+    (copy / FIRST).rename(tmp_path / "outside")
+    (copy / FIRST).symlink_to(tmp_path / "outside")
+    assert "symbolic link" in found(copy, "quick")[0]
+
+
+# --- meaning: every file and hash is right, a record is not ---
+
+
+def with_change(tmp_path, change, name=FIRST, number=0):
+    content = plan()
+    content[name] = list(content[name])
+    content[name][number] = change(content[name][number])
+    return write(tmp_path / "set", content)
+
+
+def at(pair, **changes):
+    return replace(pair, **changes)
+
+
+def harmed_map(change):
+    def harm(pair):
+        map_ab = pair.map_ab.copy()
+        change(map_ab, pair)
+        return replace(pair, map_ab=map_ab)
+
+    return harm
+
+
+def first_visible(pair):
+    return tuple(np.argwhere(pair.visible)[0])
+
+
+def fold(m, pair):
+    m[10:16, 10:16] = m[10:16, 10:16][:, ::-1]
+
+
+HARMS = {
+    "is an impostor pair but has a map": (
+        3,
+        lambda p: at(p, map_ab=np.zeros_like(p.map_ab), visible=np.ones_like(p.visible)),
+    ),
+    "is impostor but shows": (3, lambda p: at(p, finger_b=p.finger_a)),
+    "is genuine but shows 'synthetic/test/train-000' and 'x'": (0, lambda p: at(p, finger_b="x")),
+    "train-000_2'": (0, lambda p: at(p, image_id_b=IMPRESSION)),
+    "is genuine-impressions but shows": (0, lambda p: at(p, kind="genuine-impressions")),
+    "1 cells whose map and visibility contradict": (
+        0,
+        harmed_map(lambda m, p: m.__setitem__(first_visible(p), np.nan)),
+    ),
+    "maps 1 visible cells outside": (
+        0,
+        harmed_map(lambda m, p: m.__setitem__(first_visible(p), 128.0)),
+    ),
+    "folds at": (0, harmed_map(fold)),
+    "nothing is visible": (
+        0,
+        lambda p: at(
+            p, map_ab=np.full_like(p.map_ab, np.nan), visible=np.zeros_like(p.visible)
+        ),
+    ),
+    "image_b of one grey level, 7": (0, lambda p: at(p, image_b=np.full_like(p.image_b, 7))),
+    "to_original_a": (0, lambda p: at(p, to_original_a=np.zeros((2, 3)))),
+    "to_original_b": (0, lambda p: at(p, to_original_b=np.full((2, 3), np.inf))),
+    "has size 64, the set's spec says 128": (0, lambda p: make_pairs(1, 1, size=64)[0]),
+    "has grid 16, the set's spec says 32": (0, lambda p: make_pairs(1, 1, grid=16)[0]),
+    "map is off by": (0, harmed_map(lambda m, p: np.clip(m + 1, 0, 127.4, out=m))),
+    "map is wrong": (0, lambda p: at(p, map_ab=pairs_of(24, 1)[6].map_ab,
+                                     visible=pairs_of(24, 1)[6].visible)),
+    "images do not agree": (0, lambda p: at(p, image_b=pairs_of(24, 1)[8].image_b)),
+    "impostor pair whose images agree": (3, lambda p: at(p, image_b=pairs_of(24, 1)[0].image_b)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HARMS)
+def test_each_harm_to_a_record_is_found_and_named(tmp_path, what):
+    number, harm = HARMS[what]
+    out = with_change(tmp_path, harm, number=number)
+    assert found(out, "full") == []
+    faults = found(out, "deep")
+    assert any(line.startswith(f"{FIRST}: record {number}: ") and what in line for line in faults)
+
+
+def test_another_seed_than_the_specs_is_found(tmp_path):
+    content = plan()
+    images = store.load_manifest(write(tmp_path / "set", content)).partitions
+    entries = [store.describe(tmp_path / "set" / name) for name in content]
+    spec = {"seed": 1}
+    listed = {name: item.images for name, item in images.items()}
+    store.write_manifest(tmp_path / "set", manifest.assemble(spec, listed, entries))
+    faults = found(tmp_path / "set", "deep")
+    assert f"{VAL}: record 0: has seed 2, the set's spec says 1" in faults
+    assert not any(FIRST in line for line in faults)
+
+
+def test_a_person_in_two_splits_is_found(tmp_path):
+    change = {"finger_a": "synthetic/test/train-000", "finger_b": "synthetic/test/train-000"}
+    out = with_change(tmp_path, lambda p: at(p, **change), VAL, 2)
+    assert found(out, "deep") == [
+        f"{VAL}: record 2: shows 'synthetic/test/train-000', who is in train too ({FIRST} 0)"
+    ]
+
+
+def test_two_fingers_of_a_nist_person_in_two_splits_are_found(tmp_path):
+    content = plan()
+    for name, finger in ((FIRST, "nist/00002303/01"), (VAL, "nist/00002303/07")):
+        content[name] = [at(content[name][0], finger_a=finger, finger_b=finger)]
+    faults = found(write(tmp_path / "set", content), "deep")
+    assert any("'nist/00002303', who is in train too" in line for line in faults)
+
+
+def test_a_pair_twice_is_found_across_shards(tmp_path):
+    again = pairs_of(24, 1)[2]
+    out = with_change(tmp_path, lambda p: at(again, index=p.index), SECOND, 5)
+    assert found(out, "deep") == [f"{SECOND}: record 5: has the images of {FIRST} record 2"]
+    shutil.rmtree(out)
+    out = with_change(tmp_path, lambda p: at(p, index=2), SECOND, 5)
+    assert found(out, "deep") == [f"{SECOND}: record 5: has the index of {FIRST} record 2"]
+
+
+def test_an_image_that_the_manifest_does_not_list_is_found(tmp_path):
+    content = plan()
+    listed = store.load_manifest(write(tmp_path / "set", content)).partitions
+    images = {name: dict(item.images) for name, item in listed.items()}
+    del images["fvc2002/db1_b"]["fvc2002/db1_b/test-000_1"]
+    content[SECOND] = [at(content[SECOND][0], image_id_a="sd302/U/x", image_id_b="sd302/U/x")]
+    out = seal(tmp_path / "set", content, images)
+    faults = found(out, "deep")
+    assert f"{SECOND}: record 0: shows 'sd302/U/x', which is not of synthetic/test" in faults
+    assert any("test-000_1', which the manifest does not list" in line for line in faults)
+
+
+def test_maps_that_are_all_a_little_off_are_found(tmp_path):
+    def drifted(pair):
+        map_ab = np.clip(pair.map_ab + np.float32([0.2, 0]), 0, 127.4)  # too little for one alone
+        return replace(pair, map_ab=map_ab) if pair.genuine else pair
+
+    content = {name: [drifted(pair) for pair in pairs] for name, pairs in plan().items()}
+    faults = found(write(tmp_path / "set", content), "deep")
+    assert len(faults) == 1 and faults[0].endswith("px on average")
+    assert faults[0].startswith("synthetic/test: maps of its 24 genuine pairs are off by (-0.")
+
+
+# --- the command ---
+
+
+def test_exit_codes_and_lines(sound, copy, tmp_path):
+    run = CliRunner().invoke
+    assert run(main, ["verify", str(sound)]).exit_code == 0
+    (copy / FIRST).unlink()
+    result = run(main, ["verify", str(copy), "--quick"])
+    assert result.exit_code == 1 and f"{FIRST}: is missing\n" in result.stdout
+    result = run(main, ["verify", str(tmp_path / "nothing")])
+    assert result.exit_code == 2 and "no shard set here" in result.stderr
+
+
+def test_json_holds_every_fault(copy):
+    flip(copy / FIRST, 300_000)
+    result = CliRunner().invoke(main, ["verify", str(copy), "--json"])
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1 and told["sound"] is False and told["level"] == "full"
+    assert [(f["file"], f["record"] is None) for f in told["faults"]] == [
+        (FIRST, True), (FIRST, False)
+    ]  # fmt: skip
+
+
+def test_a_decoded_record_is_what_was_written(sound):
+    shards = store.open_set(sound)
+    pair = decode(shards.read("val", [3])[0])
+    assert np.array_equal(pair.image_b, plan()[VAL][3].image_b)
