@@ -43,7 +43,7 @@ def make_impression(
     """One impression (0, 1, …) of `master`, by a sensor out of `styles`."""
     rng = _generator(seed, partition, finger, 1 + impression)
     style = styles[int(rng.integers(len(styles)))]
-    touch = sample_touch(rng, style.size, style.area)
+    touch = sample_touch(rng, style.placement)
     skin, level = contact(master, touch, rng)
     params = {k: v for k, v in dataclasses.asdict(touch).items() if k != "warp"}
     image = draw(style, skin, level, rng)

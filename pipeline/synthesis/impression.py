@@ -21,6 +21,17 @@ STRAIN = 0.3  # bound on it
 
 
 @dataclass(frozen=True)
+class Placement:
+    """How fingers are laid on a sensor, on average."""
+
+    size: tuple[int, int]  # (height, width) px of the image
+    axes: tuple[float, float]  # half axes (x, y) px of the contact region
+    finger: float  # px by which the finger's middle lies below the image's
+    contact: float  # px by which the middle of the contact region does
+    pressure: float
+
+
+@dataclass(frozen=True)
 class Touch:
     """The parameters of one impression of H × W px."""
 
@@ -29,40 +40,37 @@ class Touch:
     centre: tuple[float, float]  # (x, y) px of the contact region in the impression
     axes: tuple[float, float]  # half axes (x, y) px of the contact region
     rotation: float  # rad, of the finger, counter-clockwise as seen
-    pressure: float  # widens the ridges; the level of the skin at the middle of the contact
+    pressure: float  # level of the skin in the middle: widens the ridges
     slope: tuple[float, float]  # of the pressure, over a half axis
-    dryness: float  # 0 … 1, breaks the ridges
-    moisture: float  # 0 … 1, fills the valleys in patches
-    distortion: float  # px, the largest displacement of the skin
+    dryness: float  # 0 … 1, thins and breaks the ridges
+    moisture: float  # 0 … 1, widens them and fills valleys in patches
 
 
-def sample_touch(rng: np.random.Generator, size: tuple[int, int], area: float = 1.0) -> Touch:
-    """A random touch that fits an image of `size` (height, width) px; `area` scales the contact."""
+def sample_touch(rng: np.random.Generator, placement: Placement) -> Touch:
+    """A random touch."""
+    size = placement.size
     rotation = float(np.clip(rng.normal(0, np.radians(9)), -np.pi / 7, np.pi / 7))
     middle = (np.array(size[::-1]) - 1) / 2
-    finger = middle + np.clip(rng.normal((0, 4), (16, 18)), -45, 45)
-    warp = _lay(rng, size, rotation, finger)
-    wide, tall = rng.normal(118, 9), rng.normal(162, 14)
-    pressure = rng.normal(0.1, 0.2)
-    grown = np.sqrt(area) * (1 + 0.25 * np.clip(pressure, -0.5, 0.5))
+    shift = np.clip(rng.normal(0, (15, 17)), -40, 40)
+    pressure = float(rng.normal(placement.pressure, 0.3))
+    axes = np.array(placement.axes) * rng.normal(1, (0.07, 0.09)) * (1 + 0.12 * np.tanh(pressure))
     return Touch(
         size=size,
-        warp=warp,
-        centre=tuple((finger + rng.normal(0, (7, 12))).tolist()),
-        axes=(float(wide * grown), float(tall * grown)),
+        warp=_lay(rng, size, rotation, middle + shift + (0, placement.finger)),
+        centre=_pair(middle + shift + rng.normal((0, placement.contact), (6, 12))),
+        axes=_pair(axes),
         rotation=rotation,
-        pressure=float(pressure),
-        slope=tuple(rng.normal(0, 0.15, 2).tolist()),
-        dryness=float(rng.beta(1.1, 2.5)),
-        moisture=float(rng.beta(1.1, 2.5)),
-        distortion=float(np.abs(warp.control).max(initial=0.0)),
+        pressure=pressure,
+        slope=_pair(rng.normal(0, 0.12, 2)),
+        dryness=float(rng.beta(1.2, 2.2)),
+        moisture=float(rng.beta(1.2, 2.2)),
     )
 
 
 def contact(master: Master, touch: Touch, rng: np.random.Generator) -> tuple[Image, Image]:
-    """How far the skin is above the sensor's threshold, and the pressure on it; each [H, W].
+    """Height of the skin over the sensor's threshold, and the pressure's part in it; each [H, W].
 
-    The first is in units of half a ridge's height: above 0 the skin touches.
+    In units of half a ridge's height: above 0 the skin touches.
     """
     at = touch.warp.dense(*touch.size).astype(np.float32)
     x, y = (np.ascontiguousarray(at[..., k]) for k in (0, 1))
@@ -72,26 +80,26 @@ def contact(master: Master, touch: Touch, rng: np.random.Generator) -> tuple[Ima
     )
     level = pressure(touch, rng)
     size = touch.size
-    dry = touch.dryness * np.clip(0.7 + 0.6 * smooth_noise(rng, size, 50), 0, 2)
-    grain = 0.6 * smooth_noise(rng, size, 1.5) + 0.8 * smooth_noise(rng, size, 4)
-    wet = touch.moisture * np.clip(smooth_noise(rng, size, 60) - 0.4, 0, 2)
-    blobs = np.clip(0.6 + smooth_noise(rng, size, 7), 0, 3)
-    skin = ridges + relief + level
-    skin += dry * (0.75 * grain - 0.35) + wet * blobs
-    return skin, level
+    dry = touch.dryness * np.clip(0.7 + 0.4 * smooth_noise(rng, size, 80), 0, 1.3)
+    wet = touch.moisture * np.clip(smooth_noise(rng, size, 90), 0, 2)
+    grain = 0.5 * smooth_noise(rng, size, 1.6) + 0.7 * smooth_noise(rng, size, 4)
+    patches = smooth_noise(rng, size, 7)
+    level = level - 0.35 * dry + 0.5 * wet
+    skin = ridges + (0.8 + 0.8 * dry) * relief + level
+    return skin + (0.15 + 0.5 * dry) * grain + 0.25 * wet * patches, level
 
 
 def pressure(touch: Touch, rng: np.random.Generator) -> Image:
-    """Level [H, W] that is added to the skin: flat inside the contact, falling beyond its edge."""
+    """Level [H, W] that is added to the skin: gentle inside the contact, falling off beyond it."""
     y, x = np.ogrid[: touch.size[0], : touch.size[1]]
     x, y = x - touch.centre[0], y - touch.centre[1]
     c, s = np.cos(touch.rotation), np.sin(touch.rotation)
     u, v = (c * x - s * y) / touch.axes[0], (s * x + c * y) / touch.axes[1]
-    radius = (np.abs(u) ** 2.5 + np.abs(v) ** 2.5) ** (1 / 2.5)
-    radius += 0.035 * smooth_noise(rng, touch.size, 70) + 0.015 * smooth_noise(rng, touch.size, 12)
+    radius = (np.abs(u) ** 2.4 + np.abs(v) ** 2.4) ** (1 / 2.4)
+    radius += 0.03 * smooth_noise(rng, touch.size, 70) + 0.012 * smooth_noise(rng, touch.size, 10)
     level = touch.pressure + touch.slope[0] * u + touch.slope[1] * v
-    level = level + 0.22 * smooth_noise(rng, touch.size, 45) - 0.25 * radius**2
-    return np.asarray(level - np.logaddexp(0, (radius - 1) * 22), np.float32)
+    level = level + 0.2 * smooth_noise(rng, touch.size, 65) - 0.35 * radius**2 + 0.15
+    return np.asarray(level - np.logaddexp(0, (radius - 1) * 24), np.float32)
 
 
 def _lay(rng: np.random.Generator, size: tuple[int, int], rotation: float, finger: Array) -> Warp:
@@ -115,10 +123,13 @@ def _drag(rng: np.random.Generator, points: Array) -> Array:
     Maio and Maltoni 2001, "Modelling plastic distortion in fingerprint images".
     """
     stuck = rng.uniform(40, 75, 2)
-    distance = np.maximum(np.hypot(points[..., 0] / stuck[0], points[..., 1] / stuck[1]) - 1, 0)
+    distance = np.maximum(np.hypot(*np.moveaxis(points / stuck, -1, 0)) - 1, 0)
     slip = np.where(distance < 1.8, (1 - np.cos(np.pi * distance / 1.8)) / 2, 1.0)
     angle = rng.normal(0, 0.035)
-    twist = points @ (
-        np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) - np.eye(2)
-    )
-    return slip[..., None] * (twist + rng.normal(0, 4.5, 2))
+    c, s = np.cos(angle), np.sin(angle)
+    twist = points @ (np.array([[c, s], [-s, c]]) - np.eye(2))
+    return np.asarray(slip[..., None] * (twist + rng.normal(0, 4.5, 2)))
+
+
+def _pair(values: Array) -> tuple[float, float]:
+    return float(values[0]), float(values[1])

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from pipeline.synthesis.orientation import SIZE, Flow, Image, sample_flow, smooth_noise
 
 ROUNDS = 20
-ALONG = np.arange(-5, 6) * 1.6  # px along the ridge; not whole, lest every other pixel be left out
+STEPS = 5  # along the ridge, either way
+STEP = 1.6  # px; no whole number, lest every other pixel be left out
 ALONG_DEVIATION = 5.0  # px
 ACROSS = np.arange(-7, 8) / 6.0  # periods across the ridge
 ACROSS_DEVIATION = 0.55  # periods
-PORE_SPACING = 9  # px, at least
+PORE_SPACING = 7  # px, at least
 
 Maps = list[tuple[Image, Image]]
 
@@ -40,19 +41,25 @@ def sample_master(rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Mas
     """A random finger of `size` (height, width) px."""
     flow = sample_flow(rng, size)
     ridges = grow(flow, rng)
-    relief = 0.16 * smooth_noise(rng, size, 3) + 0.14 * smooth_noise(rng, size, 14)
+    relief = 0.18 * smooth_noise(rng, size, 4) + 0.14 * smooth_noise(rng, size, 14)
     return Master(flow, ridges, relief - pores(ridges, rng) - creases(size, rng))
 
 
 def grow(flow: Flow, rng: np.random.Generator) -> Image:
     """Ridges [H, W] in [-1, 1] along `flow`, from white noise."""
     along, across = _sample_maps(flow)
-    bell = np.exp(-((ALONG / ALONG_DEVIATION) ** 2) / 2)
+    bell = np.exp(-((np.arange(-STEPS, STEPS + 1) * STEP / ALONG_DEVIATION) ** 2) / 2)
     field = rng.standard_normal(flow.angle.shape, np.float32)
     for _ in range(ROUNDS):
         field = _gather(np.tanh(3 * field), along, bell / bell.sum())
         field = _gather(field, across, _gabor())
-    return np.clip(field, -1, 1).astype(np.float32)
+    return _even(field)
+
+
+def _even(field: Image) -> Image:
+    """`field` [H, W] with crests of about 1 throughout, at the minutiae as well, where it is weak."""
+    power = cv2.GaussianBlur(field * field, (0, 0), 4)
+    return field / np.sqrt(2 * power + np.float32(0.02))
 
 
 def pores(ridges: Image, rng: np.random.Generator) -> Image:
@@ -60,21 +67,21 @@ def pores(ridges: Image, rng: np.random.Generator) -> Image:
     liking = ridges + rng.random(ridges.shape, np.float32)
     window = np.ones((PORE_SPACING, PORE_SPACING), np.uint8)
     at = (liking == cv2.dilate(liking, window)) & (ridges > 0.5)
-    depth = rng.uniform(0.2, 1.0, ridges.shape).astype(np.float32) * at
-    return np.asarray(9 * cv2.GaussianBlur(depth, (0, 0), 0.9), np.float32)
+    depth = rng.uniform(0.0, 1.0, ridges.shape).astype(np.float32) ** 2 * at
+    return np.asarray(8 * cv2.GaussianBlur(depth, (0, 0), 0.9), np.float32)
 
 
 def creases(size: tuple[int, int], rng: np.random.Generator) -> Image:
     """Depth [H, W] ≥ 0 of white lines across the skin; most fingers have few, some many."""
     canvas = np.zeros(size, np.float32)
-    for _ in range(min(rng.poisson(rng.choice([0.5, 2.0, 7.0])), 14)):
+    for _ in range(min(rng.poisson(rng.choice([1.0, 4.0, 15.0])), 25)):
         start = rng.uniform(0.1, 0.9, 2) * size[::-1]
         angle = rng.normal(0, 0.5) + rng.choice([0.0, 0.0, 1.2])
-        steps = np.linspace(0, rng.uniform(40, 200), 12)
+        steps = np.linspace(0, min(20 + rng.exponential(60), 220), 12)
         bend = angle + rng.normal(0, 0.003) * steps + np.cumsum(rng.normal(0, 0.05, 12))
         points = start + np.cumsum(np.stack([np.cos(bend), np.sin(bend)], -1), 0) * steps[1]
         fixed = np.round(points * 16).astype(np.int32)
-        width = int(rng.integers(1, 4))
+        width = int(rng.choice([1, 1, 2, 3]))
         cv2.polylines(canvas, [fixed], False, float(rng.uniform(0.8, 2.0)), width, cv2.LINE_AA, 4)
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8), np.float32)
 
@@ -91,11 +98,26 @@ def _sample_maps(flow: Flow) -> tuple[Maps, Maps]:
     """Where the filter's samples lie (x, y each [H, W]): along the ridge, and across it."""
     y, x = np.mgrid[: flow.angle.shape[0], : flow.angle.shape[1]].astype(np.float32)
     dx, dy = np.cos(flow.angle), -np.sin(flow.angle)
-    along = [(x + t * dx, y + t * dy) for t in ALONG.astype(np.float32)]
+    along = [*_follow(x, y, -dx, -dy)[::-1], (x, y), *_follow(x, y, dx, dy)]
     across = [
         (x - k * flow.period * dy, y + k * flow.period * dx) for k in ACROSS.astype(np.float32)
     ]
     return along, across
+
+
+def _follow(x: Image, y: Image, dx: Image, dy: Image) -> Maps:
+    """Where STEPS steps along the ridges lead, set out from each pixel in direction (dx, dy)."""
+    field, path = (dx, dy), []
+    for _ in range(STEPS):
+        x, y = x + np.float32(STEP) * dx, y + np.float32(STEP) * dy
+        path.append((x, y))
+        nx, ny = (
+            cv2.remap(part, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+            for part in field
+        )
+        onward = np.copysign(np.float32(1), nx * dx + ny * dy)  # a ridge has no sense of direction
+        dx, dy = onward * nx, onward * ny
+    return path
 
 
 def _gather(field: Image, maps: Maps, weights: NDArray[np.float64]) -> Image:

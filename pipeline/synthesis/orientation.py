@@ -67,6 +67,8 @@ def sample_flow(rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Flow:
     angle = zero_pole(z, cores, deltas) + _correction(z, label, rng)
     if label.endswith("-loop"):
         angle += _upright(z, cores[0], deltas[0], rng)
+    for core in cores:
+        angle += _straight_legs(z, core, angle, reach=_reach(cores), amount=rng.uniform(0.35, 0.7))
     angle += np.float32(np.radians(rng.uniform(3, 7))) * smooth_noise(rng, size, 110)
     return Flow(label, angle.astype(np.float32), _period(z, rng), cores, deltas)
 
@@ -131,13 +133,32 @@ def _upright(
     z: NDArray[np.complex64], core: complex, delta: complex, rng: np.random.Generator
 ) -> Image:
     """A turn rad [H, W] about a loop's core, which the model alone lays too flat."""
-    turn = np.sign((delta - core).real) * rng.uniform(0.1, 0.6)
+    turn = np.sign((delta - core).real) * rng.uniform(0.0, 0.45)
     return turn * np.exp(-(np.abs(z - core + 20j) ** 2) / (2 * rng.uniform(60, 90) ** 2))
+
+
+def _reach(cores: tuple[complex, ...]) -> float:
+    return 90.0 if len(cores) == 1 else abs(cores[0] - cores[1])
+
+
+def _straight_legs(
+    z: NDArray[np.complex64], core: complex, angle: Image, reach: float, amount: float
+) -> Image:
+    """A turn rad [H, W] that lets the ridges bend over the core's top and run straight below it.
+
+    The plain model's parabolas open so fast that ridges would fan out from the core.
+    """
+    away = z - core
+    height, width = z.shape
+    at = round((height - 1) / 2 - core.imag), round((width - 1) / 2 + core.real)
+    top = 2 * (angle[at] - np.angle(away[at]) / 2) - np.pi  # where the flow is square to the ray
+    turn = amount / 2 * np.sin(np.angle(away) - top)
+    return np.asarray(turn * np.exp(-(np.abs(away) ** 2) / (2 * reach**2)), np.float32)
 
 
 def _period(z: NDArray[np.complex64], rng: np.random.Generator) -> Image:
     """Ridge period px [H, W]: wider towards the joint, finer or wider in smooth patches."""
-    base = np.clip(rng.normal(8.5, 0.5), 7.7, 9.5)
+    base = np.clip(rng.normal(8.3, 0.5), 7.5, 9.4)
     joint = rng.uniform(0.05, 0.2) / (1 + np.exp((z.imag + 130) / 25))
-    patches = rng.uniform(0.03, 0.07) * smooth_noise(rng, z.shape, 120)
+    patches = rng.uniform(0.06, 0.11) * smooth_noise(rng, z.shape, 80)
     return np.clip(base * (1 + joint + patches), *PERIOD_RANGE).astype(np.float32)

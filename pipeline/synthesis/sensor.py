@@ -9,20 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from pipeline.synthesis.impression import Placement
 from pipeline.synthesis.orientation import Image, smooth_noise
 
 
 @dataclass(frozen=True)
 class Style:
-    """A kind of sensor; `draw` turns the skin's height and pressure into an image."""
+    """A kind of sensor and how fingers are laid on it."""
 
     name: str
-    size: tuple[int, int]  # (height, width) px
-    area: float  # of the contact region against the usual one
+    placement: Placement
 
 
-OPTICAL = Style("optical", (374, 388), 1.0)  # light ground, as FVC2002 DB1
-CAPACITIVE = Style("capacitive", (300, 300), 0.85)  # mid-grey ground, as FVC2002 DB3
+# As FVC2002 DB1, and as its DB3.
+OPTICAL = Style("optical", Placement((374, 388), (127, 198), finger=5, contact=28, pressure=-0.1))
+CAPACITIVE = Style(
+    "capacitive", Placement((300, 300), (114, 127), finger=45, contact=0, pressure=0.05)
+)
 STYLES = (OPTICAL, CAPACITIVE)
 
 
@@ -35,32 +38,26 @@ def draw(style: Style, skin: Image, level: Image, rng: np.random.Generator) -> N
 def _optical(skin: Image, level: Image, rng: np.random.Generator) -> Image:
     """Frustrated total reflection: skin that touches is dark, the rest saturates to white."""
     size = skin.shape
-    ink = expit(skin * 4.0)
-    tone = rng.uniform(20, 70) - 45 * level + 12 * smooth_noise(rng, size, 6)
-    grey = 275 - (275 - np.clip(tone, -20, 130)) * ink
-    grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), rng.uniform(0.55, 0.75))
-    return grey + 3 * rng.standard_normal(size, np.float32)
+    ink = expit(skin * rng.uniform(3.5, 6))
+    tone = rng.uniform(20, 100) - 75 * level + 15 * smooth_noise(rng, size, 4)
+    grey = 285 - (285 - np.clip(tone, -20, 140)) * ink
+    specks = (rng.random(size, np.float32) < 0.0002) * rng.uniform(0, 400)
+    grey = cv2.GaussianBlur((grey - specks).astype(np.float32), (0, 0), rng.uniform(0.55, 0.75))
+    return grey + 2 * rng.standard_normal(size, np.float32)
 
 
 def _capacitive(skin: Image, level: Image, rng: np.random.Generator) -> Image:
     """Capacitance: ridges near black, valleys little darker than the shaded, striped ground."""
     size = skin.shape
-    near = expit((level + 4) * 0.7)
-    ground = (
-        138
-        + 6 * smooth_noise(rng, size, 150)
-        - rng.uniform(25, 45) * cv2.GaussianBlur(near, (0, 0), 12)
+    near = cv2.GaussianBlur(expit(level + 3), (0, 0), 25)
+    ground = rng.normal(128, 7) + 6 * smooth_noise(rng, size, 130) - rng.uniform(15, 40) * near
+    columns = rng.normal(0, 1.5, size[1]) + 4 * smooth_noise(rng, (1, size[1]), 9)[0]
+    ground = ground + columns.astype(np.float32)
+    rough = rng.uniform(0.08, 0.3) * (
+        rng.standard_normal(size, np.float32) + 1.5 * smooth_noise(rng, size, 1.5)
     )
-    stripes = (
-        rng.normal(0, 2.0, size[1])
-        + 3 * np.repeat(rng.normal(0, 1, size[1] // 6 + 1), 6)[: size[1]]
-    )
-    ground = ground + stripes.astype(np.float32)
-    rough = skin + 0.25 * rng.standard_normal(size, np.float32)
-    ink = expit(rough * 5.0)
-    dust = (rng.random(size, np.float32) < 0.12 * np.exp(-(((level + 3.0) / 3) ** 2))) & (
-        level < -0.5
-    )
-    ink = np.maximum(ink, dust * rng.uniform(0.3, 1.0, size).astype(np.float32))
-    grey = ground - (ground - rng.uniform(24, 36)) * ink
-    return grey + 3.5 * rng.standard_normal(size, np.float32)
+    ink = expit((skin + rough) * 5)
+    dust = expit((smooth_noise(rng, size, 1.2) - 1.6 - 0.12 * (level + 3) ** 2) * 6) * (level < -1)
+    dark = rng.uniform(28, 42) + 12 * np.clip(-level, 0, 3) + 5 * smooth_noise(rng, size, 1.3)
+    grey = ground - (ground - dark) * np.maximum(ink, 0.7 * dust)
+    return grey + 4 * rng.standard_normal(size, np.float32)
