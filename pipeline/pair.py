@@ -6,6 +6,7 @@ impression, corrupted at 500 ppi, then turned, is B; both are brought to the net
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ from pipeline.warp import (
 )
 from shards.record import Pair
 
+Trace = list[tuple[str, Image]]  # (name, image) of every stage, for a person to look at
 PARTNER, NOISE, GEOMETRY = range(3)  # stages, the last part of a random address
 ELASTIC_SPACING = 72.0  # px at 500 ppi between control points, about 3.7 mm of skin
 ELASTIC_STRAIN = 0.3  # bound; skin is stretched by less
@@ -59,26 +61,40 @@ class Address:
 
 
 def open_print(
-    impression: Impression, data: bytes, truth: Warp | None, spec: PipelineSpec
+    impression: Impression,
+    data: bytes,
+    truth: Warp | None,
+    spec: PipelineSpec,
+    trace: Trace | None = None,
 ) -> Print:
     """The impression in the bytes of its file; Fault where they hold no usable fingerprint."""
     name = str(impression.path)
-    prepared = preprocess.prepare(preprocess.decode(data, name), impression.ppi, name)
-    travel = np.hypot(spec.translation, spec.translation) + 4 * spec.elastic
-    around = preprocess.window(prepared, preprocess.reach(spec.crop, float(travel)))
+    image = preprocess.decode(data, name)
+    prepared = preprocess.prepare(image, impression.ppi, name)
+    travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
+    around = preprocess.window(prepared, preprocess.reach(spec.crop, travel))
     matrix = preprocess.crop_matrix(around, spec.crop, spec.size)
     plain = preprocess.render(around.image, matrix, spec.size, Warp(IDENTITY))
+    if trace is not None:
+        foreground = np.where(prepared.mask, prepared.image, prepared.image // 3)
+        trace += [("file", image), ("foreground at 500 ppi", foreground)]
+        trace += [("window", around.image), ("A", plain)]
     return Print(impression, around, plain, compose_affine(around.to_original, matrix), truth)
 
 
-def make_pair(a: Print, b: Print, address: Address, spec: PipelineSpec) -> Pair:
+def make_pair(
+    a: Print, b: Print, address: Address, spec: PipelineSpec, trace: Trace | None = None
+) -> Pair:
     """The pair of A as it is and B corrupted, then warped; pure in its arguments."""
     partition = a.impression.partition
     params = noise.sample(address.noise, address.rng(spec.seed, partition, NOISE))
     warp = sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec)
+    corrupted = noise.apply(b.around.image, params)
     matrix = preprocess.crop_matrix(b.around, spec.crop, spec.size)
-    image_b = preprocess.render(noise.apply(b.around.image, params), matrix, spec.size, warp)
+    image_b = preprocess.render(corrupted, matrix, spec.size, warp)
     map_ab, visible = _truth(a, b, address.kind, warp, spec)
+    if trace is not None:
+        trace += [(address.noise, corrupted), ("B", image_b)]
     return Pair(
         image_a=a.plain,
         image_b=image_b,
