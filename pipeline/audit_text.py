@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.audit import Audit, PartitionAudit
+from pipeline.sources.listing import printable
 from pipeline.split import SPLITS
 
 CODES = [f"{code:02d}" for code in range(1, 11)]
@@ -46,7 +47,7 @@ def render(audit: Audit) -> str:
         *_checksums(audit),
         "sound" if audit.sound else "NOT sound: see the sections in capitals",
     ]
-    return "\n\n".join(parts)
+    return printable("\n\n".join(parts))
 
 
 def _row(name: str, p: PartitionAudit) -> list[str]:

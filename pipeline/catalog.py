@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.impression import Impression
 from pipeline.sources import fvc2002, sd300, sd301a, sd302, synthetic
-from pipeline.sources.listing import FORMATS, Folder, Listing, Note, collect, walk
+from pipeline.sources.listing import FORMATS, Folder, Listing, Note, collect, printable, walk
 from shards.errors import Fault, Misuse
 
 DEFAULT_ROOTS = (Path("data/raw"), Path("/kaggle/input"))
@@ -115,7 +115,8 @@ class Catalog:
             more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
             raise Fault(
                 f"{len(bad)} files are not understood; python -m pipeline audit lists all. Mend or "
-                "remove them, or leave them out with --skip-bad:\n" + "\n".join(lines + more)
+                "remove them, or leave them out with --skip-bad:\n"
+                + printable("\n".join(lines + more))
             )
         return {name: found[name] for name in partitions}
 
@@ -129,6 +130,7 @@ class Catalog:
         layouts = "\n".join(f"  {name}: {layout}" for name, layout in LAYOUTS.items())
         hints = [f"  {path}: an archive, not unpacked" for path in self.archives[:SHOWN]]
         hints += [f"  {p}: {n} images in an unknown layout" for p, n in self.unclaimed.items()]
+        hints = [printable(hint) for hint in hints]
         return (
             f"no data set found; {self._looked()}, 3 folders deep. Expected, in one or more:\n"
             f"{layouts}\n"

@@ -15,11 +15,9 @@ NIST         By whole person, in one namespace for SD300, SD301 and SD302, by su
              test and 152 validation fingers of SD302 translate.
 
 The honest consequence: NIST's list of SD302's 200 subjects is part of the delivery and unknown
-here; they lie scattered over the 344 numbers 2302-2645. A rule that may not look at the disk
-therefore gets 20 and 15 on average, with a standard deviation of about 3 each (34 or 35 of the 344
-numbers test; how many of them exist is hypergeometric). The audit prints what it is for the
-delivery at hand. SD302's known number outside that range (2239, shared with SD301) always follows
-the same rule as any other number, hence is on one side everywhere.
+here; they lie scattered over the 344 numbers 2302-2645, of which 34 test and 26 validate. How many
+of those exist is hypergeometric: 19.8 and 15.1 on average, with deviations of 2.7 and 2.5. A rule
+that does not look at the disk cannot do better; the audit prints what it is for a delivery.
 """
 
 from __future__ import annotations
@@ -34,12 +32,12 @@ import numpy as np
 from pipeline.impression import Impression
 from pipeline.spec import HELD_OUT, PipelineSpec
 
-SEED = 2404_08237  # fixed for good: another seed would be another split
+SEED = 6  # the first that holds out 34 and 26 of SD302's range; another would be another split
 SPLITS = ("train", "val", "test")
 
 
 def split_of(of: Impression | str, held_out: tuple[str, ...] = HELD_OUT) -> str:
-    """ "train", "val" or "test" for an impression or the name of a person.
+    """One of SPLITS for an impression or the name of a person.
 
     `held_out` names the groups that persons are held out from (see `group_of`; "fvc2002" covers
     "fvc2002/a" and "fvc2002/b"); everyone else trains. ValueError for an unknown form of name.
@@ -92,6 +90,12 @@ def limited(
     Persons are taken in a fixed shuffled order (by SHA-256 of the name) until the limit is
     reached, of the last one as many images as still fit; so the same persons come first in every
     partition, and each partition depends on its own images alone. Held-out persons are all kept.
+
+    So the paper's 25,090 close: each of SD302's ten partitions holds at least the 1,789 fingers
+    that are in all ten; without the held-out persons that leaves 1,477 on average, with a
+    deviation of 31, and the limit takes 1,437 of them. Where a delivery's subjects fall so that
+    fewer are left (1 draw in 10 if a partition held no more than those 1,789), or where SD301a's
+    persons carry numbers of SD302's held-out ones, the total is smaller by as many images.
     """
     limits = dict(spec.limits)
     return {

@@ -119,6 +119,18 @@ def test_names_that_do_not_parse_stop_their_partition_alone(full):
     assert len(found.select(["sd302/U"])["sd302/U"]) == 10
 
 
+def test_a_name_of_any_bytes_can_be_told(tmp_path):
+    trees.fvc2002(tmp_path, "DB1_A", [1])
+    path = tmp_path / "DB1_A" / os.fsdecode(b"\xff\xfe.tif")
+    try:
+        path.write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system refuses the name")
+    with pytest.raises(Fault) as fault:
+        catalog.discover([tmp_path]).select(["fvc2002/db1_a"])
+    assert "udcff" in str(fault.value).encode().decode()
+
+
 def test_many_bad_names_are_counted(tmp_path):
     trees.fvc2002(tmp_path, "DB1_A", range(101, 111))
     trees.fvc2002(tmp_path, "DB1_A", [1])

@@ -83,9 +83,12 @@ def test_fvc_names_that_do_not_parse_are_listed(tmp_path, name):
 
 def test_fvc_of_another_year_is_not_fvc2002(tmp_path):
     trees.fvc2002(tmp_path / "FVC2002")
+    trees.fvc2002(tmp_path / "fvc2002/of fvc2000")
     trees.fvc2002(tmp_path / "FVC2004")
     listing = fvc2002.find(tmp_path)
     assert {i.path.parent.parent.name for i in listing.impressions} == {"FVC2002"}
+    below = fvc2002.find(trees.fvc2002(tmp_path / "my fvc2004 work/fvc2002"))
+    assert len(below.impressions) == 24
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real B sets are not at hand")
@@ -124,6 +127,7 @@ def test_links_are_followed_and_loops_end(tmp_path):
     (root / "linked").symlink_to(tmp_path / "elsewhere" / "sets")
     (root / "again").symlink_to(tmp_path / "elsewhere" / "sets")
     (root / "loop").symlink_to(root)
+    (root / "itself").symlink_to(root / "itself")
     assert len(fvc2002.find(root).impressions) == 8
 
 
@@ -155,7 +159,7 @@ def test_roots_that_are_none(tmp_path):
     with pytest.raises(Misuse, match="no such folder"):
         fvc2002.find(tmp_path / "missing")
     (tmp_path / "file").write_text("")
-    with pytest.raises(Misuse, match="is a file"):
+    with pytest.raises(Misuse, match="is no folder"):
         fvc2002.find(tmp_path / "file")
 
 

@@ -37,7 +37,7 @@ BYTES = {  # of a file, 388 × 374, 296 × 560, 300 × 300 and 288 × 384 px
 }
 
 _FOLDER = re.compile(r"db([1-4])_([ab])", re.I)
-_OTHER_YEAR = re.compile(r"fvc[-_ ]?(2000|2004|2006)", re.I)  # these use the same names throughout
+_YEAR = re.compile(r"fvc[-_ ]?(20\d\d)", re.I)  # other years' sets have the very same names
 _STEM = re.compile(r"([1-9]\d{0,2})_([1-9])", re.ASCII)
 
 
@@ -49,7 +49,8 @@ def find(root: Path) -> Listing:
 def claim(folder: Folder) -> Claim | None:
     """FVC2002's hold on `folder`, None where it is not one of its sets."""
     match = _FOLDER.fullmatch(folder.path.name)
-    if match is None or any(_OTHER_YEAR.search(part) for part in folder.path.parts):
+    years = [year[1] for part in folder.path.parts if (year := _YEAR.search(part))]
+    if match is None or years[-1:] not in ([], ["2002"]):
         return None
     database, part = int(match[1]), match[2].lower()
     return Claim(f"fvc2002/db{database}_{part}", lambda path: parse(path, database, part))

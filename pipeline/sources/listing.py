@@ -38,6 +38,11 @@ class Folder:
     files: tuple[str, ...]
 
 
+def printable(text: str) -> str:
+    """A text that may hold file names of any bytes, as can be printed."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(frozen=True)
 class Expected:
     """What a complete delivery of a partition holds, as far as it is known."""
@@ -121,10 +126,10 @@ def walk(roots: Sequence[Path]) -> Iterator[Folder]:
 
 
 def _root(root: Path) -> Path:
-    if not root.exists():
+    if not os.path.lexists(root):
         raise Misuse(f"{root}: no such folder; --data names a folder that holds data sets")
-    if not root.is_dir():
-        raise Misuse(f"{root}: is a file; --data names the folder that holds data sets")
+    if not os.path.isdir(root):  # noqa: PTH112  (never raises)
+        raise Misuse(f"{root}: is no folder; --data names the folder that holds data sets")
     return Path(os.path.abspath(root))  # noqa: PTH100  (resolve() would follow links)
 
 
@@ -137,7 +142,7 @@ def _walk(
             return
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(path) as entries:
-            listed = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries)
+            listed = sorted((entry.name, _is_dir(entry), entry.is_symlink()) for entry in entries)
     except OSError as error:
         raise Fault(f"{path}: cannot be read ({error.strerror}); mend its permissions") from error
     yield Folder(path, tuple(name for name, is_dir, _ in listed if not is_dir))
@@ -148,6 +153,14 @@ def _walk(
             links.append((path / name, depth + 1))
         else:
             yield from _walk(path / name, depth + 1, seen, links)
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry leads to a folder; a link to itself or to nowhere does not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def collect(folders: Iterable[Folder], claim: Callable[[Folder], Claim | None]) -> Listing:
