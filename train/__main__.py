@@ -1,0 +1,96 @@
+"""Train, evaluate, compare and export: python -m train COMMAND --help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import configs
+from configs.door import Door
+
+KAGGLE = Path("/kaggle/working")
+RUN = Path("checkpoints/dense_reg")
+
+
+@click.group(cls=Door)
+def main() -> None:
+    """Train the network on a shard set, and see how good it is."""
+
+
+@main.command()
+@click.option("--shards", type=click.Path(path_type=Path), required=True, help="The shard set.")
+@click.option(
+    "--checkpoint-dir",
+    type=click.Path(path_type=Path),
+    default=lambda: KAGGLE / RUN if KAGGLE.is_dir() else RUN,
+    show_default=str(RUN),
+    help="The run's folder: checkpoints, logs, final parameters.",
+)
+@click.option("--config", type=click.Path(path_type=Path), default=configs.PAPER, help="A config.")
+@click.option("--resume-from", help="'latest', a run's folder or a checkpoint's.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As train.steps=100.")
+@click.option("--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without.")
+@click.option("--devices", type=click.IntRange(1), help="Use so many; on CPUs, make them.")
+@click.option("--overfit", is_flag=True, help="One batch for ever, to see that the stack learns.")
+def run(
+    shards: Path,
+    checkpoint_dir: Path,
+    config: Path,
+    resume_from: str | None,
+    overrides: tuple[str, ...],
+    require: str | None,
+    devices: int | None,
+    overfit: bool,
+) -> None:
+    """Train on whatever devices there are, or go on with what was begun.
+
+    The same command again resumes from the run's latest checkpoint; when all is done it says so.
+    SIGTERM and Ctrl-C save first.
+
+    Example: python -m train run --shards data/shards --checkpoint_dir runs/a --set train.epochs=10
+    """
+    chosen = configs.load(config, overrides)
+    from train import loop
+    from train.state import find_devices
+
+    found = find_devices(devices, require)
+    settings = loop.Settings(
+        shards, checkpoint_dir, chosen.model, chosen.train, resume_from, overfit
+    )
+    loop.run(settings, found, click.echo)
+
+
+@main.command()
+@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="What to write.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help=".safetensors or .pkl")
+def export(checkpoint: Path, out: Path) -> None:
+    """Write the parameters of a run, a checkpoint or a .safetensors as .safetensors or .pkl.
+
+    Example: python -m train export --checkpoint runs/a/dense_reg_epoch_50 --out e50.safetensors
+    """
+    from train import export as exports
+
+    arrays, facts = exports.load(checkpoint)
+    exports.save(out, arrays, facts)
+    click.echo(f"{sum(a.size for a in arrays.values()):,} parameters in {out}")
+
+
+@main.command()
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Draw the curves too: a .png.")
+def compare(runs: tuple[Path, ...], out: Path | None) -> None:
+    """The last epoch of runs side by side, and the settings in which they differ.
+
+    Example: python -m train compare runs/a runs/b --out curves.png
+    """
+    from train import logs
+
+    click.echo(logs.compare(runs))
+    if out:
+        logs.draw_curves(runs, out)
+        click.echo(f"curves in {out}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m train")

@@ -1,0 +1,61 @@
+"""The parameters of a trained network in one file that is all a matcher needs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from flax import nnx
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from model import weights
+from shards.errors import Fault, Misuse
+from train import checkpoint
+
+FILE = "dense_reg_ckpt.safetensors"
+
+Arrays = dict[str, np.ndarray]  # "backbone.stem.kernel" → float32
+
+
+def save(path: Path, arrays: Arrays, facts: dict[str, str]) -> None:
+    """Write a .safetensors or, for scripts that expect a pickle, a .pkl; whole or not at all.
+
+    facts: as `model.weights.metadata` gives them. A .pkl holds {"params": {name: array}} and the
+    facts, read from their JSON, in builtin containers and plain numpy. It is only ever written
+    here: to read one is to run what it says.
+    """
+    writers: dict[str, Callable[..., None]] = {".safetensors": save_file, ".pkl": _save_pickle}
+    if path.suffix not in writers:
+        raise Misuse(f"{path}: the name must end in {' or '.join(writers)}")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writers[path.suffix](
+            {n: np.array(a, order="C") for n, a in arrays.items()}, temporary, facts
+        )
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise Fault(f"{path}: cannot be written: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> tuple[Arrays, dict[str, str]]:
+    """Arrays and facts of a .safetensors, of a run's folder (its latest) or of a checkpoint's."""
+    if path.is_file():
+        stored = weights.load(path)
+        tensors = weights.tensors(nnx.state(stored.net))
+        arrays = {name: np.asarray(value) for name, value in tensors.items()}
+        return arrays, weights.metadata(stored.net.config, stored.view)
+    found = checkpoint.find(path, str(path)) or path
+    return checkpoint.load_parameters(found), checkpoint.load_meta(found)["export"]
+
+
+def _save_pickle(arrays: Arrays, path: Path, facts: dict[str, str]) -> None:
+    described = {key: json.loads(text) for key, text in facts.items()}
+    with path.open("wb") as file:
+        pickle.dump({"params": arrays, **described}, file, protocol=4)

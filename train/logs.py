@@ -1,0 +1,204 @@
+"""What a run leaves to be read: train.log, metrics.jsonl, metrics.json, run.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from shards.errors import Misuse
+
+ROOT = Path(__file__).parents[1]
+SHOWN = ("loss", "val.pck@2", "val.pck@4", "val.pck@8", "val.epe_median", "val.auc", "pairs_per_s")
+
+Figures = dict[str, Any]
+
+
+class Log:
+    """The folder RUN/logs. `echo` says a line to the person too."""
+
+    def __init__(self, run: Path, echo: Callable[[str], None]) -> None:
+        self.directory, self._echo = run / "logs", echo
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.epochs: list[Figures] = _read_epochs(run) or []
+
+    def say(self, text: str) -> None:
+        """A line for the person and for train.log."""
+        self._echo(text)
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """A line for train.log alone."""
+        with (self.directory / "train.log").open("a") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def step(self, figures: Figures) -> None:
+        """A line of metrics.jsonl; figures holds "step"."""
+        with (self.directory / "metrics.jsonl").open("a") as file:
+            file.write(_json(figures) + "\n")
+
+    def epoch(self, summary: Figures) -> None:
+        """One more summary in metrics.json; it holds "epoch" and "step"."""
+        self.epochs.append(json.loads(_json(summary)))
+        self._write("metrics.json", self.epochs)
+
+    def rewind(self, step: int) -> None:
+        """Forget what was logged after `step`: it will be done again."""
+        lines = [
+            figures for figures in read_steps(self.directory.parent) if figures["step"] <= step
+        ]
+        text = "".join(_json(figures) + "\n" for figures in lines)
+        _replace(self.directory / "metrics.jsonl", text)
+        self.epochs = [summary for summary in self.epochs if summary["step"] <= step]
+        self._write("metrics.json", self.epochs)
+
+    def describe(self, figures: Figures) -> None:
+        """run.json: what the run was started from, with versions, commit and lock."""
+        packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+        lock = ROOT / "uv.lock"
+        facts = {
+            "commit": _commit(),
+            "lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+            "versions": {name: version(name) for name in packages},
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        self._write("run.json", {**figures, **facts})
+
+    def _write(self, name: str, value: Any) -> None:
+        _replace(self.directory / name, json.dumps(_clean(value), indent=1) + "\n")
+
+
+def read_steps(run: Path) -> list[Figures]:
+    """The lines of metrics.jsonl; one that a kill cut short ends them."""
+    path, found = run / "logs" / "metrics.jsonl", []
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
+
+
+def compare(runs: Sequence[Path]) -> str:
+    """A table of the last epoch of every run, then the settings in which they differ.
+
+    Misuse where a folder holds no run.
+    """
+    last = [_flat(_epochs(run)[-1]) for run in runs]
+    keys = ["epoch", "step", *(key for key in SHOWN if any(key in row for row in last))]
+    table = [["run", *keys]]
+    for run, row in zip(runs, last, strict=True):
+        table.append([str(run), *(_short(row.get(key)) for key in keys)])
+    configs = [_flat(_settings(run)) for run in runs]
+    names = sorted({key for config in configs for key in config})
+    different = [n for n in names if len({_json(config.get(n)) for config in configs}) > 1]
+    said = [f"{n}: {' | '.join(str(config.get(n)) for config in configs)}" for n in different]
+    return "\n".join([*_align(table), "", *(said or ["the settings are the same"])])
+
+
+def draw_curves(runs: Sequence[Path], path: Path) -> None:
+    """The training loss and the validation PCK of all runs by step, one above the other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    loss, pck = figure.subplots(2, 1)
+    for run in runs:
+        steps, epochs = read_steps(run), _epochs(run)
+        loss.plot([s["step"] for s in steps], [s["loss"] for s in steps], label=str(run))
+        seen = [(e["step"], e["val"]["pck@4"]) for e in epochs if e.get("val")]
+        pck.plot([s for s, _ in seen], [math.nan if v is None else v for _, v in seen], marker=".")
+    loss.set(ylabel="training loss", yscale="log")
+    pck.set(ylabel="validation PCK at 4 px", xlabel="step", ylim=(0, 1))
+    loss.legend(fontsize="small")
+    figure.savefig(path)
+
+
+def _epochs(run: Path) -> list[Figures]:
+    epochs = _read_epochs(run)
+    if not epochs:
+        raise Misuse(f"{run}: no finished epoch of a training run here (logs/metrics.json)")
+    return epochs
+
+
+def _read_epochs(run: Path) -> list[Figures] | None:
+    path = run / "logs" / "metrics.json"
+    try:
+        return json.loads(path.read_text()) if path.is_file() else None
+    except ValueError as error:
+        raise Misuse(f"{path}: is no JSON ({error}); move it away to go on") from error
+
+
+def _settings(run: Path) -> Figures:
+    path = run / "logs" / "run.json"
+    return json.loads(path.read_text())["config"] if path.is_file() else {}
+
+
+def _commit() -> str | None:
+    """The commit of the code, None where it is not under git."""
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    return result.stdout.strip() or None
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_clean(value), allow_nan=False)
+
+
+def _clean(value: Any) -> Any:
+    """NaN and infinity, which JSON does not know, as null."""
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _flat(figures: Figures, prefix: str = "") -> Figures:
+    flat: Figures = {}
+    for key, value in figures.items():
+        name = prefix + key
+        flat.update(_flat(value, name + ".") if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def _align(table: list[list[str]]) -> list[str]:
+    widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

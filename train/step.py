@@ -1,0 +1,163 @@
+"""One step of training and one of evaluation, each one compiled program over the mesh."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from model.config import ModelConfig
+from model.loss import loss
+from model.metrics import evaluate_batch
+from shards.errors import Misuse
+from train import state as states
+from train.config import TrainConfig
+from train.loader import Batch
+from train.state import State, over_data, replicated
+
+Metrics = dict[str, jax.Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What a run computes on its mesh; each part is compiled when it is first called."""
+
+    initialise: Callable[[], State]
+    abstract: State  # shapes, types and placement
+    train: Callable[[State, dict[str, jax.Array]], tuple[State, Metrics]]
+    evaluate: Callable[[nnx.State, dict[str, jax.Array]], Metrics]
+
+
+@functools.cache
+def make_program(
+    model: ModelConfig, config: TrainConfig, steps: int, mesh: jax.sharding.Mesh, scale: float
+) -> Program:
+    """The program of a run of `steps` steps; the same object, compiled once, for the same run.
+
+    scale: px at 500 ppi a px of the image.
+    """
+    graph, _ = states.describe(model)
+    optimiser, rate = states.optimiser(config, steps), states.schedule(config, steps)
+    return Program(
+        states.make_initialise(model, config.seed, optimiser, mesh),
+        states.abstract(model, optimiser, mesh),
+        make_train_step(graph, optimiser, rate, mesh, config.accumulate),
+        make_eval_step(graph, mesh, scale),
+    )
+
+
+def check_batch(batch_size: int, accumulate: int, devices: int) -> None:
+    """Misuse with the nearest sizes where a batch does not divide into equal parts."""
+    part = accumulate * devices
+    if min(batch_size, accumulate) < 1:
+        raise Misuse("train.batch_size and train.accumulate must be 1 or more")
+    if batch_size % part:
+        low, high = batch_size // part * part, -(-batch_size // part) * part
+        nearest = f"{low} or {high}" if low else f"{high}"
+        raise Misuse(
+            f"train.batch_size={batch_size} does not divide over {devices} devices × {accumulate} "
+            f"micro-batches (train.accumulate); the nearest sizes that do: {nearest}"
+        )
+
+
+def put(batch: Batch, mesh: jax.sharding.Mesh) -> dict[str, jax.Array]:
+    """This process's part of a global batch on the mesh, split over "data"; types stay as stored.
+
+    Images travel as uint8, a quarter of the bytes of float32, and are cast on the device.
+    """
+    place = over_data(mesh)
+    return {
+        name: jax.make_array_from_process_local_data(place, value) for name, value in batch.items()
+    }
+
+
+def make_train_step(
+    graph: nnx.GraphDef,
+    optimiser: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    mesh: jax.sharding.Mesh,
+    accumulate: int = 1,
+) -> Callable[[State, dict[str, jax.Array]], tuple[State, Metrics]]:
+    """(state, batch) → (next state, metrics); the old state's memory is given to the new.
+
+    metrics: scalars float32: loss, the loss's terms, grad_norm (before clipping), learning_rate.
+    The gradient of `accumulate` micro-batches is their mean, which is that of the whole batch,
+    since the loss is a mean over pairs.
+    """
+
+    def differentiate(params: nnx.State, batch: dict[str, jax.Array]) -> tuple[Metrics, nnx.State]:
+        def objective(params: nnx.State) -> tuple[jax.Array, Metrics]:
+            return loss(nnx.merge(graph, params), batch)
+
+        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+        return {"loss": value, **terms}, gradient
+
+    def train_step(state: State, batch: dict[str, jax.Array]) -> tuple[State, Metrics]:
+        if accumulate == 1:
+            metrics, gradient = differentiate(state.params, batch)
+        else:
+            parts = _micro_batches(batch, accumulate, mesh)
+            metrics, gradient = _mean_over(lambda part: differentiate(state.params, part), parts)
+        metrics |= {
+            "grad_norm": optax.tree.norm(gradient),
+            "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
+        }
+        updates, inner = optimiser.update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return State(params, inner, state.step + 1), metrics
+
+    whole = replicated(mesh)
+    return jax.jit(
+        train_step,
+        in_shardings=(whole, over_data(mesh)),
+        out_shardings=(whole, whole),
+        donate_argnums=0,
+    )
+
+
+def make_eval_step(
+    graph: nnx.GraphDef, mesh: jax.sharding.Mesh, scale: float
+) -> Callable[[nnx.State, dict[str, jax.Array]], Metrics]:
+    """(params, batch) → what model.metrics.evaluate_batch says of every pair of the global batch.
+
+    scale: px at 500 ppi a px of the image.
+    """
+
+    def eval_step(params: nnx.State, batch: dict[str, jax.Array]) -> Metrics:
+        return evaluate_batch(nnx.merge(graph, params), batch, scale)
+
+    whole = replicated(mesh)
+    return jax.jit(eval_step, in_shardings=(whole, over_data(mesh)), out_shardings=whole)
+
+
+def _micro_batches(
+    batch: dict[str, jax.Array], count: int, mesh: jax.sharding.Mesh
+) -> dict[str, jax.Array]:
+    """[B, …] → [count, B / count, …]; pair k goes to micro-batch k mod count, so that every device
+    keeps the pairs that it has."""
+    place = jax.NamedSharding(mesh, jax.P(None, "data"))
+
+    def divide(value: jax.Array) -> jax.Array:
+        parts = value.reshape(value.shape[0] // count, count, *value.shape[1:]).swapaxes(0, 1)
+        return jax.lax.with_sharding_constraint(parts, place)
+
+    return jax.tree.map(divide, batch)
+
+
+def _mean_over(compute: Callable[[Any], Any], parts: Any) -> Any:
+    """The mean of `compute` over the first dimension of `parts`, one at a time in memory."""
+    shapes = jax.eval_shape(compute, jax.tree.map(lambda value: value[0], parts))
+    zero = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+
+    def add(total: Any, part: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, compute(part)), None
+
+    total, _ = jax.lax.scan(add, zero, parts)
+    count = len(jax.tree.leaves(parts)[0])
+    return jax.tree.map(lambda value: value / count, total)
