@@ -86,6 +86,8 @@ def search(image_a: NDArray[np.uint8], image_b: NDArray[np.uint8]) -> float:
     a, b = ridges(image_a), ridges(image_b)
     height, width = a.shape
     patch = a[height // 4 : height - height // 4, width // 4 : width - width // 4]
+    if not patch.std() > 0.01:  # nothing there that could agree
+        return 0.0
     centre = ((width - 1) / 2, (height - 1) / 2)
     turns = np.arange(-TURN, TURN, STEP)
     return max(

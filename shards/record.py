@@ -109,21 +109,21 @@ def decode(data: bytes) -> Pair:
     expected = _MAP_AT + 8 * grid + 2 * pixels + grid + sum(lengths)
     if len(data) != expected:
         raise Fault(f"has {len(data)} bytes where its header tells of {expected}")
-    affines = np.frombuffer(data, "<f8", 12, HEADER.size).reshape(2, 2, 3)
     a_at = _MAP_AT + 8 * grid
-    visible = np.frombuffer(data, np.uint8, grid, a_at + 2 * pixels)
-    if grid and visible.max() > 1:
-        raise Fault(f"visible holds {visible.max()}; it is 0 or 1")
+    b_at, visible_at = a_at + pixels, a_at + 2 * pixels
+    ids_at = visible_at + grid
+    if data[visible_at:ids_at].translate(None, b"\0\1"):
+        raise Fault("has cells whose visible is neither 0 nor 1")
     return Pair(
-        image_a=np.frombuffer(data, np.uint8, pixels, a_at).reshape(height, width),
-        image_b=np.frombuffer(data, np.uint8, pixels, a_at + pixels).reshape(height, width),
-        map_ab=np.frombuffer(data, "<f4", 2 * grid, _MAP_AT).reshape(cells, cells, 2),
-        visible=visible.view(np.bool_).reshape(cells, cells),
+        image_a=np.ndarray((height, width), np.uint8, data, a_at),
+        image_b=np.ndarray((height, width), np.uint8, data, b_at),
+        map_ab=np.ndarray((cells, cells, 2), "<f4", data, _MAP_AT),
+        visible=np.ndarray((cells, cells), np.bool_, data, visible_at),
         kind=KINDS[kind],
         noise=NOISES[noise],
-        **_texts(data[expected - sum(lengths) :], lengths),
-        to_original_a=affines[0],
-        to_original_b=affines[1],
+        **_texts(data[ids_at:], lengths),
+        to_original_a=np.ndarray((2, 3), "<f8", data, HEADER.size),
+        to_original_b=np.ndarray((2, 3), "<f8", data, HEADER.size + 48),
         seed=seed,
         index=index,
     )

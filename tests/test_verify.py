@@ -1,12 +1,15 @@
 import functools
+import hashlib
 import json
 import os
 import re
 import shutil
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from array_record.python.array_record_module import ArrayRecordWriter
 from click.testing import CliRunner
 from pairs import make_pairs
 
@@ -340,6 +343,34 @@ def test_maps_that_are_all_a_little_off_are_found(tmp_path):
     faults = found(write(tmp_path / "set", content), "deep")
     assert len(faults) == 1 and faults[0].endswith("px on average")
     assert faults[0].startswith("synthetic/test: maps of its 24 genuine pairs are off by (-0.")
+
+
+def test_no_record_under_a_right_checksum_makes_the_deep_check_crash(tmp_path):
+    rng = np.random.default_rng(0)
+    records = []
+    for pair in make_pairs(100, 5, size=16, grid=4):
+        data = bytearray(encode(pair))
+        for _ in range(rng.integers(1, 6)):
+            start = int(rng.choice([10, 18, 32, 48, 144, 272, 784, len(data) - 40]))
+            size = int(rng.integers(1, 40))
+            data[start : start + size] = rng.bytes(size)
+        data = data[: len(encode(pair))]
+        records.append(bytes(data[:4]) + zlib.crc32(data[8:]).to_bytes(4, "little") + data[8:])
+    writer = ArrayRecordWriter(str(tmp_path / "x"), store.WRITER_OPTIONS)
+    for data in records:
+        writer.write(bytes(data))
+    writer.close()
+    content = (tmp_path / "x").read_bytes()
+    name = manifest.shard_name("synthetic/test", "train", 0, 1)
+    sha256 = hashlib.sha256(content).hexdigest()
+    entry = manifest.ShardEntry(
+        name, "synthetic/test", "train", len(content), sha256, 100, {"genuine/none": 100}
+    )
+    (tmp_path / "train").mkdir()
+    (tmp_path / "x").rename(tmp_path / name)
+    images = {f"synthetic/test/train-{k:03d}_1": "0" * 64 for k in range(40)}
+    store.write_manifest(tmp_path, manifest.assemble({}, {"synthetic/test": images}, [entry]))
+    assert len({finding.record for finding in verify.verify(tmp_path, "deep", workers=1)}) > 50
 
 
 # --- the command ---
