@@ -17,7 +17,7 @@ from pipeline.synthesis.orientation import SIZE, Image, smooth_noise
 from pipeline.warp import Array, Warp, pixel_grid
 
 SPACING = 56.0  # px between the control points of the skin's distortion
-STRAIN = 0.3  # bound on it
+STRAIN = 0.5  # bound on it
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def sample_touch(rng: np.random.Generator, placement: Placement) -> Touch:
     size = placement.size
     rotation = float(np.clip(rng.normal(0, np.radians(9)), -np.pi / 7, np.pi / 7))
     middle = (np.array(size[::-1]) - 1) / 2
-    shift = np.clip(rng.normal(0, (15, 17)), -40, 40)
+    shift = np.clip(rng.normal(0, (18, 22)), -55, 55)
     pressure = float(rng.normal(placement.pressure, 0.3))
     axes = np.array(placement.axes) * rng.normal(1, (0.07, 0.09)) * (1 + 0.12 * np.tanh(pressure))
     return Touch(

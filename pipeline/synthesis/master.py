@@ -57,7 +57,7 @@ def grow(flow: Flow, rng: np.random.Generator) -> Image:
 
 
 def _even(field: Image) -> Image:
-    """`field` [H, W] with crests of about 1 throughout, at the minutiae as well, where it is weak."""
+    """`field` [H, W] with crests of about 1 even at the minutiae, where it is weak."""
     power = cv2.GaussianBlur(field * field, (0, 0), 4)
     return field / np.sqrt(2 * power + np.float32(0.02))
 
@@ -115,8 +115,8 @@ def _follow(x: Image, y: Image, dx: Image, dy: Image) -> Maps:
             cv2.remap(part, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
             for part in field
         )
-        onward = np.copysign(np.float32(1), nx * dx + ny * dy)  # a ridge has no sense of direction
-        dx, dy = onward * nx, onward * ny
+        back = nx * dx + ny * dy < 0  # a ridge has no sense of direction
+        dx, dy = np.where(back, -nx, nx), np.where(back, -ny, ny)
     return path
 
 

@@ -20,7 +20,7 @@ from pipeline.synthesis.sensor import OPTICAL, STYLES, Style
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 
-VERSION = 1  # of the generator: other bytes for the same address need another number
+VERSION = 2  # of the generator: other bytes for the same address need another number
 LAYOUTS = ("synthetic", "fvc2002")
 PPI = 500
 
@@ -82,6 +82,7 @@ def synthesise(
     _open_set(folder, {"fingers": fingers, "impressions": impressions, "seed": seed})
     tasks = list(_missing(folder, chosen, fingers, impressions))
     made = sum(len(numbers) for _, numbers in tasks)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the processes, started afresh
     context = multiprocessing.get_context("spawn")
     if tasks:
         with (

@@ -1,0 +1,156 @@
+"""Impressions: the map to the master is the one that the image shows; what touch and skin do."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.synthesis.generate import make_impression, make_master
+from pipeline.synthesis.impression import contact, pressure, sample_touch
+from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, STYLES, draw
+from pipeline.warp import pixel_grid
+
+
+@pytest.fixture(scope="module")
+def master():
+    return make_master(5, "synthetic/test", 1)
+
+
+def touches(style, count, **fields):
+    rng = np.random.default_rng(7)
+    return [replace(sample_touch(rng, style.placement), **fields) for _ in range(count)]
+
+
+def render(master, touch, style, seed=0):
+    skin, level = contact(master, touch, np.random.default_rng(seed))
+    return draw(style, skin, level, np.random.default_rng(seed)), level
+
+
+def sample(image, points):
+    """Cubic samples of `image` at `points` [N, 2]; -9 outside."""
+    at = points.astype(np.float32)
+    at = np.pad(at, ((0, -len(at) % 256), (0, 0))).reshape(-1, 256, 2)  # cv2 takes no longer rows
+    options = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": -9}
+    x, y = at[..., 0].copy(), at[..., 1].copy()
+    found = cv2.remap(image.astype(np.float32), x, y, cv2.INTER_CUBIC, **options)
+    return found.ravel()[: len(points)]
+
+
+def correlation(image_a, image_b, points, mapped):
+    """Normalised correlation of what A shows at `points` and B at `mapped` [N, 2]."""
+    return np.corrcoef(sample(image_a, points), sample(image_b, mapped))[0, 1]
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
+def test_map_between_impressions_is_the_one_the_images_show(master, style):
+    """Composed from the two warps; the images agree there, and nowhere beside it."""
+    clean = {"dryness": 0.0, "moisture": 0.0, "pressure": 0.0, "slope": (0.0, 0.0)}
+    touch_a, touch_b = touches(style, 2, **clean)
+    image_a, level_a = render(master, touch_a, style, 1)
+    image_b, level_b = render(master, touch_b, style, 2)
+    points = pixel_grid(*touch_a.size)[level_a > -0.6]
+    mapped = touch_b.warp.inverse(touch_a.warp(points))
+    on_both = sample(level_b, mapped) > -0.6
+    assert on_both.mean() > 0.4
+    points, mapped = points[on_both], mapped[on_both]
+    right = correlation(image_a, image_b, points, mapped)
+    assert right > 0.75
+    for shift in np.array([(1, 0), (-1, 0), (0, 1), (0, -1)]):
+        assert correlation(image_a, image_b, points, mapped + 0.5 * shift) < right
+        assert correlation(image_a, image_b, points, mapped + 2 * shift) < right - 0.2
+
+
+def test_map_is_exact_by_the_images(master):
+    """The best shift of B on A, found by a parabola through three correlations, is zero."""
+    a, b = touches(OPTICAL, 2, dryness=0.0, moisture=0.0, pressure=0.0)
+    images = [render(master, touch, OPTICAL, k)[0] for k, touch in enumerate((a, b))]
+    centre = (np.array(a.size[::-1]) - 1) / 2
+    grid = pixel_grid(160, 160) - 80 + centre
+    mapped = b.warp.inverse(a.warp(grid)).reshape(-1, 2)
+    for axis in np.eye(2):
+        low, mid, high = (
+            correlation(*images, grid.reshape(-1, 2), mapped + axis * step)
+            for step in (-0.5, 0, 0.5)
+        )
+        assert abs(0.25 * (low - high) / (low - 2 * mid + high)) < 0.05
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
+def test_ridges_are_dark(master, style):
+    for touch in touches(style, 3):
+        image, level = render(master, touch, style)
+        at = touch.warp.dense(*touch.size).astype(np.float32)
+        ridges = cv2.remap(master.ridges, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
+        middle = level > -0.5
+        assert image[middle & (ridges > 0.7)].mean() + 20 < image[middle & (ridges < -0.7)].mean()
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
+def test_ground_is_lighter_than_ridges(master, style):
+    touch = touches(style, 1)[0]
+    image, level = render(master, touch, style)
+    ground = image[level < -8]
+    assert ground.mean() > (250 if style is OPTICAL else 95)
+    assert ground.mean() > np.percentile(image, 10) + 40
+
+
+def dark_share(master, touch):
+    image, _ = render(master, touch, OPTICAL)
+    y, x = touch.size[0] // 2, touch.size[1] // 2
+    return (image[y - 70 : y + 70, x - 70 : x + 70] < 128).mean()
+
+
+def test_pressure_and_moisture_widen_ridges_and_dryness_thins_them(master):
+    still = {"dryness": 0.0, "moisture": 0.0, "slope": (0.0, 0.0)}
+    plain = touches(OPTICAL, 1, pressure=-0.1, **still)[0]
+    share = dark_share(master, plain)
+    assert dark_share(master, replace(plain, pressure=0.4)) > share + 0.05
+    assert dark_share(master, replace(plain, pressure=-0.6)) < share - 0.05
+    assert dark_share(master, replace(plain, moisture=1.0)) > share + 0.03
+    assert dark_share(master, replace(plain, dryness=1.0)) < share - 0.05
+
+
+def test_dryness_breaks_ridges(master):
+    wet, dry = (touches(OPTICAL, 1, pressure=0.0, moisture=0.0, dryness=d)[0] for d in (0.0, 1.0))
+    pieces = [
+        cv2.connectedComponents((render(master, t, OPTICAL)[0] < 128).astype(np.uint8))[0]
+        for t in (wet, dry)
+    ]
+    assert pieces[1] > 1.5 * pieces[0]
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
+def test_touches_vary_as_in_a_competition(style):
+    """Turned by less than 30°, stretched by several px, most of each seen in the other."""
+    drawn = touches(style, 24)
+    assert max(abs(np.degrees(t.rotation)) for t in drawn) < 30
+    assert np.std([np.degrees(t.rotation) for t in drawn]) > 4
+    assert all(2 < np.abs(t.warp.control).max() < 25 for t in drawn)
+    levels = [pressure(t, np.random.default_rng(k)) - t.pressure for k, t in enumerate(drawn)]
+    shared = []
+    for k, a in enumerate(drawn):
+        b, level_b = drawn[k - 1], levels[k - 1]
+        points = pixel_grid(*a.size)[levels[k] > -0.8][::97]
+        x, y = np.rint(b.warp.inverse(a.warp(points))).astype(int).T
+        inside = (x >= 0) & (y >= 0) & (x < b.size[1]) & (y < b.size[0])
+        shared.append((inside & (level_b[y * inside, x * inside] > -0.8)).mean())
+    assert np.median(shared) > 0.7 and min(shared) > 0.35
+
+
+def test_same_address_same_bytes_in_any_order(master):
+    address = (5, "synthetic/test", 1)
+    forward = [make_impression(master, *address, k) for k in range(3)]
+    backward = [make_impression(master, *address, k) for k in (2, 1, 0)][::-1]
+    for a, b in zip(forward, backward, strict=True):
+        assert np.array_equal(a.image, b.image)
+        assert a.warp.to_json() == b.warp.to_json() and a.params == b.params
+    assert not np.array_equal(forward[0].warp.matrix, forward[1].warp.matrix)
+
+
+def test_image_has_the_sensor_s_size(master):
+    sizes = {style.name: style.placement.size for style in STYLES}
+    for k in range(4):
+        made = make_impression(master, 5, "synthetic/test", 1, k)
+        assert made.image.shape == sizes[made.params["style"]] and made.image.dtype == np.uint8
+    assert make_impression(master, 0, "x", 0, 0, (CAPACITIVE,)).params["style"] == "capacitive"
