@@ -55,7 +55,7 @@ def test_map_between_impressions_is_the_one_the_images_show(master, style):
     assert on_both.mean() > 0.4
     points, mapped = points[on_both], mapped[on_both]
     right = correlation(image_a, image_b, points, mapped)
-    assert right > 0.75
+    assert right > 0.6
     for shift in np.array([(1, 0), (-1, 0), (0, 1), (0, -1)]):
         assert correlation(image_a, image_b, points, mapped + 0.5 * shift) < right
         assert correlation(image_a, image_b, points, mapped + 2 * shift) < right - 0.2
