@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import click
 
 from configs.door import Door
+from shards.errors import Misuse
 
 
 @click.group(cls=Door)
@@ -21,6 +23,10 @@ def main() -> None:
 @click.option("--data", type=Path, multiple=True, help="Data root; may be given several times.")
 @click.option("--partition", multiple=True, help="Only these, such as fvc2002/db1_b,sd302/U.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option("--shards", "piece", metavar="i/N", help="Every N-th shard from the i-th, i from 0.")
+@click.option("--dry-run", is_flag=True, help="Show what would be built, and write nothing.")
+@click.option("--skip-bad", is_flag=True, help="Leave out unusable images, into quarantine.jsonl.")
+@click.option("--rebuild", is_flag=True, help="Replace a set that was built with other settings.")
 @click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
 def build(
     out: Path,
@@ -28,21 +34,61 @@ def build(
     data: tuple[Path, ...],
     partition: tuple[str, ...],
     workers: int | None,
+    piece: str | None,
+    dry_run: bool,
+    skip_bad: bool,
+    rebuild: bool,
     overrides: tuple[str, ...],
 ) -> None:
     """Build the shards of a config, or complete a set that was interrupted.
+
+    What is there and right is kept: the same command goes on where it was stopped, repairs what
+    verify names, and builds a partition again whose images changed.
 
     Example: python -m pipeline build --out data/shards --data /data/fvc2002
     --partition fvc2002/db1_b,fvc2002/db3_b
     """
     import configs
-    from pipeline import catalog
-    from pipeline.build import build
+    from pipeline import build as builder
+    from pipeline import catalog, plan, split, table
 
+    number = _piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
-    wanted = [name for item in partition for name in item.split(",")] or list(spec.partitions)
-    found = catalog.discover(catalog.roots(list(data)))
-    build(spec, found.select(wanted), out, workers)
+    wanted = _partitions(partition) or spec.partitions
+    if not wanted:
+        raise Misuse("the config names no partitions; name some with --partition")
+    found = catalog.discover(catalog.roots(data))
+    selection = found.select(wanted, skip_bad)
+    if dry_run:
+        rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)
+        click.echo("\n".join([table.render(rows), *remarks]))
+        return
+    report = builder.build(
+        spec,
+        selection,
+        out,
+        workers,
+        number,
+        skip_bad,
+        rebuild,
+        lambda line: click.echo(line, err=True),
+    )
+    click.echo(table.render(table.built(report.entries)))
+    click.echo(builder.summary(report, out))
+
+
+def _partitions(given: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in options that may hold several each, once each."""
+    names = (name.strip() for item in given for name in item.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _piece(text: str | None) -> tuple[int, int]:
+    """(i, N) of "i/N"; the whole is (0, 1)."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text or "0/1")
+    if match is None or not int(match[1]) < int(match[2]):
+        raise Misuse(f"--shards {text}: expected i/N with i from 0 to N - 1, such as 0/4")
+    return int(match[1]), int(match[2])
 
 
 @main.command()

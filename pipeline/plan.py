@@ -6,7 +6,7 @@ other fingers of the same shard: a shard needs nothing but its own images, each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, pairwise
 
@@ -15,11 +15,15 @@ import numpy as np
 from pipeline.impression import Impression
 from pipeline.pair import PARTNER, Address
 from pipeline.spec import PipelineSpec
+from pipeline.split import split_of
 from shards.manifest import SPLITS, shard_name
 
 CORRUPTIONS = ("sensor", "dryness", "pressure")  # one genuine pair each
+GENUINE_PER_IMPOSTOR = 3
 SLOTS = 6  # of an image in its partition's numbering: three corruptions, two impostors, impressions
 IMPOSTOR, IMPRESSIONS = 3, 5  # the first of those slots
+
+Numbered = tuple[int, Impression]  # an image and its number in its partition
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,14 @@ class PairPlan:
     b: int
 
 
-def make_plan(
-    selection: dict[str, list[Impression]],
-    spec: PipelineSpec,
-    split_of: Callable[[Impression], str],
-) -> list[ShardPlan]:
+def make_plan(selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec) -> list[ShardPlan]:
     """The shards of the selected partitions, by partition, split and number."""
     shards = []
     for partition, impressions in sorted(selection.items()):
-        ordered = sorted(impressions, key=lambda i: (i.finger, i.image_id))
+        ordered = enumerate(sorted(impressions, key=lambda i: (i.finger, i.image_id)))
+        members = [(split_of(i, spec.held_out), (n, i)) for n, i in ordered]
         for split in SPLITS:
-            members = [(n, i) for n, i in enumerate(ordered) if split_of(i) == split]
-            fingers = [list(g) for _, g in groupby(members, key=lambda m: m[1].finger)]
-            groups = _pack(fingers, spec)
+            groups = _pack([m for s, m in members if s == split], spec)
             for k, group in enumerate(groups):
                 name = shard_name(partition, split, k, len(groups))
                 numbers, images = zip(*group, strict=True)
@@ -62,32 +61,36 @@ def make_plan(
     return shards
 
 
+def counts(shard: ShardPlan, spec: PipelineSpec) -> dict[str, int]:
+    """Planned pairs by kind, without going through them."""
+    doubles = sum(map(bool, _siblings(shard, spec)))
+    genuine = len(CORRUPTIONS) * len(shard.images)
+    alone = len({image.finger for image in shard.images}) == 1
+    impostors = 0 if alone else round((genuine + doubles) / GENUINE_PER_IMPOSTOR)
+    found = {"genuine": genuine, "genuine-impressions": doubles, "impostor": impostors}
+    return {kind: n for kind, n in found.items() if n}
+
+
 def pairs(shard: ShardPlan, spec: PipelineSpec) -> Iterator[PairPlan]:
     """The pairs of a shard in the order in which they are written.
 
-    Each image against its three corruptions, against another impression of its finger where
-    `different_impressions` and a known truth allow it, and against other fingers, so that one
-    pair in four is an impostor pair (none where the shard has a single finger).
+    Each image against its three corruptions, against other fingers, so that one pair in four is an
+    impostor pair (none where the shard has a single finger), and against another impression of
+    its finger where `different_impressions` and a known truth allow it.
     """
-    images = shard.images
-    fingers = [image.finger for image in images]
-    siblings = [
-        _siblings(images, k) if spec.different_impressions else [] for k in range(len(images))
-    ]
-    genuine = len(CORRUPTIONS) * len(images) + sum(map(bool, siblings))
-    impostors = round(genuine / len(CORRUPTIONS)) if len(set(fingers)) > 1 else 0
+    images = len(shard.images)
+    impostors = counts(shard, spec).get("impostor", 0)
+    siblings = _siblings(shard, spec)
     for k, number in enumerate(shard.numbers):
         first = number * SLOTS
         for slot, noise in enumerate(CORRUPTIONS):
             yield PairPlan(Address("genuine", noise, first + slot), k, k)
-        due = (k + 1) * impostors // len(images) - k * impostors // len(images)
-        others = [j for j, finger in enumerate(fingers) if finger != fingers[k]]
+        due = (k + 1) * impostors // images - k * impostors // images
         for slot in range(IMPOSTOR, IMPOSTOR + due):
-            yield _partnered("impostor", first + slot, k, others, shard, spec)
+            yield _partnered("impostor", first + slot, k, _others(shard, k), shard, spec)
         if siblings[k]:
-            yield _partnered(
-                "genuine-impressions", first + IMPRESSIONS, k, siblings[k], shard, spec
-            )
+            index = first + IMPRESSIONS
+            yield _partnered("genuine-impressions", index, k, siblings[k], shard, spec)
 
 
 def _partnered(
@@ -96,30 +99,41 @@ def _partnered(
     """A pair with a drawn partner, corrupted in a drawn way: the corruption tells no kind."""
     rng = Address(kind, "none", index).rng(spec.seed, shard.partition, PARTNER)
     partner = among[int(rng.integers(len(among)))]
-    return PairPlan(Address(kind, CORRUPTIONS[int(rng.integers(3))], index), k, partner)
+    noise = CORRUPTIONS[int(rng.integers(len(CORRUPTIONS)))]
+    return PairPlan(Address(kind, noise, index), k, partner)
 
 
-def _siblings(images: Sequence[Impression], k: int) -> list[int]:
-    """Positions of the other impressions of the same finger, where the truth between is known."""
-    if images[k].truth is None:
-        return []
-    same = (j for j, other in enumerate(images) if other.finger == images[k].finger)
-    return [j for j in same if j != k and images[j].truth is not None]
+def _others(shard: ShardPlan, k: int) -> list[int]:
+    """Positions of the images of other fingers."""
+    finger = shard.images[k].finger
+    return [j for j, other in enumerate(shard.images) if other.finger != finger]
 
 
-def _pack(
-    fingers: list[list[tuple[int, Impression]]], spec: PipelineSpec
-) -> list[list[tuple[int, Impression]]]:
+def _siblings(shard: ShardPlan, spec: PipelineSpec) -> list[list[int]]:
+    """For each image the other impressions of its finger to which its truth leads."""
+    if not spec.different_impressions:
+        return [[] for _ in shard.images]
+    known: dict[str, list[int]] = {}
+    for k, image in enumerate(shard.images):
+        if image.truth is not None:
+            known.setdefault(image.finger, []).append(k)
+    return [
+        [j for j in known.get(image.finger, []) if j != k] if image.truth is not None else []
+        for k, image in enumerate(shard.images)
+    ]
+
+
+def _pack(members: Sequence[Numbered], spec: PipelineSpec) -> list[list[Numbered]]:
     """Whole fingers in runs of about `pairs_per_shard` pairs, two fingers or more in each."""
-    images = sum(map(len, fingers))
-    wanted = round(images * (len(CORRUPTIONS) + 1) / spec.pairs_per_shard)
-    count = max(1, min(wanted, len(fingers) // 2))
+    fingers = [list(group) for _, group in groupby(members, key=lambda m: m[1].finger)]
     if not fingers:
         return []
-    ends = np.cumsum([len(f) for f in fingers])
+    wanted = round(len(members) * (len(CORRUPTIONS) + 1) / spec.pairs_per_shard)
+    count = max(1, min(wanted, len(fingers) // 2))
+    ends = np.cumsum([len(finger) for finger in fingers])
     cuts = [0]
     for k in range(1, count):
-        nearest = int(np.abs(ends - images * k / count).argmin()) + 1
+        nearest = int(np.abs(ends - len(members) * k / count).argmin()) + 1
         cuts.append(min(max(nearest, cuts[-1] + 2), len(fingers) - 2 * (count - k)))
     cuts.append(len(fingers))
     return [list(chain.from_iterable(fingers[a:b])) for a, b in pairwise(cuts)]

@@ -37,3 +37,16 @@ class PipelineSpec:
         for name, images in self.limits:
             if name not in HELD_OUT or images < 1:
                 raise ValueError(f"limits: expected (data set, images > 0), found {name}, {images}")
+        low, high = self.rotation_range
+        wrong = {
+            "seed": not 0 <= self.seed < 2**63,
+            "crop": not self.size <= self.crop <= 4096 or self.crop % 2,
+            "size": not 16 <= self.size <= 4096,
+            "grid": self.grid < 1 or self.size % self.grid,
+            "rotation_range": not -math.pi <= low <= high <= math.pi,
+            "translation": not 0 <= self.translation <= self.crop,
+            "elastic": not 0 <= self.elastic <= self.crop,
+            "pairs_per_shard": self.pairs_per_shard < 1,
+        }
+        for name in (name for name, is_wrong in wrong.items() if is_wrong):
+            raise ValueError(f"{name}: {getattr(self, name)} is out of range")

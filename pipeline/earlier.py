@@ -1,0 +1,144 @@
+"""What earlier builds left in OUT, and what of it still stands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline import ledger
+from pipeline.ledger import Note
+from pipeline.task import Task
+from shards import manifest, store
+from shards.errors import Fault
+from shards.manifest import SPLITS, Manifest
+
+SPEC = Path(ledger.FOLDER, "spec.json")
+SHOWN = 5  # images named in one message
+
+Say = Callable[[str], None]
+Images = Mapping[str, Mapping[str, str]]  # partition → image id → hash of its source
+
+
+def accept(out: Path, settings: dict[str, Any], rebuild: bool, say: Say) -> Manifest | None:
+    """The manifest in `out`, None where there is none or it is damaged (which is said).
+
+    Fault that names what differs where `out` was begun with other settings, unless `rebuild`,
+    which takes away what was built.
+    """
+    old = _manifest(out, say)
+    before = ledger.read_json(out / SPEC) or (old.spec if old else None)
+    now = json.loads(json.dumps(settings))
+    if before is not None and before != now:
+        if not rebuild:
+            raise Fault(_difference(out, before, now))
+        say(f"{out}: built with other settings; all of it is built again")
+        _clear(out)
+        old = None
+    ledger.write_json(out / SPEC, now)
+    return old
+
+
+def tell_changes(images: Images, old: Manifest | None, say: Say) -> None:
+    """Say which source images were added, changed or removed since a partition was built."""
+    for name, now in images.items():
+        before = old.partitions[name].images if old and name in old.partitions else now
+        groups = {
+            "changed": [i for i in now if i in before and now[i] != before[i]],
+            "added": [i for i in now if i not in before],
+            "removed": [i for i in before if i not in now],
+        }
+        told = [f"{len(ids)} {what} ({_some(ids)})" for what, ids in groups.items() if ids]
+        if told:
+            say(f"{name}: images {', '.join(told)} since it was built; it is built again")
+
+
+def vouch(out: Path, tasks: Iterable[Task], images: Images, old: Manifest | None) -> None:
+    """Note as finished what the manifest knows of unchanged partitions and the ledger does not.
+
+    Only where no image was left out, which the manifest cannot tell of.
+    """
+    entries = {entry.name: entry for entry in old.shards} if old else {}
+    for task in tasks:
+        entry = entries.get(task.shard.name)
+        if old is None or entry is None or entry.records != task.planned:
+            continue
+        same = dict(images[entry.partition]) == old.partitions[entry.partition].images
+        if same and not ledger.read(out, entry.name, task.key):
+            ledger.write(out, task.key, Note(entry, []))
+
+
+def withdraw(out: Path, old: Manifest | None, dirty: set[str]) -> None:
+    """Take the partitions that are about to change out of the manifest, so that it never lies."""
+    if old is None:
+        (out / manifest.FILE).unlink(missing_ok=True)
+    elif dirty & set(old.partitions):
+        rest = without(old, dirty)
+        if rest.partitions:
+            store.write_manifest(out, rest)
+        else:
+            (out / manifest.FILE).unlink()
+
+
+def without(old: Manifest, partitions: Iterable[str]) -> Manifest:
+    """The manifest less some partitions."""
+    gone = set(partitions)
+    return Manifest(
+        old.spec,
+        {name: item for name, item in old.partitions.items() if name not in gone},
+        tuple(entry for entry in old.shards if entry.partition not in gone),
+    )
+
+
+def clean(out: Path, built: set[str], now: Manifest, say: Say) -> None:
+    """Remove shards of the partitions `built` that are no part of the set any more; tell others."""
+    known, strange = {entry.name for entry in now.shards}, []
+    for path, partition in shard_files(out):
+        if path.relative_to(out).as_posix() in known:
+            continue
+        if partition in built:
+            path.unlink()
+        else:
+            strange.append(partition)
+    for partition in sorted(set(strange)):
+        count = strange.count(partition)
+        say(f"{out}: {count} shards of {partition} are no part of the set; build it or remove them")
+
+
+def shard_files(out: Path) -> Iterator[tuple[Path, str]]:
+    """The files in `out` that bear the name of a shard, and their partitions."""
+    for path in (path for split in SPLITS for path in sorted((out / split).glob("*.arrayrecord"))):
+        with contextlib.suppress(Fault):
+            yield path, manifest.parse_name(path.relative_to(out).as_posix())[0]
+
+
+def _manifest(out: Path, say: Say) -> Manifest | None:
+    if not (out / manifest.FILE).exists():
+        return None
+    old, faults = store.parse_manifest(out)
+    if faults:
+        say(f"{out / manifest.FILE} {'; '.join(faults[:3])}: it is written anew")
+        return None
+    return old
+
+
+def _difference(out: Path, before: Any, now: dict[str, Any]) -> str:
+    before = before if isinstance(before, dict) else {}
+    keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    told = "; ".join(f"{k} was {before.get(k)!r:.60}, is now {now.get(k)!r:.60}" for k in keys)
+    return (
+        f"{out}: was built with other settings: {told}. Nothing was changed. Take another --out, "
+        "or replace the set with --rebuild"
+    )
+
+
+def _clear(out: Path) -> None:
+    (out / manifest.FILE).unlink(missing_ok=True)
+    for path, _ in list(shard_files(out)):
+        path.unlink()
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(sorted(ids)[:SHOWN]) + (", …" if len(ids) > SHOWN else "")

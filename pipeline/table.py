@@ -1,0 +1,63 @@
+"""The table that a build ends with, and that --dry-run shows instead of building."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from pipeline import plan
+from pipeline.build import size
+from pipeline.plan import ShardPlan
+from pipeline.spec import PipelineSpec
+from shards.manifest import SPLITS, ShardEntry
+from shards.record import KINDS, NOISES
+
+COLUMNS = ("shards", *KINDS, *NOISES[1:], "pairs", "MB")
+Rows = dict[tuple[str, str], Counter[str]]  # (partition, split) → column → number
+
+
+def planned(shards: Iterable[ShardPlan], spec: PipelineSpec) -> tuple[Rows, list[str]]:
+    """What shards will hold, and what is remarkable about it."""
+    rows: Rows = defaultdict(Counter)
+    alone = []
+    for shard in shards:
+        counts = plan.counts(shard, spec)
+        pairs = sum(counts.values())
+        row = rows[shard.partition, shard.split]
+        row.update({**counts, "shards": 1, "pairs": pairs, "bytes": size(pairs, spec)})
+        if "impostor" not in counts:
+            alone.append(f"{shard.partition} {shard.split}: one finger, hence no impostor pairs")
+    return rows, alone
+
+
+def built(entries: Iterable[ShardEntry]) -> Rows:
+    """What shards hold."""
+    rows: Rows = defaultdict(Counter)
+    for entry in entries:
+        row = rows[entry.partition, entry.split]
+        row.update({"shards": 1, "pairs": entry.records, "bytes": entry.bytes})
+        for sort, n in entry.counts.items():
+            row.update(dict.fromkeys(sort.split("/"), n))
+    return rows
+
+
+def render(rows: Rows) -> str:
+    """The rows by partition and split, with a last row for all; columns of zeros are left out."""
+    total: Counter[str] = sum(rows.values(), Counter())
+    columns = [c for c in COLUMNS if total[c] or c == "MB"]
+    order = sorted(rows, key=lambda key: (key[0], SPLITS.index(key[1])))
+    lines = [["partition", "split", *columns]]
+    lines += [[*key, *(_cell(rows[key], c) for c in columns)] for key in order]
+    lines += [["all", "", *(_cell(total, c) for c in columns)]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if k < 2 else cell.rjust(w)
+            for k, (cell, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _cell(row: Counter[str], column: str) -> str:
+    return f"{row['bytes'] / 1e6:,.1f}" if column == "MB" else f"{row[column]:,}"
