@@ -1,4 +1,4 @@
-"""What all tests share: eight CPU devices, shapes that never promote in silence, quick compiling."""
+"""What all tests share: eight CPU devices, no silent rank promotion, quick compiling."""
 
 import os
 
@@ -6,7 +6,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Tests compile far more than they compute: half the compiling time, for programs twice as slow.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-import jax  # noqa: E402 (after the environment that it reads)
+import jax
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")

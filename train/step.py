@@ -87,8 +87,8 @@ def make_train_step(
     """(state, batch) → (next state, metrics); the old state's memory is given to the new.
 
     metrics: scalars float32: loss, the loss's terms, grad_norm (before clipping), learning_rate.
-    The gradient of `accumulate` micro-batches is their mean, which is that of the whole batch,
-    since the loss is a mean over pairs.
+    Each device differentiates its own part of the batch, in `accumulate` micro-batches, and only
+    the means over devices travel: exact, since the loss is a mean over pairs.
     """
 
     def differentiate(params: nnx.State, batch: dict[str, jax.Array]) -> tuple[Metrics, nnx.State]:
@@ -98,12 +98,24 @@ def make_train_step(
         (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(params)
         return {"loss": value, **terms}, gradient
 
-    def train_step(state: State, batch: dict[str, jax.Array]) -> tuple[State, Metrics]:
+    def on_a_device(params: nnx.State, batch: dict[str, jax.Array]) -> tuple[Metrics, nnx.State]:
         if accumulate == 1:
-            metrics, gradient = differentiate(state.params, batch)
+            found = differentiate(params, batch)
         else:
-            parts = _micro_batches(batch, accumulate, mesh)
-            metrics, gradient = _mean_over(lambda part: differentiate(state.params, part), parts)
+            parts = jax.tree.map(lambda v: v.reshape(accumulate, -1, *v.shape[1:]), batch)
+            found = _mean_over(lambda part: differentiate(params, part), parts)
+        return jax.lax.pmean(found, "data")
+
+    everywhere = jax.shard_map(
+        on_a_device,
+        mesh=mesh,
+        in_specs=(jax.P(), jax.P("data")),
+        out_specs=jax.P(),
+        check_vma=False,
+    )
+
+    def train_step(state: State, batch: dict[str, jax.Array]) -> tuple[State, Metrics]:
+        metrics, gradient = everywhere(state.params, batch)
         metrics |= {
             "grad_norm": optax.tree.norm(gradient),
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
@@ -129,25 +141,15 @@ def make_eval_step(
     scale: px at 500 ppi a px of the image.
     """
 
-    def eval_step(params: nnx.State, batch: dict[str, jax.Array]) -> Metrics:
+    def on_a_device(params: nnx.State, batch: dict[str, jax.Array]) -> Metrics:
         return evaluate_batch(nnx.merge(graph, params), batch, scale)
 
+    parts = jax.P("data")
+    everywhere = jax.shard_map(
+        on_a_device, mesh=mesh, in_specs=(jax.P(), parts), out_specs=parts, check_vma=False
+    )
     whole = replicated(mesh)
-    return jax.jit(eval_step, in_shardings=(whole, over_data(mesh)), out_shardings=whole)
-
-
-def _micro_batches(
-    batch: dict[str, jax.Array], count: int, mesh: jax.sharding.Mesh
-) -> dict[str, jax.Array]:
-    """[B, …] → [count, B / count, …]; pair k goes to micro-batch k mod count, so that every device
-    keeps the pairs that it has."""
-    place = jax.NamedSharding(mesh, jax.P(None, "data"))
-
-    def divide(value: jax.Array) -> jax.Array:
-        parts = value.reshape(value.shape[0] // count, count, *value.shape[1:]).swapaxes(0, 1)
-        return jax.lax.with_sharding_constraint(parts, place)
-
-    return jax.tree.map(divide, batch)
+    return jax.jit(everywhere, in_shardings=(whole, over_data(mesh)), out_shardings=whole)
 
 
 def _mean_over(compute: Callable[[Any], Any], parts: Any) -> Any:
