@@ -121,14 +121,22 @@ class Registrar:
     def score(self, working: Array, found: DenseMap, a: Print, b: Print) -> float:
         """Confidence of the matches that the map explains over the cells that it makes overlap.
 
-        In [0, 1]: 1 would be a certain match in every cell of A whose place in B is on the finger
-        and in the crop. Overlaps below OVERLAP_MIN of the cells count as that many.
+        As `support` defines it; a cell overlaps where it and its place in B are on the fingers and
+        in the crops.
         """
         place = found(apply_affine(a.to_working, self.cells))
         in_b = apply_affine(invert_affine(b.to_working), place)
         overlap = int((_on(a.crop.mask, self.cells) & _on(b.crop.mask, in_b)).sum())
-        agreeing = float(working[found.agrees, 4].sum())
-        return min(1.0, agreeing / max(overlap, OVERLAP_MIN * len(self.cells)))
+        return support(float(working[found.agrees, 4].sum()), overlap, len(self.cells))
+
+
+def support(agreeing: float, overlap: int, cells: int) -> float:
+    """The score in [0, 1] of a map that matches of total confidence `agreeing` explain.
+
+    1 would be a certain match in every cell that the map makes overlap. An overlap below
+    OVERLAP_MIN of all `cells` counts as that many.
+    """
+    return min(1.0, agreeing / max(overlap, OVERLAP_MIN * cells))
 
 
 def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:

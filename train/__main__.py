@@ -8,6 +8,7 @@ import click
 
 import configs
 from configs.door import Door
+from shards.errors import Fault, Misuse
 
 KAGGLE = Path("/kaggle/working")
 RUN = Path("checkpoints/dense_reg")
@@ -62,6 +63,33 @@ def run(
 
 
 @main.command()
+@click.option("--shards", type=click.Path(path_type=Path), help="Evaluate on pairs with truth.")
+@click.option("--fvc", type=click.Path(path_type=Path), help="A folder of FINGER_IMPRESSION.tif.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=".safetensors")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the answer.")
+@click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
+@click.option("--ppi", type=click.FloatRange(50, 10000), help="Of --fvc, where files do not say.")
+def evaluate(
+    shards: Path | None,
+    fvc: Path | None,
+    checkpoint: Path,
+    out: Path,
+    split: str,
+    ppi: float | None,
+) -> None:
+    """Accuracy on held-out pairs of a shard set beside SIFT's; or the FVC protocol on a folder.
+
+    Example: python -m train evaluate --shards data/shards --checkpoint CKPT --out runs/a/evaluation
+    """
+    if (shards is None) == (fvc is None):
+        raise Misuse("expected one of --shards and --fvc")
+    if shards is not None:
+        _evaluate_shards(shards, checkpoint, out, split)
+    elif fvc is not None:
+        _evaluate_fvc(fvc, checkpoint, out, ppi)
+
+
+@main.command()
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="What to write.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".safetensors or .pkl")
 def export(checkpoint: Path, out: Path) -> None:
@@ -90,6 +118,29 @@ def compare(runs: tuple[Path, ...], out: Path | None) -> None:
     if out:
         logs.draw_curves(runs, out)
         click.echo(f"curves in {out}")
+
+
+def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -> None:
+    from model import weights
+    from shards.store import open_set
+    from train import evaluate
+
+    shards = open_set(directory)
+    found = evaluate.evaluate(shards, split, weights.load(checkpoint))
+    evaluate.write(found, out, evaluate.describe(shards, split, checkpoint))
+    click.echo(f"{found.table()}\n{out}: evaluation.json, figures.csv, pairs.csv")
+
+
+def _evaluate_fvc(folder: Path, checkpoint: Path, out: Path, ppi: float | None) -> None:
+    from model.register import Registrar
+    from train import fvc
+
+    found = fvc.run(folder, Registrar(checkpoint), ppi)
+    fvc.write(found, out)
+    figures = ", ".join(f"{name} {value}" for name, value in found.figures().items())
+    click.echo(f"{out}: {figures}")
+    if found.faults:
+        raise Fault("; ".join(found.faults))
 
 
 if __name__ == "__main__":

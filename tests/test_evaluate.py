@@ -1,0 +1,144 @@
+"""The evaluation: what it measures, and what it writes."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from flax import nnx
+from pairs import make_pairs
+from safetensors.numpy import save_file
+from training import make_set
+
+from model import metrics, weights
+from model.config import ModelConfig
+from model.matching import Correspondences
+from model.net import create
+from pipeline.warp import pixel_grid
+from shards.errors import Fault, Misuse
+from train import evaluate, methods
+from train.__main__ import main
+
+VIEW = weights.View(288, 128, 32)
+CONFIG = ModelConfig(
+    stride=8, stem_channels=4, stage_channels=(4, 8, 8), blocks=1, width=8, layers=1, heads=2,
+    mlp=8, attention="linear",
+)  # fmt: skip
+CELLS = pixel_grid(16, 16, 8).reshape(-1, 2)
+
+
+def batch_of(pairs):
+    return {
+        "map_ab": np.stack([np.nan_to_num(p.map_ab) for p in pairs]),
+        "visible": np.stack([p.visible for p in pairs]),
+        "genuine": np.array([p.genuine for p in pairs]),
+    }
+
+
+def claim(points, kept=None, angle=0.0, score=0.5):
+    kept = np.zeros(len(points), bool) if kept is None else kept
+    return methods.Claimed(points, kept, angle, score)
+
+
+def test_measure_of_a_known_shift():
+    """Truth: 3 px to the right, of crops 2.25 times smaller than 500 ppi."""
+    shape = (1, 32, 32)
+    truth = pixel_grid(32, 32, 4)[None] + np.array([3.0, 0.0])
+    batch = {
+        "map_ab": truth.astype(np.float32),
+        "visible": np.ones(shape, bool),
+        "genuine": np.ones(1, bool),
+    }
+    kept = np.arange(256) < 64
+    right, lost = CELLS + np.array([3.0, 0.0]), CELLS + np.array([3.0, 4.0])
+    exact = methods.measure([claim(right, kept)], batch, CELLS, VIEW)
+    wrong = methods.measure([claim(lost, kept, 0.5)], batch, CELLS, VIEW)
+    np.testing.assert_allclose(exact["error"], 0, atol=1e-4)
+    np.testing.assert_allclose(wrong["error"], 9, atol=1e-4)
+    np.testing.assert_allclose(exact["rotation_error"], 0, atol=1e-5)
+    np.testing.assert_allclose(wrong["rotation_error"], 0.5, atol=1e-5)
+    figures = metrics.summarise(exact)
+    assert (figures["epe_median"], figures["pck@2"], figures["precision"]) == (
+        pytest.approx(0, abs=1e-4), 1, 1,
+    )  # fmt: skip
+    assert figures["recall"] == 0.25
+    assert metrics.summarise(wrong)["precision"] == 0
+
+
+def test_sift_stands_where_the_truth_is():
+    """Another program finds what the pairs say is true, turns included: the conventions agree."""
+    pairs = [p for p in make_pairs(8, 1) if p.genuine]
+    claims = [methods.sift(p.image_a, p.image_b, CELLS, VIEW) for p in pairs]
+    found = methods.measure(claims, batch_of(pairs), CELLS, VIEW)
+    assert np.median(found["error"][found["visible"]]) < 2.5  # the pairs are elastic, SIFT is not
+    assert np.median(found["rotation_error"]) < math.radians(1.5)
+    assert metrics.summarise(found)["precision"] > 0.9
+
+
+def test_smooth_map_improves_noisy_matches():
+    pairs = [p for p in make_pairs(4, 2) if p.genuine]
+    batch, rng = batch_of(pairs), np.random.default_rng(0)
+    truth, _ = metrics.pool_truth(batch["map_ab"], batch["visible"], 16)
+    truth = np.asarray(truth)
+    points = truth + rng.normal(0, 1.5, truth.shape)
+    confidence = np.full(points.shape[:2], 0.5)
+    found = Correspondences(points, confidence, (truth != 0).all(-1))
+    claims = [methods.smooth(found, k, CELLS, VIEW) for k in range(len(pairs))]
+    result = methods.measure(claims, batch, CELLS, VIEW)
+    raw = np.linalg.norm(points - truth, axis=-1) * 2.25
+    seen = result["visible"]
+    assert result["error"][seen].mean() < raw[seen].mean() / 2
+    assert result["rotation_error"].max() < math.radians(3)
+    assert 0 < result["score"].min() <= result["score"].max() <= 1
+
+
+def test_no_transform_leaves_the_prints_as_they_are():
+    blank = np.full((128, 128), 200, np.uint8)
+    said = methods.sift(blank, blank, CELLS, VIEW)
+    np.testing.assert_array_equal(said.points, CELLS)
+    assert (said.kept.any(), said.score) == (False, 0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A shard set in set/ and an untrained checkpoint c.safetensors."""
+    root = tmp_path_factory.mktemp("evaluate")
+    make_set(root / "set", train=0, val=9, spec={"crop": 288, "size": 128, "grid": 32, "seed": 0})
+    values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
+    save_file(values, root / "c.safetensors", weights.metadata(CONFIG, VIEW))
+    return root
+
+
+def call(folder, out, *more):
+    arguments = ["--shards", folder / "set", "--checkpoint", folder / "c.safetensors", "--out", out]
+    return CliRunner().invoke(main, ["evaluate", *map(str, arguments), *more])
+
+
+def test_command_writes_figures_by_method_and_group(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "BATCH", 4)  # 9 pairs: the last batch is filled up
+    result = call(folder, tmp_path, "--split", "val")
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "evaluation.json").read_text())
+    assert set(report["methods"]) == {evaluate.NETWORK, evaluate.SMOOTH, evaluate.SIFT}
+    sift = report["methods"][evaluate.SIFT]
+    assert set(sift) == {"all", "genuine", "impostor", "sensor", "dryness", "pressure"}
+    assert sift["all"]["pairs"] == report["pairs"] == 9
+    assert (
+        sift["genuine"]["pck@8"] > 0.8 > 0.3 > report["methods"][evaluate.NETWORK]["all"]["pck@8"]
+    )
+    assert sift["impostor"]["epe_median"] is None
+    with (tmp_path / "pairs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["kind"] == "impostor" for row in rows] == [k % 4 == 3 for k in range(9)]
+
+
+def test_empty_split_and_other_crops_are_named(folder):
+    from shards.store import open_set
+
+    shards, checkpoint = open_set(folder / "set"), weights.load(folder / "c.safetensors")
+    with pytest.raises(Misuse, match="no pairs of the split 'test'"):
+        evaluate.evaluate(shards, "test", checkpoint)
+    with pytest.raises(Fault, match="288"):
+        evaluate.check_view(shards, weights.View(256, 128, 32))
