@@ -1,0 +1,222 @@
+"""The plan: every image once, whole fingers, three genuine to one impostor, addresses that last."""
+
+import dataclasses
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from pipeline import plan
+from pipeline.impression import Impression
+from pipeline.plan import make_plan, pairs
+from pipeline.spec import PipelineSpec
+from pipeline.split import split_of
+
+SPEC = PipelineSpec(pairs_per_shard=200)
+
+
+def fvc(fingers=100, impressions=8, partition="fvc2002/db1_a", first=1):
+    database = partition[:-2]
+    return [
+        Impression(
+            Path(f"{f}_{i}.tif"),
+            f"{partition}/{f}_{i}",
+            partition,
+            f"{database}/{f}",
+            f"{database}/{f}",
+            500.0,
+        )
+        for f in range(first, first + fingers)
+        for i in range(1, impressions + 1)
+    ]
+
+
+def nist(persons=40, partition="sd302/U"):
+    return [
+        Impression(
+            Path(f"{p:08d}_{f:02d}.png"),
+            f"{partition}/{p:08d}_{f:02d}",
+            partition,
+            f"nist/{p:08d}",
+            f"nist/{p:08d}/{f:02d}",
+            500.0,
+            "roll",
+            f,
+        )
+        for p in range(2302, 2302 + persons)
+        for f in range(1, 11)
+    ]
+
+
+def synthetic(fingers=30, impressions=3):
+    name = "synthetic/x"
+    return [
+        Impression(
+            Path(f"{f:05d}_{i}.png"),
+            f"{name}/{f:05d}_{i}",
+            name,
+            f"{name}/{f:05d}",
+            f"{name}/{f:05d}",
+            500.0,
+            truth=Path(f"{f:05d}_{i}.json"),
+        )
+        for f in range(fingers)
+        for i in range(impressions)
+    ]
+
+
+SELECTIONS = {
+    "fvc": {"fvc2002/db1_a": fvc()},
+    "nist": {"sd302/U": nist()},
+    "both": {"sd302/U": nist(), "fvc2002/db1_a": fvc()},
+    "b set": {"fvc2002/db1_b": fvc(10, 8, "fvc2002/db1_b", 101)},
+    "synthetic": {"synthetic/x": synthetic()},
+}
+
+
+@pytest.fixture(params=SELECTIONS)
+def selection(request):
+    return SELECTIONS[request.param]
+
+
+def everything(shards, spec):
+    """(shard, pair) of a whole plan."""
+    return [(shard, pair) for shard in shards for pair in pairs(shard, spec)]
+
+
+def test_every_image_is_in_one_shard_of_its_own_partition_and_split(selection):
+    shards = make_plan(selection, SPEC)
+    placed = Counter(image.image_id for shard in shards for image in shard.images)
+    assert placed == Counter(i.image_id for i in chain.from_iterable(selection.values()))
+    for shard in shards:
+        assert {i.partition for i in shard.images} == {shard.partition}
+        assert {split_of(i) for i in shard.images} == {shard.split}
+
+
+def test_no_finger_and_no_person_is_cut_by_a_split_nor_a_finger_by_a_shard(selection):
+    splits, homes = {}, {}
+    for shard in make_plan(selection, SPEC):
+        for image in shard.images:
+            assert splits.setdefault(image.person, shard.split) == shard.split
+            assert homes.setdefault((image.partition, image.finger), shard.name) == shard.name
+
+
+def test_each_original_against_each_corruption_once(selection):
+    found = Counter(
+        (shard.images[p.a].image_id, p.address.noise)
+        for shard, p in everything(make_plan(selection, SPEC), SPEC)
+        if p.address.kind == "genuine" and p.a == p.b
+    )
+    images = [i.image_id for i in chain.from_iterable(selection.values())]
+    assert found == Counter((i, n) for i in images for n in ("sensor", "dryness", "pressure"))
+
+
+def test_one_pair_in_four_is_of_two_fingers(selection):
+    """The paper's arithmetic: n originals make 4·n pairs, 25,090 make 100,360."""
+    kinds = Counter()
+    for shard, pair in everything(make_plan(selection, SPEC), SPEC):
+        kinds[pair.address.kind] += 1
+        same = shard.images[pair.a].finger == shard.images[pair.b].finger
+        assert same == (pair.address.kind != "impostor")
+    images = sum(map(len, selection.values()))
+    assert kinds == {"genuine": 3 * images, "impostor": images}
+
+
+def test_the_corruption_tells_no_kind():
+    noises = Counter(
+        p.address.noise
+        for _, p in everything(make_plan(SELECTIONS["fvc"], SPEC), SPEC)
+        if p.address.kind == "impostor"
+    )
+    assert set(noises) == {"sensor", "dryness", "pressure"}
+    assert all(abs(n - 800 / 3) < 5 * (800 * 2 / 9) ** 0.5 for n in noises.values())
+
+
+def test_numbers_are_unique_within_a_partition(selection):
+    used = Counter(
+        (s.partition, p.address.index) for s, p in everything(make_plan(selection, SPEC), SPEC)
+    )
+    assert set(used.values()) == {1}
+
+
+def test_genuine_addresses_do_not_depend_on_the_shards():
+    """The same pair has the same number in shards of any size, and beside any partition."""
+
+    def genuine(selection, size):
+        spec = dataclasses.replace(SPEC, pairs_per_shard=size)
+        return {
+            (s.images[p.a].image_id, p.address)
+            for s, p in everything(make_plan(selection, spec), spec)
+            if p.address.kind == "genuine" and s.partition == "sd302/U"
+        }
+
+    assert genuine(SELECTIONS["nist"], 100) == genuine(SELECTIONS["both"], 1000)
+
+
+def test_plan_does_not_depend_on_the_order_of_files(selection):
+    backwards = {name: found[::-1] for name, found in reversed(selection.items())}
+    assert make_plan(selection, SPEC) == make_plan(backwards, SPEC)
+
+
+def test_pairs_are_drawn_by_address(selection):
+    shards = make_plan(selection, SPEC)
+    assert everything(shards, SPEC) == everything(shards, SPEC)
+    other = dataclasses.replace(SPEC, seed=1)
+    if any(len(set(s.images)) > 3 for s in shards):
+        assert everything(shards, SPEC) != everything(shards, other)
+
+
+@pytest.mark.parametrize("size", [20, 200, 1000, 100_000])
+def test_shards_are_of_the_size_asked_for(selection, size):
+    """As near as whole fingers, two at least, allow."""
+    spec = dataclasses.replace(SPEC, pairs_per_shard=size)
+    for shard in make_plan(selection, spec):
+        fingers = Counter(i.finger for i in shard.images)
+        assert len(fingers) >= 2
+        largest = 4 * max(fingers.values())
+        total = sum(plan.counts(shard, spec).values())
+        assert total <= max(1.6 * size, 2 * largest) + largest
+
+
+def test_counts_are_what_is_yielded(selection):
+    for spec in (SPEC, dataclasses.replace(SPEC, different_impressions=True)):
+        for shard in make_plan(selection, spec):
+            found = Counter(p.address.kind for p in pairs(shard, spec))
+            assert found == plan.counts(shard, spec)
+
+
+def test_different_impressions_each_once_and_still_three_to_one():
+    spec = dataclasses.replace(SPEC, different_impressions=True)
+    shards = make_plan(SELECTIONS["synthetic"], spec)
+    kinds = Counter()
+    for shard, pair in everything(shards, spec):
+        kinds[pair.address.kind] += 1
+        if pair.address.kind == "genuine-impressions":
+            a, b = shard.images[pair.a], shard.images[pair.b]
+            assert a.finger == b.finger and a.image_id != b.image_id
+    assert kinds == {"genuine": 270, "genuine-impressions": 90, "impostor": 120}
+
+
+def test_impressions_without_truth_make_no_such_pairs():
+    spec = dataclasses.replace(SPEC, different_impressions=True)
+    kinds = {p.address.kind for _, p in everything(make_plan(SELECTIONS["fvc"], spec), spec)}
+    assert kinds == {"genuine", "impostor"}
+
+
+def test_a_single_finger_has_no_impostors():
+    one = {"fvc2002/db1_b": fvc(1, 8, "fvc2002/db1_b", 101)}
+    (shard,) = make_plan(one, SPEC)
+    assert (
+        plan.counts(shard, SPEC)
+        == {"genuine": 24}
+        == Counter(p.address.kind for p in pairs(shard, SPEC))
+    )
+
+
+def test_names_are_those_of_the_contract():
+    names = [
+        shard.name for shard in make_plan({"sd302/U": nist(40)}, SPEC) if shard.split == "train"
+    ]
+    assert names[0] == f"train/sd302-U-00000-of-{len(names):05d}.arrayrecord"
+    assert len(set(names)) == len(names) > 1
