@@ -24,10 +24,13 @@ Grey = NDArray[np.uint8]  # [H, W], dark ridges
 
 
 def draw(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
-    """Write the picture of a registration as PNG: matches, ridges before and after, checkerboard.
+    """Write the picture of a registration as PNG; see `compose`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compose(image_a, image_b, found).savefig(path, format="png")
 
-    image_a, image_b: as stored, uint8 [H, W].
-    """
+
+def compose(image_a: Grey, image_b: Grey, found: Registration) -> Figure:
+    """Matches, ridges before and after, checkerboard, figures; images as stored, uint8 [H, W]."""
     carried = carry(image_b, found.map_ab)
     figure = Figure(figsize=(12, 9.2), dpi=110, layout="constrained", facecolor="white")
     rows = figure.add_gridspec(2, 1, height_ratios=[1.15, 1])
@@ -43,8 +46,7 @@ def draw(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
         axes.imshow(panel)
         axes.set_title(title, fontsize=11)
         axes.set_axis_off()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png")
+    return figure
 
 
 def carry(image_b: Grey, map_ab: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -97,8 +99,8 @@ def draw_matches(axes: Axes, image_a: Grey, image_b: Grey, matches: NDArray[np.f
     shift = image_a.shape[1] + gap
     height = max(len(image_a), len(image_b))
     both = np.full((height, shift + image_b.shape[1]), 255, np.uint8)
-    both[: len(image_a), : image_a.shape[1]] = image_a
-    both[: len(image_b), shift:] = image_b
+    both[: len(image_a), : image_a.shape[1]] = _pale(image_a)
+    both[: len(image_b), shift:] = _pale(image_b)
     axes.imshow(both, cmap="gray", vmin=0, vmax=255)
     axes.set_axis_off()
     chosen = matches[np.linspace(0, len(matches) - 1, min(len(matches), LINES)).astype(int)]
@@ -112,6 +114,13 @@ def draw_matches(axes: Axes, image_a: Grey, image_b: Grey, matches: NDArray[np.f
         x, y = ends[:, end].T
         axes.scatter(x, y, c=chosen[:, 4], s=7, cmap=COLOURS, vmin=0, vmax=1)
     axes.figure.colorbar(lines, ax=axes, label="confidence", shrink=0.7, pad=0.01)
+
+
+def _pale(image: Grey) -> Grey:
+    """The image with its contrast spread between grey and white, for lines to stand out on it."""
+    low, high = np.percentile(image, (1, 99))
+    spread = np.clip((image - low) / max(high - low, 1), 0, 1)
+    return np.round(110 + 145 * spread).astype(np.uint8)
 
 
 def _placed(image_b: Grey, shape: tuple[int, ...]) -> NDArray[np.float32]:

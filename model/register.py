@@ -69,9 +69,9 @@ class Registrar:
     def __init__(self, checkpoint: Path) -> None:
         """Load the .safetensors file `checkpoint`; Fault or Misuse where it is unusable."""
         loaded = weights.load(checkpoint)
-        config = loaded.net.config
-        self.view = loaded.view
-        self.cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
+        self.config, self.view = loaded.net.config, loaded.view
+        cells = grid.centres(self.config.cells, self.config.stride)
+        self.cells = np.asarray(cells, np.float64)
         self._answer = _compile(loaded.net)
 
     def open(self, image: NDArray[np.uint8], ppi: float, name: str = "image") -> Print:

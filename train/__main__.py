@@ -120,6 +120,24 @@ def compare(runs: tuple[Path, ...], out: Path | None) -> None:
         click.echo(f"curves in {out}")
 
 
+@main.command()
+@click.option("--shards", type=click.Path(path_type=Path), required=True, help="The shard set.")
+@click.option("--run", type=click.Path(path_type=Path), required=True, help="The run's folder.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The page: .html")
+@click.option("--picture", type=click.Path(path_type=Path), help="Of model register, to be shown.")
+def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
+    """One self-contained page on a run: accuracy beside SIFT's, a registered pair, curves, pairs.
+
+    Evaluates on the test pairs first, unless RUN/evaluation holds that already.
+
+    Example: python -m train report --shards data/shards --run runs/a --out runs/a/report.html
+    """
+    from train import report
+
+    report.write(shards, run, out, picture, click.echo)
+    click.echo(out)
+
+
 def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -> None:
     from model import weights
     from shards.store import open_set

@@ -33,6 +33,7 @@ from train.methods import Arrays
 
 NETWORK, SMOOTH, SIFT = "network", "network + smooth map", "SIFT + RANSAC"
 BATCH = 16  # pairs
+SUMMARY, PAIRS = "evaluation.json", "pairs.csv"
 
 Figures = dict[str, float]
 Answer = Callable[[loader.Batch], tuple[Arrays, Correspondences]]
@@ -112,15 +113,27 @@ def write(evaluation: Evaluation, out: Path, facts: dict[str, Any]) -> None:
         method: {group: _plain(found) for group, found in groups.items()}
         for method, groups in evaluation.figures().items()
     }
-    report = {**facts, "pairs": len(evaluation.about), "methods": figures}
-    (out / "evaluation.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     rows = [
         {"method": method, "group": group, **found}
         for method, groups in figures.items()
         for group, found in groups.items()
     ]
     write_table(out / "figures.csv", rows)
-    write_table(out / "pairs.csv", [_row(evaluation, k) for k in range(len(evaluation.about))])
+    write_table(out / PAIRS, [_row(evaluation, k) for k in range(len(evaluation.about))])
+    report = {**facts, "pairs": len(evaluation.about), "methods": figures}  # last: all is there
+    (out / SUMMARY).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+
+
+def read(out: Path, facts: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]] | None:
+    """evaluation.json and the rows of pairs.csv in a folder; None unless made of just `facts`."""
+    try:
+        report = json.loads((out / SUMMARY).read_text())
+        if any(report.get(key) != value for key, value in facts.items()):
+            return None
+        with (out / PAIRS).open(newline="") as file:
+            return report, list(csv.DictReader(file))
+    except (OSError, ValueError):
+        return None
 
 
 def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
