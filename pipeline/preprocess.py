@@ -25,6 +25,7 @@ PPI_RANGE = (100.0, 4000.0)
 PNG = b"\x89PNG\r\n\x1a\n"
 FEATHER = 16  # px at 500 ppi, two ridges: how softly an image ends at its frame
 TONE_CELL = 16  # px at 500 ppi, over which the tone of the background is averaged
+BILINEAR_VARIANCE = 1 / 6  # px², mean of t·(1 - t) over the fractions t of a px
 GROUND_MIN = 0.02  # share of a neighbourhood that must be background to give the tone
 LIGHT_PERCENTILE = 90  # the tone of the ground where the finger leaves none of it to see
 
@@ -97,7 +98,7 @@ def to_working_resolution(image: Image, ppi: float) -> tuple[Image, Array]:
         return image, IDENTITY.copy()
     scale = ppi / PPI
     size = tuple(max(1, round(extent / scale)) for extent in image.shape[::-1])
-    method = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
+    method = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
     resized = cv2.resize(image, size, interpolation=method)
     ratio = np.array(image.shape[::-1]) / size  # the rounding to whole px is part of the transform
     matrix = np.hstack([np.diag(ratio), ((ratio - 1) / 2)[:, None]])
@@ -139,21 +140,19 @@ def crop_matrix(prepared: Prepared, crop: int, size: int) -> Array:
 def render(image: Image, matrix: Array, size: int, warp: Warp) -> Image:
     """uint8 [size, size]: the output px p shows the image at matrix · warp(p), anti-aliased.
 
-    The prefilter is the Gaussian that takes a blur of half a px before the reduction to half a px
-    after it (Lowe, IJCV 2004, section 3.3), the sampling bicubic; every crop is made by it, so
-    that sharpness tells nothing.
+    The prefilter and the bilinear sampling together are, on average, the Gaussian that takes a
+    blur of half a px before the reduction to half a px after it (Lowe, IJCV 2004, section 3.3).
+    Every crop is made so, hence sharpness tells nothing; and in fixed point, hence the bytes are
+    the same on every machine, which OpenCV's bicubic sampling and warpAffine do not give.
     """
     scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    if scale > 1:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5 * math.sqrt(scale**2 - 1)), np.uint8)
-    border = cv2.BORDER_REPLICATE
-    if warp.control.size:
-        x, y = np.moveaxis(apply_affine(matrix, warp.dense(size, size)).astype(np.float32), -1, 0)
-        made = cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=border)
-    else:
-        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        whole = compose_affine(matrix, warp.matrix)
-        made = cv2.warpAffine(image, whole, (size, size), flags=flags, borderMode=border)
+    variance = (scale**2 - 1) / 4 - BILINEAR_VARIANCE
+    if variance > 0:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), math.sqrt(variance)), np.uint8)
+    x, y = (np.rint(at * 32).astype(np.int32) for at in warp.planes(size, size, matrix))
+    whole = np.dstack([x >> 5, y >> 5]).astype(np.int16)
+    part = ((y & 31) * 32 + (x & 31)).astype(np.uint16)
+    made = cv2.remap(image, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(made, np.uint8)
 
 
@@ -216,16 +215,18 @@ def _blend(image: Image, weight: NDArray[np.uint16], mask: Mask) -> Image:
     ground = ((weight > 128) & ~mask) * np.uint8(255)
     cells = (side // TONE_CELL, side // TONE_CELL)
     grey, share = (
-        cv2.resize(part, cells, interpolation=cv2.INTER_AREA) / np.float32(255)
+        cv2.resize(part, cells, interpolation=cv2.INTER_AREA)
         for part in (cv2.bitwise_and(image, ground), ground)
     )
     # beside the finger, what is left of a cell is its faint outline
-    known = np.where(share[..., None] < 0.5, 0, np.dstack([grey, share]))
-    if known[..., 1].mean() > GROUND_MIN:
-        usual = 255 * known[..., 0].sum() / known[..., 1].sum()
+    known = np.where(share[..., None] < 128, np.uint8(0), np.dstack([grey, share]))
+    total = known.sum((0, 1), np.float64)
+    if total[1] > GROUND_MIN * 255 * share.size:
+        usual = 255 * total[0] / total[1]
     else:
         usual = np.percentile(image[weight > 128], LIGHT_PERCENTILE)
-    near = cv2.GaussianBlur(known, (0, 0), 1.5, borderType=cv2.BORDER_CONSTANT)
+    fixed = known.astype(np.uint16) * np.uint16(256)  # integers are blurred alike on all machines
+    near = cv2.GaussianBlur(fixed, (0, 0), 1.5, borderType=cv2.BORDER_CONSTANT) / 65280.0
     tone = (255 * near[..., 0] + GROUND_MIN * usual) / (near[..., 1] + GROUND_MIN)
     fill = cv2.resize(np.rint(tone).astype(np.uint8), (side, side), interpolation=cv2.INTER_LINEAR)
     blended = image * weight + fill * (np.uint16(256) - weight) + np.uint16(128)

@@ -38,20 +38,30 @@ def rotation(
     return np.hstack([turn, (at - turn @ at + np.asarray(shift, np.float64))[:, None]])
 
 
+# Products of small matrices are written out: BLAS rounds them differently from machine to machine.
+
+
 def apply_affine(matrix: Array, points: Array) -> Array:
     """Points [..., 2] under a [2, 3] matrix."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
+    return points[..., :1] * matrix[:, 0] + points[..., 1:] * matrix[:, 1] + matrix[:, 2]
 
 
 def invert_affine(matrix: Array) -> Array:
     """Inverse of a [2, 3] matrix; numpy.linalg.LinAlgError where there is none."""
-    inverse = np.linalg.inv(matrix[:, :2])
-    return np.hstack([inverse, -(inverse @ matrix[:, 2])[:, None]])
+    (a, b, x), (c, d, y) = matrix.tolist()
+    determinant = a * d - b * c
+    if determinant == 0:
+        raise np.linalg.LinAlgError("the matrix has no inverse")
+    inverse = np.array([[d, -b], [-c, a]]) / determinant
+    shift = inverse[:, 0] * x + inverse[:, 1] * y
+    return np.column_stack([inverse, -shift])
 
 
 def compose_affine(outer: Array, inner: Array) -> Array:
     """The matrix [2, 3] of `outer` after `inner`."""
-    return np.hstack([outer[:, :2] @ inner[:, :2], apply_affine(outer, inner[:, 2])[:, None]])
+    made = outer[:, :1] * inner[0] + outer[:, 1:2] * inner[1]
+    made[:, 2] += outer[:, 2]
+    return made
 
 
 def pixel_grid(height: int, width: int, stride: float = 1.0) -> Array:
@@ -68,6 +78,15 @@ def _weights(t: Array) -> Array:
         )
         / 6
     )
+
+
+def _product(down: Array, control: Array, across: Array) -> Array:
+    """down [H, R] · control [R, C] · acrossᵀ [C, W], the same bits on every machine."""
+    rows = sum(d[:, None] * c for d, c in zip(down.T, control, strict=True))
+    total = np.zeros((len(down), len(across)))
+    for column, weights in zip(np.transpose(rows), across.T, strict=True):
+        total += column[:, None] * weights
+    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +140,20 @@ class Warp:
 
     def dense(self, height: int, width: int) -> Array:
         """Source points float64 [H, W, 2] of every output pixel; the same values as __call__."""
-        grid = pixel_grid(height, width)
+        return np.stack(self.planes(height, width), -1)
+
+    def planes(self, height: int, width: int, after: Array = IDENTITY) -> tuple[Array, Array]:
+        """x and y, each float64 [H, W], of after · source of every output pixel."""
+        x, y = np.broadcast_arrays(np.arange(width) * 1.0, np.arange(height)[:, None] * 1.0)
         if self.control.size:
             across = self._basis(np.arange(width), self.origin[0], self.control.shape[1])
             down = self._basis(np.arange(height), self.origin[1], self.control.shape[0])
-            grid += np.stack([down @ self.control[..., k] @ across.T for k in (0, 1)], -1)
-        return apply_affine(self.matrix, grid)
+            x, y = (
+                plane + _product(down, self.control[..., k], across)
+                for k, plane in enumerate((x, y))
+            )
+        (a, b, u), (c, d, v) = compose_affine(after, self.matrix)
+        return a * x + b * y + u, c * x + d * y + v
 
     def inverse(self, points: Array, tolerance: float = 1e-6) -> Array:
         """Output points [..., 2] of source points [..., 2], by fixed-point iteration."""

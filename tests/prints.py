@@ -20,3 +20,17 @@ def ridges(
     wave = np.sin(2 * np.pi * np.hypot(x - cx - core[0], y - cy - core[1]) / period)
     ridge = (light + dark) / 2 + (light - dark) / 2 * np.tanh(2 * wave)
     return np.where(inside, ridge, light).round().astype(np.uint8), inside
+
+
+def finger(seed, height, width, light=250, dark=30, period=9.0):
+    """Image uint8 [height, width] of a finger of its own: random ridges about one orientation.
+
+    Band-limited noise stands in for a ridge pattern, so that no two fingers agree anywhere.
+    """
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.fft.fftfreq(width), np.fft.fftfreq(height))
+    off = np.arctan2(y, x) - rng.uniform(0, np.pi)
+    band = np.exp(-(((np.hypot(x, y) - 1 / period) / 0.012) ** 2) - (np.sin(off) / 0.8) ** 2)
+    wave = np.fft.ifft2(np.fft.fft2(rng.normal(size=(height, width))) * band).real
+    ridge = (light + dark) / 2 + (light - dark) / 2 * np.tanh(2.5 * wave / wave.std())
+    return np.where(ridges(height, width)[1], ridge, light).round().astype(np.uint8)
