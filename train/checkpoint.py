@@ -61,7 +61,8 @@ def save(path: Path, state: State, meta: Meta) -> None:
         partial.rename(path)
     except Exception as error:  # orbax and its storage raise of every kind where a disk is full
         with contextlib.suppress(OSError):
-            _delete(partial)
+            for rest in path.parent.glob(f"{partial.name}*"):  # orbax has a name of its own
+                _delete(rest)
         raise Fault(
             f"{path}: the checkpoint could not be written: {_first_line(error)}; "
             "earlier checkpoints are untouched. Free some disk space, then resume from the latest"

@@ -34,14 +34,14 @@ def save(path: Path, arrays: Arrays, facts: dict[str, str]) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writers[path.suffix](
-            {n: np.array(a, order="C") for n, a in arrays.items()}, temporary, facts
-        )
-        temporary.replace(path)
+        try:
+            plain = {name: np.array(array, order="C") for name, array in arrays.items()}
+            writers[path.suffix](plain, temporary, facts)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         raise Fault(f"{path}: cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(path: Path) -> tuple[Arrays, dict[str, str]]:

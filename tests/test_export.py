@@ -1,0 +1,95 @@
+"""Exported parameters: read by numpy and builtins alone, the same network again."""
+
+import pickle
+import struct
+
+import jax
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from flax import nnx
+from safetensors.numpy import load_file
+from training import MODEL
+
+from model import weights
+from model.net import create
+from shards.errors import Fault, Misuse
+from train import checkpoint, export, state
+from train.__main__ import main
+
+VIEW = weights.View(crop=72, size=32, grid=8)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return create(MODEL, 3)
+
+
+@pytest.fixture(scope="module")
+def run(net, tmp_path_factory):
+    """A run's folder with a latest checkpoint of `net`."""
+    folder = tmp_path_factory.mktemp("run")
+    made = state.State(nnx.state(net), {}, jax.numpy.int32(4))
+    facts = weights.metadata(MODEL, VIEW)
+    checkpoint.save_latest(folder, made, {"step": 4, "export": facts})
+    return folder
+
+
+def command(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("source", ["", "latest"])
+def test_checkpoint_to_safetensors_is_the_same_network(run, net, tmp_path, source):
+    out = tmp_path / "new" / "weights.safetensors"
+    done = command("export", "--checkpoint", run / source, "--out", out)
+    assert done.exit_code == 0, done.output
+    found = weights.load(out)
+    images = np.random.default_rng(0).integers(0, 256, (2, 1, 32, 32), np.uint8)
+    jax.tree.map(np.testing.assert_array_equal, found.net(*images), net(*images))
+    assert found.view == VIEW
+    tensors = weights.tensors(nnx.state(net))
+    plain = load_file(out)
+    assert plain.keys() == tensors.keys()
+    assert all(np.array_equal(plain[name], tensors[name]) for name in plain)
+    assert "matcher.project.kernel" in plain
+    assert [path.name for path in out.parent.iterdir()] == ["weights.safetensors"]
+
+
+def test_safetensors_to_pickle_in_builtins_and_numpy(run, net, tmp_path):
+    middle, out = tmp_path / "w.safetensors", tmp_path / "w.pkl"
+    assert command("export", "--checkpoint", run, "--out", middle).exit_code == 0
+    assert command("export", "--checkpoint", middle, "--out", out).exit_code == 0
+    found = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
+    assert found.keys() == {"params", "format", "model_config", "pipeline"}
+    assert type(found) is dict and type(found["params"]) is dict
+    assert found["model_config"]["width"] == 16 and found["pipeline"]["crop"] == 72
+    tensors = weights.tensors(nnx.state(net))
+    assert all(type(array) is np.ndarray for array in found["params"].values())
+    assert all(np.array_equal(found["params"][name], tensors[name]) for name in tensors)
+    named = [m.split(b"\n")[0] for m in out.read_bytes().split(b"\x8c")]
+    assert not [text for text in named if b"jax" in text or b"flax" in text]
+
+
+def test_wrong_names(run, tmp_path):
+    other = command("export", "--checkpoint", run, "--out", tmp_path / "w.npz")
+    assert other.exit_code == 2 and "must end in .safetensors or .pkl" in other.output
+    missing = command("export", "--checkpoint", tmp_path / "none", "--out", tmp_path / "w.pkl")
+    assert missing.exit_code == 2 and "no checkpoint here" in missing.output
+
+
+def test_unwritable(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    arrays, facts = export.load(run)
+    with pytest.raises(Fault, match="cannot be written"):
+        export.save(tmp_path / "file" / "w.safetensors", arrays, facts)
+
+
+def test_a_pickle_is_never_read(tmp_path):
+    bomb = tmp_path / "w.pkl"
+    bomb.write_bytes(pickle.dumps({"params": {}}))
+    with pytest.raises(Fault, match=r"damaged, or no \.safetensors checkpoint"):
+        export.load(bomb)
+    bomb.write_bytes(struct.pack("<Q", 2) + b"{}")
+    with pytest.raises((Fault, Misuse)):
+        export.load(bomb)
