@@ -77,6 +77,26 @@ def build(
     click.echo(builder.summary(report, out))
 
 
+@main.command()
+@click.argument("image", type=Path)
+@click.option("--out", type=Path, required=True, help="The sheet, a PNG.")
+@click.option("--ppi", type=float, default=500.0, show_default=True, help="Of the image.")
+@click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
+@click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
+def show(
+    image: Path, out: Path, ppi: float, config: Path | None, overrides: tuple[str, ...]
+) -> None:
+    """Draw every stage from an image file to its pairs.
+
+    Example: python -m pipeline show 101_1.tif --out sheet.png --ppi 569
+    """
+    import configs
+    from pipeline.show import write_sheet
+
+    write_sheet(image, out, ppi, configs.load(config or configs.PAPER, overrides).pipeline)
+    click.echo(f"{out}: every stage of {image}")
+
+
 def _partitions(given: tuple[str, ...]) -> tuple[str, ...]:
     """The names in options that may hold several each, once each."""
     names = (name.strip() for item in given for name in item.split(","))

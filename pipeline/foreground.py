@@ -12,7 +12,7 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 CELL = 8  # px at 500 ppi, about a ridge period: the resolution of the segmentation
-SHARE = 0.45  # of the strong ridges' gradient is what counts as ridge
+SHARE = 0.4  # of the strong ridges' gradient is what counts as ridge
 STRONG_PERCENTILE = 90
 AREA_MIN = 64 * 64  # px at 500 ppi
 COHERENCE_MIN = 0.25  # of the foreground; white noise has 0.17, the worst of 160 FVC prints 0.34

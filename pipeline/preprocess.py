@@ -51,11 +51,15 @@ class Crop:
 
 def load(path: Path) -> Image:
     """The 8-bit grey image uint8 [H, W] in the file at `path`, else a Fault that names the file."""
+    return decode(read(path), str(path))
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file, else a Fault that names it."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise Fault(f"{path}: cannot be read: {error.strerror}") from error
-    return decode(data, str(path))
 
 
 def decode(data: bytes, name: str) -> Image:

@@ -13,6 +13,7 @@ from pipeline.impression import Impression
 from pipeline.ledger import Bad
 from pipeline.pair import Print, make_pair, open_print
 from pipeline.plan import ShardPlan
+from pipeline.preprocess import read
 from pipeline.sources.synthetic import load_truth
 from pipeline.spec import PipelineSpec
 from shards import manifest, record, store
@@ -121,10 +122,7 @@ def _records(task: Task, prints: dict[int, Print], stopped: Callable[[], bool]) 
 def _read(impression: Impression, spec: PipelineSpec) -> tuple[bytes, bytes]:
     """The bytes of the image, and of the truth beside it where it is used."""
     truth = _truth(impression, spec)
-    try:
-        return impression.path.read_bytes(), truth.read_bytes() if truth else b""
-    except OSError as error:
-        raise Fault(f"{error.filename}: cannot be read: {error.strerror}") from error
+    return read(impression.path), read(truth) if truth else b""
 
 
 def _truth(impression: Impression, spec: PipelineSpec) -> Path | None:

@@ -484,3 +484,15 @@ def test_wrong_use_is_told(images, tmp_path, arguments, status, message):
     assert result.exit_code == status, result.output
     assert message in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_show_draws_every_stage(images, tmp_path):
+    sheet = tmp_path / "sheets" / "101.png"
+    image = images / "DB1_B" / "101_1.tif"
+    result = CliRunner().invoke(main, ["show", str(image), "--out", str(sheet)])
+    assert result.exit_code == 0, result.output
+    assert cv2.imread(str(sheet)).shape[0] > 4 * 262
+    image = tmp_path / "bad.tif"
+    image.write_bytes(b"no image")
+    result = CliRunner().invoke(main, ["show", str(image), "--out", str(sheet)])
+    assert result.exit_code == 1 and "bad.tif: does not decode" in result.output
