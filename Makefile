@@ -18,6 +18,7 @@ CHECKPOINT ?= $(RUN)/dense_reg_ckpt.safetensors
 PLATFORM ?=
 SET ?=
 DEMO := runs/demo
+DEMO_PAIR := $(addprefix $(DEMO)/images/synthetic/demo/,00019_0.png 00019_2.png)  # of the test split
 
 comma := ,
 list = $(foreach item,$(subst $(2), ,$(1)),$(3) $(item))
@@ -55,6 +56,21 @@ $(call stamp,$(1)): uv.lock pyproject.toml
 	@touch $$@
 endef
 $(foreach group,$(sort none dev tpu),$(eval $(call install,$(filter-out none,$(group)))))
+
+# --- the whole way on synthetic fingers ---
+demo: $(BASE)
+	@echo "1/6 synthetic fingers"
+	@$(PY) -m pipeline synth --out $(DEMO)/images --name demo --fingers 240 --impressions 4 --seed 1
+	@echo "2/6 shards"
+	@$(PY) -m pipeline build --config configs/demo.py --data $(DEMO)/images --out $(DEMO)/shards
+	@echo "3/6 integrity"
+	@$(PY) -m shards verify $(DEMO)/shards --deep
+	@echo "4/6 training"
+	@$(PY) -m train run --config configs/demo.py --shards $(DEMO)/shards --checkpoint_dir $(DEMO)/run
+	@echo "5/6 one pair of two impressions of a finger that was held out"
+	@$(PY) -m model register $(DEMO_PAIR) --checkpoint $(DEMO)/run/dense_reg_ckpt.safetensors --out $(DEMO)/registration.npz --picture $(DEMO)/registration.png
+	@echo "6/6 accuracy on held-out fingers, report"
+	@$(PY) -m train report --shards $(DEMO)/shards --run $(DEMO)/run --picture $(DEMO)/registration.png --out $(DEMO)/report.html
 
 # --- the way of the data ---
 shards: $(BASE)
