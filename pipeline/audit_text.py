@@ -36,9 +36,7 @@ def render(audit: Audit) -> str:
         *_section("SD302, published counts are of a delivery", _deliveries(audit)),
         *_section("Excluded", _excluded(audit.partitions)),
         *_section("Errata of the publisher applied", audit.errata),
-        *_section(
-            "Missing partitions of the config", [", ".join(audit.missing)] * bool(audit.missing)
-        ),
+        *_section("Missing partitions of the config", audit.missing),
         *_section("Folders of images in no known layout", _counts(audit.unknown_folders)),
         *_section("Not of FVC2002's file size: of another year?", _counts(audit.odd_sizes)),
         *_section("Files of equal content", ["\n    ".join(group) for group in audit.duplicates]),
