@@ -285,6 +285,15 @@ def test_command_line(shards, straight, tmp_path):
     assert tpu.exit_code == 2 and "make train-tpu PLATFORM=cpu" in tpu.output
 
 
+@pytest.mark.parametrize(
+    "setting",
+    ["steps=0", "epochs=0", "log_every=0", "seed=-1", "batch_size=0", "learning_rate=0.0"],
+)
+def test_settings_that_cannot_be_trained(setting, shards):
+    wrong = command("run", "--shards", shards, "--set", f"train.{setting}")
+    assert wrong.exit_code == 2 and f"--set train.{setting}: " in wrong.output
+
+
 def test_compare(straight, tmp_path):
     shown = command("compare", straight, straight, "--out", tmp_path / "curves.png")
     assert shown.exit_code == 0, shown.output
@@ -293,5 +302,7 @@ def test_compare(straight, tmp_path):
     assert table[1].split()[1:3] == ["2", "12"]
     assert "the settings are the same" in shown.output
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    nowhere = command("compare", straight, "--out", tmp_path / "curves.what")
+    assert nowhere.exit_code == 1 and "curves.what: cannot be drawn" in nowhere.output
     none = command("compare", tmp_path)
     assert none.exit_code == 2 and "no finished epoch of a training run here" in none.output

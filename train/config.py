@@ -21,3 +21,16 @@ class TrainConfig:
     latest_every: int = 500  # steps between rolling checkpoints, for pre-emption
     log_every: int = 50  # steps
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained, with a ValueError that says why."""
+        counts = ("epochs", "batch_size", "accumulate", "checkpoint_every", "latest_every")
+        for name in (*counts, "log_every", *(("steps",) if self.steps is not None else ())):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not 1 or more")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed {self.seed} is not within 0 to 2³² - 1")
+        if not 0 <= self.warmup_fraction <= 1:
+            raise ValueError(f"warmup_fraction {self.warmup_fraction} is not within 0 to 1")
+        if min(self.learning_rate, self.clip_norm) <= 0 or self.weight_decay < 0:
+            raise ValueError("learning_rate and clip_norm are positive, weight_decay not negative")

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from shards.errors import Misuse
+from shards.errors import Fault, Misuse
 
 ROOT = Path(__file__).parents[1]
 SHOWN = ("loss", "val.pck@2", "val.pck@4", "val.pck@8", "val.epe_median", "val.auc", "pairs_per_s")
@@ -27,7 +27,7 @@ class Log:
     def __init__(self, run: Path, echo: Callable[[str], None]) -> None:
         self.directory, self._echo = run / "logs", echo
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.epochs: list[Figures] = _read_epochs(run) or []
+        self.epochs: list[Figures] = _read_epochs(run)
 
     def say(self, text: str) -> None:
         """A line for the person and for train.log."""
@@ -119,7 +119,11 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
     loss.set(ylabel="training loss", yscale="log")
     pck.set(ylabel="validation PCK at 4 px", xlabel="step", ylim=(0, 1))
     loss.legend(fontsize="small")
-    figure.savefig(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise Fault(f"{path}: cannot be drawn: {error}") from error
 
 
 def _epochs(run: Path) -> list[Figures]:
@@ -129,17 +133,20 @@ def _epochs(run: Path) -> list[Figures]:
     return epochs
 
 
-def _read_epochs(run: Path) -> list[Figures] | None:
-    path = run / "logs" / "metrics.json"
-    try:
-        return json.loads(path.read_text()) if path.is_file() else None
-    except ValueError as error:
-        raise Misuse(f"{path}: is no JSON ({error}); move it away to go on") from error
+def _read_epochs(run: Path) -> list[Figures]:
+    return _read(run / "logs" / "metrics.json") or []
 
 
 def _settings(run: Path) -> Figures:
-    path = run / "logs" / "run.json"
-    return json.loads(path.read_text())["config"] if path.is_file() else {}
+    return (_read(run / "logs" / "run.json") or {}).get("config", {})
+
+
+def _read(path: Path) -> Any:
+    """The JSON in a file, None where there is no file."""
+    try:
+        return json.loads(path.read_text()) if path.is_file() else None
+    except ValueError as error:
+        raise Fault(f"{path}: is no JSON ({error}); move it away to go on") from error
 
 
 def _commit() -> str | None:

@@ -198,6 +198,8 @@ class Trainer:
         )
 
     def _train(self, stop: Callable[[], str | None]) -> None:
+        if self.step < self.total:
+            self.log.say("compiling the step, then training")
         left = (self.total - self.step) * self.config.batch_size
         with Progress("train", left, "pairs") as progress:
             while True:

@@ -55,8 +55,6 @@ def make_program(
 def check_batch(batch_size: int, accumulate: int, devices: int) -> None:
     """Misuse with the nearest sizes where a batch does not divide into equal parts."""
     part = accumulate * devices
-    if min(batch_size, accumulate) < 1:
-        raise Misuse("train.batch_size and train.accumulate must be 1 or more")
     if batch_size % part:
         low, high = batch_size // part * part, -(-batch_size // part) * part
         nearest = f"{low} or {high}" if low else f"{high}"
