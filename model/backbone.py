@@ -9,30 +9,30 @@ import jax.numpy as jnp
 from flax import nnx
 
 from model.config import ModelConfig
-
-
-def norm(channels: int, dtype: str, rngs: nnx.Rngs) -> nnx.GroupNorm:
-    """Group normalisation (Wu & He 2018) with 16 channels a group: no batch statistics."""
-    size = 16 if channels % 16 == 0 else channels
-    return nnx.GroupNorm(
-        channels, num_groups=None, group_size=size, epsilon=1e-5, dtype=dtype, rngs=rngs
-    )
+from model.equivariant import Conv, Norm, invariant
 
 
 class Block(nnx.Module):
-    """Basic residual block of two 3×3 convolutions (He et al. 2016), the first with `stride`."""
+    """Basic residual block of two 3×3 convolutions (He et al. 2016).
 
-    def __init__(self, inputs: int, channels: int, stride: int, dtype: str, rngs: nnx.Rngs) -> None:
-        conv = partial(nnx.Conv, use_bias=False, dtype=dtype, rngs=rngs)
-        self.first = conv(inputs, channels, (3, 3), strides=stride)
-        self.first_norm = norm(channels, dtype, rngs)
-        self.second = conv(channels, channels, (3, 3))
-        self.second_norm = norm(channels, dtype, rngs)
-        same = stride == 1 and inputs == channels
-        self.shortcut = None if same else conv(inputs, channels, (1, 1), strides=stride)
+    `halve` averages 2×2 px first, where ResNet strides: a 3×3 kernel at stride 2 has its centre
+    half a px beside the cell's, which is a bias as soon as one of two images is turned.
+    """
+
+    def __init__(
+        self, inputs: int, channels: int, halve: bool, turns: int, dtype: str, rngs: nnx.Rngs
+    ) -> None:
+        conv = partial(Conv, turns=turns, dtype=dtype, rngs=rngs)
+        self.first, self.second = conv(inputs, channels, 3), conv(channels, channels, 3)
+        self.first_norm = Norm(channels, turns, dtype, rngs)
+        self.second_norm = Norm(channels, turns, dtype, rngs)
+        self.shortcut = None if inputs == channels else conv(inputs, channels, 1)
+        self.halve = halve
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[B, H, W, C] → [B, H / stride, W / stride, channels]."""
+        """[B, H, W, C] → [B, H, W, channels], or half the side."""
+        if self.halve:
+            x = nnx.avg_pool(x, (2, 2), (2, 2))
         y = nnx.relu(self.first_norm(self.first(x)))
         y = self.second_norm(self.second(y))
         return nnx.relu(y + (x if self.shortcut is None else self.shortcut(x)))
@@ -41,45 +41,62 @@ class Block(nnx.Module):
 class Backbone(nnx.Module):
     """Stem, stages that each halve the side, and fusion from the coarsest up to the cells' stride.
 
-    The top-down path follows feature pyramid networks (Lin et al. 2017), as in LoFTR.
+    The top-down path follows feature pyramid networks (Lin et al. 2017), as in LoFTR. With
+    `rotations` > 1 the features do not change when the image turns, as in SE2-LoFTR
+    (arXiv 2204.10144): the network need not learn that a print may lie at any angle.
     """
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        dtype, inputs = config.compute_dtype, config.stem_channels
-        conv = partial(nnx.Conv, use_bias=False, dtype=dtype, rngs=rngs)
-        side = 2 * config.stem_stride + 3  # 7×7 at stride 2, as ResNet has it
-        self.stem = conv(1, inputs, (side, side), strides=config.stem_stride)
-        self.stem_norm = norm(inputs, dtype, rngs)
+        turns, dtype, inputs = config.rotations, config.compute_dtype, config.stem_channels
+        conv = partial(Conv, turns=turns, dtype=dtype, rngs=rngs)
+        side = 2 * config.stem_stride + 4  # even, so that outputs lie on the cells' centres
+        self.stem = conv(1, inputs, side, stride=config.stem_stride, lift=True)
+        self.stem_norm = Norm(inputs, turns, dtype, rngs)
         stages, laterals = [], []
         for k, channels in enumerate(config.stage_channels):
-            strides = [1 if k == 0 else 2] + [1] * (config.blocks - 1)
             blocks = []
-            for stride in strides:
-                blocks.append(Block(inputs, channels, stride, dtype, rngs))
+            for b in range(config.blocks):
+                blocks.append(Block(inputs, channels, k > 0 and b == 0, turns, dtype, rngs))
                 inputs = channels
             stages.append(nnx.List(blocks))
             if config.stem_stride * 2**k >= config.stride:
-                laterals.append(conv(channels, config.width, (1, 1)))
+                laterals.append(conv(channels, config.width, 1))
         self.stages, self.laterals = nnx.List(stages), nnx.List(laterals)
-        self.smooth = nnx.List(
-            conv(config.width, config.width, (3, 3)) for _ in range(len(laterals) - 1)
-        )
-        self.dtype = dtype
+        self.config = config
 
     def __call__(self, image: jax.Array) -> jax.Array:
         """uint8 [B, H, W] → [B, G, G, width] in the compute dtype."""
-        x = ((image.astype(jnp.float32) - 127.5) / 64).astype(self.dtype)[..., None]
-        x = nnx.relu(self.stem_norm(self.stem(x)))
+        x = normalise(image, self.config.contrast_window).astype(self.config.compute_dtype)
+        x = nnx.relu(self.stem_norm(self.stem(x[..., None])))
         maps = []
         for stage in self.stages:
             for block in stage:
                 x = block(x)
             maps.append(x)
         maps = maps[-len(self.laterals) :]
-        fused = self.laterals[-1](maps[-1])
-        for k in reversed(range(len(maps) - 1)):
-            fused = self.smooth[k](self.laterals[k](maps[k]) + _double(fused))
+        pairs = zip(self.laterals, maps, strict=True)
+        levels = [invariant(lateral(x), self.config.rotations) for lateral, x in pairs]
+        fused = levels.pop()
+        while levels:
+            fused = levels.pop() + _double(fused)
         return fused
+
+
+def normalise(image: jax.Array, window: float) -> jax.Array:
+    """uint8 [B, H, W] → float32 of about unit contrast.
+
+    With a `window` (px, the deviation of a Gaussian) by the local mean and deviation, which takes
+    away what pressure, moisture and sensor do to the grey level (Hong et al. 1998 do it globally);
+    the floor of 10 grey levels keeps flat background flat. Without (0) by fixed numbers.
+    """
+    x = image.astype(jnp.float32)
+    if not window:
+        return (x - 127.5) / 64
+    at = jnp.arange(x.shape[-1])
+    weight = jnp.exp(-0.5 * ((at[:, None] - at[None]) / window) ** 2)
+    blur = weight / weight.sum(1, keepdims=True)  # as a matrix: products are what devices are for
+    centred = x - blur @ x @ blur.T
+    return centred * jax.lax.rsqrt(blur @ jnp.square(centred) @ blur.T + 100)
 
 
 def _double(x: jax.Array) -> jax.Array:

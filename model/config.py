@@ -15,7 +15,9 @@ class ModelConfig:
 
     image_size: int = 128  # px, side of the input
     stride: int = 4  # px, side of a matching cell; image_size // stride cells along a side
-    stem_channels: int = 64
+    contrast_window: float = 0.0  # px, deviation of local contrast normalisation; 0 is off
+    rotations: int = 1  # orientations of a rotation-equivariant backbone; 1 is plain
+    stem_channels: int = 64  # this and stage_channels count for each orientation
     stem_stride: int = 2
     stage_channels: tuple[int, ...] = (64, 128, 256, 512)  # stage k works at stem_stride · 2^k
     blocks: int = 2  # residual blocks a stage: 2 is ResNet-18
@@ -35,6 +37,8 @@ class ModelConfig:
             raise ValueError(f"image_size {self.image_size} is no multiple of {strides[-1]}")
         if self.width % (4 * self.heads):
             raise ValueError(f"width {self.width} is no multiple of 4 · heads = {4 * self.heads}")
+        if self.rotations not in (1, 4, 8):
+            raise ValueError(f"rotations {self.rotations}: 1, 4 or 8, which a square grid can turn")
         if self.attention not in ("softmax", "linear"):
             raise ValueError(f"attention {self.attention!r} is neither 'softmax' nor 'linear'")
         if self.compute_dtype not in ("float32", "bfloat16"):

@@ -54,16 +54,18 @@ class Layer(nnx.Module):
 
     def __call__(self, x: jax.Array, source: jax.Array) -> jax.Array:
         """[B, N, C], [B, N, C] → [B, N, C]."""
-        q = self._split(self.query(self.norm(x)))
-        k, v = map(self._split, jnp.split(self.key_value(self.norm(source)), 2, -1))
+        shape = x.shape  # the linear layers run on flat tokens, whose gradients XLA's CPU likes
+        x, source = (tokens.reshape(-1, shape[-1]) for tokens in (x, source))
+        q = self._split(self.query(self.norm(x)), shape[0])
+        key, value = jnp.split(self.key_value(self.norm(source)), 2, -1)
+        k, v = self._split(key, shape[0]), self._split(value, shape[0])
         y = ATTENTION[self.attention](q, k, v).swapaxes(1, 2).reshape(x.shape)
         x = x + self.merge(y)
-        return x + self.mlp_out(nnx.gelu(self.mlp_in(self.mlp_norm(x))))
+        return (x + self.mlp_out(nnx.gelu(self.mlp_in(self.mlp_norm(x))))).reshape(shape)
 
-    def _split(self, x: jax.Array) -> jax.Array:
-        """[B, N, C] → [B, heads, N, C / heads], the layout that matrix products want."""
-        batch, count, width = x.shape
-        return x.reshape(batch, count, self.heads, width // self.heads).swapaxes(1, 2)
+    def _split(self, x: jax.Array, batch: int) -> jax.Array:
+        """[B·N, C] → [B, heads, N, C / heads], the layout that matrix products want."""
+        return x.reshape(batch, -1, self.heads, x.shape[-1] // self.heads).swapaxes(1, 2)
 
 
 class Transformer(nnx.Module):
