@@ -78,7 +78,8 @@ def find_devices(count: int | None = None, require: str | None = None) -> list[j
     try:
         found = jax.devices()
     except RuntimeError as error:
-        raise Misuse(f"JAX starts on no device: {error}") from error
+        hint = f"; {TO_GET[require]}" if require else ""
+        raise Misuse(f"JAX starts on no device: {error}{hint}") from error
     seen = f"{len(found)} × {found[0].platform} ({found[0].device_kind})"
     if require and found[0].platform != require:
         raise Misuse(f"no {require.upper()} here: JAX sees {seen}; {TO_GET[require]}")
