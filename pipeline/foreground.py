@@ -45,7 +45,9 @@ def foreground(image: Image, name: str = "image") -> Mask:
             f" a fingerprint has {COHERENCE_MIN} or more)"
         )
     soft = cv2.GaussianBlur(mask * np.uint8(255), (3, 3), 0)
-    return np.asarray(cv2.resize(soft, image.shape[::-1], interpolation=cv2.INTER_LINEAR) > 127)
+    rows, columns = mask.shape
+    full = cv2.resize(soft, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR) > 127
+    return np.ascontiguousarray(full[: image.shape[0], : image.shape[1]])
 
 
 def _structure(image: Image) -> list[NDArray[np.float32]]:
@@ -54,10 +56,11 @@ def _structure(image: Image) -> list[NDArray[np.float32]]:
     Gradients are taken at 250 ppi, where a ridge period has four px; the outermost px, where
     scanners leave lines, repeat their neighbours.
     """
-    columns, rows = (max(1, round(extent / CELL)) for extent in image.shape[::-1])
-    size = (columns * CELL // 2, rows * CELL // 2)
-    half = cv2.resize(image, size, interpolation=cv2.INTER_AREA)[1:-1, 1:-1]
-    half = cv2.copyMakeBorder(half, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    down, right = (-extent % CELL for extent in image.shape)
+    padded = cv2.copyMakeBorder(image[:-1, :-1], 0, 1 + down, 0, 1 + right, cv2.BORDER_REPLICATE)
+    rows, columns = (extent // CELL for extent in padded.shape)
+    half = cv2.resize(padded, (columns * CELL // 2, rows * CELL // 2), interpolation=cv2.INTER_AREA)
+    half = cv2.copyMakeBorder(half[1:-1, 1:-1], 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     x, y = (g.astype(np.float32) for g in cv2.spatialGradient(half))
     means = (
         cv2.resize(product, (columns, rows), interpolation=cv2.INTER_AREA)

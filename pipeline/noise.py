@@ -19,9 +19,9 @@ from pyfastnoiselite.pyfastnoiselite import FastNoiseLite, FractalType, NoiseTyp
 Image = NDArray[np.uint8]
 
 OCTAVES = 3
-ONE = 4096  # 1.0 in the fixed point of the fields
+ONE, GREY = 4096, 32  # a contrast of 1 and a grey level, in fixed point
 COARSE = 4  # px at 500 ppi of a sample of the mottle; its finest octave has a period of 3 samples
-PERIOD_RANGE = (24.0, 60.0)  # px at 500 ppi, of the mottle's first octave
+PERIOD_RANGE = (40.0, 90.0)  # px at 500 ppi, of the mottle's first octave
 GRAIN_PERIOD = 5.0  # px at 500 ppi, of the grain
 MOTTLE_RANGE = (0.3, 0.9)  # how much contrast the mottle takes where it is strongest
 GRAIN_RANGE = (0.3, 1.0)  # amplitude of the grain, in deviations of the image
@@ -84,17 +84,18 @@ def _sensor(image: Image, params: SensorNoise) -> Image:
     rows, columns = -(-height // COARSE), -(-width // COARSE)
     mottle = _field(params.seed, (rows, columns), COARSE / params.period, OCTAVES)
     grain = _field(params.seed ^ 1, (2 * rows, 2 * columns), COARSE / 2 / GRAIN_PERIOD, 1)
-    mean, deviation = round(float(image.mean())), round(float(image.std()))
-    contrast = cv2.pyrUp(cv2.pyrUp(_fixed(1 - params.mottle * (mottle + 1) / 2)))[:height, :width]
-    offset = cv2.pyrUp(_fixed(params.grain * grain))[:height, :width]
-    ridges = cv2.multiply(image.astype(np.int16) - np.int16(mean), contrast, scale=1 / ONE)
-    added = offset * np.float32(deviation / ONE)
-    return np.clip(np.rint(ridges + added + mean), 0, 255).astype(np.uint8)
+    mean, deviation = (round(float(value.item())) for value in cv2.meanStdDev(image))
+    contrast = cv2.pyrUp(cv2.pyrUp(_fixed(1 - params.mottle * (mottle + 1) / 2, ONE)))
+    offset = cv2.pyrUp(_fixed(params.grain * deviation * grain, GREY))[:height, :width]
+    centred = image.astype(np.int16) - np.int16(mean)
+    ridges = cv2.multiply(centred, contrast[:height, :width], scale=1 / ONE)
+    made = ridges + ((offset + GREY // 2) // GREY) + np.int16(mean)
+    return np.clip(made, 0, 255).astype(np.uint8)
 
 
-def _fixed(values: NDArray[np.floating]) -> NDArray[np.int16]:
+def _fixed(values: NDArray[np.floating], one: int) -> NDArray[np.int16]:
     """Fixed point, in which cv2.pyrUp is exact on every machine."""
-    return np.rint(values * ONE).astype(np.int16)
+    return np.rint(values * one).astype(np.int16)
 
 
 def _field(

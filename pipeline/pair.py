@@ -6,6 +6,7 @@ impression, corrupted at 500 ppi, then turned, is B; both are brought to the net
 
 from __future__ import annotations
 
+import functools
 import math
 import zlib
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Print:
     around: Prepared  # the window that every crop of it is cut from
     plain: Image  # [size, size], the crop as it is: image A
     to_original: Array  # [2, 3], px of that crop → px of the file
+    on_finger: Mask  # [G, G], of the cells of that crop
     truth: Warp | None  # px of the file → px of the finger's master, where known
 
 
@@ -80,7 +82,9 @@ def open_print(
         foreground = np.where(prepared.mask, prepared.image, prepared.image // 3)
         trace += [("file", image), ("foreground at 500 ppi", foreground)]
         trace += [("window", around.image), ("A", plain)]
-    return Print(impression, around, plain, compose_affine(around.to_original, matrix), truth)
+    on_finger = preprocess.on_finger(around, apply_affine(matrix, _cells(spec)))
+    to_original = compose_affine(around.to_original, matrix)
+    return Print(impression, around, plain, to_original, on_finger, truth)
 
 
 def make_pair(
@@ -134,15 +138,25 @@ def _truth(
     a: Print, b: Print, kind: str, warp: Warp, spec: PipelineSpec
 ) -> tuple[NDArray[np.float32], Mask]:
     """Map float32 [G, G, 2] and visibility bool [G, G]; nowhere visible for an impostor pair."""
-    cells = pixel_grid(spec.grid, spec.grid, spec.size // spec.grid)
+    cells = _cells(spec)
     if kind == "impostor":
         return np.full(cells.shape, np.nan, np.float32), np.zeros(cells.shape[:2], np.bool_)
-    in_b = cells if kind == "genuine" else _between(a, b, cells)
-    found = warp.inverse(in_b)
+    if kind == "genuine":
+        in_b, on_both = cells, a.on_finger
+    else:
+        in_b = _between(a, b, cells)
+        matrix = preprocess.crop_matrix(b.around, spec.crop, spec.size)
+        on_both = a.on_finger & preprocess.on_finger(b.around, apply_affine(matrix, in_b))
+    found = np.rint(warp.inverse(in_b) * MAP_STEPS) / MAP_STEPS
     in_view = ((found >= -0.5) & (found < spec.size - 0.5)).all(-1)
-    visible = in_view & _on_finger(a, cells, spec) & _on_finger(b, in_b, spec)
-    found = np.rint(found * MAP_STEPS) / MAP_STEPS
+    visible = in_view & on_both
     return np.where(visible[..., None], found, np.nan).astype(np.float32), visible
+
+
+@functools.lru_cache(maxsize=4)
+def _cells(spec: PipelineSpec) -> Array:
+    """Cell centres (x, y) [G, G, 2], px of a crop; to be read only."""
+    return pixel_grid(spec.grid, spec.grid, spec.size // spec.grid)
 
 
 def _between(a: Print, b: Print, points: Array) -> Array:
@@ -151,8 +165,3 @@ def _between(a: Print, b: Print, points: Array) -> Array:
         raise ValueError(f"{a.impression.image_id}: no warp to its master, no pair with another")
     master = a.truth(apply_affine(a.to_original, points))
     return apply_affine(invert_affine(b.to_original), b.truth.inverse(master))
-
-
-def _on_finger(p: Print, points: Array, spec: PipelineSpec) -> Mask:
-    matrix = preprocess.crop_matrix(p.around, spec.crop, spec.size)
-    return preprocess.on_finger(p.around, apply_affine(matrix, points))
