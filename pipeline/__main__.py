@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -63,16 +64,12 @@ def build(
         rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)
         click.echo("\n".join([table.render(rows), *remarks]))
         return
-    report = builder.build(
-        spec,
-        selection,
-        out,
-        workers,
-        number,
-        skip_bad,
-        rebuild,
-        lambda line: click.echo(line, err=True),
-    )
+    unparsed = [
+        builder.Bad(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
+        for note in found.unparsed(wanted)
+    ]
+    say = functools.partial(click.echo, err=True)
+    report = builder.build(spec, selection, out, workers, number, skip_bad, unparsed, rebuild, say)
     click.echo(table.render(table.built(report.entries)))
     click.echo(builder.summary(report, out))
 

@@ -48,6 +48,7 @@ def build(
     workers: int | None = None,
     piece: tuple[int, int] = (0, 1),
     skip_bad: bool = False,
+    left_out: Sequence[Bad] = (),
     rebuild: bool = False,
     say: Say = lambda line: None,
 ) -> Report:
@@ -55,8 +56,9 @@ def build(
 
     Shards that are there and right are kept, other partitions left alone. `piece` (i, N) takes
     every N-th shard from the i-th on; the manifest is written when all are there. Fault that
-    names all bad images (unless `skip_bad`), or what differs where `out` was built from another
-    spec (unless `rebuild`); Misuse where `out` is a file. `say` is told what a person should know.
+    names all bad images (unless `skip_bad`, which lists them in OUT/quarantine.jsonl, after those
+    `left_out` of the selection), or what differs where `out` was built from another spec (unless
+    `rebuild`); Misuse where `out` is a file. `say` is told what a person should know.
     """
     workers, (number, pieces) = workers or local.cores(), piece
     with ledger.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None), _interruptible():
@@ -75,7 +77,7 @@ def build(
         _check_space(out, [t for t in mine if not _done(t)])
         earlier.withdraw(out, old, {t.shard.partition for t in tasks if not _done(t)})
         kept = _run(mine, workers)
-        return _finish(tasks, kept, images, old, out, say)
+        return _finish(tasks, kept, list(left_out), images, old, out, say)
 
 
 def summary(report: Report, out: Path) -> str:
@@ -115,6 +117,7 @@ def _run(tasks: list[Task], workers: int) -> int:
 def _finish(
     tasks: list[Task],
     kept: int,
+    left_out: list[Bad],
     images: Mapping[str, Mapping[str, str]],
     old: Manifest | None,
     out: Path,
@@ -123,7 +126,8 @@ def _finish(
     """Write manifest and quarantine if all shards are there, and remove what is no part of them."""
     notes = [note for t in tasks if (note := _done(t))]
     entries = sorted((note.entry for note in notes), key=lambda entry: entry.name)
-    report = Report(entries, sorted(b for n in notes for b in n.bad), kept, len(tasks) - len(notes))
+    bad = sorted([*left_out, *(b for note in notes for b in note.bad)])
+    report = Report(entries, bad, kept, len(tasks) - len(notes))
     if not report.missing:
         rest = earlier.without(old, images) if old else None
         sources = {name: item.images for name, item in rest.partitions.items()} if rest else {}

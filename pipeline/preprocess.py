@@ -29,6 +29,9 @@ BILINEAR_VARIANCE = 1 / 6  # px², mean of t·(1 - t) over the fractions t of a 
 GROUND_MIN = 0.02  # share of a neighbourhood that must be background to give the tone
 LIGHT_PERCENTILE = 90  # the tone of the ground where the finger leaves none of it to see
 
+# OpenCV's own warnings about a damaged file do not name it; the Faults below do.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:

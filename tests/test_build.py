@@ -469,6 +469,21 @@ def test_command_builds_and_ends_with_a_table(images, tmp_path, whole):
     assert f"0 shards built, {shards} were there already" in again.output
 
 
+def test_names_that_do_not_parse_are_named_or_left_out(data, tmp_path):
+    image = (data / "DB1_B/101_1.tif").read_bytes()
+    (data / "DB1_B/finger.tif").write_bytes(image)
+    arguments = command(data, tmp_path)[4:]
+    refused = invoke(*arguments)
+    assert refused.exit_code == 1 and "finger.tif" in refused.output
+    result = invoke(*arguments, "--skip-bad")
+    assert result.exit_code == 0 and "1 images left out" in result.output
+    (line,) = (tmp_path / "quarantine.jsonl").read_text().splitlines()
+    assert json.loads(line)["path"].endswith("DB1_B/finger.tif")
+    (data / "DB1_B/finger.tif").unlink()
+    assert invoke(*arguments).exit_code == 0
+    assert not (tmp_path / "quarantine.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
