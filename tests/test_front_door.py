@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+from pairs import make_pairs
 
 from pipeline.split import split_of
 from shards.record import encode
 from shards.store import write_shard
-from tests.pairs import make_pairs
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,0 +1,130 @@
+"""The way of `make demo` on a config so small that it takes seconds: every command, in order."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import model.__main__
+import pipeline.__main__
+import shards.__main__
+import train.__main__
+
+CONFIG = """
+from configs import Config
+from model.config import ModelConfig
+from pipeline.spec import PipelineSpec
+from train.config import TrainConfig
+
+CONFIG = Config(
+    pipeline=PipelineSpec(
+        partitions=("synthetic/tiny",), different_impressions=True, translation=8.0, elastic=2.0
+    ),
+    model=ModelConfig(
+        stride=8, stem_stride=4, stem_channels=4, stage_channels=(4, 8), blocks=1,
+        width=16, layers=1, heads=2, mlp=16, attention="linear",
+    ),
+    train=TrainConfig(epochs=1, batch_size=16, checkpoint_every=1),
+)
+"""
+FINGERS, IMPRESSIONS = (
+    20,
+    2,
+)  # of ten fingers one tests and one validates: two each, so impostors too
+
+
+def call(door, *arguments):
+    """Run a command of a package's door in this process; its output."""
+    result = CliRunner().invoke(door.main, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A folder in which the whole way has been gone once."""
+    root = tmp_path_factory.mktemp("demo")
+    (root / "config.py").write_text(CONFIG)
+    go(root)
+    return root
+
+
+def go(root):
+    """The commands of `make demo`; the output of each by name."""
+    images, out, run = root / "images", root / "shards", root / "run"
+    checkpoint, config = run / "dense_reg_ckpt.safetensors", root / "config.py"
+    pair = [images / f"synthetic/tiny/00007_{k}.png" for k in range(IMPRESSIONS)]
+    said = {}
+    said["synth"] = call(
+        pipeline.__main__, "synth", "--out", images, "--name", "tiny", "--seed", 1,
+        "--fingers", FINGERS, "--impressions", IMPRESSIONS, "--workers", 1,
+    )  # fmt: skip
+    said["build"] = call(
+        pipeline.__main__, "build", "--config", config, "--data", images, "--out", out,
+        "--workers", 1,
+    )  # fmt: skip
+    said["verify"] = call(shards.__main__, "verify", out, "--deep")
+    said["train"] = call(
+        train.__main__, "run", "--config", config, "--shards", out, "--checkpoint_dir", run
+    )
+    said["register"] = call(
+        model.__main__, "register", *pair, "--checkpoint", checkpoint,
+        "--out", root / "map.npz", "--picture", root / "map.png",
+    )  # fmt: skip
+    said["report"] = call(
+        train.__main__, "report", "--shards", out, "--run", run,
+        "--picture", root / "map.png", "--out", root / "report.html",
+    )  # fmt: skip
+    return said
+
+
+def test_shards(demo):
+    manifest = json.loads((demo / "shards/manifest.json").read_text())
+    counts = manifest["partitions"]["synthetic/tiny"]["counts"]
+    images = FINGERS * IMPRESSIONS
+    by_kind = {k: sum(s.get(k, 0) for s in counts.values()) for k in counts["train"]}
+    assert by_kind["genuine"] == 3 * images
+    assert by_kind["genuine-impressions"] == images
+    genuine = by_kind["genuine"] + by_kind["genuine-impressions"]
+    assert by_kind["impostor"] == pytest.approx(genuine / 3, abs=3)
+
+
+def test_training_left_what_a_matcher_needs(demo):
+    run = demo / "run"
+    lines = [json.loads(line) for line in (run / "logs/metrics.jsonl").read_text().splitlines()]
+    manifest = json.loads((demo / "shards/manifest.json").read_text())
+    pairs = sum(s["records"] for s in manifest["shards"] if s["name"].startswith("train/"))
+    assert lines[-1]["step"] == pairs // 16
+    assert all(np.isfinite(line["loss"]) for line in lines)
+    for name in ("latest", "dense_reg_epoch_1", "logs/train.log", "logs/metrics.json"):
+        assert (run / name).exists(), name
+
+
+def test_registration(demo):
+    with np.load(demo / "map.npz") as found:
+        assert found["map_ab"].dtype == np.float32 and found["map_ab"].shape[2] == 2
+        assert 0 <= found["score"] <= 1
+        assert found["matches"].shape[1] == 5
+    assert (demo / "map.png").stat().st_size > 10_000
+
+
+def test_report_is_one_file(demo):
+    page = (demo / "report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 3
+    assert "SIFT" in page
+    assert 'src="http' not in page and 'href="http' not in page
+
+
+def test_again_reuses_everything(demo):
+    stamps = {
+        path: path.stat().st_mtime_ns
+        for path in demo.rglob("*")
+        if path.is_file() and path.suffix in (".png", ".arrayrecord", ".safetensors")
+        and path.parent != demo
+    }  # fmt: skip
+    said = go(demo)
+    assert f"{FINGERS * IMPRESSIONS}" in said["synth"]
+    assert "0 shards built" in said["build"]
+    assert "already trained" in said["train"]
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
