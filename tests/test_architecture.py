@@ -11,12 +11,13 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("configs", "model", "pipeline", "shards", "train")
 DOORS = ("__main__",)
 
-# What each room may import of the others, beside the errors that all of them raise.
+# What each room may import of the others, beside the errors that all of them raise. The pixels
+# that the network sees and the geometry of warps are the pipeline's, whoever registers.
 ALLOWED = {
     "shards": set(),
     "pipeline": {"shards"},
     "model": {"pipeline.preprocess", "pipeline.warp"},
-    "train": {"shards", "model"},
+    "train": {"shards", "model", "pipeline.preprocess", "pipeline.warp"},
     "configs": {"pipeline.spec", "model.config", "train.config"},
 }
 

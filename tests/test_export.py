@@ -56,6 +56,18 @@ def test_checkpoint_to_safetensors_is_the_same_network(run, net, tmp_path, sourc
     assert [path.name for path in out.parent.iterdir()] == ["weights.safetensors"]
 
 
+def test_same_parameters_same_bytes(net, tmp_path):
+    """The library writes its header's metadata in an order that changes from call to call."""
+    facts = {name: name for name in "zyxwvutsrqponmlkjihgfedcba"}
+    arrays = {name: np.asarray(a) for name, a in weights.tensors(nnx.state(net)).items()}
+    export.save(tmp_path / "a.safetensors", arrays, facts)
+    written = (tmp_path / "a.safetensors").read_bytes()
+    for turn in range(3):
+        again = dict(sorted(arrays.items(), reverse=bool(turn % 2)))
+        export.save(tmp_path / "b.safetensors", again, dict(reversed(facts.items())))
+        assert (tmp_path / "b.safetensors").read_bytes() == written
+
+
 def test_safetensors_to_pickle_in_builtins_and_numpy(run, net, tmp_path):
     middle, out = tmp_path / "w.safetensors", tmp_path / "w.pkl"
     assert command("export", "--checkpoint", run, "--out", middle).exit_code == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from flax import nnx
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialise
 
 from model import weights
 from shards.errors import Fault, Misuse
@@ -28,7 +28,7 @@ def save(path: Path, arrays: Arrays, facts: dict[str, str]) -> None:
     facts, read from their JSON, in builtin containers and plain numpy. It is only ever written
     here: to read one is to run what it says.
     """
-    writers: dict[str, Callable[..., None]] = {".safetensors": save_file, ".pkl": _save_pickle}
+    writers: dict[str, Callable[..., None]] = {".safetensors": _save_tensors, ".pkl": _save_pickle}
     if path.suffix not in writers:
         raise Misuse(f"{path}: the name must end in {' or '.join(writers)}")
     temporary = path.with_name(f".{path.name}.tmp")
@@ -53,6 +53,15 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
         return arrays, weights.metadata(stored.net.config, stored.view)
     found = checkpoint.find(path, str(path)) or path
     return checkpoint.load_parameters(found), checkpoint.load_meta(found)["export"]
+
+
+def _save_tensors(arrays: Arrays, path: Path, facts: dict[str, str]) -> None:
+    """The same bytes for the same parameters: the library writes its header in a random order."""
+    data = serialise(arrays, facts)
+    size = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":"))
+    text = header.encode().ljust(size)  # the format pads a header with spaces
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
 
 
 def _save_pickle(arrays: Arrays, path: Path, facts: dict[str, str]) -> None:
