@@ -137,8 +137,13 @@ def audit(data: tuple[Path, ...], config: Path | None, checksums: bool, as_json:
 @click.option("--fingers", type=click.IntRange(1, 99_999), required=True)
 @click.option("--impressions", type=click.IntRange(1, 1000), required=True, help="Of each finger.")
 @click.option("--seed", type=click.IntRange(0), required=True, help="Another seed, other fingers.")
-@click.option("--layout", type=click.Choice(["synthetic", "fvc2002"]), default="synthetic")
-@click.option("--name", help="Of the set; seed{SEED} where none is given.")
+@click.option(
+    "--layout",
+    type=click.Choice(["synthetic", "fvc2002", "sd300", "sd301a", "sd302"]),
+    default="synthetic",
+    help="Whose folders and names the set takes; see above.",
+)
+@click.option("--name", help="Of the synthetic set; seed{SEED} where none is given.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
 def synth(
     out: Path,
@@ -151,16 +156,25 @@ def synth(
 ) -> None:
     """Make synthetic fingers, or complete a set that was interrupted.
 
-    Beside each image lies the exact map from it to its finger's master (not in --layout fvc2002,
-    which takes the names of that data set).
+    In the layout synthetic the exact map to its finger's master lies beside each image. The other
+    layouts take the folders and names of the data sets, with all that a reader meets in them.
+    fvc2002: so many fingers in each of the four databases, up to 10 as B sets, up to 100 as A sets.
+    sd300, sd301a, sd302: whole persons, one for every ten --fingers, recorded by every device in
+    every capture and resolution; a person in two data sets has the same fingers in both.
+    --impressions counts the encounters of sd301a; sd300 and sd302 hold one impression of a finger
+    by each device, whatever is asked.
 
     Example: python -m pipeline synth --out data/raw --fingers 100 --impressions 4 --seed 1
+
+    Example: python -m pipeline synth --out data/raw --layout sd302 --fingers 80 --impressions 1
+    --seed 1
     """
     from pipeline.synthesis.write import synthesise
 
     report = synthesise(out, fingers, impressions, seed, workers, name, layout)
     reused = f", {report.kept} were there already" if report.kept else ""
-    click.echo(f"{report.folder}: {report.made} impressions made{reused}")
+    remark = f" ({report.remark})" if report.remark else ""
+    click.echo(f"{report.folder}: {report.made} images made{reused}{remark}")
 
 
 if __name__ == "__main__":

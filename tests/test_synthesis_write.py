@@ -6,34 +6,14 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from here import Here
 
 from pipeline.__main__ import main
-from pipeline.sources import fvc2002
 from pipeline.synthesis import write
 from pipeline.synthesis.generate import make_impression, make_master
-from pipeline.synthesis.write import choose_layout, synthesise
+from pipeline.synthesis.write import synthesise
 from pipeline.warp import Warp
 from shards.errors import Misuse
-
-
-class Here:
-    """Stands in for the pool of processes: the work is done at once, in this one."""
-
-    def __init__(self, *_):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def submit(self, function, *arguments):
-        from concurrent.futures import Future
-
-        future = Future()
-        future.set_result(function(*arguments))
-        return future
 
 
 @pytest.fixture
@@ -96,7 +76,7 @@ def test_rerun_makes_what_is_missing_and_keeps_the_rest(here, tmp_path):
 
 def test_interrupted_run_leaves_no_half_image(here, tmp_path, monkeypatch):
     """The process ends between the sidecar and its image: the image is absent, not half."""
-    monkeypatch.setattr(write, "_encode", lambda *_: 1 / 0)
+    monkeypatch.setattr(write, "encode", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         synthesise(tmp_path, fingers=1, impressions=2, seed=1)
     monkeypatch.undo()
@@ -117,9 +97,9 @@ def test_refuses_what_cannot_be(tmp_path):
     with pytest.raises(Misuse, match=r"file.*cannot be made"):
         synthesise(tmp_path / "file", fingers=1, impressions=1, seed=1)
     with pytest.raises(Misuse, match="--name a/b"):
-        choose_layout("synthetic", "a/b", 1, 1)
-    with pytest.raises(Misuse, match="at most 100 fingers and 8 impressions"):
-        choose_layout("fvc2002", "", 10, 9)
+        synthesise(tmp_path, fingers=1, impressions=1, seed=1, name="a/b")
+    with pytest.raises(Misuse, match="--name x: names a set of --layout synthetic"):
+        synthesise(tmp_path, fingers=1, impressions=1, seed=1, name="x", layout="fvc2002")
     broken = tmp_path / "synthetic" / "seed1" / "set.json"
     broken.parent.mkdir(parents=True)
     broken.write_text("{")
@@ -127,23 +107,10 @@ def test_refuses_what_cannot_be(tmp_path):
         synthesise(tmp_path, fingers=1, impressions=1, seed=1)
 
 
-def test_fvc2002_layout_is_read_as_fvc2002(here, tmp_path):
-    synthesise(tmp_path, fingers=2, impressions=2, seed=1, layout="fvc2002")
-    listing = fvc2002.find(tmp_path)
-    assert [i.image_id for i in listing.impressions] == [
-        f"fvc2002/db1_b/{stem}" for stem in ("101_1", "101_2", "102_1", "102_2")
-    ]
-    path = listing.impressions[0].path
-    assert path.name == "101_1.tif" and not list(path.parent.glob("1*.json"))
-    assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == (374, 388)
-    assert path.stat().st_size == pytest.approx(145_624, abs=600)  # as the real ones, uncompressed
-    assert choose_layout("fvc2002", "", 11, 1).folder == "fvc2002/DB1_A"
-
-
 def test_command_says_what_it_made_and_reused(here, tmp_path):
     arguments = ["synth", "--out", tmp_path, "--fingers", 1, "--impressions", 1, "--seed", 3]
     first, second = (CliRunner().invoke(main, list(map(str, arguments))) for _ in range(2))
-    assert first.exit_code == 0 and "1 impressions made" in first.output
-    assert second.exit_code == 0 and "0 impressions made, 1 were there already" in second.output
+    assert first.exit_code == 0 and "1 images made" in first.output
+    assert second.exit_code == 0 and "0 images made, 1 were there already" in second.output
     other = CliRunner().invoke(main, [*map(str, arguments[:-1]), "4", "--name", "seed3"])
     assert other.exit_code == 2 and "holds another set" in other.output

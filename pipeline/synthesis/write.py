@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import json
 import multiprocessing
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.synthesis.encode import GROUND, PPI, encode, resample, side_by_side
+from pipeline.synthesis.file import File, Listed, Press
 from pipeline.synthesis.generate import Made, make_impression, make_master
-from pipeline.synthesis.sensor import OPTICAL, STYLES, Style
+from pipeline.synthesis.layouts import Layout, choose_layout
+from pipeline.synthesis.sensor import Style
+from pipeline.warp import IDENTITY, Warp
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 
 VERSION = 2  # of the generator: other bytes for the same address need another number
-LAYOUTS = ("synthetic", "fvc2002")
-PPI = 500
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a set lies on disk: whose names it takes, where it counts from, by which sensors."""
-
-    partition: str  # the address of its fingers
-    folder: str  # below the output folder
-    finger_name: str  # format of a finger's number
-    first_finger: int
-    first_impression: int
-    suffix: str
-    styles: tuple[Style, ...]
-    truth: bool  # whether each image has a sidecar with its class, warp and parameters
+TOUCHES = 64  # kept in memory: more than the files of one capture of a person share
 
 
 @dataclass(frozen=True)
@@ -46,22 +38,7 @@ class Report:
     folder: Path
     made: int
     kept: int
-
-
-def choose_layout(kind: str, name: str, fingers: int, impressions: int) -> Layout:
-    """The layout of LAYOUTS called `kind`; Misuse where it cannot hold the set."""
-    if kind == "synthetic":
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise Misuse(f"--name {name}: expected letters, digits, dots, dashes and underscores")
-        return Layout(f"synthetic/{name}", f"synthetic/{name}", "05d", 0, 0, ".png", STYLES, True)
-    if fingers > 100 or impressions > 8:
-        raise Misuse(
-            f"--layout fvc2002 holds at most 100 fingers and 8 impressions of each, not {fingers} "
-            f"and {impressions}"
-        )
-    part, first = ("B", 101) if fingers <= 10 else ("A", 1)
-    folder = f"fvc2002/DB1_{part}"
-    return Layout(folder.lower(), folder, "d", first, 1, ".tif", (OPTICAL,), False)
+    remark: str
 
 
 def synthesise(
@@ -73,38 +50,39 @@ def synthesise(
     name: str | None = None,
     layout: str = "synthetic",
 ) -> Report:
-    """Write `fingers` × `impressions` images below `out`; images already there are kept.
+    """Write a set of `fingers` × `impressions` below `out`; images already there are kept.
 
+    In the layouts of NIST that is as many persons as have those fingers, each by every device.
     Misuse where `out` cannot be written or holds another set under the same name.
     """
-    chosen = choose_layout(layout, name or f"seed{seed}", fingers, impressions)
+    if name and layout != "synthetic":
+        raise Misuse(
+            f"--name {name}: names a set of --layout synthetic; {layout} has its own names"
+        )
+    chosen = choose_layout(layout, name or f"seed{seed}", fingers, impressions, seed)
     folder = out / chosen.folder
-    _open_set(folder, {"fingers": fingers, "impressions": impressions, "seed": seed})
-    tasks = list(_missing(folder, chosen, fingers, impressions))
-    made = sum(len(numbers) for _, numbers in tasks)
+    identity = {"fingers": fingers, "impressions": impressions, "seed": seed}
+    _open_set(folder, chosen.marker, identity)
+    units = [missing for unit in chosen.units if (missing := _missing(folder, unit))]
+    made = sum(map(len, units))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the processes, started afresh
     context = multiprocessing.get_context("spawn")
-    if tasks:
+    if units:
         with (
-            Progress("synth", made, "impressions") as progress,
-            ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(tasks)), context) as pool,
+            Progress("synth", made, "images") as progress,
+            ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(units)), context) as pool,
         ):
-            jobs = [pool.submit(_write_finger, folder, chosen, seed, *task) for task in tasks]
+            jobs = [pool.submit(_write_unit, folder, seed, unit) for unit in units]
             for job in as_completed(jobs):
                 progress.advance(job.result())
-    return Report(folder, made, fingers * impressions - made)
+    _list_checksums(folder, chosen)
+    return Report(folder, made, sum(map(len, chosen.units)) - made, chosen.remark)
 
 
-def stem(layout: Layout, finger: int, impression: int) -> str:
-    """File name without suffix of an impression, both counted from 0."""
-    number = format(finger + layout.first_finger, layout.finger_name)
-    return f"{number}_{impression + layout.first_impression}"
-
-
-def _open_set(folder: Path, identity: dict[str, int]) -> None:
-    """Make the folder and its set.json, or check that it is this very set."""
+def _open_set(folder: Path, marker: str, identity: dict[str, int]) -> None:
+    """Make the folder and its marker, or check that it is this very set."""
     identity = {**identity, "version": VERSION}
-    path = folder / "set.json"
+    path = folder / marker
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -124,32 +102,42 @@ def _open_set(folder: Path, identity: dict[str, int]) -> None:
         )
 
 
-def _missing(
-    folder: Path, layout: Layout, fingers: int, impressions: int
-) -> Iterator[tuple[int, list[int]]]:
-    """Fingers with the impressions that are still to be made."""
-    suffixes = (layout.suffix, ".json") if layout.truth else (layout.suffix,)
-    there = {entry.name for entry in folder.iterdir()}
-    for finger in range(fingers):
-        names = [stem(layout, finger, k) for k in range(impressions)]
-        numbers = [k for k, n in enumerate(names) if not {n + s for s in suffixes} <= there]
-        if numbers:
-            yield finger, numbers
+def _missing(folder: Path, files: Iterable[File]) -> tuple[File, ...]:
+    """Those of `files` that are still to be made."""
+    wanted = ((file, folder / file.path) for file in files)
+    return tuple(
+        file
+        for file, path in wanted
+        if not (path.exists() and (not file.truth or path.with_suffix(".json").exists()))
+    )
 
 
-def _write_finger(
-    folder: Path, layout: Layout, seed: int, finger: int, impressions: list[int]
-) -> int:
-    """Write these impressions of one finger; their number."""
+def _write_unit(folder: Path, seed: int, files: tuple[File, ...]) -> int:
+    """Write these files of one finger or person; their number."""
     cv2.setNumThreads(1)  # the processes are the parallelism
-    master = make_master(seed, layout.partition, finger)
-    for k in impressions:
-        made = make_impression(master, seed, layout.partition, finger, k, layout.styles)
-        path = folder / stem(layout, finger, k)
-        if layout.truth:
-            _write(path.with_suffix(".json"), _sidecar(made))
-        _write(path.with_suffix(layout.suffix), _encode(made.image, layout.suffix))
-    return len(impressions)
+    skin = lru_cache(maxsize=None)(partial(make_master, seed))
+
+    @lru_cache(maxsize=TOUCHES)
+    def touch(press: Press, styles: tuple[Style, ...]) -> Made:
+        if press.skin is None:
+            blank = np.full(styles[0].placement.size, GROUND, np.uint8)
+            return Made(blank, Warp(IDENTITY), "none", {})
+        address = (press.partition, press.finger, press.impression)
+        return make_impression(skin(*press.skin), seed, *address, styles)
+
+    for file in files:
+        _write_file(folder / file.path, file, touch)
+    return len(files)
+
+
+def _write_file(path: Path, file: File, touch: Callable[[Press, tuple[Style, ...]], Made]) -> None:
+    """Draw and write one file, after its sidecar: where the image is, all is."""
+    made = [touch(press, file.styles) for press in file.presses]
+    image = side_by_side([m.image for m in made], [press.drop for press in file.presses])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if file.truth:
+        _write(path.with_suffix(".json"), _sidecar(made[0]))
+    _write(path, encode(resample(image, file.ppi, file.size), path.suffix, file.claim))
 
 
 def _sidecar(made: Made) -> bytes:
@@ -162,9 +150,20 @@ def _sidecar(made: Made) -> bytes:
     return json.dumps(fields).encode()
 
 
-def _encode(image: NDArray[np.uint8], suffix: str) -> bytes:
-    options = [cv2.IMWRITE_TIFF_COMPRESSION, 1] if suffix == ".tif" else []
-    return cv2.imencode(suffix, image, options)[1].tobytes()
+def _list_checksums(folder: Path, layout: Layout) -> None:
+    """Write the publisher's lists of checksums that are not there."""
+    lists: dict[Listed, list[str]] = {}
+    everything = chain.from_iterable(layout.units)
+    for listed, path in ((file.listed, file.path) for file in everything if file.listed):
+        lists.setdefault(listed, []).append(path)
+    for listed, paths in lists.items():
+        if not (folder / listed.path).exists():
+            text = io.StringIO()
+            rows = csv.writer(text, lineterminator="\n")
+            rows.writerow(listed.columns)
+            for file in (folder / path for path in sorted(paths)):
+                rows.writerow((hashlib.sha256(file.read_bytes()).hexdigest(), file.name))
+            _write(folder / listed.path, text.getvalue().encode())
 
 
 def _write(path: Path, data: bytes) -> None:
