@@ -120,6 +120,12 @@ def test_fingers_are_whole_persons_and_a_set_that_cannot_be_is_refused():
             choose_layout(kind, "", fingers, impressions, 0)
 
 
+def test_nine_persons_of_sd302_have_every_erratum_and_every_split():
+    persons = PERSONS["sd302"][:9]
+    assert {int(person) for person, _ in sd302.ERRATA} <= set(persons)
+    assert {split.split_of(f"nist/{person:08d}") for person in persons} == {"train", "val", "test"}
+
+
 def test_encounters_are_impressions_of_their_own(read):
     listing = read("sd301a", laid("sd301a", 10, 3))
     per_finger = Counter((i.partition, i.finger) for i in listing.impressions)

@@ -89,7 +89,7 @@ PERSONS = {  # in the order in which a set takes them
     "sd300": tuple(range(1000, 1888)),
     "sd301a": (*_SHARED, *(p for p in range(2223, 2246) if p not in _SHARED)),
     "sd302": tuple(  # 200 numbers, scattered over 2302 … 2645
-        dict.fromkeys((*_SHARED, *_WITH_ERRATA, *(2302 + 89 * k % 344 for k in range(344))))
+        dict.fromkeys((*_SHARED, *_WITH_ERRATA, *(2302 + 125 * k % 344 for k in range(344))))
     )[:200],
 }
 
