@@ -174,7 +174,7 @@ def _check_space(out: Path, tasks: list[Task]) -> None:
     free = shutil.disk_usage(out).free
     if needed > free:
         raise Fault(
-            f"{out}: the build needs {needed / 1e9:.2f} GB, the disk has {free / 1e9:.2f} GB free"
+            f"{out}: the build needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free"
         )
 
 

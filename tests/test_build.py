@@ -1,5 +1,6 @@
 """The build: the same bytes however it goes, nothing lost, nothing half, every fault named."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -144,6 +145,15 @@ def test_same_bytes_from_pieces_in_any_order(images, tmp_path, whole):
     assert content(tmp_path) == whole
 
 
+def test_the_last_piece_misses_what_another_lost(images, tmp_path, whole):
+    first = made(images, tmp_path, piece=(0, 2))
+    (tmp_path / first.entries[0].name).unlink()
+    assert made(images, tmp_path, piece=(1, 2)).missing == 1
+    assert not (tmp_path / manifest.FILE).exists()
+    made(images, tmp_path, piece=(0, 2))
+    assert content(tmp_path) == whole
+
+
 def test_same_bytes_partition_by_partition(images, tmp_path, whole):
     for partition in reversed(PARTITIONS):
         made(images, tmp_path, partitions=(partition,))
@@ -180,6 +190,7 @@ def test_what_is_right_is_kept_and_what_is_not_is_repaired(images, tmp_path, who
     (tmp_path / names[2]).write_bytes(whole[names[3]])
     (tmp_path / names[4]).rename(tmp_path / names[4].replace("-of-", "-of-9"))
     (tmp_path / manifest.FILE).unlink()
+    (tmp_path / "train/.half.arrayrecord.0a1b2c3d.tmp").write_bytes(b"of a killed build")
     untouched = names[5:]
     before = {name: (tmp_path / name).stat().st_mtime_ns for name in untouched}
     report = made(images, tmp_path)
@@ -250,7 +261,10 @@ def test_a_signal_ends_it_cleanly(images, tmp_path, whole, number):
     started = time.monotonic()
     while not list(tmp_path.glob("train/*.arrayrecord")) and time.monotonic() - started < 30:
         time.sleep(0.01)
-    process.send_signal(number)
+    if number == signal.SIGINT:  # which a terminal sends to all
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     _, told = process.communicate(timeout=10)
     if process.returncode:  # else it was done before the signal came
         assert process.returncode == 1
@@ -267,6 +281,23 @@ def kill_worker(task, stopped):
     if task == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return task
+
+
+def linger(task, stopped):
+    path, number = task
+    for _ in range(2000 * number):
+        if stopped():
+            return
+        time.sleep(0.01)
+    path.write_text("to the end")
+
+
+def test_workers_give_up_when_their_caller_does(tmp_path):
+    path = tmp_path / "done"
+    with contextlib.closing(local.run(linger, [(path, 0), (path, 1), (path, 1)], 2)) as results:
+        next(results)
+        path.unlink()
+    assert not path.exists()
 
 
 def test_a_worker_killed_by_the_system_is_told():
@@ -427,7 +458,7 @@ def test_out_that_is_a_file_is_misuse(images, tmp_path):
 def test_a_disk_too_small_is_told_before_the_start(images, tmp_path, monkeypatch):
     usage = builder.shutil.disk_usage(tmp_path)._replace(free=1_000_000)
     monkeypatch.setattr(builder.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(Fault, match=r"needs 0\.01 GB, the disk has 0\.00 GB"):
+    with pytest.raises(Fault, match=r"needs 6 MB, the disk has 1 MB"):
         made(images, tmp_path)
     assert not list(tmp_path.rglob("*.arrayrecord"))
 

@@ -166,6 +166,10 @@ def test_map_between_impressions_is_exact(ppi):
     assert pair.visible.sum() > 200
     assert np.abs(truth_a(in_a) - truth_b(in_b)).max() / scale < 0.05
     assert (pair.image_id_a, pair.image_id_b) == ("fvc2002/db1_a/1_1", "fvc2002/db1_a/1_2")
+    on_b = apply_affine(invert_affine(b.around.to_original), in_b)
+    on_a = apply_affine(invert_affine(a.around.to_original), in_a)
+    assert preprocess.on_finger(a.around, on_a).all()
+    assert preprocess.on_finger(b.around, on_b).mean() > 0.99  # the map is rounded to 1/1024 px
 
 
 def test_pixels_of_two_impressions_agree_along_the_map():
@@ -255,6 +259,15 @@ def test_every_part_of_the_address_counts(finger):
         for p, index, seed in cases
     ]
     assert len(set(images)) == len(cases)
+
+
+def test_stages_of_an_address_are_independent():
+    """The draws of one stage say nothing of another's."""
+    draws = [
+        [Address("genuine", "none", i).rng(0, "p", s).random() for i in range(400)]
+        for s in range(3)
+    ]
+    assert np.abs(np.corrcoef(draws) - np.eye(3)).max() < 0.2
 
 
 def test_angles_are_uniform_over_the_range():

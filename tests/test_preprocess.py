@@ -267,6 +267,13 @@ def test_on_finger_ends_at_the_frame():
     assert preprocess.on_finger(prepared, points).tolist() == [False, True, True, False, False]
 
 
+def test_the_middle_of_the_crop_is_the_centre_of_the_finger():
+    prepared = preprocess.prepare(ridges(374, 388, centre=(170, 200))[0], 500.0)
+    middle = apply_affine(preprocess.crop(prepared).to_original, np.array([63.5, 63.5]))
+    assert np.abs(middle - [170, 200]).max() < 2
+    assert np.abs(middle - np.floor(prepared.centre) - 0.5).max() < 1e-9  # whole px of the window
+
+
 def test_to_original_inverts():
     crop = preprocess.crop(preprocess.prepare(ridges(374, 388)[0], 500.0))
     there = apply_affine(crop.to_original, pixel_grid(4, 4))
