@@ -166,7 +166,7 @@ def synth(
 
     Example: python -m pipeline synth --out data/raw --fingers 100 --impressions 4 --seed 1
 
-    Example: python -m pipeline synth --out data/raw --layout sd302 --fingers 80 --impressions 1
+    Example: python -m pipeline synth --out data/raw --layout sd302 --fingers 90 --impressions 1
     --seed 1
     """
     from pipeline.synthesis.write import synthesise
