@@ -1,8 +1,8 @@
 """Registers one print with another: a dense map over the whole of A, a score, matches.
 
 The network sees of either print what it saw in training: `pipeline.preprocess`'s foreground crop.
-Its matches are carried to px at 500 ppi, made into one smooth map that is defined beyond the crops
-(`model.dense`), and that is carried to the px of the files.
+Its matches are carried to px at 500 ppi and made into one smooth map, defined beyond the crops
+(`model.dense`), which is refined on the ridges (`model.refine`) and carried to the px of the files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from model import dense, grid, resolution, similarity, weights
 from model.dense import DenseMap
 from model.matching import Correspondences
 from model.net import Net
+from model.refine import Texture, refine, texture
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
 from pipeline.warp import Array, apply_affine, compose_affine, invert_affine, pixel_grid
 
 LEAST_CONFIDENCE = 0.01  # of a match that takes part in the fit, which counts it by its confidence
-OVERLAP_MIN = 0.1  # share of the cells: so few that agree are no evidence, however alone they are
+CANDIDATES = 4  # similarities tried
+BORNE_OUT = 0.4  # agreement of ridges that only a right map reaches (FVC2002 DB1_B: wrong ones 0.1)
+EXPLAINED = 9.0  # px at 500 ppi, a ridge period: a match that near to the map is explained by it
 ROWS = 256  # of a map made at a time, to bound the memory
 
 Answer = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Correspondences]
@@ -56,6 +59,7 @@ class Print:
     shape: tuple[int, int]  # of the file, (height, width)
     prepared: Prepared
     crop: Crop
+    texture: Texture
 
     @property
     def to_working(self) -> Array:
@@ -78,7 +82,8 @@ class Registrar:
         """An image uint8 [H, W] made ready; a Fault that names it where it shows no finger."""
         prepared = preprocess.prepare(image, ppi, name)
         crop = preprocess.crop(prepared, self.view.crop, self.view.size)
-        return Print((image.shape[0], image.shape[1]), prepared, crop)
+        ridges = texture(prepared.image, prepared.mask)
+        return Print((image.shape[0], image.shape[1]), prepared, crop, ridges)
 
     def open_file(self, path: Path, ppi: float | None = None) -> Print:
         """The image file at `path` made ready; its own resolution where no `ppi` is given."""
@@ -100,13 +105,12 @@ class Registrar:
             apply_affine(b.to_working, matches[:, 2:4]),
             matches[:, 4],
         ]
-        height, width = a.prepared.mask.shape
-        found = dense.fit(working, (height, width))
+        found, score = search(working, a.texture, b.texture)
         if found is None:
             nowhere = np.full((*a.shape, 2), np.nan, np.float32)
             return Registration(nowhere, 0.0, np.zeros((0, 5), np.float32), float("nan"))
-        kept = _in_files(working[found.agrees], a, b)
-        score = self.score(working, found, a, b)
+        off = np.hypot(*(found(working[:, :2]) - working[:, 2:4]).T)
+        kept = _in_files(working[off < EXPLAINED], a, b)
         return Registration(spread(found, a, b), score, kept, similarity.angle(found.matrix))
 
     def match(self, a: Crop, b: Crop) -> Array:
@@ -118,25 +122,27 @@ class Registrar:
         keep &= _on(a.mask, self.cells) & _on(b.mask, points)
         return np.c_[self.cells, points, confidence][keep]
 
-    def score(self, working: Array, found: DenseMap, a: Print, b: Print) -> float:
-        """Confidence of the matches that the map explains over the cells that it makes overlap.
 
-        As `support` defines it; a cell overlaps where it and its place in B are on the fingers and
-        in the crops.
-        """
-        place = found(apply_affine(a.to_working, self.cells))
-        in_b = apply_affine(invert_affine(b.to_working), place)
-        overlap = int((_on(a.crop.mask, self.cells) & _on(b.crop.mask, in_b)).sum())
-        return support(float(working[found.agrees, 4].sum()), overlap, len(self.cells))
+def search(matches: Array, a: Texture, b: Texture) -> tuple[DenseMap | None, float]:
+    """The refined map that brings A's ridges onto B's best, and `refine.agreement` of it.
 
-
-def support(agreeing: float, overlap: int, cells: int) -> float:
-    """The score in [0, 1] of a map that matches of total confidence `agreeing` explain.
-
-    1 would be a certain match in every cell that the map makes overlap. An overlap below
-    OVERLAP_MIN of all `cells` counts as that many.
+    Of matches [K, 5] in px at 500 ppi. The similarity that most of them support comes first; where
+    the ridges do not bear it out, the next one is tried, on the matches that the first leaves over,
+    up to CANDIDATES. None, and 0, where no similarity has enough support.
     """
-    return min(1.0, agreeing / max(overlap, OVERLAP_MIN * cells))
+    best: DenseMap | None = None
+    score = 0.0
+    for _ in range(CANDIDATES):
+        found = dense.fit(matches, a.shape)
+        if found is None:
+            break
+        refined, agreed = refine(found, a, b)
+        if best is None or agreed > score:
+            best, score = refined, agreed
+        if score > BORNE_OUT:
+            break
+        matches = matches[~found.agrees]
+    return best, score
 
 
 def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:

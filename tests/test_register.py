@@ -32,10 +32,14 @@ CENTRE = (200.0, 210.0)
 
 
 def ridges(shape, seed=0, period=8.5):
-    """Dark ridges [H, W] around a point, on a light ground, within an ellipse."""
+    """Dark ridges [H, W] on a light ground within an ellipse, with endings all over."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
     around = np.hypot(x - CENTRE[0] - 20 * seed, (y - CENTRE[1] - 60) * 1.2)
-    wave = np.cos(2 * np.pi * around / period)
+    rng = np.random.default_rng(seed)
+    endings = np.zeros(shape)
+    for at, turn in zip(rng.uniform(20, 400, (40, 2)), rng.choice([-1, 1], 40), strict=True):
+        endings += turn * np.arctan2(y - at[1], x - at[0])
+    wave = np.cos(2 * np.pi * around / period + endings)
     finger = np.hypot((x - CENTRE[0]) / 150, (y - CENTRE[1]) / 170) < 1
     return np.where(finger, 130 + 80 * np.tanh(2 * wave), 235).astype(np.uint8)
 
@@ -103,10 +107,11 @@ def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a
     assert found.map_ab.shape == (*image_a.shape, 2)
     assert found.map_ab.dtype == found.matches.dtype == np.float32
     y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
-    error = np.hypot(*(found.map_ab[y, x] - truth(np.c_[x, y].astype(float))).T) * 500 / ppi_b
     assert len(y) > 0.25 * image_a.size
-    assert np.median(error) < (0.7 if warp.control.any() else 0.3)
-    assert np.quantile(error, 0.95) < (3.0 if warp.control.any() else 0.6)
+    y, x = y[::97], x[::97]
+    error = np.hypot(*(found.map_ab[y, x] - truth(np.c_[x, y].astype(float))).T) * 500 / ppi_b
+    assert np.median(error) < 0.3
+    assert np.quantile(error, 0.95) < (2.0 if warp.control.any() else 0.6)
     assert found.score > 0.5
     assert found.angle == pytest.approx(-0.6, abs=0.05)  # the warp turns B's px into A's
     off = found.matches[:, 2:4] - truth(found.matches[:, :2].astype(float))
@@ -128,8 +133,7 @@ def test_no_correspondence_off_the_finger(registrar, warp, monkeypatch):
 def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
     a, b = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 1), 500)
     monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, lambda p: p, wrong=1.0))
-    found = registrar.register_prints(a, b)
-    assert found.score < 0.1
+    assert registrar.register_prints(a, b).score < 0.5
     few = oracle(registrar, a, b, lambda p: p, wrong=1.0)(None, None)
     nothing = Correspondences(few.points, 0 * few.confidence, few.mutual)
     monkeypatch.setattr(registrar, "_answer", lambda image_a, image_b: nothing)
@@ -139,13 +143,29 @@ def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
     assert found.matches.shape == (0, 5)
 
 
-def test_more_agreement_scores_higher(registrar, monkeypatch):
-    a = registrar.open(ridges(SHAPE), 500)
+def test_the_score_is_borne_out_by_the_ridges(registrar, monkeypatch):
+    """The matches claim the identity with all confidence; only the same ridges bear it out."""
+    a, other = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 3), 500)
     scores = []
-    for wrong in (0.0, 0.5, 0.9):
-        monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, a, lambda p: p, wrong))
-        scores.append(registrar.register_prints(a, a).score)
-    assert 1 >= scores[0] > scores[1] > scores[2] > 0
+    for b in (a, other):
+        monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, lambda p: p, 0.0))
+        scores.append(registrar.register_prints(a, b).score)
+    assert 1 >= scores[0] > 0.9 > 0.6 > scores[1] >= 0
+
+
+def test_the_second_candidate_is_taken_where_the_first_is_not_borne_out(registrar, monkeypatch):
+    """More matches agree on a shift of 60 px than on the truth."""
+    a = registrar.open(ridges(SHAPE), 500)
+    truth = oracle(registrar, a, a, lambda p: p, 0.0)(None, None)
+    shifted = np.arange(len(registrar.cells)) % 5 < 3
+    points = truth.points + np.where(shifted[:, None], [60 / 2.25, 0], 0)[None]
+    lying = Correspondences(points, truth.confidence, truth.mutual)
+    monkeypatch.setattr(registrar, "_answer", lambda image_a, image_b: lying)
+    found = registrar.register_prints(a, a)
+    y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
+    assert np.abs(found.map_ab[y, x] - np.c_[x, y]).max() < 1
+    assert found.score > 0.9
+    assert 0 < len(found.matches) < 0.5 * len(points[0])  # the false ones are not explained
 
 
 def test_the_real_network_answers(registrar):

@@ -59,7 +59,7 @@ def test_page_is_whole_and_self_contained(folder):
     assert not re.search(r"(src|href)=\"(?!data:image/png;base64,)", text)
     assert "http" not in re.sub(r"base64,[^\"]+", "", text)
     assert text.count("<img") == 2 + 5  # the example, the curves, every pair
-    for method in (evaluate.NETWORK, evaluate.SMOOTH, evaluate.SIFT):
+    for method in (evaluate.NETWORK, evaluate.SMOOTH, evaluate.REGISTERED, evaluate.SIFT):
         assert text.count(method) >= 2
     assert "1234" in text
     assert "&lt;c&gt;" in text  # nothing that was read is taken for markup

@@ -1,4 +1,4 @@
-"""How well held-out pairs are registered: the network, the smooth map made of it, and SIFT.
+"""How well held-out pairs are registered: the network, what registering makes of it, and SIFT.
 
 All answer at the same cells of the same pairs, in px at 500 ppi, and are summed up by the same
 `model.metrics.summarise`.
@@ -32,6 +32,7 @@ from train import loader, methods
 from train.methods import Arrays
 
 NETWORK, SMOOTH, SIFT = "network", "network + smooth map", "SIFT + RANSAC"
+REGISTERED = "network + smooth map + ridges"
 BATCH = 16  # pairs
 SUMMARY, PAIRS = "evaluation.json", "pairs.csv"
 
@@ -65,9 +66,9 @@ class Evaluation:
         """The figures over all pairs, a method a line, for the console."""
         rows = {method: groups["all"] for method, groups in self.figures().items()}
         names = list(next(iter(rows.values())))
-        lines = [f"{'':22s}" + "".join(f"{name:>20s}" for name in names)]
+        lines = [f"{'':29s}" + "".join(f"{name:>20s}" for name in names)]
         for method, row in rows.items():
-            lines.append(f"{method:22s}" + "".join(f"{row[name]:20.4g}" for name in names))
+            lines.append(f"{method:29s}" + "".join(f"{row[name]:20.4g}" for name in names))
         return "\n".join(lines)
 
 
@@ -169,14 +170,14 @@ def _measure(
     """Results of all methods for the pairs of a batch; the network's are there already."""
     config, view = checkpoint.net.config, checkpoint.view
     cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
-    count = range(len(batch["genuine"]))
-    smooth = [methods.smooth(found, k, cells, view) for k in count]
-    sift = [methods.sift(batch["image_a"][k], batch["image_b"][k], cells, view) for k in count]
-    return {
-        NETWORK: results,
-        SMOOTH: methods.measure(smooth, batch, cells, view),
-        SIFT: methods.measure(sift, batch, cells, view),
+    images = list(zip(batch["image_a"], batch["image_b"], strict=True))
+    claims = {
+        SMOOTH: [methods.smooth(found, k, cells, view) for k in range(len(images))],
+        REGISTERED: [methods.registered(found, k, i, cells, view) for k, i in enumerate(images)],
+        SIFT: [methods.sift(pair, cells, view) for pair in images],
     }
+    measured = {name: methods.measure(of, batch, cells, view) for name, of in claims.items()}
+    return {NETWORK: results, **measured}
 
 
 def _about(shards: ShardSet, split: str, index: int) -> dict[str, str]:

@@ -10,18 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from model import dense, grid, metrics, register, similarity
+from model.dense import DenseMap
 from model.matching import Correspondences
+from model.refine import texture
 from model.weights import View
 from pipeline.warp import apply_affine
 from train import baseline
 
 Arrays = dict[str, NDArray[Any]]  # as metrics.evaluate_batch returns them, [B] or [B, N]
 Cells = NDArray[np.float64]  # [N, 2], (x, y) px of a crop
+Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # A and B [H, W]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,26 +39,36 @@ class Claimed:
 
 
 def smooth(found: Correspondences, k: int, cells: Cells, view: View) -> Claimed:
-    """The map that `model.register` makes of the network's matches of pair k of a batch."""
-    scale = view.crop / view.size
-    matched = found.mutual[k] & (found.confidence[k] > register.LEAST_CONFIDENCE)
-    columns = np.c_[cells * scale, found.points[k] * scale, found.confidence[k]]
-    fitted = dense.fit(columns[matched], (view.crop, view.crop))
+    """The smooth map that the network's matches of pair k of a batch support.
+
+    It scores by the confidence of the matches that agree, over all cells.
+    """
+    matches, of_cell = _matches(found, k, cells, view)
+    fitted = dense.fit(matches, (view.crop, view.crop))
     if fitted is None:
         return _nothing(cells)
-    points = fitted(cells * scale) / scale
     kept = np.zeros(len(cells), bool)
-    kept[np.flatnonzero(matched)[fitted.agrees]] = True
-    overlap = int(((points >= -0.5) & (points < view.size - 0.5)).all(1).sum())
-    score = register.support(float(found.confidence[k][kept].sum()), overlap, len(cells))
-    return Claimed(points, kept, similarity.angle(fitted.matrix), score)
+    kept[of_cell[fitted.agrees]] = True
+    score = float(found.confidence[k][kept].sum()) / len(cells)
+    return _claim(fitted, kept, score, cells, view)
 
 
-def sift(
-    image_a: NDArray[np.uint8], image_b: NDArray[np.uint8], cells: Cells, view: View
-) -> Claimed:
+def registered(found: Correspondences, k: int, images: Images, cells: Cells, view: View) -> Claimed:
+    """What `model.register` makes of those matches: the smooth map refined on the ridges."""
+    matches, of_cell = _matches(found, k, cells, view)
+    a, b = (texture(_enlarged(image, view), np.ones((view.crop,) * 2, bool)) for image in images)
+    refined, score = register.search(matches, a, b)
+    if refined is None:
+        return _nothing(cells)
+    off = np.hypot(*(refined(matches[:, :2]) - matches[:, 2:4]).T)
+    kept = np.zeros(len(cells), bool)
+    kept[of_cell[off < register.EXPLAINED]] = True
+    return _claim(refined, kept, score, cells, view)
+
+
+def sift(images: Images, cells: Cells, view: View) -> Claimed:
     """SIFT + RANSAC: it stands by the cells that hold an inlier, and scores by their number."""
-    found = baseline.align(image_a, image_b, view.crop / view.size)
+    found = baseline.align(*images, view.crop / view.size)
     if found is None:
         return _nothing(cells)
     half = cells[0, 0] + 0.5  # of a cell's side
@@ -83,6 +97,30 @@ def measure(
         "score": np.array([claim.score for claim in claims]),
         "genuine": batch["genuine"],
     }
+
+
+def _matches(
+    found: Correspondences, k: int, cells: Cells, view: View
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Matches [K, 5] of pair k in px at 500 ppi, and the cells [K] that they are of."""
+    of_cell = np.flatnonzero(found.mutual[k] & (found.confidence[k] > register.LEAST_CONFIDENCE))
+    points = [_to_500(at[of_cell], view) for at in (cells, np.asarray(found.points[k]))]
+    return np.c_[points[0], points[1], found.confidence[k][of_cell]], of_cell
+
+
+def _claim(fitted: DenseMap, kept: NDArray, score: float, cells: Cells, view: View) -> Claimed:
+    ratio = view.crop / view.size
+    points = (fitted(_to_500(cells, view)) + 0.5) / ratio - 0.5
+    return Claimed(points, kept, similarity.angle(fitted.matrix), score)
+
+
+def _to_500(points: NDArray, view: View) -> NDArray[np.float64]:
+    """Px of a crop → px of the same crop at 500 ppi."""
+    return (points.astype(np.float64) + 0.5) * (view.crop / view.size) - 0.5
+
+
+def _enlarged(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(image, (view.crop,) * 2, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _nothing(cells: Cells) -> Claimed:

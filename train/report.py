@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from model import weights
 from model.picture import compose
+from model.refine import texture
 from model.register import Print, Registrar
 from model.summary import summarise
 from pipeline.preprocess import Crop, Prepared
@@ -127,7 +128,7 @@ def _example(
     shards: ShardSet, split: str, pairs: list[dict[str, str]], registrar: Registrar
 ) -> dict[str, str]:
     """Neither the best nor the worst: the genuine pair of median error, registered."""
-    key = f"{evaluate.SMOOTH}: median error"
+    key = f"{evaluate.REGISTERED}: median error"
     genuine = [row for row in pairs if row["kind"] != "impostor" and row[key]]
     if not genuine:
         raise Misuse(f"{shards.directory}: {split} holds no genuine pair to show")
@@ -137,7 +138,7 @@ def _example(
     figure = compose(a.prepared.image, b.prepared.image, registrar.register_prints(a, b))
     return {
         "image": _drawn(figure),
-        "text": f"The network and its smooth map on {row['a']} and {row['b']} ({row['kind']}, "
+        "text": f"As model.register does it: {row['a']} and {row['b']} ({row['kind']}, "
         f"{row['noise']}), as the network sees them, enlarged. The error, {float(row[key]):.1f} px,"
         f" is the median of the {len(genuine)} genuine pairs: half are registered worse.",
     }
@@ -151,7 +152,8 @@ def _print(image: NDArray[np.uint8], view: weights.View) -> Print:
     whole, middle = np.ones(size, bool), (view.crop - 1) / 2
     to_file = np.array([[ratio, 0.0, (ratio - 1) / 2], [0.0, ratio, (ratio - 1) / 2]])
     prepared = Prepared(large, whole, IDENTITY, (middle, middle))
-    return Print(size, prepared, Crop(image, np.ones(image.shape, bool), to_file))
+    crop = Crop(image, np.ones(image.shape, bool), to_file)
+    return Print(size, prepared, crop, texture(large, whole))
 
 
 def _curves(run: Path) -> str | None:

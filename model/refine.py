@@ -1,0 +1,172 @@
+"""Brings ridges onto ridges: a map that is right to a few px becomes right to a fraction of one.
+
+B is carried into A's frame by the map, both are compared around nodes all over the overlap by local
+normalised correlation, and the best small shifts are the matches that the next, smoother or finer,
+map is fitted to: block matching from wide to narrow windows (Lewis, "Fast normalized
+cross-correlation", Vision Interface 1995). At 250 ppi, where a ridge period is 4 to 5 px: more
+pixels carry no more ridges.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model import dense
+from model.dense import DenseMap
+from pipeline.warp import Array, pixel_grid
+
+# All lengths in px at 500 ppi.
+STAGES = ((24.0, 8), (16.0, 6), (12.0, 4))  # deviation of the window, largest shift tried
+SPACING = 20  # between nodes, and more where NODES of them would not cover the overlap
+NODES = 500
+LOCAL = 8.0  # deviation of the window that tone and contrast are taken from
+FLAT = 5.0  # grey values of contrast that are added, so that paper stays flat
+AGREEMENT_WINDOW = 16.0
+LEAST_CORRELATION = 0.15  # of a shift that counts
+LEAST_OVERLAP = 0.4  # share of a window that both prints must fill
+LEAST_AREA = 96 * 96  # overlap that a full score needs
+
+Field = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """A print's ridges at 250 ppi: float32 [h, w], tone 0 and contrast 1 all over the finger."""
+
+    ridges: Field  # 0 off the finger
+    mask: Field  # 1 on the finger, else 0
+    shape: tuple[int, int]  # of the image at 500 ppi, (height, width)
+
+
+@dataclass(frozen=True, eq=False)
+class Correlation:
+    """How well windows of A around nodes fit B carried onto it, by the shift of B."""
+
+    nodes: Array  # [Ny, Nx, 2], (x, y) px at 500 ppi in A
+    overlap: Field  # [Ny, Nx], share of the window that both prints fill
+    by_shift: Field  # [S, S, Ny, Nx], by shift along y, then x, of -S // 2 … S // 2 px at 250 ppi
+    spacing: int  # px at 500 ppi between nodes
+
+
+def texture(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Texture:
+    """The ridges of an image uint8 [H, W] at 500 ppi with its foreground bool [H, W]."""
+    height, width = (extent // 2 for extent in image.shape)
+    even = image[: 2 * height, : 2 * width]
+    grey = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    on = mask[: 2 * height : 2, : 2 * width : 2].astype(np.float32)
+    share = np.maximum(_blurred(on, LOCAL), np.float32(1e-3))
+    lighter = np.asarray((grey - _blurred(grey * on, LOCAL) / share) * on, np.float32)
+    contrast: Field = np.sqrt(_blurred(lighter**2, LOCAL) / share) + np.float32(FLAT)
+    ridges: Field = np.clip(lighter / contrast, -2, 2)
+    return Texture(ridges, on, (image.shape[0], image.shape[1]))
+
+
+def refine(found: DenseMap, a: Texture, b: Texture) -> tuple[DenseMap, float]:
+    """The map with A's ridges brought onto B's, and `agreement` of it.
+
+    `found` itself where nothing better comes of it.
+    """
+    better = found
+    for window, reach in STAGES:
+        fitted = dense.fit(shifts(better, a, b, window, reach), a.shape)
+        if fitted is None:
+            break
+        better = fitted
+    before, after = agreement(found, a, b), agreement(better, a, b)
+    return (better, after) if after > before else (found, before)
+
+
+def agreement(found: DenseMap, a: Texture, b: Texture) -> float:
+    """Mean correlation of A's ridges with those that the map brings onto them, in [0, 1].
+
+    An overlap below LEAST_AREA lowers it in proportion: few ridges agree by chance.
+    """
+    view = correlate(found, a, b, AGREEMENT_WINDOW, 0)
+    seen = view.overlap > LEAST_OVERLAP
+    if not seen.any():
+        return 0.0
+    mean = max(0.0, float(view.by_shift[0, 0][seen].mean()))
+    return min(1.0, mean) * min(1.0, float(seen.sum()) * view.spacing**2 / LEAST_AREA)
+
+
+def shifts(found: DenseMap, a: Texture, b: Texture, window: float, reach: int) -> Array:
+    """Matches float64 [K, 5] from nodes of A to where B fits best, `reach` px or less from there.
+
+    Confidence is the square of the correlation.
+    """
+    view = correlate(found, a, b, window, reach)
+    limit = len(view.by_shift) // 2
+    flat = view.by_shift.reshape(-1, *view.overlap.shape)
+    j, i = np.divmod(flat.argmax(0), len(view.by_shift))
+    peak = _at(view.by_shift, j, i)
+    x = i - limit + _vertex(*(_at(view.by_shift, j, i + step) for step in (-1, 0, 1)))
+    y = j - limit + _vertex(*(_at(view.by_shift, j + step, i) for step in (-1, 0, 1)))
+    place = found(view.nodes + 2 * np.stack([x, y], -1))
+    keep = (peak > LEAST_CORRELATION) & (view.overlap > LEAST_OVERLAP)
+    return np.c_[view.nodes[keep], place[keep], peak[keep] ** 2]
+
+
+def correlate(found: DenseMap, a: Texture, b: Texture, window: float, reach: int) -> Correlation:
+    """Normalised correlation in Gaussian windows of deviation `window`, for shifts up to `reach`.
+
+    Nodes lie SPACING apart, or further where NODES of them would not cover the overlap.
+    """
+    pixels = pixel_grid(*a.mask.shape)
+    place = found(2 * pixels + 0.5)  # px at 250 ppi k covers px 2k and 2k + 1 at 500 ppi
+    ridges, on_b = (_sampled(field, (place - 0.5) / 2) for field in (b.ridges, b.mask))
+    overlap = a.mask * on_b
+    step = max(SPACING, math.ceil(2 * math.sqrt(float(overlap.sum()) / NODES))) // 2
+    lattice = (slice(step // 2, None, step), slice(step // 2, None, step))
+    power_a, power_b = (_blurred(field**2, window) for field in (a.ridges, ridges))
+    by_shift = [
+        [
+            _blurred(a.ridges * _moved(ridges, x, y), window)[lattice]
+            / np.sqrt(power_a[lattice] * _moved(power_b, x, y)[lattice] + 1e-6)
+            for x in range(-(reach // 2), reach // 2 + 1)
+        ]
+        for y in range(-(reach // 2), reach // 2 + 1)
+    ]
+    nodes = 2 * pixels[lattice] + 0.5
+    return Correlation(nodes, _blurred(overlap, window)[lattice], np.array(by_shift), 2 * step)
+
+
+def _blurred(field: Field, deviation: float) -> Field:
+    """Gaussian average over `deviation` px at 500 ppi; nothing lies beyond the frame."""
+    return np.asarray(
+        cv2.GaussianBlur(field, (0, 0), deviation / 2, borderType=cv2.BORDER_CONSTANT), np.float32
+    )
+
+
+def _sampled(field: Field, points: Array) -> Field:
+    """The field at points [h, w, 2], linear; 0 beyond its frame."""
+    x, y = np.moveaxis(points.astype(np.float32), -1, 0)
+    sampled = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(sampled, np.float32)
+
+
+def _moved(field: Field, x: int, y: int) -> Field:
+    """The field such that its point (px + x, py + y) lies at (px, py); 0 where it has none."""
+    height, width = field.shape
+    out = np.zeros_like(field)
+    source = field[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
+    top, left = max(-y, 0), max(-x, 0)
+    out[top : top + source.shape[0], left : left + source.shape[1]] = source
+    return out
+
+
+def _at(by_shift: Field, j: NDArray, i: NDArray) -> Field:
+    """The values [Ny, Nx] at shift indices j, i [Ny, Nx], the outermost repeated."""
+    rows, columns = np.indices(j.shape)
+    last = len(by_shift) - 1
+    return by_shift[j.clip(0, last), i.clip(0, last), rows, columns]
+
+
+def _vertex(left: Field, middle: Field, right: Field) -> Field:
+    """Where the parabola through three values at -1, 0, 1 is highest, within ± 1/2."""
+    curvature = np.maximum(2 * middle - left - right, 1e-6)
+    return np.clip((right - left) / (2 * curvature), -0.5, 0.5)

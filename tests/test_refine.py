@@ -1,0 +1,120 @@
+"""Ridges brought onto ridges, against analytic warps."""
+
+import cv2
+import numpy as np
+import pytest
+
+from model import refine
+from model.dense import STEP, DenseMap
+from pipeline.warp import Warp, apply_affine, invert_affine, pixel_grid, random_control, rotation
+
+SHAPE = (300, 320)
+CENTRE = (160.0, 150.0)
+PLAIN = Warp(rotation(0.0, CENTRE))
+
+
+def ridges(seed, shape=SHAPE, period=9.0):
+    """Band-limited noise: ridges of one period with endings, uint8 [H, W]."""
+    rng = np.random.default_rng(seed)
+    f = np.hypot(*np.meshgrid(np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), indexing="ij"))
+    band = np.exp(-(((f - 1 / period) / 0.012) ** 2))
+    field = np.fft.ifft2(np.fft.fft2(rng.normal(size=shape)) * band).real
+    return (130 + 90 * np.tanh(2 * field / field.std())).astype(np.uint8)
+
+
+def texture(image):
+    mask = np.hypot(*np.moveaxis((pixel_grid(*SHAPE) - CENTRE) / (130, 120), -1, 0)) < 1
+    return refine.texture(image, mask)
+
+
+def seen(a):
+    return cv2.erode(cv2.resize(a.mask, SHAPE[::-1]), np.ones((25, 25))) > 0.5
+
+
+def pair(elastic=5.0, seed=0):
+    """Textures A, B and the warp B px → A px."""
+    rng = np.random.default_rng(seed)
+    control, origin = random_control(rng, SHAPE, 90.0, elastic, 0.3)
+    warp = Warp(rotation(0.4, CENTRE, (6, -4)), control, 90.0, origin)
+    a = ridges(seed)
+    b = cv2.remap(a, *np.moveaxis(warp.dense(*SHAPE).astype(np.float32), -1, 0), cv2.INTER_CUBIC)
+    b = np.clip(b.astype(float) * 0.6 + 70 + rng.normal(0, 15, SHAPE), 0, 255).astype(np.uint8)
+    return texture(a), texture(b), warp
+
+
+def start(matrix):
+    rows, columns = (extent // STEP + 3 for extent in SHAPE)
+    return DenseMap(matrix, np.zeros((rows, columns, 2)), np.ones(0, bool))
+
+
+def error(found, warp, a):
+    points = pixel_grid(*SHAPE)[seen(a)][::37]
+    return np.hypot(*(found(points) - warp.inverse(points)).T)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_few_px_become_a_fraction_of_one(seed):
+    """From the rotation alone, wrong by the elastic distortion and a shift."""
+    a, b, warp = pair(seed=seed)
+    first = start(invert_affine(rotation(0.43, CENTRE, (8, -6))))
+    found, agreed = refine.refine(first, a, b)
+    assert np.median(error(first, warp, a)) > 3
+    assert np.median(error(found, warp, a)) < 0.35
+    assert np.quantile(error(found, warp, a), 0.95) < 1.5
+    assert agreed > 0.6 > 0.4 > refine.agreement(first, a, b)
+
+
+def test_what_is_right_stays():
+    a, b, warp = pair(elastic=0.0)
+    right = start(invert_affine(warp.matrix))
+    found, _ = refine.refine(right, a, b)
+    assert error(found, warp, a).max() < 0.5
+
+
+def test_other_ridges_do_not_agree():
+    a, b = texture(ridges(0)), texture(ridges(7))
+    same, other = start(PLAIN.matrix), start(PLAIN.matrix)
+    assert refine.refine(same, a, a)[1] > 0.95
+    assert refine.refine(other, a, b)[1] < 0.35
+
+
+def test_little_overlap_agrees_little():
+    a = texture(ridges(0))
+    away = start(rotation(0.0, CENTRE, (400, 0)))
+    assert refine.agreement(away, a, a) == 0
+    band = np.zeros(SHAPE, bool)
+    band[130:170, 130:190] = True
+    small = refine.texture(ridges(0), band)
+    assert 0 < refine.agreement(start(PLAIN.matrix), small, small) < 0.35
+
+
+def test_shifts_find_a_known_shift_below_the_px():
+    """B shows what A shows 2.6 px further right and 1.3 px further up."""
+    image = ridges(3)
+    moved = cv2.warpAffine(image, np.array([[1, 0, 2.6], [0, 1, -1.3]]), SHAPE[::-1])
+    a, b = texture(image), texture(moved)
+    found = refine.shifts(start(PLAIN.matrix), a, b, 16.0, 6)
+    inner = np.hypot(*((found[:, :2] - CENTRE) / (100, 90)).T) < 1
+    move = (found[:, 2:4] - found[:, :2])[inner]
+    assert np.abs(np.median(move, 0) - (2.6, -1.3)).max() < 0.15
+    assert move.std(0).max() < 0.3
+
+
+def test_texture_does_not_depend_on_tone_and_contrast():
+    image = ridges(0)
+    pale = np.clip(image * 0.5 + 100, 0, 255).astype(np.uint8)
+    first, second = texture(image), texture(pale)
+    inner = first.mask > 0
+    assert np.corrcoef(first.ridges[inner], second.ridges[inner])[0, 1] > 0.98
+    assert first.ridges[inner].std() == pytest.approx(1, abs=0.2)
+    assert not first.ridges[~inner].any()
+
+
+def test_nodes_stay_few_on_large_prints():
+    image, mask = ridges(0, (1400, 1300)), np.ones((1400, 1300), bool)
+    large = refine.texture(image, mask)
+    matches = refine.shifts(
+        DenseMap(PLAIN.matrix, np.zeros((180, 170, 2)), np.ones(0, bool)), large, large, 24.0, 2
+    )
+    assert len(matches) < 1.1 * refine.NODES
+    assert np.abs(matches[:, 2:4] - apply_affine(PLAIN.matrix, matches[:, :2])).max() < 0.1
