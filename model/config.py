@@ -30,6 +30,24 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built, with a ValueError that says why."""
+        counts = (
+            "image_size",
+            "stride",
+            "stem_channels",
+            "stem_stride",
+            "blocks",
+            "width",
+            "heads",
+        )
+        for name in (*counts, "mlp"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is below 1")
+        if min(self.stage_channels, default=0) < 1:
+            raise ValueError(
+                f"stage_channels {self.stage_channels}: expected one or more of 1 and up"
+            )
+        if self.layers < 0 or not 0 <= self.contrast_window <= self.image_size:
+            raise ValueError(f"layers {self.layers}, contrast_window {self.contrast_window}")
         strides = [self.stem_stride * 2**k for k in range(len(self.stage_channels))]
         if self.stride not in strides:
             raise ValueError(f"stride {self.stride} is none of the stages' strides {strides}")

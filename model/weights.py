@@ -115,7 +115,7 @@ def _parse(kind: Any, text: str, key: str, path: Path) -> Any:
         for name, value in fields.items():
             wanted = typing.get_origin(expected[name]) or expected[name]
             numbers = value if wanted is tuple else (value,) if wanted is int else ()
-            if type(value) is not wanted or any(type(n) is not int or n < 1 for n in numbers):
+            if type(value) is not wanted or any(type(n) is not int for n in numbers):
                 raise ValueError(f"{name} is {value!r}")
         return kind(**fields)
     except (ValueError, TypeError) as error:
