@@ -3,12 +3,14 @@
 The three corruptions of IFViT (arXiv 2404.08237, the data of the dense registration). Parameters
 are drawn first, then applied purely, to an image at 500 ppi. Ridges are dark: a maximum over a
 neighbourhood thins them, which is a dry finger, a minimum thickens them, which is one pressed
-hard. The sums are exact in float32, so that every machine makes the same bytes.
+hard. The sums are exact in float32, so that every machine makes the same bytes. Gradient noise is
+dear, so large fields of it are made once a process, and each draw sees a window of its own.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -19,8 +21,11 @@ from pyfastnoiselite.pyfastnoiselite import FastNoiseLite, FractalType, NoiseTyp
 Image = NDArray[np.uint8]
 
 OCTAVES = 3
-ONE, GREY = 4096, 32  # a contrast of 1 and a grey level, in fixed point
-COARSE = 4  # px at 500 ppi of a sample of the mottle; its finest octave has a period of 3 samples
+ONE = 1024  # a contrast of 1 in fixed point
+FIELDS = 16  # different ones of each sort, of which a draw sees a window
+SEED_STEP = 7919  # seeds beside each other give fields that agree a little
+FIELD_STEP = 1024  # px; a field's side is a multiple of it
+MOTTLE_SAMPLE, GRAIN_SAMPLE = 4, 2  # px at 500 ppi; the finest octave has over two samples a period
 PERIOD_RANGE = (40.0, 90.0)  # px at 500 ppi, of the mottle's first octave
 GRAIN_PERIOD = 5.0  # px at 500 ppi, of the grain
 MOTTLE_RANGE = (0.3, 0.9)  # how much contrast the mottle takes where it is strongest
@@ -29,12 +34,21 @@ STRENGTH_RANGE = (0.4, 0.9)  # how much of the morphology's result is blended in
 
 
 @dataclass(frozen=True)
+class Window:
+    """Where a draw looks at a large field of noise: which field, and where in it."""
+
+    field: int  # 0 … FIELDS - 1
+    x: float  # 0 … 1, of the way from one end to the other
+    y: float
+
+
+@dataclass(frozen=True)
 class SensorNoise:
     """Simplex gradient noise (Perlin, 2001): mottle in octaves that takes contrast, and grain."""
 
-    seed: int  # int32
-    period: float  # px at 500 ppi
-    mottle: float  # 0 … 1
+    mottle_at: Window
+    grain_at: Window
+    mottle: float  # 0 … 1, a multiple of 1/64
     grain: float  # deviations of the image
 
 
@@ -53,15 +67,14 @@ def sample(kind: str, rng: np.random.Generator) -> SensorNoise | Morphology | No
         return None
     if kind == "sensor":
         return SensorNoise(
-            seed=int(rng.integers(2**31)),
-            period=float(rng.uniform(*PERIOD_RANGE)),
-            mottle=float(rng.uniform(*MOTTLE_RANGE)),
+            mottle_at=_window(rng),
+            grain_at=_window(rng),
+            mottle=_64ths(rng.uniform(*MOTTLE_RANGE)),
             grain=float(rng.uniform(*GRAIN_RANGE)),
         )
     if kind not in ("dryness", "pressure"):
         raise ValueError(f"noise kind {kind!r}: expected none, sensor, dryness or pressure")
-    strength = round(64 * rng.uniform(*STRENGTH_RANGE)) / 64
-    return Morphology(kind, strength, bool(rng.integers(2)))
+    return Morphology(kind, _64ths(rng.uniform(*STRENGTH_RANGE)), bool(rng.integers(2)))
 
 
 def apply(image: Image, params: SensorNoise | Morphology | None) -> Image:
@@ -78,43 +91,65 @@ def apply(image: Image, params: SensorNoise | Morphology | None) -> Image:
     )
 
 
+def _window(rng: np.random.Generator) -> Window:
+    return Window(int(rng.integers(FIELDS)), *rng.uniform(size=2).tolist())
+
+
+def _64ths(value: float) -> float:
+    return round(64 * value) / 64
+
+
 def _sensor(image: Image, params: SensorNoise) -> Image:
     """Contrast about the mean grey scaled by 1 - mottle … 1, then the grain added."""
-    height, width = image.shape
-    rows, columns = -(-height // COARSE), -(-width // COARSE)
-    mottle = _field(params.seed, (rows, columns), COARSE / params.period, OCTAVES)
-    grain = _field(params.seed ^ 1, (2 * rows, 2 * columns), COARSE / 2 / GRAIN_PERIOD, 1)
     mean, deviation = (round(float(value.item())) for value in cv2.meanStdDev(image))
-    contrast = cv2.pyrUp(cv2.pyrUp(_fixed(1 - params.mottle * (mottle + 1) / 2, ONE)))
-    offset = cv2.pyrUp(_fixed(params.grain * deviation * grain, GREY))[:height, :width]
+    mottle = _look(_mottle, params.mottle_at, image.shape)
+    grain = _look(_grain, params.grain_at, image.shape)
     centred = image.astype(np.int16) - np.int16(mean)
-    ridges = cv2.multiply(centred, contrast[:height, :width], scale=1 / ONE)
-    made = ridges + ((offset + GREY // 2) // GREY) + np.int16(mean)
-    return np.clip(made, 0, 255).astype(np.uint8)
+    # every product has less than 24 bits, so that float32 holds it and one rounding is left
+    lost = cv2.multiply(centred, mottle, scale=params.mottle / ONE)
+    amplitude = round(16 * params.grain * deviation) / 16 / ONE
+    change = cv2.addWeighted(grain, amplitude, lost, -1, 0)
+    return np.clip(image + change, 0, 255).astype(np.uint8)
 
 
-def _fixed(values: NDArray[np.floating], one: int) -> NDArray[np.int16]:
+def _look(
+    field: Callable[[int, int], NDArray[np.int16]], at: Window, shape: tuple[int, ...]
+) -> NDArray[np.int16]:
+    """The window of a field at least twice as large."""
+    side = -(-2 * max(shape) // FIELD_STEP) * FIELD_STEP
+    y, x = (int(part * (side - extent)) for part, extent in zip((at.y, at.x), shape, strict=True))
+    return field(at.field, side)[y : y + shape[0], x : x + shape[1]]
+
+
+@functools.lru_cache(maxsize=FIELDS)
+def _mottle(number: int, side: int) -> NDArray[np.int16]:
+    """Octaves in about 0 … ONE; the fields' first periods lie evenly over PERIOD_RANGE."""
+    low, high = PERIOD_RANGE
+    period = low + (high - low) * (number + 0.5) / FIELDS
+    coarse = _noise(number, side // MOTTLE_SAMPLE, MOTTLE_SAMPLE / period, OCTAVES)
+    return np.asarray(cv2.pyrUp(cv2.pyrUp(_fixed((coarse + 1) / 2))), np.int16)
+
+
+@functools.lru_cache(maxsize=FIELDS)
+def _grain(number: int, side: int) -> NDArray[np.int16]:
+    """One octave in about -ONE … ONE."""
+    coarse = _noise(FIELDS + number, side // GRAIN_SAMPLE, GRAIN_SAMPLE / GRAIN_PERIOD, 1)
+    return np.asarray(cv2.pyrUp(_fixed(coarse)), np.int16)
+
+
+def _fixed(values: NDArray[np.floating]) -> NDArray[np.int16]:
     """Fixed point, in which cv2.pyrUp is exact on every machine."""
-    return np.rint(values * one).astype(np.int16)
+    return np.rint(values * ONE).astype(np.int16)
 
 
-def _field(
-    seed: int, shape: tuple[int, int], frequency: float, octaves: int
-) -> NDArray[np.float32]:
-    """Gradient noise float32 [rows, columns] in about -1 … 1, `frequency` periods a sample."""
-    noise = FastNoiseLite(seed)
+def _noise(seed: int, side: int, frequency: float, octaves: int) -> NDArray[np.float32]:
+    """Gradient noise float32 [side, side] in about -1 … 1, `frequency` periods a sample."""
+    noise = FastNoiseLite(SEED_STEP * seed)
     noise.noise_type = NoiseType.NoiseType_OpenSimplex2
     noise.frequency = frequency
     if octaves > 1:
         noise.fractal_type = FractalType.FractalType_FBm
         noise.fractal_octaves = octaves
-    return np.asarray(noise.gen_from_coords(_coordinates(shape)), np.float32).reshape(shape)
-
-
-@functools.lru_cache(maxsize=8)
-def _coordinates(shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Sample positions float32 [2, rows · columns]."""
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
-    return np.ascontiguousarray(
-        np.stack([x.ravel(), y.ravel()]).astype(np.float32) + np.float32(0.5)
-    )
+    y, x = np.indices((side, side), np.float32).reshape(2, -1) + np.float32(0.5)
+    made = noise.gen_from_coords(np.ascontiguousarray(np.stack([x, y])))
+    return np.asarray(made, np.float32).reshape(side, side)

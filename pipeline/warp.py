@@ -144,7 +144,8 @@ class Warp:
 
     def planes(self, height: int, width: int, after: Array = IDENTITY) -> tuple[Array, Array]:
         """x and y, each float64 [H, W], of after · source of every output pixel."""
-        x, y = np.broadcast_arrays(np.arange(width) * 1.0, np.arange(height)[:, None] * 1.0)
+        (a, b, u), (c, d, v) = compose_affine(after, self.matrix)
+        x, y = np.arange(width) * 1.0, np.arange(height)[:, None] * 1.0
         if self.control.size:
             across = self._basis(np.arange(width), self.origin[0], self.control.shape[1])
             down = self._basis(np.arange(height), self.origin[1], self.control.shape[0])
@@ -152,7 +153,6 @@ class Warp:
                 plane + _product(down, self.control[..., k], across)
                 for k, plane in enumerate((x, y))
             )
-        (a, b, u), (c, d, v) = compose_affine(after, self.matrix)
         return a * x + b * y + u, c * x + d * y + v
 
     def inverse(self, points: Array, tolerance: float = 1e-6) -> Array:

@@ -6,7 +6,7 @@ import pytest
 from prints import ridges
 
 from pipeline import noise
-from pipeline.noise import Morphology, SensorNoise
+from pipeline.noise import Morphology, SensorNoise, Window
 
 KINDS = ("sensor", "dryness", "pressure")
 
@@ -67,6 +67,14 @@ def test_no_corruption_destroys_the_ridges(kind, period):
 # --- sensor noise -----------------------------------------------------------------------------
 
 
+SOMEWHERE = Window(1, 0.3, 0.6)
+
+
+def sensor(mottle, grain, at=SOMEWHERE):
+    """Of a mottle whose first period is 44.7 px."""
+    return SensorNoise(at, at, mottle, grain)
+
+
 def flat(grey=128):
     """A ground with a deviation to scale the noise by, in two far corners only."""
     image = np.full((416, 416), grey, np.uint8)
@@ -76,8 +84,7 @@ def flat(grey=128):
 
 def test_sensor_noise_is_gradient_noise_and_not_resized_white_noise():
     """The grain has its power in a band around its period; white noise has most at period ∞."""
-    params = SensorNoise(seed=3, period=40.0, mottle=0.0, grain=1.0)
-    grain = noise.apply(flat(), params)[60:316, 60:316].astype(float)
+    grain = noise.apply(flat(), sensor(0.0, 1.0))[60:316, 60:316].astype(float)
     power = np.abs(np.fft.fft2(grain - grain.mean())) ** 2
     f = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
     density = [power[(f > low) & (f <= low + 0.04)].mean() for low in (0.0, 0.04, 0.12, 0.2, 0.36)]
@@ -87,7 +94,7 @@ def test_sensor_noise_is_gradient_noise_and_not_resized_white_noise():
 
 
 def test_grain_looks_the_same_in_all_directions():
-    grain = noise.apply(flat(), SensorNoise(3, 40.0, 0.0, 1.0))[60:316, 60:316].astype(np.float32)
+    grain = noise.apply(flat(), sensor(0.0, 1.0))[60:316, 60:316].astype(np.float32)
     power = np.abs(np.fft.fft2(grain - grain.mean())) ** 2
     y, x = np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256), indexing="ij")
     band = (np.hypot(x, y) > 0.1) & (np.hypot(x, y) < 0.3)
@@ -99,7 +106,7 @@ def test_grain_looks_the_same_in_all_directions():
 def test_mottle_has_octaves():
     """Contrast varies over the first octave's period and over a quarter of it."""
     stripes = np.tile(np.where(np.arange(416) % 2, 228, 28).astype(np.uint8), (416, 1))
-    made = noise.apply(stripes, SensorNoise(5, 48.0, 0.9, 0.0)).astype(np.float32)
+    made = noise.apply(stripes, sensor(0.875, 0.0)).astype(np.float32)
     field = np.abs(made[:, ::2] - made[:, 1::2])
     power = np.abs(np.fft.fft(field - field.mean(), axis=0)).mean(1)[1:208] ** 2
     period = 416 / np.arange(1, 208)
@@ -110,10 +117,28 @@ def test_mottle_has_octaves():
     assert 0.001 * first < third < first
 
 
+def test_draws_see_noise_of_their_own():
+    """No two of many draws look at the same place, and two fields have nothing in common."""
+    drawn = [sampled("sensor", seed) for seed in range(200)]
+    assert len({(d.grain_at, d.mottle_at) for d in drawn}) == 200
+    assert {d.grain_at.field for d in drawn} == set(range(noise.FIELDS))
+    ends = [sensor(0.0, 1.0, Window(field, 0.0, 0.0)) for field in range(noise.FIELDS)]
+    ends.append(sensor(0.0, 1.0, Window(0, 1.0, 1.0)))
+    grain = [noise.apply(flat(), p)[60:316, 60:316].astype(float).ravel() for p in ends]
+    assert np.abs(np.corrcoef(grain) - np.eye(len(grain))).max() < 0.1
+
+
+def test_a_field_is_larger_than_any_image():
+    large = np.tile(flat(), (2, 2))[:, :700]
+    for place in (0.0, 0.999):
+        at = Window(0, place, place)
+        assert noise.apply(large, sensor(0.5, 0.5, at)).shape == (832, 700)
+
+
 def test_noise_follows_the_contrast_of_the_image():
     """A low-contrast sensor gets less of it, so that faint prints survive."""
     strong, faint = ridges(300, 300)[0], ridges(300, 300, light=110, dark=60)[0]
-    params = SensorNoise(9, 40.0, 0.0, 0.8)
+    params = sensor(0.0, 0.8)
     changes = [np.std(noise.apply(i, params).astype(float) - i) / i.std() for i in (strong, faint)]
     assert changes[0] == pytest.approx(changes[1], rel=0.4)
 
