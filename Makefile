@@ -60,7 +60,7 @@ $(foreach group,$(sort none dev tpu),$(eval $(call install,$(filter-out none,$(g
 # --- the whole way on synthetic fingers ---
 demo: $(BASE)
 	@echo "1/6 synthetic fingers"
-	@$(PY) -m pipeline synth --out $(DEMO)/images --name demo --fingers 240 --impressions 4 --seed 1
+	@$(PY) -m pipeline synth --out $(DEMO)/images --name demo --fingers 160 --impressions 4 --seed 1
 	@echo "2/6 shards"
 	@$(PY) -m pipeline build --config configs/demo.py --data $(DEMO)/images --out $(DEMO)/shards
 	@echo "3/6 integrity"
