@@ -26,7 +26,7 @@ data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
 settings = $(foreach item,$(SET),--set $(item))
 
-.PHONY: help demo shards verify show train train-tpu evaluate register test lint lock
+.PHONY: help demo shards verify show train train-tpu evaluate register test lint lock bench
 .DEFAULT_GOAL := help
 
 help:
@@ -38,6 +38,7 @@ help:
 	@echo "make evaluate                  accuracy on held-out pairs"
 	@echo "make register A=image B=image  a dense map, a score, a picture"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
+	@echo "make bench                     speeds of build, shards, loader and training loop, as ratios to floors"
 
 # --- installation: one stamp for each set of optional groups ---
 extras = $(sort $(1) $(EXTRAS))
@@ -108,6 +109,9 @@ lint: $(DEV)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+
+bench: $(BASE)
+	@$(PY) tests/bench
 
 lock: $(DEV)
 	.venv/bin/uv lock --upgrade

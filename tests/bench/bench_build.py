@@ -1,11 +1,14 @@
 """Speed of the build: python tests/bench/bench_build.py
 
-All figures are processor seconds of one core, and ratios to two others of the same run, so that
-machines and their load compare: a floor (decode each original once, the bare cropping warps, write
-the records) and what public code does (decode, resize, corrupt and rotate anew for every pair).
+Processor seconds of one core, as ratios to three others: a floor (decode each original once, the
+bare cropping warps, write the records), that floor with the corruptions themselves, and what public
+code does (decode, resize, corrupt and rotate anew for every pair). The floor finds no finger, draws
+nothing, fills no frame, knows no truth and checks no source: no build that keeps its promises
+reaches it.
 """
 
 import cProfile
+import itertools
 import pstats
 import resource
 import sys
@@ -20,6 +23,7 @@ import click  # noqa: E402
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from prints import finger  # noqa: E402
+from race import Row, compare, race, render  # noqa: E402
 
 from pipeline.build import build  # noqa: E402
 from pipeline.impression import Impression  # noqa: E402
@@ -28,8 +32,11 @@ from pipeline.spec import PipelineSpec  # noqa: E402
 from shards import store  # noqa: E402
 
 IMAGES, DIFFERENT, SIDE, PAIRS = 240, 12, 500, 4
+LONG = 4  # times as many images, where the start of processes is to weigh little
+KINDS = ("sensor", "dryness", "pressure", "sensor")
 FULL = 100_000
 PARTITION = "sd302/A"
+BUILD, CORRUPTED, ON_THE_FLY = "build", "floor with corruptions", "on the fly"
 STAGES = {
     "decode": "decode",
     "sha256, twice": "_hash",
@@ -51,7 +58,7 @@ def draw(root):
         grainy = np.random.default_rng(seed).normal(0, 4, image.shape) + image
         encoded.append(cv2.imencode(".png", np.clip(grainy, 0, 255).astype(np.uint8))[1].tobytes())
     found = []
-    for k in range(IMAGES):
+    for k in range(LONG * IMAGES):
         path = root / f"{2400 + k:08d}_A_roll_01.png"
         path.write_bytes(encoded[k % DIFFERENT])
         person = f"nist/{2400 + k:08d}"
@@ -61,23 +68,16 @@ def draw(root):
     return found
 
 
-def cpu(action, runs=3):
-    """Processor seconds of the fastest of several runs."""
-    spent = []
-    for _ in range(runs):
-        start = time.process_time()
-        action()
-        spent.append(time.process_time() - start)
-    return min(spent)
-
-
-def floor(images, records, out):
+def floor(images, records, out, corrupt=False):
     """Decode each original once, blur and warp its five crops, write its four records."""
     matrix = np.array([[2.0, -1.0, 250.0], [1.0, 2.0, 60.0]])
+    rng = np.random.default_rng(0)
     for impression in images:
         image = cv2.imdecode(np.frombuffer(impression.path.read_bytes(), np.uint8), 0)
-        for _ in range(PAIRS + 1):
-            blurred = cv2.GaussianBlur(image[42:458, 42:458], (5, 5), 1.0)
+        window = image[42:458, 42:458]
+        for kind in ("none", *KINDS):
+            shown = apply(window, sample(kind, rng)) if corrupt else window
+            blurred = cv2.GaussianBlur(shown, (5, 5), 1.0)
             cv2.warpAffine(blurred, matrix, (128, 128), flags=cv2.WARP_INVERSE_MAP)
     store.write_shard(out / "train/sd302-A-00000-of-00001.arrayrecord", records)
 
@@ -86,7 +86,7 @@ def on_the_fly(images):
     """Each pair from its file: decode, squash, corrupt, rotate; no ground truth, nothing kept."""
     rng = np.random.default_rng(0)
     for impression in images:
-        for kind in ("sensor", "dryness", "pressure", "sensor"):
+        for kind in KINDS:
             image = cv2.imdecode(np.frombuffer(impression.path.read_bytes(), np.uint8), 0)
             corrupted = apply(image, sample(kind, rng))
             turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.uniform(-60, 60), 1.0)
@@ -107,36 +107,73 @@ def stages(action, pairs):
     return {label: 1e6 * spent.get(name, 0.0) / pairs for label, name in STAGES.items()}
 
 
-def main():
-    """Measure and say."""
-    cv2.setNumThreads(1)
-    spec = PipelineSpec(pairs_per_shard=1000)
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        images = draw(root)
-        numbers = iter(range(100))
+class Bench:
+    """The images, and builds of them into ever new folders."""
 
-        def whole():
-            out = root / f"set{next(numbers)}"
-            return build(spec, {PARTITION: images}, out, 1), out
+    def __init__(self, root):
+        self.root, self.images, self.numbers = root, draw(root), itertools.count()
+        self.few = self.images[:IMAGES]
 
-        report, out = whole()
-        pairs = sum(entry.records for entry in report.entries)
-        shards = store.open_set(out)
-        records = [
-            d for s in ("train", "val", "test") for d in shards.read(s, range(shards.count(s)))
+    def build(self, images, workers=1):
+        out = self.root / f"set{next(self.numbers)}"
+        build(PipelineSpec(pairs_per_shard=240), {PARTITION: images}, out, workers)
+        return out
+
+    def speed(self):
+        """Rows of one core's work; the pairs it made."""
+        shards = store.open_set(self.build(self.few))
+        splits = [(split, shards.count(split)) for split in ("train", "val", "test")]
+        records = [data for split, n in splits for data in shards.read(split, range(n))]
+        spent = race(
+            {
+                BUILD: lambda: self.build(self.few),
+                "floor": lambda: floor(self.few, records, self.root / "floor"),
+                CORRUPTED: lambda: floor(self.few, records, self.root / "floor", corrupt=True),
+                ON_THE_FLY: lambda: on_the_fly(self.few),
+            }
+        )
+        rows = [
+            compare(spent, len(records), BUILD, "floor", 0.6),
+            compare(spent, len(records), BUILD, CORRUPTED),
+            compare(spent, len(records), BUILD, ON_THE_FLY, 1.0),
         ]
-        ours = cpu(whole) / pairs
-        least = cpu(lambda: floor(images, records, root / "floor")) / pairs
-        public = cpu(lambda: on_the_fly(images)) / pairs
-        figures = f"{FULL * ours:.0f} core-seconds for {FULL:,}"
-        click.echo(f"build      {1e6 * ours:7.0f} µs a pair; {figures}")
-        click.echo(f"floor      {1e6 * least:7.0f} µs a pair; {least / ours:.2f} of the build")
-        click.echo(f"on the fly {1e6 * public:7.0f} µs a pair; {public / ours:.1f} times the build")
-        for label, spent in stages(whole, pairs).items():
-            click.echo(f"  {label:18s} {spent:6.0f} µs")
-        click.echo(f"memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+        return rows, len(records)
+
+    def scaling(self, pairs):
+        """The row of two processes: what more images cost one, over twice what they cost two."""
+        spent = race(
+            {
+                (workers, len(images)): lambda images=images, workers=workers: self.build(
+                    images, workers
+                )
+                for workers in (1, 2)
+                for images in (self.few, self.images)
+            },
+            rounds=3,
+            clock=time.perf_counter,
+        )
+        one, two = (spent[w, LONG * IMAGES] - spent[w, IMAGES] for w in (1, 2))
+        rate = (LONG - 1) * pairs / np.median(two)
+        return Row("build, 2 processes (wall)", rate, "twice one process", one / two / 2, 0.9)
+
+
+def measure():
+    """The rows of the build, and remarks below the table."""
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        rows, pairs = bench.speed()
+        spent = stages(lambda: bench.build(bench.few), pairs)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        rows.append(bench.scaling(pairs))
+    notes = [
+        f"build: {FULL / rows[0].rate:.0f} core-seconds for {FULL:,} pairs (250 at most), "
+        f"{memory:.0f} MB of memory (400 at most); µs a pair, under the profiler:",
+        ", ".join(f"{label} {microseconds:.0f}" for label, microseconds in spent.items()),
+    ]
+    return rows, notes
 
 
 if __name__ == "__main__":
-    main()
+    found, remarks = measure()
+    click.echo("\n".join([render(found), *remarks]))

@@ -1,0 +1,38 @@
+"""All benches in one table: python tests/bench (make bench).
+
+Speeds depend on the machine and its load, ratios hardly: what is compared runs in turn. Pairs a
+second are of one core's processor time, but for the scaling and the training loop (wall time).
+"""
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+
+import bench_build  # noqa: E402
+import bench_shards  # noqa: E402
+import click  # noqa: E402
+import race  # noqa: E402
+
+
+def main():
+    """Run them one after the other; the build first, as its memory is measured too."""
+    rows, notes = quietly("build", bench_build.measure)
+    rows += quietly("shards and loader", bench_shards.measure)
+    import bench_train  # jax is no part of the build's memory
+
+    rows += quietly("training loop", bench_train.measure)
+    click.echo("\n".join([race.render(rows), *notes]))
+
+
+def quietly(what, measure):
+    """What `measure` finds, without the progress of all that it runs."""
+    click.echo(f"measuring: {what}", err=True)
+    with contextlib.redirect_stderr(io.StringIO()):
+        return measure()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What is compared runs in turn, several times, so that the machine's load meets all alike."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+ROUNDS = 5
+
+
+class Row(NamedTuple):
+    """One line of the table: a speed, and its ratio to another of the same round."""
+
+    what: str
+    rate: float  # pairs/s
+    against: str  # what the ratio is to
+    ratios: np.ndarray  # one a round
+    aim: float  # the least that the ratio is to be; 0 where there is none
+
+
+def race(actions, rounds=ROUNDS, clock=time.process_time):
+    """Seconds of each action in each round: {name: float64 [rounds]}; the first try is no part."""
+    spent = {name: [] for name in actions}
+    for measured in (False, *[True] * rounds):
+        for name, action in actions.items():
+            start = clock()
+            action()
+            if measured:
+                spent[name].append(clock() - start)
+    return {name: np.array(seconds) for name, seconds in spent.items()}
+
+
+def compare(spent, pairs, what, against, aim=0.0):
+    """The row of `what`: how fast it is, as a ratio to how fast `against` is."""
+    ratios = spent[against] / spent[what]
+    return Row(what, pairs / np.median(spent[what]), against, ratios, aim)
+
+
+def render(rows):
+    """The rows as a table, with the median and the range of every ratio."""
+    lines = [("", "pairs/s", "ratio", "range", "of", "aim", "")]
+    for row in rows:
+        ratio = np.median(row.ratios)
+        span = f"{row.ratios.min():.2f}–{row.ratios.max():.2f}"
+        aim = f"{row.aim:.2f}" if row.aim else ""
+        verdict = ("" if not row.aim else "met") if ratio >= row.aim else "missed"
+        lines.append(
+            (row.what, f"{row.rate:,.0f}", f"{ratio:.2f}", span, row.against, aim, verdict)
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = (1, 2, 3, 5)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if k in right else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
