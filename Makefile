@@ -11,6 +11,7 @@ DATA ?=
 OUT ?= data/shards
 CONFIG ?= configs/paper.py
 WORKERS ?=
+ENGINE ?=
 PARTITION ?=
 RUN ?= checkpoints/dense_reg
 RESUME ?=
@@ -31,7 +32,7 @@ settings = $(foreach item,$(SET),--set $(item))
 
 help:
 	@echo "make demo                      the whole way on synthetic fingers, no data needed -> $(DEMO)/report.html"
-	@echo "make shards [DATA=dir[:dir]] [OUT=dir] [CONFIG=file] [WORKERS=n] [PARTITION=p[,p]]"
+	@echo "make shards [DATA=dir[:dir]] [OUT=dir] [CONFIG=file] [WORKERS=n] [PARTITION=p[,p]] [ENGINE=ray]"
 	@echo "make verify | show [OUT=dir]   integrity of a shard set | a contact sheet of its pairs"
 	@echo "make train [OUT=dir] [RUN=dir] [CONFIG=file] [RESUME=latest] [SET='train.epochs=10 ...']"
 	@echo "make train-tpu [PLATFORM=cpu]  the same, only where there are TPU cores (cpu: 8 devices stand in)"
@@ -75,7 +76,7 @@ demo: $(BASE)
 
 # --- the way of the data ---
 shards: $(BASE)
-	$(PY) -m pipeline build --out $(OUT) --config $(CONFIG) $(data) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(settings)
+	$(PY) -m pipeline build --out $(OUT) --config $(CONFIG) $(data) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(if $(ENGINE),--engine $(ENGINE)) $(settings)
 
 verify: $(BASE)
 	$(PY) -m shards verify $(OUT)

@@ -24,6 +24,7 @@ def main() -> None:
 @click.option("--data", type=Path, multiple=True, help="Data root; may be given several times.")
 @click.option("--partition", multiple=True, help="Only these, such as fvc2002/db1_b,sd302/U.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--shards", "piece", metavar="i/N", help="Every N-th shard from the i-th, i from 0.")
 @click.option("--dry-run", is_flag=True, help="Show what would be built, and write nothing.")
 @click.option("--skip-bad", is_flag=True, help="Leave out unusable images, into quarantine.jsonl.")
@@ -35,6 +36,7 @@ def build(
     data: tuple[Path, ...],
     partition: tuple[str, ...],
     workers: int | None,
+    engine: str,
     piece: str | None,
     dry_run: bool,
     skip_bad: bool,
@@ -44,7 +46,8 @@ def build(
     """Build the shards of a config, or complete a set that was interrupted.
 
     What is there and right is kept: the same command goes on where it was stopped, repairs what
-    verify names, and builds a partition again whose images changed.
+    verify names, and builds a partition again whose images changed. With --engine ray the shards
+    are built on a Ray cluster (docs/SCALING.md), to the same bytes.
 
     Example: python -m pipeline build --out data/shards --data /data/fvc2002
     --partition fvc2002/db1_b,fvc2002/db3_b
@@ -69,7 +72,9 @@ def build(
         for note in found.unparsed(wanted)
     ]
     say = functools.partial(click.echo, err=True)
-    report = builder.build(spec, selection, out, workers, number, skip_bad, unparsed, rebuild, say)
+    report = builder.build(
+        spec, selection, out, workers, number, skip_bad, unparsed, rebuild, say, engine
+    )
     click.echo(table.render(table.built(report.entries)))
     click.echo(builder.summary(report, out))
 

@@ -7,7 +7,7 @@ import json
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from pipeline.impression import Impression
 from pipeline.ledger import Bad
 from pipeline.spec import PipelineSpec
 from pipeline.split import limited
-from pipeline.task import Task
+from pipeline.task import Result, Task
 from shards import manifest, store
 from shards.errors import Fault
 from shards.manifest import Manifest, ShardEntry
@@ -28,7 +28,9 @@ QUARANTINE = "quarantine.jsonl"
 SHARD_BYTES = 131_072  # of an ArrayRecord file beside its records
 TEXT_BYTES = 400  # of a record beside its arrays, at most
 
+
 Say = Callable[[str], None]
+Engine = Callable[[Callable[..., Result], Sequence[Task], int | None], Generator[Result]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def build(
     left_out: Sequence[Bad] = (),
     rebuild: bool = False,
     say: Say = lambda line: None,
+    engine: str = "local",
 ) -> Report:
     """Build the shards of the selected partitions into `out`, or complete them.
 
@@ -58,15 +61,16 @@ def build(
     every N-th shard from the i-th on; the manifest is written when all are there. Fault that
     names all bad images (unless `skip_bad`, which lists them in OUT/quarantine.jsonl, after those
     `left_out` of the selection), or what differs where `out` was built from another spec (unless
-    `rebuild`); Misuse where `out` is a file. `say` is told what a person should know.
+    `rebuild`); Misuse where `out` is a file. `say` is told what a person should know. `engine`,
+    "local" or "ray", is what runs the tasks, `workers` at once, or all cores that it has.
     """
-    workers, (number, pieces) = workers or local.cores(), piece
+    (number, pieces), run = piece, _engine(engine)
     with ledger.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None), _interruptible():
         if pieces == 1:
             ledger.sweep(out)
         old = earlier.accept(out, task.settings(spec), rebuild, say)
         chosen = limited(selection, spec)
-        images = _hash_all(chosen, spec, workers)
+        images = _hash_all(chosen, spec, workers or local.cores())
         earlier.tell_changes(images, old, say)
         tasks = [
             Task(s, tuple(images[s.partition][i.image_id] for i in s.images), spec, out, skip_bad)
@@ -76,7 +80,7 @@ def build(
         mine = tasks[number::pieces]
         _check_space(out, [t for t in mine if not _done(t)])
         earlier.withdraw(out, old, {t.shard.partition for t in tasks if not _done(t)})
-        kept = _run(mine, workers)
+        kept = _run(mine, workers, run)
         return _finish(tasks, kept, list(left_out), images, old, out, say)
 
 
@@ -91,13 +95,22 @@ def summary(report: Report, out: Path) -> str:
     return "\n".join(lines)
 
 
-def _run(tasks: list[Task], workers: int) -> int:
+def _engine(name: str) -> Engine:
+    """What runs tasks; Misuse where its package is not installed."""
+    if name == "local":
+        return local.run
+    from pipeline import ray_engine
+
+    return ray_engine.run
+
+
+def _run(tasks: list[Task], workers: int | None, engine: Engine) -> int:
     """Build what is not there; how many shards were. Fault that names all bad images."""
     bad: list[Bad] = []
     kept = 0
     with (
         Progress("build", sum(t.planned for t in tasks), "pairs") as progress,
-        contextlib.closing(local.run(task.run, tasks, workers)) as results,
+        contextlib.closing(engine(task.run, tasks, workers)) as results,
     ):
         for result in results:
             kept += result.kept

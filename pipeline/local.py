@@ -25,12 +25,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def run(work: Work[T, R], tasks: Sequence[T], workers: int) -> Generator[R]:
+def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Generator[R]:
     """The results of `work` on all tasks, as they come.
 
     Processes are spawned: a fork after an ArrayRecord reader was used deadlocks. When the caller
     stops early, by an exception too, the workers are told, and give up what they are at.
     """
+    workers = workers or cores()
     if workers == 1 or len(tasks) <= 1:
         yield from (work(task, lambda: False) for task in tasks)
         return
