@@ -21,7 +21,9 @@ from model.dense import DenseMap
 from pipeline.warp import Array, pixel_grid
 
 # All lengths in px at 500 ppi.
-STAGES = ((24.0, 8), (16.0, 6), (12.0, 4))  # deviation of the window, largest shift tried
+# Deviation of the window, largest shift tried. The widest window comes several times: what is
+# right near the matches pulls its surroundings near enough for the next time.
+STAGES = ((24.0, 8), (24.0, 8), (24.0, 8), (16.0, 6), (12.0, 4))
 SPACING = 20  # between nodes, and more where NODES of them would not cover the overlap
 NODES = 500
 LOCAL = 8.0  # deviation of the window that tone and contrast are taken from
@@ -116,23 +118,36 @@ def correlate(found: DenseMap, a: Texture, b: Texture, window: float, reach: int
 
     Nodes lie SPACING apart, or further where NODES of them would not cover the overlap.
     """
-    pixels = pixel_grid(*a.mask.shape)
-    place = found(2 * pixels + 0.5)  # px at 250 ppi k covers px 2k and 2k + 1 at 500 ppi
+    height, width = a.mask.shape
+    place = found(2 * pixel_grid(height, width) + 0.5)  # px k at 250 ppi covers 2k and 2k + 1
     ridges, on_b = (_sampled(field, (place - 0.5) / 2) for field in (b.ridges, b.mask))
     overlap = a.mask * on_b
     step = max(SPACING, math.ceil(2 * math.sqrt(float(overlap.sum()) / NODES))) // 2
-    lattice = (slice(step // 2, None, step), slice(step // 2, None, step))
-    power_a, power_b = (_blurred(field**2, window) for field in (a.ridges, ridges))
+    at_y, at_x = (np.arange(step // 2, extent, step) for extent in (height, width))
+    down, across = _windows(at_y, height, window), _windows(at_x, width, window).T
+    power_a, power_b = down @ a.ridges**2 @ across, _blurred(ridges**2, window)
+    moves = range(-(reach // 2), reach // 2 + 1)
     by_shift = [
         [
-            _blurred(a.ridges * _moved(ridges, x, y), window)[lattice]
-            / np.sqrt(power_a[lattice] * _moved(power_b, x, y)[lattice] + 1e-6)
-            for x in range(-(reach // 2), reach // 2 + 1)
+            down
+            @ (a.ridges * _moved(ridges, x, y))
+            @ across
+            / np.sqrt(power_a * _moved(power_b, x, y)[np.ix_(at_y, at_x)] + 1e-6)
+            for x in moves
         ]
-        for y in range(-(reach // 2), reach // 2 + 1)
+        for y in moves
     ]
-    nodes = 2 * pixels[lattice] + 0.5
-    return Correlation(nodes, _blurred(overlap, window)[lattice], np.array(by_shift), 2 * step)
+    nodes = np.stack(np.meshgrid(at_x, at_y), -1).astype(np.float64) * 2 + 0.5
+    return Correlation(nodes, down @ overlap @ across, np.array(by_shift), 2 * step)
+
+
+def _windows(at: NDArray[np.int64], extent: int, deviation: float) -> Field:
+    """Gaussian weights [N, extent] around N positions along an axis of px at 250 ppi.
+
+    They sum to 1 over an endless axis, since nothing lies beyond the frame.
+    """
+    away = (np.arange(extent) - at[:, None]) / (deviation / 2)
+    return (np.exp(-(away**2) / 2) / (math.sqrt(2 * math.pi) * deviation / 2)).astype(np.float32)
 
 
 def _blurred(field: Field, deviation: float) -> Field:
