@@ -39,7 +39,7 @@ def images(tmp_path_factory):
         (root / database).mkdir()
         for number in range(101, 111):
             for k in range(1, impressions + 1):
-                image = finger([light, number, k], 190, 180, light, light // 4)
+                image = finger([light, number, k], 220, 200, light, light // 4)
                 cv2.imwrite(str(root / database / f"{number}_{k}.tif"), image)
     return root
 

@@ -11,7 +11,6 @@ import pytest
 from prints import ridges
 
 from pipeline import preprocess
-from pipeline.foreground import foreground
 from pipeline.preprocess import Prepared
 from pipeline.warp import IDENTITY, Warp, apply_affine, invert_affine, pixel_grid, rotation
 from shards.errors import Fault
@@ -105,54 +104,6 @@ def test_ridge_period_of_a_569_ppi_image_is_true_at_500():
 def test_incredible_resolution_is_refused(ppi):
     with pytest.raises(Fault, match=r"a\.tif: is said to have"):
         preprocess.prepare(GOOD, ppi, "a.tif")
-
-
-# --- foreground -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("light", [250, 95])
-@pytest.mark.parametrize("touching", [False, True])
-def test_foreground_is_the_finger_on_white_and_on_grey(light, touching):
-    image, inside = ridges(
-        360, 340, light=light, dark=light // 3, centre=(60, 170) if touching else None
-    )
-    found = foreground(image)
-    overlap = (found & inside).sum() / (found | inside).sum()
-    assert overlap > 0.9
-
-
-def test_foreground_has_no_holes_and_one_part():
-    image, _ = ridges(360, 340)
-    image[150:170, 150:170] = 250  # a worn spot
-    image[:20, :20] = np.random.default_rng(0).integers(0, 255, (20, 20))  # dust
-    count, _ = cv2.connectedComponents(foreground(image).astype(np.uint8))
-    holes, _ = cv2.connectedComponents((~foreground(image)).astype(np.uint8))
-    assert (count, holes) == (2, 2)
-
-
-NO_FINGER = {
-    "blank": np.full((300, 300), 250, np.uint8),
-    "noise": np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8),
-    "speck": np.pad(GOOD[90:110, 90:110], 140, constant_values=250),
-}
-
-
-@pytest.mark.parametrize("what", NO_FINGER)
-def test_no_foreground_is_a_fault_that_names_the_file(what):
-    with pytest.raises(Fault, match=r"speck\.tif: no foreground"):
-        preprocess.prepare(NO_FINGER[what], 500.0, "speck.tif")
-
-
-@pytest.mark.skipif(not REAL.exists(), reason="no real images here")
-@pytest.mark.parametrize("database", ["DB1_B", "DB3_B"])
-def test_foreground_of_real_images(database):
-    """A finger fills a credible part of every image, and the ground around it has no ridges."""
-    for path in sorted((REAL / database).glob("*_[14].tif")):
-        image = preprocess.load(path)
-        mask = foreground(image, str(path))
-        assert 0.1 < mask.mean() < 0.98, path
-        detail = np.abs(cv2.Laplacian(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.CV_32F))
-        assert detail[~mask].mean() < 0.5 * detail[mask].mean(), path
 
 
 # --- window and crop --------------------------------------------------------------------------
