@@ -32,7 +32,7 @@ from pipeline.warp import (
 from shards.record import Pair
 
 Trace = list[tuple[str, Image]]  # (name, image) of every stage, for a person to look at
-PARTNER, NOISE, GEOMETRY = range(3)  # stages, the last part of a random address
+PARTNER, NOISE, GEOMETRY, CENTRE = range(4)  # stages, the last part of a random address
 ELASTIC_SPACING = 72.0  # px at 500 ppi between control points, about 3.7 mm of skin
 MAP_STEPS = 1024  # a px; coarser than the last bits in which machines differ
 ELASTIC_STRAIN = 0.3  # bound; skin is stretched by less
@@ -74,6 +74,7 @@ def open_print(
     name = str(impression.path)
     image = preprocess.decode(data, name)
     prepared = preprocess.prepare(image, impression.ppi, name)
+    prepared = preprocess.draw_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
     travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
     around = preprocess.window(prepared, preprocess.reach(spec.crop, travel))
     matrix = preprocess.crop_matrix(around, spec.crop, spec.size)
@@ -116,6 +117,12 @@ def make_pair(
         seed=spec.seed,
         index=address.index,
     )
+
+
+def _centre_rng(impression: Impression, seed: int) -> np.random.Generator:
+    """The generator of where the crop of an image lies, the same in all of its pairs."""
+    names = (impression.partition, impression.image_id)
+    return np.random.default_rng([seed, *(zlib.crc32(n.encode()) for n in names), CENTRE])
 
 
 def sample_warp(rng: np.random.Generator, spec: PipelineSpec) -> Warp:

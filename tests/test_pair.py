@@ -248,6 +248,22 @@ def test_bytes_follow_from_the_address_alone(finger):
     assert first == backwards[::-1]
 
 
+def test_a_large_print_is_cropped_where_its_image_id_and_the_seed_say():
+    """The same place for all pairs of an image, another for another image or seed."""
+    image = ridges(750, 800, ellipse=(300, 240))[0]
+    other = dataclasses.replace(PAPER, seed=1)
+    first, again, named, seeded = (
+        opened(image, spec=spec, name=name)
+        for spec, name in ((PAPER, "1_1"), (PAPER, "1_1"), (PAPER, "1_2"), (other, "1_1"))
+    )
+    assert np.array_equal(first.to_original, again.to_original)
+    pair = make_pair(first, first, Address("genuine", "sensor", 3), PAPER)
+    assert np.array_equal(pair.to_original_a, first.to_original)
+    assert np.array_equal(pair.to_original_b, first.to_original)
+    places = [tuple(p.to_original[:, 2]) for p in (first, named, seeded)]
+    assert len(set(places)) == 3
+
+
 def test_every_part_of_the_address_counts(finger):
     """Index, seed and partition each give another angle; no pair repeats another's."""
     other = opened(ridges(374, 388)[0], partition="fvc2002/db3_a")

@@ -225,6 +225,53 @@ def test_the_middle_of_the_crop_is_the_centre_of_the_finger():
     assert np.abs(middle - np.floor(prepared.centre) - 0.5).max() < 1e-9  # whole px of the window
 
 
+# --- where the crop of a large print lies -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rolled():
+    """A finger rolled from nail to nail, as large as the box of a card lets it be."""
+    return preprocess.prepare(ridges(750, 800, ellipse=(300, 240))[0], 500.0)
+
+
+def crops(prepared, n, crop=288):
+    """The crops of n draws, each bool [h, w] of the px in it."""
+    y, x = np.mgrid[: prepared.image.shape[0], : prepared.image.shape[1]]
+    for k in range(n):
+        cx, cy = preprocess.draw_centre(prepared, crop, np.random.default_rng(k)).centre
+        yield (np.abs(x - cx) < crop / 2) & (np.abs(y - cy) < crop / 2)
+
+
+def test_drawn_crops_show_all_of_a_rolled_print_and_are_full(rolled):
+    drawn = np.array(list(crops(rolled, 80)))
+    assert drawn.any(0)[rolled.mask].mean() > 0.95
+    assert max(one[rolled.mask].mean() for one in drawn) < 0.45  # centred, half of it is never seen
+    assert min(rolled.mask[one].mean() for one in drawn) > 0.9
+
+
+def test_the_disc_in_a_drawn_crop_is_all_finger(rolled):
+    """So that nothing but the finger is seen of it at any turn."""
+    y, x = np.mgrid[:750, :800]
+    for k in range(20):
+        cx, cy = preprocess.draw_centre(rolled, 288, np.random.default_rng(k)).centre
+        assert rolled.mask[np.hypot(x - cx, y - cy) < 144 - preprocess.PLACES].all()
+
+
+def test_a_plain_print_stays_in_the_middle():
+    prepared = preprocess.prepare(ridges(374, 388, ellipse=(180, 130))[0], 500.0)
+    drawn = preprocess.draw_centre(prepared, 288, np.random.default_rng(0))
+    assert drawn.centre == prepared.centre
+
+
+def test_no_crop_is_drawn_across_the_frame():
+    """The finger goes on beyond the frame, the image does not."""
+    image, _ = ridges(420, 420, ellipse=(600, 600))
+    prepared = preprocess.prepare(image, 500.0)
+    for k in range(20):
+        centre = preprocess.draw_centre(prepared, 288, np.random.default_rng(k)).centre
+        assert np.abs(np.array(centre) - 209.5).max() < 420 / 2 - 144 + preprocess.PLACES
+
+
 def test_to_original_inverts():
     crop = preprocess.crop(preprocess.prepare(ridges(374, 388)[0], 500.0))
     there = apply_affine(crop.to_original, pixel_grid(4, 4))
