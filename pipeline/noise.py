@@ -22,9 +22,9 @@ Image = NDArray[np.uint8]
 
 OCTAVES = 3
 ONE = 1024  # a contrast of 1 in fixed point
-FIELDS = 16  # different ones of each sort, of which a draw sees a window
+FIELDS = 8  # different ones of each sort, of which a draw sees a window
 SEED_STEP = 7919  # seeds beside each other give fields that agree a little
-FIELD_STEP = 1024  # px; a field's side is a multiple of it
+FIELD_STEP = 64  # px; a field's side is a multiple of it
 MOTTLE_SAMPLE, GRAIN_SAMPLE = 4, 2  # px at 500 ppi; the finest octave has over two samples a period
 PERIOD_RANGE = (40.0, 90.0)  # px at 500 ppi, of the mottle's first octave
 GRAIN_PERIOD = 5.0  # px at 500 ppi, of the grain

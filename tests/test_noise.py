@@ -71,7 +71,7 @@ SOMEWHERE = Window(1, 0.3, 0.6)
 
 
 def sensor(mottle, grain, at=SOMEWHERE):
-    """Of a mottle whose first period is 44.7 px."""
+    """Of a mottle whose first period is 49.4 px."""
     return SensorNoise(at, at, mottle, grain)
 
 
