@@ -120,8 +120,9 @@ class Bench:
         return out
 
     def speed(self):
-        """Rows of one core's work; the pairs it made."""
+        """Rows of one core's work, the pairs it made, MB that it took."""
         shards = store.open_set(self.build(self.few))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         splits = [(split, shards.count(split)) for split in ("train", "val", "test")]
         records = [data for split, n in splits for data in shards.read(split, range(n))]
         spent = race(
@@ -137,7 +138,7 @@ class Bench:
             compare(spent, len(records), BUILD, CORRUPTED),
             compare(spent, len(records), BUILD, ON_THE_FLY, 1.0),
         ]
-        return rows, len(records)
+        return rows, len(records), memory
 
     def scaling(self, pairs):
         """The row of two processes: what more images cost one, over twice what they cost two."""
@@ -162,9 +163,8 @@ def measure():
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
-        rows, pairs = bench.speed()
+        rows, pairs, memory = bench.speed()
         spent = stages(lambda: bench.build(bench.few), pairs)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         rows.append(bench.scaling(pairs))
     notes = [
         f"build: {FULL / rows[0].rate:.0f} core-seconds for {FULL:,} pairs (250 at most), "

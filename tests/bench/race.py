@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 class Row(NamedTuple):
