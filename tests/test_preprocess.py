@@ -12,7 +12,15 @@ from prints import ridges
 
 from pipeline import preprocess
 from pipeline.preprocess import Prepared
-from pipeline.warp import IDENTITY, Warp, apply_affine, invert_affine, pixel_grid, rotation
+from pipeline.warp import (
+    IDENTITY,
+    Warp,
+    apply_affine,
+    compose_affine,
+    invert_affine,
+    pixel_grid,
+    rotation,
+)
 from shards.errors import Fault
 
 REAL = Path(__file__).parents[2] / "shared/data/fvc2002"
@@ -166,6 +174,45 @@ def test_crop_goes_back_to_the_file():
     found = (pixel_grid(128, 128) * weight).sum((0, 1)) / weight.sum()
     assert np.abs(apply_affine(crop.to_original, found) - at).max() < 0.2
     assert np.linalg.norm(crop.to_original[:, 0]) == pytest.approx(2 * 288 / 128)
+
+
+PERIOD = 24.0  # px at 500 ppi, a wave that the crop holds with ease
+
+
+def wave(size, ppi):
+    """A file of `size` (height, width) px: a wave along x and one along y, crests at px 0."""
+    along, across = (127 + 110 * np.cos(phases(np.arange(n), ppi)) for n in size)
+    return np.rint((along[:, None] + across[None]) / 2).astype(np.uint8)
+
+
+def phases(places, ppi):
+    return 2 * np.pi * places / (PERIOD * ppi / 500)
+
+
+def displacement(crop, to_original, ppi):
+    """How far, in px of the file along x and y, the waves lie from where `to_original` has them."""
+    x, y = np.moveaxis(apply_affine(to_original, pixel_grid(*crop.shape)), -1, 0)
+    waves = [f(phases(p, ppi)).ravel() for p in (x, y) for f in (np.sin, np.cos)]
+    amplitude = np.linalg.lstsq(np.stack([*waves, np.ones(x.size)], -1), crop.ravel() * 1.0)[0]
+    angle = np.arctan2(amplitude[[0, 2]], amplitude[[1, 3]])
+    return angle / phases(1, ppi)
+
+
+@pytest.mark.parametrize("ppi", [400.0, 500.0, 508.0, 569.0, 1000.0, 2000.0])
+@pytest.mark.parametrize("size", [(374, 388), (391, 417), (501, 455)])
+def test_every_part_of_a_crop_leads_back_to_the_file_to_a_hundredth_px(ppi, size):
+    """Measured on the pixels: the phase of a wave in the file against that in the crop's quarters.
+
+    Files of odd and even sizes, which no resolution divides.
+    """
+    height, width = (round(n * ppi / 500) + k for k, n in enumerate(size))
+    small, to_original = preprocess.to_working_resolution(wave((height, width), ppi), ppi)
+    middle = (small.shape[1] / 2 + 3.3, small.shape[0] / 2 - 2.1)
+    crop = preprocess.crop(Prepared(small, np.ones(small.shape, bool), to_original, middle))
+    for left, top in ((0, 0), (64, 0), (0, 64), (64, 64)):
+        part = compose_affine(crop.to_original, np.array([[1.0, 0, left], [0, 1.0, top]]))
+        quarter = crop.image[top : top + 64, left : left + 64]
+        assert np.abs(displacement(quarter, part, ppi)).max() < 0.01
 
 
 def test_crop_is_isotropic_and_keeps_the_ridges():
