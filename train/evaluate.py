@@ -11,8 +11,10 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,14 +172,20 @@ def _measure(
     """Results of all methods for the pairs of a batch; the network's are there already."""
     config, view = checkpoint.net.config, checkpoint.view
     cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
-    images = list(zip(batch["image_a"], batch["image_b"], strict=True))
-    claims = {
-        SMOOTH: [methods.smooth(found, k, cells, view) for k in range(len(images))],
-        REGISTERED: [methods.registered(found, k, i, cells, view) for k, i in enumerate(images)],
-        SIFT: [methods.sift(pair, cells, view) for pair in images],
-    }
-    measured = {name: methods.measure(of, batch, cells, view) for name, of in claims.items()}
-    return {NETWORK: results, **measured}
+
+    def claim(k: int) -> tuple[methods.Claimed, ...]:
+        images = batch["image_a"][k], batch["image_b"][k]
+        return (
+            methods.smooth(found, k, cells, view),
+            methods.registered(found, k, images, cells, view),
+            methods.sift(images, cells, view),
+        )
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and numpy let go of the lock
+        claims = zip(*pool.map(claim, range(len(batch["genuine"]))), strict=True)
+    names = (SMOOTH, REGISTERED, SIFT)
+    measured = (methods.measure(of, batch, cells, view) for of in claims)
+    return {NETWORK: results, **dict(zip(names, measured, strict=True))}
 
 
 def _about(shards: ShardSet, split: str, index: int) -> dict[str, str]:
