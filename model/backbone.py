@@ -51,6 +51,8 @@ class Backbone(nnx.Module):
         conv = partial(Conv, turns=turns, dtype=dtype, rngs=rngs)
         side = 2 * config.stem_stride + 4  # even, so that outputs lie on the cells' centres
         self.stem = conv(1, inputs, side, stride=config.stem_stride, lift=True)
+        if turns > 1:  # random filters of a bank as small as this seldom see ridges at all
+            self.stem.kernel[...] = 0.3 * self.stem.kernel[...] + 0.9 * gabor(side, inputs)
         self.stem_norm = Norm(inputs, turns, dtype, rngs)
         stages, laterals = [], []
         for k, channels in enumerate(config.stage_channels):
@@ -80,6 +82,20 @@ class Backbone(nnx.Module):
         while levels:
             fused = levels.pop() + _double(fused)
         return fused
+
+
+def gabor(side: int, count: int) -> jax.Array:
+    """Filters for vertical ridges with periods of 3 to 6 px, float32 [side², 1, 1, count].
+
+    A phase of 45° makes a filter and the same turned by half a turn a quadrature pair (Daugman
+    1985): together they see a ridge wherever it lies. Norm √2, as He's initialisation has it.
+    """
+    at = jnp.arange(side) - (side - 1) / 2
+    y, x = (v.reshape(-1, 1) for v in jnp.meshgrid(at, at, indexing="ij"))
+    envelope = jnp.exp(-(x**2 + y**2) / (2 * (0.2 * side) ** 2))
+    bank = envelope * jnp.cos(2 * jnp.pi * x / jnp.geomspace(3.0, 6.0, count)[None] + jnp.pi / 4)
+    bank -= bank.mean(0, keepdims=True)
+    return (jnp.sqrt(2.0) * bank / jnp.linalg.norm(bank, axis=0, keepdims=True))[:, None, None]
 
 
 def normalise(image: jax.Array, window: float) -> jax.Array:
