@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model.register import Registration
+from shards.errors import Fault
 
 RED, BLUE = np.array([0.84, 0.19, 0.15]), np.array([0.13, 0.40, 0.67])  # ridges of A, of B
 LINES = 150  # matches drawn at most: more cannot be told apart
@@ -24,9 +25,13 @@ Grey = NDArray[np.uint8]  # [H, W], dark ridges
 
 
 def draw(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
-    """Write the picture of a registration as PNG; see `compose`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    compose(image_a, image_b, found).savefig(path, format="png")
+    """Write the picture of a registration as PNG; see `compose`. Fault where it cannot be."""
+    figure = compose(image_a, image_b, found)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png")
+    except OSError as error:
+        raise Fault(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def compose(image_a: Grey, image_b: Grey, found: Registration) -> Figure:

@@ -24,6 +24,7 @@ from model.refine import Texture, refine, texture
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
 from pipeline.warp import Array, apply_affine, compose_affine, invert_affine, pixel_grid
+from shards.errors import Fault
 
 LEAST_CONFIDENCE = 0.01  # of a match that takes part in the fit, which counts it by its confidence
 CANDIDATES = 4  # similarities tried
@@ -44,12 +45,16 @@ class Registration:
     angle: float  # rad, from A to B, counter-clockwise as seen; NaN where nothing is claimed
 
     def save(self, path: Path) -> None:
-        """Write map_ab, score and matches as .npz, at once or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write map_ab, score and matches as .npz, at once or not at all; Fault where it fails."""
         temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("wb") as file:
-            np.savez(file, map_ab=self.map_ab, score=self.score, matches=self.matches)
-        temporary.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                np.savez(file, map_ab=self.map_ab, score=self.score, matches=self.matches)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise Fault(f"{path}: cannot be written: {error.strerror}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,6 +62,8 @@ def test_what_cannot_be_opened_is_named_and_the_rest_is_done(tmp_path):
     assert len(found.faults) == 2
     assert "9_1.png" in found.faults[0]
     assert found.figures()["eer"] is None
+    fvc.write(fvc.Scores([], [], found.faults), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "fvc.json").read_text())["failed"] == 2
 
 
 def test_folder_without_impressions(tmp_path):
@@ -69,3 +71,10 @@ def test_folder_without_impressions(tmp_path):
         fvc.impressions(tmp_path)
     with pytest.raises(Misuse, match="no such folder"):
         fvc.impressions(tmp_path / "none")
+
+
+def test_answer_folder_that_is_a_file(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(Misuse, match="no folder can be made"):
+        fvc.write(fvc.Scores([], [], []), tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"

@@ -252,3 +252,13 @@ def test_command_used_wrongly(folder, checkpoint, arguments):
     result = call(*arguments, "--checkpoint", checkpoint, "--out", folder / "o.npz")
     assert result.exit_code == 2
     assert not (folder / "o.npz").exists()
+
+
+def test_answer_that_cannot_be_written_is_named(folder, checkpoint):
+    (folder / "taken").mkdir()
+    result = call(
+        folder / "a.png", folder / "b.png", "--checkpoint", checkpoint, "--out", folder / "taken"
+    )
+    assert result.exit_code == 1
+    assert "taken: cannot be written" in result.output
+    assert not list(folder.glob(".*.tmp"))

@@ -143,6 +143,7 @@ def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -
     from shards.store import open_set
     from train import evaluate
 
+    evaluate.make_folder(out)  # before the work, not after it
     shards = open_set(directory)
     found = evaluate.evaluate(shards, split, weights.load(checkpoint))
     evaluate.write(found, out, evaluate.describe(shards, split, checkpoint))
@@ -151,8 +152,9 @@ def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -
 
 def _evaluate_fvc(folder: Path, checkpoint: Path, out: Path, ppi: float | None) -> None:
     from model.register import Registrar
-    from train import fvc
+    from train import evaluate, fvc
 
+    evaluate.make_folder(out)
     found = fvc.run(folder, Registrar(checkpoint), ppi)
     fvc.write(found, out)
     figures = ", ".join(f"{name} {value}" for name, value in found.figures().items())

@@ -111,7 +111,7 @@ def write(evaluation: Evaluation, out: Path, facts: dict[str, Any]) -> None:
 
     The same evaluation gives the same bytes. What is undefined is null, and empty in the tables.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     figures = {
         method: {group: _plain(found) for group, found in groups.items()}
         for method, groups in evaluation.figures().items()
@@ -139,10 +139,18 @@ def read(out: Path, facts: dict[str, Any]) -> tuple[dict[str, Any], list[dict[st
         return None
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder of an answer; Misuse where a file is in its way, or it is not allowed."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misuse(f"{path}: no folder can be made here: {error.strerror}") from error
+
+
 def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A CSV file of rows that all have the keys of the first."""
+    """A CSV file of rows that all have the keys of the first; an empty one where there are none."""
     with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
 

@@ -20,7 +20,7 @@ from model.metrics import equal_error_rate, roc_auc
 from model.register import Registrar
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
-from train.evaluate import write_table
+from train.evaluate import make_folder, write_table
 
 NAME = re.compile(r"(.+)_(\d+)\.(tif|tiff|png|bmp)", re.IGNORECASE)
 OPEN_PRINTS = 256
@@ -88,7 +88,7 @@ def run(folder: Path, registrar: Registrar, ppi: float | None = None) -> Scores:
 
 def write(found: Scores, out: Path) -> None:
     """OUT/fvc.json (the figures) and OUT/scores.csv (a comparison a line)."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     (out / "fvc.json").write_text(json.dumps(found.figures(), indent=1) + "\n")
     rows = [
         {"a": a.name, "b": b.name, "genuine": int(genuine), "score": round(score, 6)}

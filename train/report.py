@@ -60,6 +60,7 @@ def write(
     """
     if picture is not None and not picture.is_file():
         raise Misuse(f"{picture}: no such picture; python -m model register --picture draws one")
+    evaluate.make_folder(out.parent)
     shards, checkpoint = open_set(directory), run / export.FILE
     registrar = Registrar(checkpoint)
     split = "test" if shards.count("test") else "val"
@@ -79,7 +80,6 @@ def write(
         sheet=_sheet(shards, split, pairs),
         facts=_facts(shards, run, registrar),
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
 
 
