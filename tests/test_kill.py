@@ -113,11 +113,8 @@ def test_killed_with_all_its_workers(images, tmp_path, whole):
 def test_a_disk_that_is_full_in_the_middle_of_a_shard(images, tmp_path, whole):
     """No file may grow beyond a part of a shard, which a writer sees as it sees a full disk."""
     most = 100_000
-    process = start(
-        images,
-        tmp_path,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
-    )
+    process = start(images, tmp_path)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))  # long before it writes
     status, told = finish(process)
     assert status == 1 and "arrayrecord: cannot be written" in told
     assert content(tmp_path) == {}
