@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import header
 from pipeline.foreground import Image, Mask, foreground
 from pipeline.warp import IDENTITY, Array, Warp, apply_affine, compose_affine, pixel_grid
 from shards.errors import Fault
@@ -22,7 +23,6 @@ from shards.errors import Fault
 PPI = 500.0  # the working resolution
 SIDE_RANGE = (64, 8192)  # px, what a fingerprint image may measure
 PPI_RANGE = (100.0, 4000.0)
-PNG = b"\x89PNG\r\n\x1a\n"
 FEATHER = 16  # px at 500 ppi, two ridges: how softly an image ends at its frame
 TONE_CELL = 16  # px at 500 ppi, over which the tone of the background is averaged
 BILINEAR_VARIANCE = 1 / 6  # px², mean of t·(1 - t) over the fractions t of a px
@@ -68,14 +68,13 @@ def read(path: Path) -> bytes:
 
 def decode(data: bytes, name: str) -> Image:
     """The image uint8 [H, W] in the bytes of an image file; `name` is what a Fault calls it."""
-    if data[:8] == PNG and len(data) >= 24:  # a few bytes of it may unfold to gigabytes
-        _check_size(int.from_bytes(data[16:20]), int.from_bytes(data[20:24]), name)
+    _check_size(*header.size(data, name), name)  # a few bytes may unfold to gigabytes
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise Fault(f"{name}: does not decode: {error.err}") from error
     if image is None:
-        raise Fault(f"{name}: does not decode as an image; expected PNG, TIFF or BMP, 8-bit grey")
+        raise Fault(f"{name}: does not decode as an image; {header.EXPECTED}")
     if image.dtype != np.uint8:
         bits = image.dtype.itemsize * 8
         raise Fault(f"{name}: has {bits} bits a channel; expected 8-bit grey")
@@ -88,11 +87,20 @@ def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
     """The image uint8 [H, W] of `ppi` brought to 500 ppi, with its foreground and crop centre.
 
     The centre is the foreground's centroid: a finger in the middle stays in view when it turns.
-    A Fault calls the image `name` where it has no foreground or no credible resolution.
+    A Fault calls the image `name` where it has no foreground or no credible size or resolution.
     """
+    if image.ndim != 2 or image.dtype != np.uint8:
+        raise Fault(f"{name}: is an array {list(image.shape)} {image.dtype}; expected uint8 [H, W]")
     low, high = PPI_RANGE
     if not low <= ppi <= high:
         raise Fault(f"{name}: is said to have {ppi:g} ppi; expected {low:g} to {high:g}")
+    height, width = image.shape
+    _check_size(width, height, name)
+    if max(height, width) * PPI / ppi > SIDE_RANGE[1]:
+        raise Fault(
+            f"{name}: measures {width}×{height} px of {ppi:g} ppi, too much for a finger; is that"
+            " its resolution?"
+        )
     image, to_original = to_working_resolution(image, ppi)
     mask = foreground(image, name)
     moments = cv2.moments(mask[::4, ::4].astype(np.uint8), binaryImage=True)  # every fourth px

@@ -55,10 +55,23 @@ def bomb():
 
 
 GOOD = ridges(200, 200)[0]
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
+
+
 BAD = {
-    "does not decode": b"",
-    "does not decode as": b"no image at all",
-    "does not decode as an image": file(".png", GOOD)[:-2000],
+    "is an empty file": b"",
+    "does not decode as an image; expected PNG, TIFF or BMP": b"no image at all",
+    "does not decode as an image; expected PNG": cv2.imencode(".jpg", GOOD)[1].tobytes(),
+    "is truncated: it ends too early": file(".png", GOOD)[:-2000],
+    "is truncated: it ends too early, after 40 bytes": file(".png", GOOD)[:40],
+    "is truncated: it ends too early, after 33 bytes": file(".png", GOOD)[:33],
+    "is damaged: a part of the PNG fails its checksum": flipped(file(".png", GOOD), 5000),
+    "does not decode as an image": file(".bmp", GOOD)[:-2000],
+    "is truncated: it ends too early, after 20 bytes": file(".bmp", GOOD)[:20],
+    "is truncated: it ends too early, after 5000 bytes": file(".tif", GOOD)[:5000],
     "16 bits": file(".png", GOOD.astype(np.uint16) * 257),
     "4 channels": file(".png", np.dstack([GOOD] * 4)),
     "3 channels": file(".png", np.dstack([GOOD, GOOD, 255 - GOOD])),
