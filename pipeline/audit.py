@@ -62,6 +62,7 @@ class Audit:
     duplicates: list[list[str]]  # files of equal content
     odd_sizes: dict[str, int]  # by partition of FVC2002, .tif files that are not of its size
     unknown_folders: dict[str, int]  # folders of images that no reader knows
+    archives: list[str]  # not unpacked, or left beside what they held
     checksums: Checksums | None = None
 
     @property
@@ -103,6 +104,7 @@ def audit(
         duplicates=duplicates,
         odd_sizes=_odd_sizes(found),
         unknown_folders={str(path): count for path, count in catalog.unclaimed.items()},
+        archives=[str(path) for path in catalog.archives],
         checksums=verify(folders) if checksums else None,
     )
 

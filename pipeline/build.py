@@ -164,7 +164,7 @@ def _done(item: Task) -> ledger.Note | None:
 def _hash_all(
     selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec, workers: int
 ) -> dict[str, dict[str, str]]:
-    """Partition → image id → hash of its source; Fault where one cannot be read."""
+    """Partition → image id → hash of its source."""
     everything = [i for impressions in selection.values() for i in impressions]
     found: dict[str, dict[str, str]] = {name: {} for name in selection}
     with (

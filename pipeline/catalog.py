@@ -128,14 +128,10 @@ class Catalog:
 
     def _nothing_found(self) -> str:
         layouts = "\n".join(f"  {name}: {layout}" for name, layout in LAYOUTS.items())
-        hints = [f"  {path}: an archive, not unpacked" for path in self.archives[:SHOWN]]
-        hints += [f"  {p}: {n} images in an unknown layout" for p, n in self.unclaimed.items()]
-        hints = [printable(hint) for hint in hints]
         return (
             f"no data set found; {self._looked()}, 3 folders deep. Expected, in one or more:\n"
-            f"{layouts}\n"
-            + ("\n".join(["Found instead:", *hints[:SHOWN]]) + "\n" if hints else "")
-            + "Name the folder with --data DIR (make: DATA=DIR). Without any data, make demo shows "
+            f"{layouts}\n{self._hints()}"
+            "Name the folder with --data DIR (make: DATA=DIR). Without any data, make demo shows "
             "the whole way on synthetic fingers."
         )
 
@@ -144,9 +140,15 @@ class Catalog:
         layouts = "\n".join(f"  {name}: {LAYOUTS[name]}" for name in datasets)
         return (
             f"missing partitions: {', '.join(missing)}; {self._looked()} and found "
-            f"{', '.join(found) or 'no usable image'}. Expected:\n{layouts}\n"
+            f"{', '.join(found) or 'no usable image'}. Expected:\n{layouts}\n{self._hints()}"
             "Add the data, or narrow the choice with --partition."
         )
+
+    def _hints(self) -> str:
+        """What else lies there and may be what is missed, a line each."""
+        hints = [f"  {path}: an archive, not unpacked" for path in self.archives]
+        hints += [f"  {p}: {n} images in an unknown layout" for p, n in self.unclaimed.items()]
+        return printable("\n".join(["Found beside:", *hints[:SHOWN]]) + "\n") if hints else ""
 
 
 def discover(roots: Sequence[Path]) -> Catalog:

@@ -66,8 +66,14 @@ def settings(spec: PipelineSpec) -> dict[str, Any]:
 
 
 def source_hash(impression: Impression, spec: PipelineSpec) -> str:
-    """sha256 of what is read of an impression: its image, then the truth beside it if used."""
-    return _hash(*_read(impression, spec))
+    """sha256 of what is read of an impression: its image, then the truth beside it if used.
+
+    That of nothing where it cannot be read; then the image is bad.
+    """
+    try:
+        return _hash(*_read(impression, spec))
+    except Fault:
+        return _hash(b"", b"")
 
 
 def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
@@ -90,21 +96,35 @@ def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
 
 def _open_all(task: Task, stopped: Callable[[], bool]) -> tuple[dict[int, Print], list[Bad]]:
     """The usable prints by position among the shard's images, and the bad images."""
-    prints, bad = {}, []
+    opened: dict[int, Print | Bad] = {}
     for k, impression in enumerate(task.shard.images):
         if stopped():
             raise Stopped
-        data, sidecar = _read(impression, task.spec)
-        if _hash(data, sidecar) != task.hashes[k]:
-            raise Fault(f"{impression.path}: changed while the set was built; start again")
-        try:
-            truth = _truth(impression, task.spec)
-            warp = load_truth(truth) if truth else None
-            prints[k] = open_print(impression, data, warp, task.spec)
-        except Fault as fault:
-            reason = str(fault).removeprefix(f"{impression.path}: ")
-            bad.append(Bad(impression.image_id, str(impression.path), reason))
-    return prints, bad
+        opened[k] = _open(impression, task.hashes[k], task.spec)
+    prints = {k: found for k, found in opened.items() if isinstance(found, Print)}
+    return prints, [found for found in opened.values() if isinstance(found, Bad)]
+
+
+def _open(impression: Impression, sha256: str, spec: PipelineSpec) -> Print | Bad:
+    """The print, or what is wrong with its image; Fault where that has vanished or changed."""
+    try:
+        data, sidecar = _read(impression, spec)
+    except Fault as fault:
+        if sha256 != _hash(b"", b""):
+            raise
+        return _bad(impression, fault)
+    if _hash(data, sidecar) != sha256:
+        raise Fault(f"{impression.path}: changed while the set was built; start again")
+    try:
+        truth = _truth(impression, spec)
+        return open_print(impression, data, load_truth(truth) if truth else None, spec)
+    except Fault as fault:
+        return _bad(impression, fault)
+
+
+def _bad(impression: Impression, fault: Fault) -> Bad:
+    reason = str(fault).removeprefix(f"{impression.path}: ")
+    return Bad(impression.image_id, str(impression.path), reason)
 
 
 def _records(task: Task, prints: dict[int, Print], stopped: Callable[[], bool]) -> Iterator[bytes]:

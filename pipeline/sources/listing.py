@@ -114,15 +114,19 @@ def walk(roots: Sequence[Path]) -> Iterator[Folder]:
     """Every folder at most DEPTH below the roots, each real folder once, in sorted order.
 
     Links are followed after the real folders, so that a folder keeps its own name where it has
-    one, and a loop of links ends. Misuse where a root is no readable folder.
+    one, and a loop of links ends. Misuse where a root is no folder; Fault that names all folders
+    that cannot be read, at the end.
     """
     seen: set[tuple[int, int]] = set()
+    closed: list[str] = []
     level = [(_root(root), 0) for root in roots]
     while level:
         links: list[tuple[Path, int]] = []
         for path, depth in level:
-            yield from _walk(path, depth, seen, links)
+            yield from _walk(path, depth, seen, links, closed)
         level = links
+    if closed:
+        raise Fault(printable("\n".join([*closed, "mend their permissions, or move them away"])))
 
 
 def _root(root: Path) -> Path:
@@ -134,7 +138,11 @@ def _root(root: Path) -> Path:
 
 
 def _walk(
-    path: Path, depth: int, seen: set[tuple[int, int]], links: list[tuple[Path, int]]
+    path: Path,
+    depth: int,
+    seen: set[tuple[int, int]],
+    links: list[tuple[Path, int]],
+    closed: list[str],
 ) -> Iterator[Folder]:
     try:
         status = path.stat()
@@ -144,7 +152,8 @@ def _walk(
         with os.scandir(path) as entries:
             listed = sorted((entry.name, _is_dir(entry), entry.is_symlink()) for entry in entries)
     except OSError as error:
-        raise Fault(f"{path}: cannot be read ({error.strerror}); mend its permissions") from error
+        closed.append(f"{path}: cannot be read ({error.strerror})")
+        return
     yield Folder(path, tuple(name for name, is_dir, _ in listed if not is_dir))
     for name, is_dir, is_link in listed:
         if not is_dir or depth == DEPTH or name.startswith(".") or name == "__MACOSX":
@@ -152,7 +161,7 @@ def _walk(
         if is_link:
             links.append((path / name, depth + 1))
         else:
-            yield from _walk(path / name, depth + 1, seen, links)
+            yield from _walk(path / name, depth + 1, seen, links, closed)
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

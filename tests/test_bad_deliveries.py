@@ -1,0 +1,221 @@
+"""Deliveries as they go wrong, given to the commands: each fault is named, nothing is dropped."""
+
+import json
+import os
+import zipfile
+
+import cv2
+import pytest
+import trees
+from click.testing import CliRunner
+from prints import finger
+
+from pipeline.__main__ import main
+
+U = "images/baseline/U/500/roll/png"
+A = "images/challengers/A/roll/png"
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def audit(*roots):
+    return run("audit", *(part for root in roots for part in ("--data", root)))
+
+
+def build(root, out, *more):
+    return run("build", "--data", root, "--out", out, "--workers", 1, *more)
+
+
+def told(outcome, *parts, code=1):
+    """The outcome is an error for a person, in which all parts are named; its text."""
+    text = outcome.stdout + outcome.stderr
+    assert outcome.exit_code == code, text
+    assert outcome.exception is None or isinstance(outcome.exception, SystemExit)
+    assert "Traceback" not in text
+    for part in parts:
+        assert str(part) in text
+    return text
+
+
+@pytest.fixture
+def delivery(tmp_path):
+    """Eight fingers of a person by U, real prints under SD302b's names."""
+    folder = tmp_path / "data" / U
+    folder.mkdir(parents=True)
+    for code in range(1, 9):
+        image = finger(code, 200, 190)
+        cv2.imwrite(str(folder / f"00002303_U_500_roll_{code:02d}.png"), image)
+    return tmp_path / "data"
+
+
+def name(code):
+    return f"{U}/00002303_U_500_roll_{code:02d}.png"
+
+
+# --- files ------------------------------------------------------------------------------------
+
+DAMAGE = {
+    "is an empty file": lambda data: b"",
+    "is truncated": lambda data: data[:-300],
+    "is damaged": lambda data: data[:2000] + bytes([data[2000] ^ 1]) + data[2001:],
+    "does not decode": lambda data: b"<html>404 Not Found</html>",
+}
+
+
+@pytest.fixture
+def damaged(delivery):
+    """The first files of the delivery, each damaged in one way; path → reason."""
+    found = {}
+    for code, (reason, harm) in enumerate(DAMAGE.items(), 1):
+        path = delivery / name(code)
+        path.write_bytes(harm(path.read_bytes()))
+        found[path] = reason
+    return found
+
+
+def test_build_names_every_damaged_file_at_once(delivery, damaged, tmp_path):
+    text = told(build(delivery, tmp_path / "out", "--partition", "sd302/U"))
+    for path, reason in damaged.items():
+        assert f"{path}: {reason}" in text
+    assert "--skip-bad" in text
+
+
+def test_damaged_files_are_left_out_by_name_when_asked(delivery, damaged, tmp_path):
+    outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U", "--skip-bad")
+    assert outcome.exit_code == 0, outcome.stderr
+    lines = (tmp_path / "out/quarantine.jsonl").read_text().splitlines()
+    assert {json.loads(line)["path"] for line in lines} == set(map(str, damaged))
+    assert "4 images left out" in outcome.stdout
+
+
+def test_audit_names_what_it_can_see_without_decoding(delivery, damaged):
+    text = told(audit(delivery), "DAMAGED (3)", "NOT sound")
+    for path, reason in damaged.items():
+        assert (str(path) in text) == (reason != "is damaged")
+
+
+def test_every_unreadable_file_is_named(delivery, tmp_path):
+    """Links to nowhere, as an archive unpacked elsewhere leaves them."""
+    lost = delivery / name(1)
+    lost.unlink()
+    lost.symlink_to(tmp_path / "nowhere")
+    other = delivery / name(2)
+    other.unlink()
+    other.symlink_to(tmp_path / "nowhere else")
+    told(audit(delivery), "DAMAGED (2)", lost, other)
+    told(build(delivery, tmp_path / "out", "--partition", "sd302/U"), lost, other)
+    outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U", "--skip-bad")
+    assert outcome.exit_code == 0, outcome.stderr
+    lines = (tmp_path / "out/quarantine.jsonl").read_text().splitlines()
+    assert {json.loads(line)["path"] for line in lines} == {str(lost), str(other)}
+
+
+def test_empty_files_of_302a_have_no_resolution_and_are_named(tmp_path):
+    root = trees.sd302(tmp_path / "data", [2303], "A")
+    empty = root / A / "00002303_A_roll_03.png"
+    empty.write_bytes(b"")
+    told(audit(root), "NOT UNDERSTOOD (1)", f"{empty}: empty file")
+    told(build(root, tmp_path / "out", "--partition", "sd302/A"), f"{empty}: empty file")
+
+
+# --- half-unpacked archives -------------------------------------------------------------------
+
+
+def test_a_half_unpacked_archive_is_named_beside_what_is_missing(delivery, tmp_path):
+    """U was unpacked, V was not, and the archive still lies there."""
+    archive = delivery / "sd302b.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("images/baseline/V/500/roll/png/00002303_V_500_roll_01.png", b"")
+    outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U,sd302/V,sd302/L")
+    told(outcome, "missing partitions: sd302/V, sd302/L;", archive, "not unpacked", "sd302/U")
+    text = audit(delivery).stdout
+    assert str(archive) in text
+    assert "not unpacked" in text
+    report = json.loads(run("audit", "--data", delivery, "--json").stdout)
+    assert report["archives"] == [str(archive)]
+
+
+def test_an_audit_tells_how_much_of_a_delivery_is_there(delivery):
+    text = audit(delivery).stdout
+    assert "sd302b: 8 files of 13796" in text
+    assert "Missing partitions of the config" in text
+    row = next(line for line in text.splitlines() if line.startswith("sd302/U"))
+    assert row.split()[:7] == ["sd302/U", "8", "-", "8", "-", "1", "200"]
+
+
+def test_what_an_interrupted_download_leaves_is_told(delivery):
+    for leftover in ("00002303_U_500_roll_09.png.part", "._00002303_U_500_roll_09.png"):
+        (delivery / U / leftover).write_bytes(b"")
+    text = audit(delivery).stdout
+    assert "sd302/U: 1 × hidden file, 1 × not an image" in text
+
+
+def test_listed_files_that_were_not_unpacked_are_named(delivery):
+    folder = delivery / U
+    trees.checksums(folder, folder / "checksum_U_500_roll_png.csv")
+    (delivery / name(7)).unlink()
+    outcome = run("audit", "--data", delivery, "--checksums")
+    told(outcome, "CHECKSUMS (1)", f"{delivery / name(7)}: is listed and not there")
+
+
+# --- one delivery for another -----------------------------------------------------------------
+
+
+def test_302a_given_as_302b_is_read_as_what_it_is(tmp_path):
+    """A folder's name says nothing: U is missed by name, and what is there instead is said."""
+    root = trees.sd302(tmp_path / "sd302b", [2303], "AB")
+    outcome = build(root, tmp_path / "out", "--partition", "sd302/U,sd302/V")
+    told(outcome, "missing partitions: sd302/U, sd302/V;", "found sd302/A, sd302/B", root)
+    assert "sd302/A" in audit(root).stdout
+
+
+def test_302a_in_the_folders_of_302b_is_named_file_by_file(tmp_path):
+    root = trees.sd302(tmp_path / "data", [2303], "A", codes=[1, 2])
+    wrong = tmp_path / "data/images/baseline/A/500/roll"
+    wrong.parent.mkdir(parents=True)
+    (root / "images/challengers/A/roll").rename(wrong)
+    text = told(audit(root), "NOT UNDERSTOOD (2)", "302b has no device A")
+    assert str(wrong / "png/00002303_A_roll_01.png") in text
+    told(build(root, tmp_path / "out", "--partition", "sd302/A"), "missing partitions: sd302/A")
+
+
+# --- two copies -------------------------------------------------------------------------------
+
+
+def test_two_copies_in_two_roots_are_both_named(delivery, tmp_path):
+    copy = tmp_path / "again"
+    trees.sd302(copy, [2303], "U", codes=range(1, 9))
+    both = ("--data", copy, "--partition", "sd302/U")
+    for outcome in (audit(delivery, copy), build(delivery, tmp_path / "out", *both)):
+        told(outcome, "in two places", delivery / U, copy / U, "8 images of the same names")
+
+
+def test_a_copy_of_another_resolution_is_no_second_impression(delivery, tmp_path):
+    fine = tmp_path / "1000"
+    trees.sd302(fine, [2303], "U", (1000,), codes=range(1, 9))
+    outcome = audit(delivery, fine)
+    assert outcome.exit_code == 0
+    assert "8 × same capture at another resolution" in outcome.stdout
+
+
+# --- folders that cannot be read ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", [["images"], [U, A]])
+def test_every_unreadable_folder_is_named(delivery, tmp_path, monkeypatch, where):
+    """Stands in for permissions, which do not bind a superuser."""
+    (delivery / A).mkdir(parents=True)
+    closed, scandir = [str(delivery / folder) for folder in where], os.scandir
+
+    def refuse(path):
+        if os.fspath(path) in closed:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    named = [f"{folder}: cannot be read (Permission denied)" for folder in closed]
+    told(audit(delivery), *named)
+    told(build(delivery, tmp_path / "out", "--partition", "sd302/U"), *named)
+    assert not (tmp_path / "out").exists()
