@@ -64,7 +64,7 @@ demo: $(BASE)
 	@echo "1/6 synthetic fingers"
 	@$(PY) -m pipeline synth --out $(DEMO)/images --name demo --fingers 160 --impressions 4 --seed 1
 	@echo "2/6 shards"
-	@$(PY) -m pipeline build --config configs/demo.py --data $(DEMO)/images --out $(DEMO)/shards
+	@$(PY) -m pipeline build --config configs/demo.py --data $(DEMO)/images --out $(DEMO)/shards --skip-bad
 	@echo "3/6 integrity"
 	@$(PY) -m shards verify $(DEMO)/shards --deep
 	@echo "4/6 training"
