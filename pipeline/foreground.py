@@ -17,12 +17,12 @@ T = TypeVar("T", np.uint8, np.float32)
 
 CELL = 8  # px at 500 ppi, about a ridge period: the resolution of the segmentation
 NEAR = 5  # cells, of the medians: what is narrower than half of it is a line and no finger
-RIDGED, SHARED = 0.4, 0.15  # orientation shared by what is ridges for certain, and perhaps
+RIDGED, SHARED = 0.35, 0.15  # orientation shared by what is ridges for certain, and perhaps
 STRONG_PERCENTILE = 75  # of the strength of what is ridges for certain
 SHARE = 0.2  # of the way from the ground's strength to that of strong ridges
 WEAK = 25.0  # grey levels² at 250 ppi; a gradient of less energy says little of an orientation
 STEPS = 1024.0  # of the fixed point in which orientations are averaged: alike on all machines
-AREA_MIN = 64 * 64  # px at 500 ppi, ridges for certain; the worst of 160 FVC prints has 6,300
+AREA_MIN = 64 * 64  # px at 500 ppi, ridges for certain; the worst of 160 FVC prints has 13,000
 PAD = 4  # cells, so that closing does not reach for the frame
 
 
