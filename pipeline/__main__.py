@@ -54,7 +54,7 @@ def build(
     """
     import configs
     from pipeline import build as builder
-    from pipeline import catalog, plan, split, table
+    from pipeline import catalog, local, plan, split, table
 
     number = _piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
@@ -65,7 +65,8 @@ def build(
     selection = found.select(wanted, skip_bad)
     if dry_run:
         rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)
-        click.echo("\n".join([table.render(rows), *remarks]))
+        time = table.estimate(rows, workers or local.cores())
+        click.echo("\n".join([table.render(rows), *remarks, time]))
         return
     unparsed = [
         builder.Bad(f"{note.partition}/{note.path.name}", str(note.path), note.reason)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 
 from pipeline import plan
 from pipeline.build import size
@@ -12,7 +14,8 @@ from pipeline.spec import PipelineSpec
 from shards.manifest import SPLITS, ShardEntry
 from shards.record import KINDS, NOISES
 
-COLUMNS = ("shards", *KINDS, *NOISES[1:], "pairs", "MB")
+SECONDS_A_PAIR = 0.002  # of a core, measured by tests/bench/bench_build.py
+COLUMNS = ("shards", "images", *KINDS, *NOISES[1:], "pairs", "MB")
 Rows = dict[tuple[str, str], Counter[str]]  # (partition, split) → column → number
 
 
@@ -25,9 +28,16 @@ def planned(shards: Iterable[ShardPlan], spec: PipelineSpec) -> tuple[Rows, list
         pairs = sum(counts.values())
         row = rows[shard.partition, shard.split]
         row.update({**counts, "shards": 1, "pairs": pairs, "bytes": size(pairs, spec)})
+        row["images"] += len(shard.images)
         if "impostor" not in counts:
             alone.append(f"{shard.partition} {shard.split}: one finger, hence no impostor pairs")
     return rows, alone
+
+
+def estimate(rows: Rows, workers: int) -> str:
+    """How long the pairs of these rows take to build, about."""
+    seconds = sum(row["pairs"] for row in rows.values()) * SECONDS_A_PAIR / workers
+    return f"about {timedelta(seconds=math.ceil(seconds))} h:min:s on {workers} cores"
 
 
 def built(entries: Iterable[ShardEntry]) -> Rows:
@@ -42,13 +52,17 @@ def built(entries: Iterable[ShardEntry]) -> Rows:
 
 
 def render(rows: Rows) -> str:
-    """The rows by partition and split, with a last row for all; columns of zeros are left out."""
+    """The rows by partition and split, then those of all partitions; no columns of zeros."""
     total: Counter[str] = sum(rows.values(), Counter())
+    splits = [split for split in SPLITS if any(key[1] == split for key in rows)]
+    sums = {s: sum((row for key, row in rows.items() if key[1] == s), Counter()) for s in splits}
     columns = [c for c in COLUMNS if total[c] or c == "MB"]
     order = sorted(rows, key=lambda key: (key[0], SPLITS.index(key[1])))
     lines = [["partition", "split", *columns]]
     lines += [[*key, *(_cell(rows[key], c) for c in columns)] for key in order]
-    lines += [["all", "", *(_cell(total, c) for c in columns)]]
+    lines += [
+        ["all", s, *(_cell(row, c) for c in columns)] for s, row in {**sums, "": total}.items()
+    ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

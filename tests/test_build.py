@@ -486,8 +486,19 @@ def test_dry_run_shows_the_plan_and_writes_nothing(images, tmp_path):
         "--out", out, "--data", images, "--partition", ",".join(PARTITIONS), "--dry-run"
     )
     assert result.exit_code == 0 and not out.exists()
-    last = result.output.splitlines()[-1].split()
-    assert last[0] == "all" and last[-2] == "120"
+    *table, time = result.output.splitlines()
+    head, last = table[0].split(), table[-1].split()
+    columns = dict(zip(head[2:], last[1:], strict=True))
+    bytes_ = columns.pop("MB")
+    assert columns == {
+        "shards": "6",
+        "images": "30",
+        "genuine": "90",
+        "impostor": "30",
+        "pairs": "120",
+    }
+    assert 120 * 2 * 128**2 < float(bytes_) * 1e6 < 2 * 120 * 50_000
+    assert "about 0:00:01 h:min:s on" in time
 
 
 def test_command_builds_and_ends_with_a_table(images, tmp_path, whole):
