@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,6 @@ from shards.errors import Fault
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Cells = NDArray[np.float32]
-T = TypeVar("T", np.uint8, np.float32)
 
 CELL = 8  # px at 500 ppi, about a ridge period: the resolution of the segmentation
 NEAR = 5  # cells, of the medians: what is narrower than half of it is a line and no finger
@@ -39,12 +36,12 @@ def foreground(image: Image, name: str = "image") -> Mask:
     """
     xx, yy, xy = _structure(image)
     strength, shared = _median(np.sqrt(xx + yy)), _shared(xx, yy, xy)
-    ridged = _median((shared > RIDGED).astype(np.uint8)) > 0
+    ridged = _median(shared > RIDGED) > 0
     _check(ridged, name)
     strong = np.percentile(strength[ridged], STRONG_PERCENTILE)
     ground = 0.0 if ridged.all() else np.median(strength[~ridged])
     finger = (strength > ground + SHARE * (strong - ground)) & (shared > SHARED)
-    mask = _clean(_median(finger.astype(np.uint8)))
+    mask = _clean(_median(finger).astype(np.uint8))
     _check(ridged & (mask > 0), name)
     soft = cv2.GaussianBlur(mask * np.uint8(255), (3, 3), 0)
     rows, columns = mask.shape
@@ -89,11 +86,11 @@ def _shared(xx: Cells, yy: Cells, xy: Cells) -> Cells:
     return np.asarray(np.sqrt(differ * differ + cross * cross) / STEPS, np.float32)
 
 
-def _median(cells: NDArray[T]) -> NDArray[T]:
+def _median(cells: Cells | Mask) -> Cells:
     """The median of NEAR × NEAR cells around each; beyond the frame all are 0."""
     reach = NEAR // 2
-    found = cv2.medianBlur(np.pad(cells, reach), NEAR)[reach:-reach, reach:-reach]
-    return np.asarray(found, cells.dtype)
+    padded = np.pad(cells.astype(np.float32), reach)  # OpenCV is slower with bytes
+    return np.asarray(cv2.medianBlur(padded, NEAR)[reach:-reach, reach:-reach], np.float32)
 
 
 def _clean(mask: Image) -> Image:
