@@ -111,7 +111,7 @@ def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
 def draw_centre(prepared: Prepared, crop: int, rng: np.random.Generator) -> Prepared:
     """The same with the centre at a place drawn evenly from where the disc in the crop is finger.
 
-    A crop of 288 px shows nine tenths of a plain print and half of it or less of a rolled one, and
+    A crop of 288 px shows nine tenths of a plain print and 0.4 to 0.64 of a rolled one, and
     about the centroid always the same part: seen over a set, drawn crops show all of the finger at
     no more pairs an image, and are as full (docs/EXPERIMENTS.md has the figures). Where no disc
     fits, as in nearly every plain print, all stays as it is.
