@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from model.backbone import Backbone, normalise
+from model.backbone import Backbone, gabor, normalise
 from model.config import ModelConfig
 
 CONFIG = ModelConfig(
@@ -122,3 +122,18 @@ def test_flat_background_stays_flat(grey):
 def test_without_a_window_grey_levels_keep_their_values():
     image = np.array([[[0, 255]]], np.uint8)
     np.testing.assert_allclose(normalise(image, 0.0), [[[-127.5 / 64, 127.5 / 64]]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("period", [3.0, 6.0])
+def test_a_filter_and_its_half_turn_see_a_ridge_wherever_it_lies(period):
+    """Their joint answer hardly depends on the ridge's place; paper of any tone gives none."""
+    side = 12
+    at = np.arange(side) - (side - 1) / 2
+    kernel = np.asarray(gabor(side, 2))[:, 0, 0, int(period == 6.0)].reshape(side, side)
+    energy = []
+    for shift in np.linspace(0, period, 8, endpoint=False):
+        wave = np.cos(2 * np.pi * (at - shift) / period)[None]
+        energy.append(np.hypot((kernel * wave).sum(), (kernel[::-1, ::-1] * wave).sum()))
+    assert min(energy) > 0.85 * max(energy) > 1
+    assert abs(kernel.sum()) < 1e-5
+    assert np.linalg.norm(kernel) == pytest.approx(np.sqrt(2), rel=1e-5)

@@ -1,5 +1,7 @@
 """Attention against its definition, and what the transformer keeps when images are swapped."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,3 +94,20 @@ def test_pairs_do_not_see_each_other_but_partners_do(encode, cells):
     moved = np.abs(np.asarray(encode(changed)) - np.asarray(encode(cells))).max((1, 2))
     assert moved[0] > 1e-3 and moved[2] > 1e-3
     assert max(moved[1], moved[3]) < 1e-5
+
+
+def test_without_attention_features_know_no_place(cells):
+    """Cells exchanged stay exchanged, and what all cells of an image share is taken off."""
+    still = Transformer(dataclasses.replace(CONFIG, layers=0), nnx.Rngs(0))
+    order = np.random.default_rng(4).permutation(cells.shape[1])
+    plain = np.asarray(still(cells))
+    np.testing.assert_allclose(still(cells[:, order]), plain[:, order], atol=1e-5)
+    np.testing.assert_allclose(still(cells + np.float32(3) * cells[:1, :1]), plain, atol=1e-4)
+
+
+def test_attention_knows_places(encode, cells):
+    order = np.random.default_rng(4).permutation(cells.shape[1])
+    assert (
+        np.abs(np.asarray(encode(cells[:, order])) - np.asarray(encode(cells))[:, order]).max()
+        > 1e-3
+    )
