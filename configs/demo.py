@@ -15,7 +15,7 @@ CONFIG = Config(
         partitions=("synthetic/demo",),
         translation=20.0,
         elastic=3.0,
-        different_impressions=True,
+        different_impressions=1,
         pairs_per_shard=500,
     ),
     model=ModelConfig(

@@ -20,8 +20,8 @@ from shards.manifest import SPLITS, shard_name
 
 CORRUPTIONS = ("sensor", "dryness", "pressure")  # one genuine pair each
 GENUINE_PER_IMPOSTOR = 3
-SLOTS = 6  # of an image in its partition's numbering: three corruptions, two impostors, impressions
-IMPOSTOR, IMPRESSIONS = 3, 5  # the first of those slots
+SLOTS = 16  # of an image in its partition's numbering: corruptions, then impostors, impressions
+IMPOSTOR, IMPRESSIONS = 3, 8  # the first of those slots
 
 Numbered = tuple[int, Impression]  # an image and its number in its partition
 
@@ -63,7 +63,7 @@ def make_plan(selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec)
 
 def counts(shard: ShardPlan, spec: PipelineSpec) -> dict[str, int]:
     """Planned pairs by kind, without going through them."""
-    doubles = sum(map(bool, _siblings(shard, spec)))
+    doubles = sum(min(len(s), spec.different_impressions) for s in _siblings(shard))
     genuine = len(CORRUPTIONS) * len(shard.images)
     alone = len({image.finger for image in shard.images}) == 1
     impostors = 0 if alone else round((genuine + doubles) / GENUINE_PER_IMPOSTOR)
@@ -75,12 +75,12 @@ def pairs(shard: ShardPlan, spec: PipelineSpec) -> Iterator[PairPlan]:
     """The pairs of a shard in the order in which they are written.
 
     Each image against its three corruptions, against other fingers, so that one pair in four is an
-    impostor pair (none where the shard has a single finger), and against another impression of
-    its finger where `different_impressions` and a known truth allow it.
+    impostor pair (none where the shard has a single finger), and against `different_impressions`
+    others of its finger, as far as there are any to which a known truth leads.
     """
     images = len(shard.images)
     impostors = counts(shard, spec).get("impostor", 0)
-    siblings = _siblings(shard, spec)
+    siblings = _siblings(shard)
     for k, number in enumerate(shard.numbers):
         first = number * SLOTS
         for slot, noise in enumerate(CORRUPTIONS):
@@ -88,9 +88,11 @@ def pairs(shard: ShardPlan, spec: PipelineSpec) -> Iterator[PairPlan]:
         due = (k + 1) * impostors // images - k * impostors // images
         for slot in range(IMPOSTOR, IMPOSTOR + due):
             yield _partnered("impostor", first + slot, k, _others(shard, k), shard, spec)
-        if siblings[k]:
-            index = first + IMPRESSIONS
-            yield _partnered("genuine-impressions", index, k, siblings[k], shard, spec)
+        left = list(siblings[k])
+        for slot in range(IMPRESSIONS, IMPRESSIONS + min(len(left), spec.different_impressions)):
+            pair = _partnered("genuine-impressions", first + slot, k, left, shard, spec)
+            left.remove(pair.b)
+            yield pair
 
 
 def _partnered(
@@ -109,10 +111,8 @@ def _others(shard: ShardPlan, k: int) -> list[int]:
     return [j for j, other in enumerate(shard.images) if other.finger != finger]
 
 
-def _siblings(shard: ShardPlan, spec: PipelineSpec) -> list[list[int]]:
+def _siblings(shard: ShardPlan) -> list[list[int]]:
     """For each image the other impressions of its finger to which its truth leads."""
-    if not spec.different_impressions:
-        return [[] for _ in shard.images]
     known: dict[str, list[int]] = {}
     for k, image in enumerate(shard.images):
         if image.truth is not None:
@@ -128,7 +128,9 @@ def _pack(members: Sequence[Numbered], spec: PipelineSpec) -> list[list[Numbered
     fingers = [list(group) for _, group in groupby(members, key=lambda m: m[1].finger)]
     if not fingers:
         return []
-    wanted = round(len(members) * (len(CORRUPTIONS) + 1) / spec.pairs_per_shard)
+    related = sum(image.truth is not None for _, image in members) * spec.different_impressions
+    genuine = len(CORRUPTIONS) * len(members) + related
+    wanted = round(genuine * (1 + 1 / GENUINE_PER_IMPOSTOR) / spec.pairs_per_shard)
     count = max(1, min(wanted, len(fingers) // 2))
     ends = np.cumsum([len(finger) for finger in fingers])
     cuts = [0]

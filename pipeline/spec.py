@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 HELD_OUT = ("fvc2002", "sd300", "sd301a", "sd302", "synthetic")  # all groups of persons
+MOST_IMPRESSIONS = 7  # partners of an image: FVC has 8 impressions of a finger
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class PipelineSpec:
     rotation_range: tuple[float, float] = (-math.pi / 3, math.pi / 3)  # rad, after the corruption
     translation: float = 0.0  # px at 500 ppi, the largest shift along x and y; 0 is off
     elastic: float = 0.0  # px at 500 ppi, deviation of the control displacements; 0 is off
-    different_impressions: bool = False  # pairs of two impressions too, where the truth is known
+    different_impressions: int = 0  # pairs of an image with others of its finger, of known truth
     pairs_per_shard: int = 1000
 
     def __post_init__(self) -> None:
@@ -46,6 +47,7 @@ class PipelineSpec:
             "rotation_range": not -math.pi <= low <= high <= math.pi,
             "translation": not 0 <= self.translation <= self.crop,
             "elastic": not 0 <= self.elastic <= self.crop,
+            "different_impressions": not 0 <= self.different_impressions <= MOST_IMPRESSIONS,
             "pairs_per_shard": self.pairs_per_shard < 1,
         }
         for name in (name for name, is_wrong in wrong.items() if is_wrong):

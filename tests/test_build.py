@@ -122,7 +122,7 @@ def test_different_impressions_of_synthetic_fingers(tmp_path):
     from pipeline.synthesis.write import synthesise
 
     synthesise(tmp_path / "data", 5, 2, 5, 1, "few")
-    spec = dataclasses.replace(SPEC, different_impressions=True, elastic=3.0, translation=8.0)
+    spec = dataclasses.replace(SPEC, different_impressions=1, elastic=3.0, translation=8.0)
     made(tmp_path / "data", tmp_path / "out", spec, ("synthetic/few",))
     counts = store.load_manifest(tmp_path / "out").partitions["synthetic/few"].counts
     assert sum(by.get("genuine-impressions", 0) for by in counts.values()) == 10

@@ -19,7 +19,7 @@ from train.config import TrainConfig
 
 CONFIG = Config(
     pipeline=PipelineSpec(
-        partitions=("synthetic/tiny",), different_impressions=True, translation=8.0, elastic=2.0
+        partitions=("synthetic/tiny",), different_impressions=1, translation=8.0, elastic=2.0
     ),
     model=ModelConfig(
         stride=8, stem_stride=4, stem_channels=4, stage_channels=(4, 8), blocks=1,

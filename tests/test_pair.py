@@ -153,7 +153,7 @@ def impressed(seed, ppi):
 @pytest.mark.parametrize("ppi", [500.0, 569.0])
 def test_map_between_impressions_is_exact(ppi):
     """A cell and its place in B, each carried to the master by its own warp, meet there."""
-    spec = dataclasses.replace(ELASTIC, different_impressions=True)
+    spec = dataclasses.replace(ELASTIC, different_impressions=1)
     (image_a, truth_a), (image_b, truth_b) = impressed(1, 500.0), impressed(2, ppi)
     a = opened(image_a, truth_a, spec)
     b = opened(image_b, truth_b, spec, name="1_2", ppi=ppi)
@@ -173,7 +173,7 @@ def test_map_between_impressions_is_exact(ppi):
 
 
 def test_pixels_of_two_impressions_agree_along_the_map():
-    spec = dataclasses.replace(PAPER, different_impressions=True)
+    spec = dataclasses.replace(PAPER, different_impressions=1)
     (image_a, truth_a), (image_b, truth_b) = impressed(1, 500.0), impressed(2, 569.0)
     a = opened(image_a, truth_a, spec)
     b = opened(image_b, truth_b, spec, name="1_2", ppi=569.0)

@@ -10,7 +10,7 @@ import pytest
 from pipeline import plan
 from pipeline.impression import Impression
 from pipeline.plan import make_plan, pairs
-from pipeline.spec import PipelineSpec
+from pipeline.spec import MOST_IMPRESSIONS, PipelineSpec
 from pipeline.split import split_of
 
 SPEC = PipelineSpec(pairs_per_shard=200)
@@ -180,26 +180,34 @@ def test_shards_are_of_the_size_asked_for(selection, size):
 
 
 def test_counts_are_what_is_yielded(selection):
-    for spec in (SPEC, dataclasses.replace(SPEC, different_impressions=True)):
+    for several in (0, 1, 3, MOST_IMPRESSIONS):
+        spec = dataclasses.replace(SPEC, different_impressions=several)
         for shard in make_plan(selection, spec):
             found = Counter(p.address.kind for p in pairs(shard, spec))
             assert found == plan.counts(shard, spec)
 
 
-def test_different_impressions_each_once_and_still_three_to_one():
-    spec = dataclasses.replace(SPEC, different_impressions=True)
-    shards = make_plan(SELECTIONS["synthetic"], spec)
-    kinds = Counter()
-    for shard, pair in everything(shards, spec):
+@pytest.mark.parametrize(
+    ("several", "doubles", "impostors"), [(1, 90, 120), (2, 180, 150), (MOST_IMPRESSIONS, 180, 150)]
+)
+def test_different_impressions_each_once_and_still_three_to_one(several, doubles, impostors):
+    """Of three impressions each has two others at most."""
+    spec = dataclasses.replace(SPEC, different_impressions=several)
+    kinds, partners, addresses = Counter(), set(), set()
+    for shard, pair in everything(make_plan(SELECTIONS["synthetic"], spec), spec):
         kinds[pair.address.kind] += 1
+        addresses.add((shard.partition, pair.address.index))
         if pair.address.kind == "genuine-impressions":
             a, b = shard.images[pair.a], shard.images[pair.b]
             assert a.finger == b.finger and a.image_id != b.image_id
-    assert kinds == {"genuine": 270, "genuine-impressions": 90, "impostor": 120}
+            partners.add((a.image_id, b.image_id))
+    assert kinds == {"genuine": 270, "genuine-impressions": doubles, "impostor": impostors}
+    assert len(partners) == doubles
+    assert len(addresses) == kinds.total()
 
 
 def test_impressions_without_truth_make_no_such_pairs():
-    spec = dataclasses.replace(SPEC, different_impressions=True)
+    spec = dataclasses.replace(SPEC, different_impressions=1)
     kinds = {p.address.kind for _, p in everything(make_plan(SELECTIONS["fvc"], spec), spec)}
     assert kinds == {"genuine", "impostor"}
 
