@@ -28,6 +28,7 @@ TONE_CELL = 16  # px at 500 ppi, over which the tone of the background is averag
 BILINEAR_VARIANCE = 1 / 6  # px², mean of t·(1 - t) over the fractions t of a px
 GROUND_MIN = 0.02  # share of a neighbourhood that must be background to give the tone
 PLACES = 8  # px at 500 ppi between the places that a crop's centre is drawn from
+FULL = 128  # weight of an image that is seen alone, in fixed point: its square fits 16 bits
 LIGHT_PERCENTILE = 90  # the tone of the ground where the finger leaves none of it to see
 
 # OpenCV's own warnings about a damaged file do not name it; the Faults below do.
@@ -116,10 +117,9 @@ def draw_centre(prepared: Prepared, crop: int, rng: np.random.Generator) -> Prep
     no more pairs an image, and are as full (docs/EXPERIMENTS.md has the figures). Where no disc
     fits, as in nearly every plain print, all stays as it is.
     """
-    reach = round(crop / 2 / PLACES)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    mask = prepared.mask[::PLACES, ::PLACES].astype(np.uint8)
-    places = np.argwhere(cv2.erode(mask, disc, borderType=cv2.BORDER_CONSTANT, borderValue=(0,)))
+    mask = np.pad(prepared.mask[::PLACES, ::PLACES].astype(np.uint8), 1)
+    free = np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))[1:-1, 1:-1]
+    places = np.argwhere(free > crop / 2 / PLACES)
     if not len(places):
         return prepared
     y, x = (float(at) for at in PLACES * places[rng.integers(len(places))])
@@ -153,12 +153,12 @@ def window(prepared: Prepared, radius: int) -> Prepared:
     image, mask = prepared.image[y0:y1, x0:x1], prepared.mask[y0:y1, x0:x1]
     outside = (y0 - top, top + 2 * radius - y1, x0 - left, left + 2 * radius - x1)
     across, down = _fade(width, left, 2 * radius), _fade(height, top, 2 * radius)
-    if min(across.min(), down.min()) < 256:
-        weight = np.asarray(np.outer(down, across.astype(np.uint32)) >> 8, np.uint16)
-        image = np.asarray(cv2.copyMakeBorder(image, *outside, cv2.BORDER_CONSTANT), np.uint8)
-        mask = np.pad(mask, (outside[:2], outside[2:]))
-        image = _blend(image, weight, mask)
-        mask &= weight >= 128
+    if min(across.min(), down.min()) < FULL:
+        weight = np.outer(down, across) // np.uint16(FULL)
+        image, mask = (_bordered(part, outside) for part in (image, mask.view(np.uint8)))
+        seen = weight >= FULL // 2
+        image = _blend(image, weight, seen, mask.view(np.bool_))
+        mask = mask.view(np.bool_) & seen
     shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
     to_original = compose_affine(prepared.to_original, shift)
     return Prepared(image, mask, to_original, (radius - 0.5, radius - 0.5))
@@ -185,10 +185,9 @@ def render(image: Image, matrix: Array, size: int, warp: Warp) -> Image:
         radius = math.ceil(2 * math.sqrt(variance))
         size_px = (2 * radius + 1, 2 * radius + 1)
         image = np.asarray(cv2.GaussianBlur(image, size_px, math.sqrt(variance)), np.uint8)
-    x, y = (np.rint(at * 32).astype(np.int32) for at in warp.planes(size, size, matrix))
-    whole = np.dstack([x >> 5, y >> 5]).astype(np.int16)
-    part = ((y & 31) * 32 + (x & 31)).astype(np.uint16)
-    made = cv2.remap(image, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = (at.astype(np.float32) for at in warp.planes(size, size, matrix))
+    fixed = cv2.convertMaps(x, y, cv2.CV_16SC2)  # whole px, and 32nds of a px
+    made = cv2.remap(image, *fixed, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(made, np.uint8)
 
 
@@ -236,19 +235,24 @@ def _grey(image: NDArray[np.uint8], name: str) -> Image:
 
 
 def _fade(extent: int, start: int, count: int) -> NDArray[np.uint16]:
-    """Weight 0 … 256 of the image at `count` px from `start` of an axis of `extent` px."""
+    """Weight 0 … FULL of the image at `count` px from `start` of an axis of `extent` px."""
     at = np.arange(start, start + count)
     t = np.clip(np.minimum(at + 1, extent - at) / FEATHER, 0.0, 1.0)
-    return np.rint(256 * t * t * (3 - 2 * t)).astype(np.uint16)
+    return np.rint(FULL * t * t * (3 - 2 * t)).astype(np.uint16)
 
 
-def _blend(image: Image, weight: NDArray[np.uint16], mask: Mask) -> Image:
-    """The image where weight is 256, the tone of its background around where it is 0.
+def _bordered(image: Image, outside: tuple[int, int, int, int]) -> Image:
+    """The image with so many px of 0 above, below, left and right of it."""
+    return np.asarray(cv2.copyMakeBorder(image, *outside, cv2.BORDER_CONSTANT), np.uint8)
+
+
+def _blend(image: Image, weight: NDArray[np.uint16], seen: Mask, mask: Mask) -> Image:
+    """The image where weight is FULL, the tone of its background around where it is 0.
 
     The tone is a normalised convolution (Knutsson & Westin, CVPR 1993) of what is no finger.
     """
     side = image.shape[0]
-    ground = ((weight > 128) & ~mask) * np.uint8(255)
+    ground = (seen > mask) * np.uint8(255)
     cells = (side // TONE_CELL, side // TONE_CELL)
     grey, share = (
         cv2.resize(part, cells, interpolation=cv2.INTER_AREA)
@@ -260,10 +264,10 @@ def _blend(image: Image, weight: NDArray[np.uint16], mask: Mask) -> Image:
     if total[1] > GROUND_MIN * 255 * share.size:
         usual = 255 * total[0] / total[1]
     else:
-        usual = np.percentile(image[weight > 128], LIGHT_PERCENTILE)
+        usual = np.percentile(image[seen], LIGHT_PERCENTILE)
     fixed = known.astype(np.uint16) * np.uint16(256)  # integers are blurred alike on all machines
     near = cv2.GaussianBlur(fixed, (0, 0), 1.5, borderType=cv2.BORDER_CONSTANT) / 65280.0
     tone = (255 * near[..., 0] + GROUND_MIN * usual) / (near[..., 1] + GROUND_MIN)
     fill = cv2.resize(np.rint(tone).astype(np.uint8), (side, side), interpolation=cv2.INTER_LINEAR)
-    blended = image * weight + fill * (np.uint16(256) - weight) + np.uint16(128)
-    return (blended >> 8).astype(np.uint8)
+    blended = image * weight + fill * (np.uint16(FULL) - weight) + np.uint16(FULL // 2)
+    return (blended // np.uint16(FULL)).astype(np.uint8)
