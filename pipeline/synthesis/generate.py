@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.synthesis.impression import contact, sample_touch
+from pipeline.synthesis.impression import contact, sample_manner, sample_touch
 from pipeline.synthesis.master import Master, sample_master
 from pipeline.synthesis.sensor import STYLES, Style, draw
 from pipeline.warp import Warp
@@ -43,7 +43,7 @@ def make_impression(
     """One impression (0, 1, …) of `master`, by a sensor out of `styles`."""
     rng = _generator(seed, partition, finger, 1 + impression)
     style = styles[int(rng.integers(len(styles)))]
-    touch = sample_touch(rng, style.placement)
+    touch = sample_touch(rng, style.placement, sample_manner(rng))
     skin, level = contact(master, touch, rng)
     params = {k: v for k, v in dataclasses.asdict(touch).items() if k != "warp"}
     image = draw(style, skin, level, rng)

@@ -17,7 +17,7 @@ from pipeline.synthesis.orientation import SIZE, Image, smooth_noise
 from pipeline.warp import Array, Warp, pixel_grid
 
 SPACING = 56.0  # px between the control points of the skin's distortion
-STRAIN = 0.5  # bound on it
+STRAIN = 0.8  # bound on it: from 1 on the skin might fold
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,40 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Manner:
+    """How a finger touches: what is drawn about these."""
+
+    name: str = "plain"
+    turn: float = 9.0  # degrees, deviation of the rotation, cut at turn_most
+    turn_most: float = 26.0
+    shift: tuple[float, float] = (18.0, 22.0)  # (x, y) px, deviation of the place, cut at …
+    shift_most: float = 55.0
+    roll: float = 6.0  # px, deviation of the contact's place on the finger
+    twist: float = 0.035  # rad, deviation, of the skin at the contact's edge against its middle
+    slip: float = 4.5  # px, deviation along each axis, of the same
+    pressure: float = 0.0  # added to the placement's
+    area: float = 1.0  # factor of the half axes
+    dryness: tuple[float, float] = (0.0, 1.0)  # range
+    moisture: tuple[float, float] = (0.0, 1.0)
+
+
+PLAIN = Manner()
+TWISTED = Manner("twisted", turn=20.0, turn_most=40.0, twist=0.13, slip=14.0)
+DRY = Manner("dry", pressure=-0.25, dryness=(0.8, 1.9), moisture=(0.0, 0.1))
+WET = Manner("wet", pressure=0.3, area=1.06, dryness=(0.0, 0.1), moisture=(0.7, 1.8))
+LIGHT = Manner("light", roll=25.0, pressure=-0.35, area=0.72)
+DISPLACED = Manner(
+    "displaced", turn=15.0, turn_most=40.0, shift=(50.0, 60.0), shift_most=90.0, roll=25.0
+)
+HARD = (TWISTED, DRY, WET, LIGHT, DISPLACED)
+HARD_SHARE = 1 / 3  # of the touches
+
+
+@dataclass(frozen=True)
 class Touch:
     """The parameters of one impression of H × W px."""
 
+    manner: str  # name of the manner that it was drawn from
     size: tuple[int, int]  # (height, width) px
     warp: Warp  # impression px → master px
     centre: tuple[float, float]  # (x, y) px of the contact region in the impression
@@ -42,29 +73,41 @@ class Touch:
     rotation: float  # rad, of the finger, counter-clockwise as seen
     pressure: float  # level of the skin in the middle: widens the ridges
     slope: tuple[float, float]  # of the pressure, over a half axis
-    dryness: float  # 0 … 1, thins and breaks the ridges
-    moisture: float  # 0 … 1, widens them and fills valleys in patches
+    dryness: float  # 0 … 1, up to 2 in a dry touch: thins and breaks the ridges
+    moisture: float  # 0 … 1, up to 2 in a wet one: widens them and fills valleys in patches
 
 
-def sample_touch(rng: np.random.Generator, placement: Placement) -> Touch:
+def sample_manner(rng: np.random.Generator) -> Manner:
+    """Plain twice out of three times, else one of HARD, which FVC2004 asked its people for."""
+    return HARD[int(rng.integers(len(HARD)))] if rng.random() < HARD_SHARE else PLAIN
+
+
+def sample_touch(rng: np.random.Generator, placement: Placement, manner: Manner = PLAIN) -> Touch:
     """A random touch."""
     size = placement.size
-    rotation = float(np.clip(rng.normal(0, np.radians(9)), -np.pi / 7, np.pi / 7))
+    most = np.radians(manner.turn_most)
+    rotation = float(np.clip(rng.normal(0, np.radians(manner.turn)), -most, most))
     middle = (np.array(size[::-1]) - 1) / 2
-    shift = np.clip(rng.normal(0, (18, 22)), -55, 55)
-    pressure = float(rng.normal(placement.pressure, 0.3))
+    shift = np.clip(rng.normal(0, manner.shift), -manner.shift_most, manner.shift_most)
+    pressure = float(rng.normal(placement.pressure + manner.pressure, 0.3))
     axes = np.array(placement.axes) * rng.normal(1, (0.07, 0.09)) * (1 + 0.12 * np.tanh(pressure))
+    off = rng.normal((0, placement.contact), (manner.roll, manner.roll + 6))
     return Touch(
+        manner=manner.name,
         size=size,
-        warp=_lay(rng, size, rotation, middle + shift + (0, placement.finger)),
-        centre=_pair(middle + shift + rng.normal((0, placement.contact), (6, 12))),
-        axes=_pair(axes),
+        warp=_lay(rng, size, rotation, middle + shift + (0, placement.finger), manner),
+        centre=_pair(middle + shift + off),
+        axes=_pair(axes * manner.area),
         rotation=rotation,
         pressure=pressure,
         slope=_pair(rng.normal(0, 0.12, 2)),
-        dryness=float(rng.beta(1.2, 2.2)),
-        moisture=float(rng.beta(1.2, 2.2)),
+        dryness=_between(manner.dryness, rng.beta(1.2, 2.2)),
+        moisture=_between(manner.moisture, rng.beta(1.2, 2.2)),
     )
+
+
+def _between(bounds: tuple[float, float], share: float) -> float:
+    return bounds[0] + (bounds[1] - bounds[0]) * share
 
 
 def contact(master: Master, touch: Touch, rng: np.random.Generator) -> tuple[Image, Image]:
@@ -102,12 +145,18 @@ def pressure(touch: Touch, rng: np.random.Generator) -> Image:
     return np.asarray(level - np.logaddexp(0, (radius - 1) * 24), np.float32)
 
 
-def _lay(rng: np.random.Generator, size: tuple[int, int], rotation: float, finger: Array) -> Warp:
+def _lay(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    rotation: float,
+    finger: Array,
+    manner: Manner,
+) -> Warp:
     """The warp that puts the master's middle at `finger` (x, y) px, turned and stretched."""
     rows, columns = (int(np.ceil(extent / SPACING)) + 3 for extent in size)
     origin = (-SPACING, -SPACING)
     points = pixel_grid(rows, columns) * SPACING + origin
-    control = _drag(rng, points - finger) + rng.normal(0, 1.0, points.shape)
+    control = _drag(rng, points - finger, manner) + rng.normal(0, 1.0, points.shape)
     c, s = np.cos(rotation), np.sin(rotation)
     turn = np.array([[c, -s], [s, c]])  # undoes the finger's turn: from the impression back
     middle = (np.array(SIZE[::-1]) - 1) / 2
@@ -116,19 +165,21 @@ def _lay(rng: np.random.Generator, size: tuple[int, int], rotation: float, finge
     return Warp(matrix, control * min(1.0, STRAIN / bound), SPACING, origin)
 
 
-def _drag(rng: np.random.Generator, points: Array) -> Array:
+def _drag(rng: np.random.Generator, points: Array, manner: Manner) -> Array:
     """Displacement [..., 2] px at `points` about the middle of the contact.
 
-    The skin sticks in the middle and slips and twists with the finger towards the edge: Cappelli,
-    Maio and Maltoni 2001, "Modelling plastic distortion in fingerprint images".
+    The skin sticks in the middle while the finger slips and twists, so that the skin between is
+    stretched: Cappelli, Maio and Maltoni 2001, "Modelling plastic distortion in fingerprint
+    images". The finger's edge is what `Touch.rotation` and the warp's matrix lay down; the middle
+    stays behind.
     """
-    stuck = rng.uniform(40, 75, 2)
-    distance = np.maximum(np.hypot(*np.moveaxis(points / stuck, -1, 0)) - 1, 0)
-    slip = np.where(distance < 1.8, (1 - np.cos(np.pi * distance / 1.8)) / 2, 1.0)
-    angle = rng.normal(0, 0.035)
+    stuck, soft = rng.uniform(30, 65, 2), rng.uniform(1.6, 2.6)
+    distance = np.clip((np.hypot(*np.moveaxis(points / stuck, -1, 0)) - 1) / soft, 0, 1)
+    behind = (1 + np.cos(np.pi * distance)) / 2
+    angle = rng.normal(0, manner.twist)
     c, s = np.cos(angle), np.sin(angle)
     twist = points @ (np.array([[c, s], [-s, c]]) - np.eye(2))
-    return np.asarray(slip[..., None] * (twist + rng.normal(0, 4.5, 2)))
+    return np.asarray(behind[..., None] * (twist + rng.normal(0, manner.slip, 2)))
 
 
 def _pair(values: Array) -> tuple[float, float]:

@@ -24,6 +24,8 @@ ALONG_DEVIATION = 5.0  # px
 ACROSS = np.arange(-7, 8) / 6.0  # periods across the ridge
 ACROSS_DEVIATION = 0.55  # periods
 PORE_SPACING = 7  # px, at least
+INCIPIENT_SHARE = 0.35  # of the fingers, which have thin ridges in some valleys
+SCAR_SHARE = 0.1  # of the fingers
 
 Maps = list[tuple[Image, Image]]
 
@@ -34,7 +36,9 @@ class Master:
 
     flow: Flow
     ridges: Image  # [H, W], about a cosine: -1 on the floor of a valley … 1 on the crest of a ridge
-    relief: Image  # [H, W], what is to be added: uneven crests and flanks, pores, creases
+    relief: (
+        Image  # [H, W], what is to be added: uneven crests, incipient ridges, pores, creases, scars
+    )
 
 
 def sample_master(rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Master:
@@ -42,7 +46,8 @@ def sample_master(rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Mas
     flow = sample_flow(rng, size)
     ridges = grow(flow, rng)
     relief = 0.18 * smooth_noise(rng, size, 4) + 0.14 * smooth_noise(rng, size, 14)
-    return Master(flow, ridges, relief - pores(ridges, rng) - creases(size, rng))
+    relief += incipient(ridges, rng) - pores(ridges, rng) - creases(size, rng) - scars(size, rng)
+    return Master(flow, ridges, relief)
 
 
 def grow(flow: Flow, rng: np.random.Generator) -> Image:
@@ -71,19 +76,46 @@ def pores(ridges: Image, rng: np.random.Generator) -> Image:
     return np.asarray(8 * cv2.GaussianBlur(depth, (0, 0), 0.9), np.float32)
 
 
+def incipient(ridges: Image, rng: np.random.Generator) -> Image:
+    """Height [H, W] ≥ 0 of thin, broken ridges along the middle of valleys, in patches."""
+    if rng.random() > INCIPIENT_SHARE:
+        return np.zeros_like(ridges)
+    patches = np.clip(smooth_noise(rng, ridges.shape, 60) - rng.uniform(-0.3, 0.8), 0, 1)
+    pieces = np.clip(0.6 + smooth_noise(rng, ridges.shape, 5), 0, 1.2)
+    middle = np.exp(-(((1 + np.maximum(ridges, -1)) / 0.35) ** 2))
+    return np.asarray(rng.uniform(0.5, 1.3) * patches * pieces * middle, np.float32)
+
+
 def creases(size: tuple[int, int], rng: np.random.Generator) -> Image:
     """Depth [H, W] ≥ 0 of white lines across the skin; most fingers have few, some many."""
     canvas = np.zeros(size, np.float32)
     for _ in range(min(rng.poisson(rng.choice([1.0, 4.0, 15.0])), 25)):
-        start = rng.uniform(0.1, 0.9, 2) * size[::-1]
         angle = rng.normal(0, 0.5) + rng.choice([0.0, 0.0, 1.2])
-        steps = np.linspace(0, min(20 + rng.exponential(60), 220), 12)
-        bend = angle + rng.normal(0, 0.003) * steps + np.cumsum(rng.normal(0, 0.05, 12))
-        points = start + np.cumsum(np.stack([np.cos(bend), np.sin(bend)], -1), 0) * steps[1]
-        fixed = np.round(points * 16).astype(np.int32)
-        width = int(rng.choice([1, 1, 2, 3]))
-        cv2.polylines(canvas, [fixed], False, float(rng.uniform(0.8, 2.0)), width, cv2.LINE_AA, 4)
+        length = min(20 + rng.exponential(60), 220)
+        _stroke(canvas, angle, length, rng.uniform(0.8, 2.0), int(rng.choice([1, 1, 2, 3])), rng)
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8), np.float32)
+
+
+def scars(size: tuple[int, int], rng: np.random.Generator) -> Image:
+    """Depth [H, W] ≥ 0 of a wide, ragged line, which few fingers have."""
+    canvas = np.zeros(size, np.float32)
+    if rng.random() < SCAR_SHARE:
+        angle, length = rng.uniform(0, np.pi), rng.uniform(40, 200)
+        _stroke(canvas, angle, length, rng.uniform(1.5, 3.0), int(rng.integers(4, 9)), rng)
+        canvas *= np.clip(0.8 + 0.5 * smooth_noise(rng, size, 4), 0, 1)
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 1.2), np.float32)
+
+
+def _stroke(
+    canvas: Image, angle: float, length: float, depth: float, width: int, rng: np.random.Generator
+) -> None:
+    """Draw a line of `length` px that sets out at `angle` rad from a random place and bends."""
+    start = rng.uniform(0.1, 0.9, 2) * canvas.shape[::-1]
+    steps = np.linspace(0, length, 12)
+    bend = angle + rng.normal(0, 0.003) * steps + np.cumsum(rng.normal(0, 0.05, 12))
+    points = start + np.cumsum(np.stack([np.cos(bend), np.sin(bend)], -1), 0) * steps[1]
+    fixed = np.round(points * 16).astype(np.int32)
+    cv2.polylines(canvas, [fixed], False, depth, width, cv2.LINE_AA, 4)
 
 
 def _gabor() -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ Image = NDArray[np.float32]
 SIZE = (560, 416)  # (height, width) px of a master at 500 ppi
 CLASSES = ("arch", "tented-arch", "left-loop", "right-loop", "whorl")
 PROPORTIONS = (0.037, 0.029, 0.338, 0.317, 0.279)  # Wilson et al. 1994, as SFinGe uses them
-PERIOD_RANGE = (7.0, 11.0)  # px at 500 ppi
+PERIOD_RANGE = (6.5, 12.0)  # px at 500 ppi
 DOUBLE_LOOPS = 0.2  # of the whorls
 
 
@@ -158,7 +158,7 @@ def _straight_legs(
 
 def _period(z: NDArray[np.complex64], rng: np.random.Generator) -> Image:
     """Ridge period px [H, W]: wider towards the joint, finer or wider in smooth patches."""
-    base = np.clip(rng.normal(8.3, 0.5), 7.5, 9.4)
+    base = np.clip(rng.normal(8.2, 0.7), 6.9, 10.2)
     joint = rng.uniform(0.05, 0.2) / (1 + np.exp((z.imag + 130) / 25))
     patches = rng.uniform(0.06, 0.11) * smooth_noise(rng, z.shape, 80)
     return np.clip(base * (1 + joint + patches), *PERIOD_RANGE).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Sensors: from skin in contact to grey levels, in the manner of two of FVC2002's."""
+"""Sensors: from skin in contact to grey levels, in the manner of FVC's and of cards."""
 
 from __future__ import annotations
 
@@ -56,6 +56,86 @@ def _capacitive(skin: Image, level: Image, rng: np.random.Generator) -> Image:
     return grey + 4 * rng.standard_normal(size, np.float32)
 
 
+def _vignetted(skin: Image, level: Image, rng: np.random.Generator) -> Image:
+    """A small lens over a red light: mid-grey ground that darkens to the corners, low contrast."""
+    size = skin.shape
+    light = _vignette(size, rng) * (1 + 0.03 * smooth_noise(rng, size, 120))
+    touching = expit(level + 3)
+    ground = rng.uniform(130, 215) - rng.uniform(-15, 30) * touching
+    depth = rng.uniform(0.3, 0.7) * np.clip(1 + 0.25 * level, 0.45, 1.15)
+    ink = expit(skin * rng.uniform(2.5, 6))
+    grey = ground * light * (1 - depth * ink) + 4 * touching * smooth_noise(rng, size, 3)
+    grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), rng.uniform(0.6, 1.0))
+    return grey + rng.uniform(1, 3) * rng.standard_normal(size, np.float32)
+
+
+def _vignette(size: tuple[int, ...], rng: np.random.Generator) -> Image:
+    """Light [H, W] on the glass, 1 at its brightest and down to 0.3 in the corners."""
+    y, x = np.ogrid[: size[0], : size[1]]
+    across, down = rng.normal(0.5, 0.1, 2)
+    far = (x / size[1] - across) ** 2 + (y / size[0] - down) ** 2
+    return np.asarray(np.clip(1 - rng.uniform(0.3, 1.3) * far, 0.3, 1), np.float32)
+
+
+def _thermal(skin: Image, level: Image, rng: np.random.Generator) -> Image:
+    """A sweep over one warm line: sharp, grainy ridges; every line has its own gain and offset."""
+    size = skin.shape
+    rough = rng.uniform(0.25, 0.6) * rng.standard_normal(size, np.float32)
+    rough += rng.uniform(0.2, 0.5) * smooth_noise(rng, size, 1.6)
+    ink = expit((skin + rough) * rng.uniform(3, 6))
+    drift = 0.12 * smooth_noise(rng, (size[0], 1), 60) + 0.05 * smooth_noise(rng, (size[0], 1), 5)
+    lines = drift + 0.04 * rng.standard_normal((size[0], 1), np.float32)
+    ground = rng.uniform(175, 235) * (1 + 0.35 * lines)
+    ridge = rng.uniform(25, 80) - 12 * level + 10 * smooth_noise(rng, size, 20)
+    grey = ground + (np.clip(ridge, 10, 150) - ground) * ink * np.clip(1 + lines, 0.5, 1)
+    grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), rng.uniform(0.35, 0.6))
+    return grey + rng.uniform(4, 9) * rng.standard_normal(size, np.float32)
+
+
+def _ink(skin: Image, level: Image, rng: np.random.Generator) -> Image:
+    """Ink on a card, scanned: too much of it or too little, fibres of the paper, a box's lines."""
+    size = skin.shape
+    load = rng.normal(0.1, 0.45) + 0.25 * smooth_noise(rng, size, 60)
+    fibres = 0.7 * smooth_noise(rng, size, 1.4) + 0.7 * smooth_noise(rng, size, 3.2)
+    bare = rng.uniform(0.15, 0.7) * np.clip(1 - load, 0.4, 2)
+    ink = expit((skin + np.clip(load, -0.8, 0.9) + bare * fibres) * rng.uniform(2.5, 5))
+    paper = rng.uniform(185, 245) + rng.uniform(1, 5) * fibres + 4 * smooth_noise(rng, size, 90)
+    black = rng.uniform(20, 95) - 25 * load + 12 * fibres
+    grey = paper + (np.clip(black, 10, 170) - paper) * ink
+    grey = np.where(_box(size, rng), np.minimum(grey, rng.uniform(40, 150)), grey)
+    grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), rng.uniform(0.6, 1.1))
+    return grey + rng.uniform(1, 4) * rng.standard_normal(size, np.float32)
+
+
+def _box(size: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """The lines [H, W] of a card's box: none, one or two, near the edges."""
+    drawn = np.zeros(size, np.uint8)
+    for _ in range(int(rng.integers(3))):
+        at, tilt = int(rng.uniform(4, 30)), int(rng.integers(-4, 5))
+        down, across = ((at, 0), (at + tilt, size[0])), ((0, at), (size[1], at + tilt))
+        start, end = down if rng.random() < 0.5 else across
+        cv2.line(drawn, start, end, 1, int(rng.integers(1, 4)))
+        if rng.random() < 0.5:
+            drawn = np.ascontiguousarray(drawn[::-1, ::-1])
+    return drawn > 0
+
+
+def _any(skin: Image, level: Image, rng: np.random.Generator) -> Image:
+    """No sensor in particular: greys, softness, grain, shading and stripes all drawn at random."""
+    size = skin.shape
+    grain = rng.uniform(0, 0.5) * smooth_noise(rng, size, rng.uniform(1, 4))
+    ink = expit((skin + grain) * rng.uniform(1.5, 6))
+    shade = rng.uniform(0, 0.12) * smooth_noise(rng, size, rng.uniform(50, 200))
+    shade = shade + rng.uniform(0, 0.04) * smooth_noise(rng, (1, size[1]), rng.uniform(1, 12))
+    ground = rng.uniform(90, 250)
+    ridge = np.clip(rng.uniform(0.1, 0.65) - rng.uniform(0, 0.15) * level, 0, 0.8)
+    grey = (1 - (1 - ridge) * ink + shade).astype(np.float32)
+    grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.4, 1.4))
+    grey = ground * np.clip(grey, 0, 1.3) ** np.exp(rng.normal(0, 0.3))
+    noise = rng.uniform(0, 7) * rng.standard_normal(size, np.float32)
+    return grey + noise + rng.uniform(0, 6) * smooth_noise(rng, size, rng.uniform(1.2, 3))
+
+
 OPTICAL = Style(  # as FVC2002 DB1
     "optical",
     Placement((374, 388), (127, 198), finger=5, contact=28, pressure=-0.1),
@@ -66,4 +146,24 @@ CAPACITIVE = Style(  # as FVC2002 DB3
     Placement((300, 300), (114, 127), finger=45, contact=0, pressure=0.05),
     _capacitive,
 )
-STYLES = (OPTICAL, CAPACITIVE)
+VIGNETTED = Style(  # as FVC2004 DB2
+    "vignetted",
+    Placement((364, 328), (120, 170), finger=10, contact=10, pressure=0.0),
+    _vignetted,
+)
+THERMAL = Style(  # as FVC2004 DB3
+    "thermal",
+    Placement((480, 300), (112, 185), finger=5, contact=15, pressure=0.0),
+    _thermal,
+)
+INK = Style(  # a plain print of NIST's cards
+    "ink",
+    Placement((440, 400), (135, 190), finger=5, contact=10, pressure=0.05),
+    _ink,
+)
+ANY = Style(  # of no make: so that a network leans on no sensor's looks
+    "any",
+    Placement((400, 360), (122, 175), finger=10, contact=10, pressure=0.0),
+    _any,
+)
+STYLES = (OPTICAL, CAPACITIVE, VIGNETTED, THERMAL, INK, ANY)
