@@ -155,10 +155,10 @@ def window(prepared: Prepared, radius: int) -> Prepared:
     across, down = _fade(width, left, 2 * radius), _fade(height, top, 2 * radius)
     if min(across.min(), down.min()) < FULL:
         weight = np.outer(down, across) // np.uint16(FULL)
-        image, mask = (_bordered(part, outside) for part in (image, mask.view(np.uint8)))
         seen = weight >= FULL // 2
-        image = _blend(image, weight, seen, mask.view(np.bool_))
-        mask = mask.view(np.bool_) & seen
+        mask = _bordered(mask.view(np.uint8), outside).view(np.bool_)
+        image = _blend(_bordered(image, outside), weight, seen, mask)
+        mask &= seen
     shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
     to_original = compose_affine(prepared.to_original, shift)
     return Prepared(image, mask, to_original, (radius - 0.5, radius - 0.5))
@@ -167,8 +167,8 @@ def window(prepared: Prepared, radius: int) -> Prepared:
 def crop_matrix(prepared: Prepared, crop: int, size: int) -> Array:
     """Matrix [2, 3] from px of the crop of `size` px to px of the image; `crop` px at 500 ppi."""
     scale = crop / size
-    offset = np.asarray(prepared.centre) - scale * (size - 1) / 2
-    return np.hstack([np.eye(2) * scale, offset[:, None]])
+    x, y = (at - scale * (size - 1) / 2 for at in prepared.centre)
+    return np.array([[scale, 0.0, x], [0.0, scale, y]])
 
 
 def render(image: Image, matrix: Array, size: int, warp: Warp) -> Image:
@@ -179,7 +179,8 @@ def render(image: Image, matrix: Array, size: int, warp: Warp) -> Image:
     Every crop is made so, hence sharpness tells nothing; and in fixed point, hence the bytes are
     the same on every machine, which OpenCV's bicubic sampling and warpAffine do not give.
     """
-    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    (a, b, _), (c, d, _) = matrix.tolist()
+    scale = math.sqrt(abs(a * d - b * c))
     variance = (scale**2 - 1) / 4 - BILINEAR_VARIANCE
     if variance > 0:
         radius = math.ceil(2 * math.sqrt(variance))

@@ -33,9 +33,9 @@ def rotation(
     `shift` (x, y) px is added after the turn.
     """
     c, s = math.cos(angle), math.sin(angle)
-    turn = np.array([[c, s], [-s, c]])  # y points down, so counter-clockwise as seen is -s below
-    at = np.asarray(centre, np.float64)
-    return np.hstack([turn, (at - turn @ at + np.asarray(shift, np.float64))[:, None]])
+    (x, y), (dx, dy) = centre, shift
+    # y points down, so counter-clockwise as seen is -s below
+    return np.array([[c, s, x - (c * x + s * y) + dx], [-s, c, y - (c * y - s * x) + dy]])
 
 
 # Products of small matrices are written out: BLAS rounds them differently from machine to machine.
@@ -52,9 +52,8 @@ def invert_affine(matrix: Array) -> Array:
     determinant = a * d - b * c
     if determinant == 0:
         raise np.linalg.LinAlgError("the matrix has no inverse")
-    inverse = np.array([[d, -b], [-c, a]]) / determinant
-    shift = inverse[:, 0] * x + inverse[:, 1] * y
-    return np.column_stack([inverse, -shift])
+    a, b, c, d = d / determinant, -b / determinant, -c / determinant, a / determinant
+    return np.array([[a, b, -(a * x + b * y)], [c, d, -(c * x + d * y)]])
 
 
 def compose_affine(outer: Array, inner: Array) -> Array:
@@ -112,6 +111,8 @@ class Warp:
     @property
     def strain(self) -> float:
         """Bound on the norm of the displacement's Jacobian, from the control differences."""
+        if not self.control.size:
+            return 0.0
         padded = np.pad(self.control, ((1, 1), (1, 1), (0, 0)))
         steps = [np.abs(np.diff(padded, axis=axis)).max(initial=0.0) for axis in (0, 1)]
         return float(np.hypot(*steps) * math.sqrt(2) / self.spacing)
@@ -153,7 +154,7 @@ class Warp:
                 plane + _product(down, self.control[..., k], across)
                 for k, plane in enumerate((x, y))
             )
-        return a * x + b * y + u, c * x + d * y + v
+        return a * x + (b * y + u), c * x + (d * y + v)  # sums of a row and a column are cheap
 
     def inverse(self, points: Array, tolerance: float = 1e-6) -> Array:
         """Output points [..., 2] of source points [..., 2], by fixed-point iteration."""
