@@ -18,6 +18,7 @@ RESUME ?=
 CHECKPOINT ?= $(RUN)/dense_reg_ckpt.safetensors
 PLATFORM ?=
 SET ?=
+TOPOLOGY ?= v5e:2x4
 DEMO := runs/demo
 DEMO_PAIR := $(addprefix $(DEMO)/images/synthetic/demo/,00019_0.png 00019_2.png)  # of the test split
 
@@ -27,7 +28,7 @@ data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
 settings = $(foreach item,$(SET),--set $(item))
 
-.PHONY: help demo shards verify show train train-tpu evaluate register test lint lock bench
+.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register test lint lock bench
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +37,7 @@ help:
 	@echo "make verify | show [OUT=dir]   integrity of a shard set | a contact sheet of its pairs"
 	@echo "make train [OUT=dir] [RUN=dir] [CONFIG=file] [RESUME=latest] [SET='train.epochs=10 ...']"
 	@echo "make train-tpu [PLATFORM=cpu]  the same, only where there are TPU cores (cpu: 8 devices stand in)"
+	@echo "make check-tpu [TOPOLOGY=$(TOPOLOGY)]  compiles the step for TPU cores, without any: memory, FLOPs, hours"
 	@echo "make evaluate                  accuracy on held-out pairs"
 	@echo "make register A=image B=image  a dense map, a score, a picture"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
@@ -94,6 +96,16 @@ else
 train-tpu: $(TPU)
 	$(PY) -m train run --require tpu --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 endif
+
+# An environment of its own: with libtpu beside it, JAX would look for TPU cores in every other command.
+.venv-tpu/.installed: uv.lock pyproject.toml | $(BASE)
+	@echo "installing into .venv-tpu from uv.lock (tpu)"
+	@UV_PROJECT_ENVIRONMENT=.venv-tpu .venv/bin/uv sync --quiet --frozen --python $(PY) --extra tpu
+	@touch $@
+
+check-tpu: .venv-tpu/.installed
+	@JAX_PLATFORMS=cpu TPU_WORKER_HOSTNAMES=localhost TPU_ACCELERATOR_TYPE=v5litepod-8 \
+	  .venv-tpu/bin/python -m train check-tpu --config $(CONFIG) --topology $(TOPOLOGY) $(settings)
 
 evaluate: $(BASE)
 	$(PY) -m train evaluate --shards $(OUT) --checkpoint $(CHECKPOINT) --out $(RUN)/evaluation

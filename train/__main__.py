@@ -121,6 +121,29 @@ def compare(runs: tuple[Path, ...], out: Path | None) -> None:
 
 
 @main.command()
+@click.option("--config", type=click.Path(path_type=Path), default=configs.PAPER, help="A config.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in train run.")
+@click.option("--topology", default="v5e:2x4", show_default=True, help="TPU cores to compile for.")
+def check_tpu(config: Path, overrides: tuple[str, ...], topology: str) -> None:
+    """Compile the train step for TPU cores that are not here: does it fit, how long would it take.
+
+    Needs libtpu, as make check-tpu installs it, but no TPU. Compiling the published network takes
+    some minutes.
+
+    Example: JAX_PLATFORMS=cpu python -m train check-tpu --topology v5e:2x4
+    """
+    chosen = configs.load(config, overrides)
+    from train import ahead
+
+    found = ahead.compile_step(chosen.model, chosen.train, chosen.pipeline.grid, topology)
+    click.echo(ahead.describe(found))
+    faults = ahead.judge(found)
+    if faults:
+        raise Fault("; ".join(faults))
+    click.echo("it fits, and only means travel between the cores")
+
+
+@main.command()
 @click.option("--shards", type=click.Path(path_type=Path), required=True, help="The shard set.")
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="The run's folder.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The page: .html")

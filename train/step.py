@@ -30,7 +30,7 @@ class Program:
 
     initialise: Callable[[], State]
     abstract: State  # shapes, types and placement
-    train: Callable[[State, dict[str, jax.Array]], tuple[State, Metrics]]
+    train: jax.stages.Wrapped  # (State, batch) → (State, Metrics)
     evaluate: Callable[[nnx.State, dict[str, jax.Array]], Metrics]
 
 
@@ -81,7 +81,7 @@ def make_train_step(
     schedule: optax.Schedule,
     mesh: jax.sharding.Mesh,
     accumulate: int = 1,
-) -> Callable[[State, dict[str, jax.Array]], tuple[State, Metrics]]:
+) -> jax.stages.Wrapped:
     """(state, batch) → (next state, metrics); the old state's memory is given to the new.
 
     metrics: scalars float32: loss, the loss's terms, grad_norm (before clipping), learning_rate.

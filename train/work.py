@@ -1,0 +1,84 @@
+"""How much a program computes, and how much its devices could."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+# Dense 16-bit products a second of one device by its data sheet; the first name that is a part of
+# the device's own decides.
+PEAKS = {
+    "TPU v5 lite": 197e12,
+    "TPU v5": 459e12,
+    "TPU v6 lite": 918e12,
+    "TPU v4": 275e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "A100": 312e12,
+    "V100": 125e12,
+    "L40": 181e12,
+    "L4": 121e12,
+    "T4": 65e12,
+}
+PRODUCT = 1024  # side of the matrices by which a CPU is measured
+
+
+def flops(jaxpr: Any) -> float:
+    """Floating-point operations of a jaxpr's matrix products and convolutions on all devices.
+
+    What multiplies inserted zeros (the gradient of a strided convolution) does not count, nor do
+    additions and elementary functions: work that is the network's, whatever the backend makes of
+    it, as is usual for model FLOPs utilisation (PaLM, arXiv 2204.02311, appendix B).
+    """
+    return sum(map(_of_equation, getattr(jaxpr, "jaxpr", jaxpr).eqns))
+
+
+def _of_equation(equation: Any) -> float:
+    name, parameters = equation.primitive.name, equation.params
+    if name == "dot_general":
+        (contracted, _), _ = parameters["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        return 2.0 * equation.outvars[0].aval.size * math.prod(shape[i] for i in contracted)
+    if name == "conv_general_dilated":
+        kernel = equation.invars[1].aval
+        features = kernel.shape[parameters["dimension_numbers"].rhs_spec[0]]
+        zeros = math.prod(parameters["lhs_dilation"])
+        return 2.0 * equation.outvars[0].aval.size * (kernel.size // features) / zeros
+    inner = [
+        part
+        for value in parameters.values()
+        for part in (value if isinstance(value, tuple | list) else (value,))
+        if hasattr(part, "eqns") or hasattr(part, "jaxpr")
+    ]
+    if name == "cond":
+        return max(map(flops, inner))
+    times = {"scan": lambda: parameters["length"], "shard_map": lambda: parameters["mesh"].size}
+    return times.get(name, lambda: 1)() * sum(map(flops, inner))
+
+
+def peak_flops(device: jax.Device) -> float:
+    """What a device can compute a second at most: by its data sheet, or, where PEAKS does not have
+    it (a CPU), what a product of two float32 matrices reaches on all such devices together, over
+    their number."""
+    kind = device.device_kind
+    known = next((peak for name, peak in PEAKS.items() if name in kind), None)
+    return known or _measured() / len(jax.local_devices(backend=device.platform))
+
+
+@functools.cache
+def _measured() -> float:
+    with jax.default_device(jax.local_devices()[0]):
+        matrix = jnp.ones((PRODUCT, PRODUCT), jnp.float32)
+        product = jax.jit(jnp.matmul)
+        jax.block_until_ready(product(matrix, matrix))
+        seconds = []
+        for _ in range(5):
+            began = time.perf_counter()
+            jax.block_until_ready(product(matrix, matrix))
+            seconds.append(time.perf_counter() - began)
+    return 2.0 * PRODUCT**3 / min(seconds)
