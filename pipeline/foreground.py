@@ -15,7 +15,7 @@ Cells = NDArray[np.float32]
 CELL = 8  # px at 500 ppi, about a ridge period: the resolution of the segmentation
 NEAR = 5  # cells, of the medians: what is narrower than half of it is a line and no finger
 RIDGED, SHARED = 0.35, 0.15  # orientation shared by what is ridges for certain, and perhaps
-STRONG_PERCENTILE = 75  # of the strength of what is ridges for certain
+STRONG_RANK = 0.75  # among the strengths of what is ridges for certain
 SHARE = 0.2  # of the way from the ground's strength to that of strong ridges
 WEAK = 25.0  # grey levels² at 250 ppi; a gradient of less energy says little of an orientation
 STEPS = 1024.0  # of the fixed point in which orientations are averaged: alike on all machines
@@ -36,17 +36,17 @@ def foreground(image: Image, name: str = "image") -> Mask:
     """
     xx, yy, xy = _structure(image)
     strength, shared = _median(np.sqrt(xx + yy)), _shared(xx, yy, xy)
-    ridged = _median(shared > RIDGED) > 0
+    ridged = _most(shared > RIDGED)
     _check(ridged, name)
-    strong = np.percentile(strength[ridged], STRONG_PERCENTILE)
-    ground = 0.0 if ridged.all() else np.median(strength[~ridged])
+    strong = _ranked(strength[ridged], STRONG_RANK)
+    ground = 0.0 if ridged.all() else _ranked(strength[~ridged], 0.5)
     finger = (strength > ground + SHARE * (strong - ground)) & (shared > SHARED)
-    mask = _clean(_median(finger).astype(np.uint8))
+    mask = _clean(_most(finger).view(np.uint8))
     _check(ridged & (mask > 0), name)
     soft = cv2.GaussianBlur(mask * np.uint8(255), (3, 3), 0)
     rows, columns = mask.shape
-    full = cv2.resize(soft, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR) > 127
-    return np.ascontiguousarray(full[: image.shape[0], : image.shape[1]])
+    full = cv2.resize(soft, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(full[: image.shape[0], : image.shape[1]] > 127)
 
 
 def _check(ridged: Mask, name: str) -> None:
@@ -86,11 +86,24 @@ def _shared(xx: Cells, yy: Cells, xy: Cells) -> Cells:
     return np.asarray(np.sqrt(differ * differ + cross * cross) / STEPS, np.float32)
 
 
-def _median(cells: Cells | Mask) -> Cells:
+def _median(cells: Cells) -> Cells:
     """The median of NEAR × NEAR cells around each; beyond the frame all are 0."""
     reach = NEAR // 2
-    padded = np.pad(cells.astype(np.float32), reach)  # OpenCV is slower with bytes
+    padded = cv2.copyMakeBorder(cells, *[reach] * 4, cv2.BORDER_CONSTANT)
     return np.asarray(cv2.medianBlur(padded, NEAR)[reach:-reach, reach:-reach], np.float32)
+
+
+def _most(cells: Mask) -> Mask:
+    """The same of truth values: whether most of NEAR × NEAR are true."""
+    near, flat = (NEAR, NEAR), cv2.BORDER_CONSTANT
+    count = cv2.boxFilter(cells.view(np.uint8), -1, near, normalize=False, borderType=flat)
+    return np.asarray(count > NEAR * NEAR // 2)
+
+
+def _ranked(values: Cells, share: float) -> float:
+    """The value that `share` of the others do not pass; numpy.percentile is five times slower."""
+    k = int(share * (len(values) - 1))
+    return float(np.partition(values, k)[k])
 
 
 def _clean(mask: Image) -> Image:

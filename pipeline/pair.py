@@ -154,7 +154,7 @@ def _truth(
         in_b = _between(a, b, cells)
         matrix = preprocess.crop_matrix(b.around, spec.crop, spec.size)
         on_both = a.on_finger & preprocess.on_finger(b.around, apply_affine(matrix, in_b))
-    found = np.rint(warp.inverse(in_b) * MAP_STEPS) / MAP_STEPS
+    found = np.rint(warp.inverse(in_b, 0.1 / MAP_STEPS) * MAP_STEPS) / MAP_STEPS
     in_view = ((found >= -0.5) & (found < spec.size - 0.5)).all(-1)
     visible = in_view & on_both
     return np.where(visible[..., None], found, np.nan).astype(np.float32), visible
