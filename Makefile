@@ -104,7 +104,7 @@ endif
 	@touch $@
 
 check-tpu: .venv-tpu/.installed
-	@JAX_PLATFORMS=cpu TPU_WORKER_HOSTNAMES=localhost TPU_ACCELERATOR_TYPE=v5litepod-8 \
+	@JAX_PLATFORMS=cpu TPU_WORKER_HOSTNAMES=localhost TPU_ACCELERATOR_TYPE=v5litepod-8 ALLOW_MULTIPLE_LIBTPU_LOAD=1 \
 	  .venv-tpu/bin/python -m train check-tpu --config $(CONFIG) --topology $(TOPOLOGY) $(settings)
 
 evaluate: $(BASE)
