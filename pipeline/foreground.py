@@ -89,7 +89,7 @@ def _shared(xx: Cells, yy: Cells, xy: Cells) -> Cells:
 def _median(cells: Cells) -> Cells:
     """The median of NEAR × NEAR cells around each; beyond the frame all are 0."""
     reach = NEAR // 2
-    padded = cv2.copyMakeBorder(cells, *[reach] * 4, cv2.BORDER_CONSTANT)
+    padded = cv2.copyMakeBorder(cells, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
     return np.asarray(cv2.medianBlur(padded, NEAR)[reach:-reach, reach:-reach], np.float32)
 
 
