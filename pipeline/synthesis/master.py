@@ -45,7 +45,7 @@ def sample_master(rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Mas
     """A random finger of `size` (height, width) px."""
     flow = sample_flow(rng, size)
     ridges = grow(flow, rng)
-    relief = 0.18 * smooth_noise(rng, size, 4) + 0.14 * smooth_noise(rng, size, 14)
+    relief = 0.3 * smooth_noise(rng, size, 3.2) + 0.2 * smooth_noise(rng, size, 13)
     relief += incipient(ridges, rng) - pores(ridges, rng) - creases(size, rng) - scars(size, rng)
     return Master(flow, ridges, relief)
 

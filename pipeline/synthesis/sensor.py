@@ -35,8 +35,8 @@ def _optical(skin: Image, level: Image, rng: np.random.Generator) -> Image:
     tone = rng.uniform(20, 100) - 75 * level + 15 * smooth_noise(rng, size, 4)
     grey = 285 - (285 - np.clip(tone, -20, 140)) * ink
     specks = (rng.random(size, np.float32) < 0.0002) * rng.uniform(0, 400)
-    grey = cv2.GaussianBlur((grey - specks).astype(np.float32), (0, 0), rng.uniform(0.55, 0.75))
-    return grey + 2 * rng.standard_normal(size, np.float32)
+    grey = cv2.GaussianBlur((grey - specks).astype(np.float32), (0, 0), rng.uniform(0.66, 0.86))
+    return grey + rng.uniform(0.7, 1.6) * rng.standard_normal(size, np.float32)
 
 
 def _capacitive(skin: Image, level: Image, rng: np.random.Generator) -> Image:
