@@ -69,21 +69,18 @@ def pixel_grid(height: int, width: int, stride: float = 1.0) -> Array:
     return np.stack([x, y], -1) * stride + (stride - 1) / 2
 
 
-def _weights(t: Array) -> Array:
-    """The four cubic B-spline weights [..., 4] at fraction t in [0, 1)."""
-    return (
-        np.stack(
-            [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], -1
-        )
-        / 6
-    )
+def _basis(at: Array, count: int) -> Array:
+    """Cubic B-spline values float64 [count, N] of control points at 0, 1, … at positions [N]."""
+    distance = np.abs(at - np.arange(count)[:, None])
+    far, near = np.maximum(2 - distance, 0), np.maximum(1 - distance, 0)
+    return np.asarray((far * far * far - 4 * (near * near * near)) / 6)
 
 
 def _product(down: Array, control: Array, across: Array) -> Array:
-    """down [H, R] · control [R, C] · acrossᵀ [C, W], the same bits on every machine."""
-    rows = sum(d[:, None] * c for d, c in zip(down.T, control, strict=True))
-    total = np.zeros((len(down), len(across)))
-    for column, weights in zip(np.transpose(rows), across.T, strict=True):
+    """downᵀ [H, R] · control [R, C] · across [C, W], the same bits on every machine."""
+    rows = sum(d[:, None] * c for d, c in zip(down, control, strict=True))
+    total = np.zeros((down.shape[1], across.shape[1]))
+    for column, weights in zip(np.transpose(rows), across, strict=True):
         total += column[:, None] * weights
     return total
 
@@ -119,21 +116,11 @@ class Warp:
 
     def displacement(self, points: Array) -> Array:
         """d(p) in px, float64 [..., 2], at points [..., 2]."""
-        rows, columns = self.control.shape[:2]
-        if rows == 0:
+        if not self.control.size:
             return np.zeros_like(points)
-        u = (points - np.asarray(self.origin)) / self.spacing
-        u = np.clip(
-            u, -4, np.array([columns, rows]) + 4
-        )  # beyond the support all weights meet zeros
-        cell = np.floor(u).astype(np.int64)
-        wx, wy = np.moveaxis(_weights(u - cell), -2, 0)
-        padded = np.pad(self.control, ((6, 8), (6, 8), (0, 0)))
-        first = (cell[..., 1] + 5) * (columns + 14) + cell[..., 0] + 5
-        taps = (np.arange(4)[:, None] * (columns + 14) + np.arange(4)).ravel()
-        around = padded.reshape(-1, 2).take(first[..., None] + taps, axis=0)
-        weights = (wy[..., :, None] * wx[..., None, :]).reshape(*first.shape, 1, 16)
-        return (weights @ around)[..., 0, :]
+        across, down = self._bases(*points.reshape(-1, 2).T)
+        planes = [((self.control[..., k] @ across) * down).sum(0) for k in (0, 1)]
+        return np.stack(planes, -1).reshape(points.shape)
 
     def __call__(self, points: Array) -> Array:
         """Source points [..., 2] of output points [..., 2]."""
@@ -148,8 +135,7 @@ class Warp:
         (a, b, u), (c, d, v) = compose_affine(after, self.matrix)
         x, y = np.arange(width) * 1.0, np.arange(height)[:, None] * 1.0
         if self.control.size:
-            across = self._basis(np.arange(width), self.origin[0], self.control.shape[1])
-            down = self._basis(np.arange(height), self.origin[1], self.control.shape[0])
+            across, down = self._bases(np.arange(width), np.arange(height))
             x, y = (
                 plane + _product(down, self.control[..., k], across)
                 for k, plane in enumerate((x, y))
@@ -190,10 +176,11 @@ class Warp:
         x, y = fields["origin"]
         return Warp(matrix, control, float(fields["spacing"]), (float(x), float(y)))
 
-    def _basis(self, positions: NDArray[np.int64], origin: float, count: int) -> Array:
-        """B-spline values float64 [positions, control points]."""
-        t = np.abs((positions - origin)[:, None] / self.spacing - np.arange(count)[None])
-        return np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.where(t < 2, (2 - t) ** 3 / 6, 0.0))
+    def _bases(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Array, Array]:
+        """B-spline values of the columns [Gx, len(x)] and of the rows [Gy, len(y)] of `control`."""
+        rows, columns = self.control.shape[:2]
+        at_x, at_y = ((p - o) / self.spacing for p, o in zip((x, y), self.origin, strict=True))
+        return _basis(at_x, columns), _basis(at_y, rows)
 
 
 def random_control(
