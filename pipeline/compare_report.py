@@ -1,0 +1,87 @@
+"""The page on a comparison of real and synthetic prints; opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.compare_measures import BINS, CROP, MEASURES
+from pipeline.compare_side import Side, mean_spectrum, pooled
+from pipeline.foreground import Image
+
+TEMPLATE = Path(__file__).with_name("compare.html")
+COLOURS = ("#1f5fa8", "#d1603d")  # real, synthetic
+ROWS, NEIGHBOURS = 8, 4  # of the sheet: real crops, and the synthetic ones nearest to each
+GAP = 6  # px
+
+
+def render(report: dict[str, Any], real: Side, synthetic: Side) -> str:
+    """The page of `report` (see `pipeline.compare.compare`), HTML with its pictures in it."""
+    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        report=report, charts=_charts(real, synthetic), sheet=_png(neighbours(real, synthetic))
+    )
+
+
+def neighbours(real: Side, synthetic: Side) -> Image:
+    """Real crops, evenly chosen, at the left; right of each the synthetic ones nearest to it.
+
+    Near by the classifier's features, each divided by its deviation over both sides.
+    """
+    scale = np.concatenate([real.features, synthetic.features]).std(0) + 1e-9
+    crops, others = real.crops, synthetic.crops
+    rows = []
+    for k in np.linspace(0, len(crops) - 1, min(ROWS, len(crops))).astype(int):
+        far = np.linalg.norm((synthetic.features - real.features[k]) / scale, axis=1)
+        near = [others[j] for j in np.argsort(far)[:NEIGHBOURS]]
+        tiles = [np.pad(tile, GAP // 2, constant_values=255) for tile in [crops[k], *near]]
+        tiles.insert(1, np.full((CROP + GAP, GAP), 255, np.uint8))
+        rows.append(np.concatenate(tiles, 1))
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate(
+        [np.pad(row, ((0, 0), (0, width - row.shape[1])), constant_values=255) for row in rows]
+    )
+
+
+def _charts(real: Side, synthetic: Side) -> str:
+    """A panel a measure, and one of the power spectrum."""
+    figure = Figure(figsize=(11, 8), dpi=110, layout="constrained")
+    panels = figure.subplots(3, 3).ravel()
+    for axes, name in zip(panels, MEASURES, strict=False):
+        _histograms(axes, name, real, synthetic)
+    at = (np.arange(BINS) + 0.5) / (2 * BINS)
+    axes = panels[len(MEASURES)]
+    for side, colour in zip((real, synthetic), COLOURS, strict=True):
+        axes.plot(at, mean_spectrum(side), color=colour)
+    axes.set(title="power spectrum, dB", xlabel="cycles a px")
+    panels[0].legend(["real", "synthetic"], frameon=False)
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return _inline(drawn.getvalue())
+
+
+def _histograms(axes: Axes, name: str, real: Side, synthetic: Side) -> None:
+    sides = [pooled(side, name) for side in (real, synthetic)]
+    low, high = np.percentile(np.concatenate(sides), [0.5, 99.5])
+    bins = np.linspace(low, max(high, low + 1e-6), 41).tolist()
+    for values, colour in zip(sides, COLOURS, strict=True):
+        axes.hist(values, bins, density=True, histtype="step", color=colour)
+    axes.set(title=name, yticks=[])
+
+
+def _png(image: Image) -> str:
+    return _inline(cv2.imencode(".png", image)[1].tobytes())
+
+
+def _inline(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
