@@ -155,8 +155,8 @@ def _truth(
         matrix = preprocess.crop_matrix(b.around, spec.crop, spec.size)
         on_both = a.on_finger & preprocess.on_finger(b.around, apply_affine(matrix, in_b))
     found = np.rint(warp.inverse(in_b, 0.1 / MAP_STEPS) * MAP_STEPS) / MAP_STEPS
-    in_view = ((found >= -0.5) & (found < spec.size - 0.5)).all(-1)
-    visible = in_view & on_both
+    in_view = (found >= -0.5) & (found < spec.size - 0.5)
+    visible = in_view[..., 0] & in_view[..., 1] & on_both
     return np.where(visible[..., None], found, np.nan).astype(np.float32), visible
 
 

@@ -117,13 +117,13 @@ def draw_centre(prepared: Prepared, crop: int, rng: np.random.Generator) -> Prep
     no more pairs an image, and are as full (docs/EXPERIMENTS.md has the figures). Where no disc
     fits, as in nearly every plain print, all stays as it is.
     """
-    mask = np.pad(prepared.mask[::PLACES, ::PLACES].astype(np.uint8), 1)
-    free = np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))[1:-1, 1:-1]
-    places = np.argwhere(free > crop / 2 / PLACES)
+    mask = _bordered(prepared.mask[::PLACES, ::PLACES].view(np.uint8), (1, 1, 1, 1))
+    free = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    places = np.flatnonzero(np.asarray(free) > crop / 2 / PLACES)
     if not len(places):
         return prepared
-    y, x = (float(at) for at in PLACES * places[rng.integers(len(places))])
-    return replace(prepared, centre=(x, y))
+    y, x = divmod(int(places[rng.integers(len(places))]), mask.shape[1])
+    return replace(prepared, centre=(float(PLACES * (x - 1)), float(PLACES * (y - 1))))
 
 
 def to_working_resolution(image: Image, ppi: float) -> tuple[Image, Array]:
@@ -195,9 +195,11 @@ def render(image: Image, matrix: Array, size: int, warp: Warp) -> Image:
 def on_finger(prepared: Prepared, points: Array) -> Mask:
     """True [...] where the points (x, y) [..., 2], px of the image, lie on the foreground."""
     height, width = prepared.mask.shape
-    x, y = np.moveaxis(np.floor(np.nan_to_num(points, nan=-1.0) + 0.5).astype(np.int64), -1, 0)
+    nearest = np.floor(points + 0.5)
+    x, y = nearest[..., 0], nearest[..., 1]
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    return np.asarray(inside & prepared.mask[y.clip(0, height - 1), x.clip(0, width - 1)])
+    x, y = (np.where(inside, at, 0).astype(np.intp) for at in (x, y))
+    return np.asarray(inside & prepared.mask[y, x])
 
 
 def crop(prepared: Prepared, crop: int = 288, size: int = 128, warp: Warp | None = None) -> Crop:
