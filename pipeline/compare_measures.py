@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.compare_minutiae import minutiae
 from pipeline.foreground import Image, Mask
 from pipeline.preprocess import Prepared
 from pipeline.warp import Array
@@ -21,6 +22,7 @@ COVERED = 0.95  # of a crop or block that is to be finger
 BLOCK, STEP = 64, 32  # px, of the blocks that the ridge period is taken in
 CELL = 16  # px, two ridges: over which contrast and coherence are taken
 PERIODS = (4.0, 20.0)  # px, looked for
+AREA_MIN = 0.2  # cm² that are to be searched for minutiae
 BINS = 32  # of the radial power spectrum, up to half a cycle a px
 PX_PER_MM = 500 / 25.4
 
@@ -34,6 +36,8 @@ MEASURES = {
     "grey of the ground": "pixel",
     "foreground, mm²": "print",
     "turn of the ridges, degrees a mm": "cell",
+    "minutiae a cm²": "print",
+    "endings among minutiae": "print",
 }
 
 
@@ -68,9 +72,23 @@ def measure(prepared: Prepared, finger: str, rng: np.random.Generator) -> Measur
         "grey of the ground": ground[::37],
         "foreground, mm²": np.array([mask.sum() / PX_PER_MM**2]),
     }
+    values |= _minutiae(image, mask, values["ridge period, px"])
     crops = cut(image, mask, rng)
     floats = {name: np.asarray(values[name], np.float64) for name in MEASURES}
     return Measured(finger, floats, _mean_spectrum(crops), crops)
+
+
+def _minutiae(image: Image, mask: Mask, found: Array) -> dict[str, Array]:
+    """Density and share of endings of a print, none of either where it shows too little."""
+    none = np.zeros(0)
+    if not len(found):
+        return {"minutiae a cm²": none, "endings among minutiae": none}
+    endings, forks, searched = minutiae(image, mask, float(np.median(found)))
+    count, area = len(endings) + len(forks), searched.sum() / (10 * PX_PER_MM) ** 2
+    return {
+        "minutiae a cm²": np.array([count / area]) if area > AREA_MIN else none,
+        "endings among minutiae": np.array([len(endings) / count]) if count else none,
+    }
 
 
 def periods(image: Image, mask: Mask) -> Array:

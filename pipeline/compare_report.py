@@ -53,8 +53,8 @@ def neighbours(real: Side, synthetic: Side) -> Image:
 
 def _charts(real: Side, synthetic: Side) -> str:
     """A panel a measure, and one of the power spectrum."""
-    figure = Figure(figsize=(11, 8), dpi=110, layout="constrained")
-    panels = figure.subplots(3, 3).ravel()
+    figure = Figure(figsize=(12, 7.5), dpi=110, layout="constrained")
+    panels = figure.subplots(3, 4).ravel()
     for axes, name in zip(panels, MEASURES, strict=False):
         _histograms(axes, name, real, synthetic)
     at = (np.arange(BINS) + 0.5) / (2 * BINS)
@@ -62,6 +62,7 @@ def _charts(real: Side, synthetic: Side) -> str:
     for side, colour in zip((real, synthetic), COLOURS, strict=True):
         axes.plot(at, mean_spectrum(side), color=colour)
     axes.set(title="power spectrum, dB", xlabel="cycles a px")
+    panels[-1].set_visible(False)
     panels[0].legend(["real", "synthetic"], frameon=False)
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)

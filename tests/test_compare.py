@@ -13,6 +13,7 @@ from pipeline.__main__ import main
 from pipeline.compare import compare
 from pipeline.compare_classifier import auc, binary_patterns, features, separate
 from pipeline.compare_measures import BINS, CROP, cut, measure, periods, spectrum
+from pipeline.compare_minutiae import minutiae, thin
 from pipeline.compare_side import gather
 from pipeline.preprocess import Prepared
 from pipeline.warp import IDENTITY, pixel_grid
@@ -60,6 +61,40 @@ def test_turn_is_that_of_rings():
     image, _ = ridges(300, 300, core=(0.0, 400.0))
     values = measured(image).values["turn of the ridges, degrees a mm"]
     assert np.median(values) == pytest.approx(np.degrees(500 / 25.4 / 400), rel=0.15)
+
+
+def dislocations(places, period=9.0, size=320):
+    """Level ridges with one more above than below each place (x, y)."""
+    x, y = np.moveaxis(pixel_grid(size, size), -1, 0)
+    phase = 2 * np.pi * y / period + sum(np.arctan2(y - b, x - a) for a, b in places)
+    return (127 + 100 * np.cos(phase)).round().astype(np.uint8)
+
+
+def test_minutiae_are_where_a_ridge_begins():
+    places = np.array([(80.3, 90.4), (200.3, 100.6), (140.2, 180.4), (70.4, 240.3), (230.6, 231.2)])
+    image = dislocations(places)
+    endings, forks, searched = minutiae(image, np.ones(image.shape, bool), 9.0)
+    found = np.concatenate([endings, forks])
+    far = np.hypot(*(found[:, None] - places[None]).transpose(2, 0, 1))
+    assert len(found) == 5 and far.min(0).max() < 12
+    assert searched.sum() == (320 - 2 * 20) ** 2
+    assert not any(map(len, minutiae(dislocations([]), np.ones(image.shape, bool), 9.0)[:2]))
+
+
+def test_ink_for_valley_turns_endings_into_forks():
+    places = [(80.3, 90.4), (200.3, 100.6), (140.2, 180.4), (70.4, 240.3), (230.6, 231.2)]
+    image = dislocations(places)
+    whole = np.ones(image.shape, bool)
+    one, other = (minutiae(i, whole, 9.0)[:2] for i in (image, 255 - image))
+    assert [len(kind) for kind in one] == [len(kind) for kind in other][::-1]
+
+
+def test_thinning_leaves_lines_of_one_px():
+    bars = np.zeros((60, 60), bool)
+    bars[10:16, 5:55] = bars[30:37, 5:55] = True
+    skeleton = thin(bars)
+    assert (skeleton & ~bars).sum() == 0
+    assert set(skeleton[:, 20:40].sum(0)) == {2}
 
 
 def test_contrast_area_and_greys():
