@@ -7,6 +7,7 @@ from skeleton import minutiae
 
 from pipeline.synthesis import orientation
 from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.master import incipient, scars
 from pipeline.synthesis.orientation import CLASSES, PERIOD_RANGE, PROPORTIONS, SIZE, sample_flow
 
 MIDDLE = (np.array(SIZE[::-1]) - 1) / 2
@@ -119,6 +120,26 @@ def test_minutiae_appear_in_natural_number(masters):
         endings, bifurcations = minutiae(master.ridges > 0, region)
         assert 25 <= endings + bifurcations <= 70
         assert min(endings, bifurcations) >= 7
+
+
+def test_incipient_ridges_lie_in_valleys_of_some_fingers(masters):
+    ridges = masters[0].ridges
+    drawn = [incipient(ridges[:160, :160], np.random.default_rng(k)) for k in range(200)]
+    there = [one for one in drawn if one.max() > 0]
+    assert 0.25 < len(there) / len(drawn) < 0.45
+    for one in there:
+        assert one.min() >= 0 and one[ridges[:160, :160] > -0.3].max() < 0.1
+
+
+def test_few_fingers_have_scars_and_scars_are_wide():
+    drawn = [scars((320, 240), np.random.default_rng(k)) for k in range(300)]
+    there = [one for one in drawn if one.max() > 0.5]
+    assert 0.05 < len(there) / len(drawn) < 0.15
+    widths = [
+        2 * cv2.distanceTransform((one > 0.5).astype(np.uint8), cv2.DIST_L2, 5).max()
+        for one in there
+    ]
+    assert np.median(widths) > 4
 
 
 def test_same_address_same_finger(masters):
