@@ -74,7 +74,8 @@ def test_hosts_share_the_same_global_batches(shards, processes):
     for step, parts in enumerate(zip(*(take(host, 8) for host in hosts), strict=True)):
         expected = read(shards, "train", whole.indices(step))
         for k, part in enumerate(parts):
-            assert np.array_equal(part["image_a"], expected["image_a"][k::processes])
+            ours = np.split(expected["image_a"], processes)[k]
+            assert np.array_equal(part["image_a"], ours)
 
 
 @pytest.mark.parametrize("at", [0, 3, 6, 9])

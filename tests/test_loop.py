@@ -42,7 +42,8 @@ def straight(shards, tmp_path_factory):
 def left(run):
     """All that a run leaves that does not depend on the clock."""
     found = checkpoint.find(run, "latest")
-    meta, state = checkpoint.load_meta(found), checkpoint._restore(found, raw(found))
+    meta = checkpoint.load_meta(found)
+    state = checkpoint._restore(found, meta["arrays"])
     clocked = ("pairs_per_s", "wait")
     lines = [logs.read_steps(run), json.loads((run / "logs/metrics.json").read_text())]
     for line in (line for part in lines for line in part):
@@ -56,12 +57,6 @@ def exported(run):
     """The bytes of every array in the run's last file, and its metadata."""
     arrays, facts = export.load(run / export.FILE)
     return {name: array.tobytes() for name, array in arrays.items()}, facts
-
-
-def raw(path):
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    stored = checkpoint.load_meta(path)["arrays"]
-    return {n: jax.ShapeDtypeStruct(s, d, sharding=device) for n, (d, s) in stored.items()}
 
 
 def at_batch(monkeypatch, number, action):

@@ -34,6 +34,8 @@ def main() -> None:
 @click.option("--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without.")
 @click.option("--devices", type=click.IntRange(1), help="Use so many; on CPUs, make them.")
 @click.option("--overfit", is_flag=True, help="One batch for ever, to see that the stack learns.")
+@click.option("--coordinator", help="Of several processes: HOST:PORT of the first, or 'auto'.")
+@click.option("--process", metavar="i/N", help="This one of N processes, i from 0.")
 def run(
     shards: Path,
     checkpoint_dir: Path,
@@ -43,18 +45,24 @@ def run(
     require: str | None,
     devices: int | None,
     overfit: bool,
+    coordinator: str | None,
+    process: str | None,
 ) -> None:
     """Train on whatever devices there are, or go on with what was begun.
 
     The same command again resumes from the run's latest checkpoint; when all is done it says so.
-    SIGTERM and Ctrl-C save first.
+    SIGTERM and Ctrl-C save first. On several hosts the same command runs on each, with the same
+    shards and folder: --coordinator auto on a TPU pod or under Slurm, else --coordinator HOST:PORT
+    --process i/N.
 
     Example: python -m train run --shards data/shards --checkpoint_dir runs/a --set train.epochs=10
     """
     chosen = configs.load(config, overrides)
-    from train import loop
+    from train import hosts, loop
     from train.state import find_devices
 
+    if coordinator or process:
+        hosts.join(coordinator or hosts.AUTO, process)
     found = find_devices(devices, require)
     settings = loop.Settings(
         shards, checkpoint_dir, chosen.model, chosen.train, resume_from, overfit

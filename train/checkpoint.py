@@ -51,7 +51,7 @@ def save(path: Path, state: State, meta: Meta) -> None:
         _delete(partial)
         path.parent.mkdir(parents=True, exist_ok=True)
         arguments = ocp.args.Composite(
-            state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta)
+            state=ocp.args.StandardSave(_plain(arrays)), meta=ocp.args.JsonSave(meta)
         )
         with _checkpointer() as checkpointer:
             checkpointer.save(partial.absolute(), args=arguments)
@@ -153,22 +153,20 @@ def load_state(path: Path, like: State) -> State:
             f"{path}: the checkpoint is of another network: {'; '.join(faults[:3])}; "
             "resume with the config that it was trained with"
         )
-    found = _restore(path, wanted)
-    return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
+    found = _restore(path, stored)
+    placed = [
+        jax.make_array_from_process_local_data(leaf.sharding, found[name], leaf.shape)
+        for name, leaf in wanted.items()
+    ]
+    return jax.tree.unflatten(jax.tree.structure(like), placed)
 
 
 def load_parameters(path: Path) -> dict[str, np.ndarray]:
     """The parameters of a checkpoint by dotted name ("backbone.stem.kernel"), whatever network it
     is of."""
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    stored = load_meta(path)["arrays"]
-    like = {
-        name: jax.ShapeDtypeStruct(shape, dtype, sharding=device)
-        for name, (dtype, shape) in stored.items()
-    }
     prefix = "params."
-    found = _restore(path, like)
-    return {n.removeprefix(prefix): np.asarray(v) for n, v in found.items() if n.startswith(prefix)}
+    found = _restore(path, load_meta(path)["arrays"])
+    return {n.removeprefix(prefix): v for n, v in found.items() if n.startswith(prefix)}
 
 
 def differences(saved: dict[str, Any], now: dict[str, Any], free: tuple[str, ...]) -> list[str]:
@@ -187,6 +185,13 @@ def _newest(run: Path) -> Path | None:
     return next((run / name for name in names if (run / name).is_dir()), None)
 
 
+def _plain(arrays: dict[str, Any]) -> dict[str, Any]:
+    """As this process can write them alone: arrays on other processes' devices too, as numpy's."""
+    if jax.process_count() == 1:
+        return arrays
+    return {name: np.asarray(value) for name, value in arrays.items()}
+
+
 def _named(state: State) -> dict[str, Any]:
     """The arrays of a state by dotted name, in the order of its leaves."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
@@ -200,15 +205,29 @@ def _shapes(arrays: dict[str, Any]) -> dict[str, list[Any]]:
     return {name: [str(leaf.dtype), list(leaf.shape)] for name, leaf in arrays.items()}
 
 
-def _restore(path: Path, like: dict[str, Any]) -> dict[str, Any]:
-    """The arrays of a checked checkpoint, placed as `like` says."""
+def _restore(path: Path, shapes: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+    """The arrays of a checked checkpoint, of these types and shapes."""
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    like = {
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=device)
+        for name, (dtype, shape) in shapes.items()
+    }
     with _checkpointer() as checkpointer:
         arguments = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-        return checkpointer.restore(path.absolute(), args=arguments).state
+        found = checkpointer.restore(path.absolute(), args=arguments).state
+    return {name: np.asarray(value) for name, value in found.items()}
 
 
 def _checkpointer() -> ocp.Checkpointer:
-    return ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    """One that works for this process alone: the first of several writes, each reads for itself."""
+    if jax.process_count() == 1:
+        return ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    process = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(process, {process}, f"process{process}")
+    handler = ocp.CompositeCheckpointHandler(
+        composite_options=ocp.CompositeOptions(multiprocessing_options=alone)
+    )
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _others(path: Path) -> list[Path]:

@@ -56,7 +56,7 @@ class TrainingBatches:
         self._shards, self._batch_size, self._overfit = shards, batch_size, overfit
         order = grain.MapDataset.range(self.pairs).seed(seed).shuffle()[: self.steps * batch_size]
         self._order = order.batch(batch_size, batch_fn=np.asarray)
-        local = order[process::processes].batch(batch_size // processes, batch_fn=np.asarray)
+        local = self._order.map(lambda indices: np.split(indices, processes)[process])
         endless = local[:1].repeat(reseed_each_epoch=False) if overfit else local.repeat()
         batches = endless.map(lambda indices: read(shards, "train", indices))
         self._iterator = batches.to_iter_dataset(READ_AHEAD).__iter__()

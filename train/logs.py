@@ -22,42 +22,42 @@ Figures = dict[str, Any]
 
 
 class Log:
-    """The folder RUN/logs. `echo` says a line to the person too."""
+    """The folder RUN/logs. `echo` says a line to the person too; with `writes` False nobody says
+    or writes anything, as in all but one of several processes."""
 
-    def __init__(self, run: Path, echo: Callable[[str], None]) -> None:
-        self.directory, self._echo = run / "logs", echo
-        self.directory.mkdir(parents=True, exist_ok=True)
+    def __init__(self, run: Path, echo: Callable[[str], None], writes: bool = True) -> None:
+        self.directory, self._echo, self._writes = run / "logs", echo, writes
+        if writes:
+            self.directory.mkdir(parents=True, exist_ok=True)
         self.epochs: list[Figures] = _read_epochs(run)
 
     def say(self, text: str) -> None:
         """A line for the person and for train.log."""
-        self._echo(text)
-        self.note(text)
+        if self._writes:
+            self._echo(text)
+            self.note(text)
 
     def note(self, text: str) -> None:
         """A line for train.log alone."""
-        with (self.directory / "train.log").open("a") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        self._append("train.log", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def step(self, figures: Figures) -> None:
         """A line of metrics.jsonl; figures holds "step"."""
-        with (self.directory / "metrics.jsonl").open("a") as file:
-            file.write(_json(figures) + "\n")
+        self._append("metrics.jsonl", _json(figures) + "\n")
 
     def epoch(self, summary: Figures) -> None:
         """One more summary in metrics.json; it holds "epoch" and "step"."""
         self.epochs.append(json.loads(_json(summary)))
-        self._write("metrics.json", self.epochs)
+        self._replace("metrics.json", _pretty(self.epochs))
 
     def rewind(self, step: int) -> None:
         """Forget what was logged after `step`: it will be done again."""
         lines = [
             figures for figures in read_steps(self.directory.parent) if figures["step"] <= step
         ]
-        text = "".join(_json(figures) + "\n" for figures in lines)
-        _replace(self.directory / "metrics.jsonl", text)
+        self._replace("metrics.jsonl", "".join(_json(figures) + "\n" for figures in lines))
         self.epochs = [summary for summary in self.epochs if summary["step"] <= step]
-        self._write("metrics.json", self.epochs)
+        self._replace("metrics.json", _pretty(self.epochs))
 
     def describe(self, figures: Figures) -> None:
         """run.json: what the run was started from, with versions, commit and lock."""
@@ -69,10 +69,16 @@ class Log:
             "versions": {name: version(name) for name in packages},
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
-        self._write("run.json", {**figures, **facts})
+        self._replace("run.json", _pretty({**figures, **facts}))
 
-    def _write(self, name: str, value: Any) -> None:
-        _replace(self.directory / name, json.dumps(_clean(value), indent=1) + "\n")
+    def _append(self, name: str, text: str) -> None:
+        if self._writes:
+            with (self.directory / name).open("a") as file:
+                file.write(text)
+
+    def _replace(self, name: str, text: str) -> None:
+        if self._writes:
+            _replace(self.directory / name, text)
 
 
 def read_steps(run: Path) -> list[Figures]:
@@ -175,6 +181,10 @@ def _replace(path: Path, text: str) -> None:
 
 def _json(value: Any) -> str:
     return json.dumps(_clean(value), allow_nan=False)
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(_clean(value), indent=1) + "\n"
 
 
 def _clean(value: Any) -> Any:

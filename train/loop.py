@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from shards.errors import Fault
 from shards.manifest import Manifest
 from shards.progress import Progress
 from shards.store import ShardSet, open_set
-from train import checkpoint, export, loader, state, step
+from train import checkpoint, export, hosts, loader, state, step
 from train.config import TrainConfig
 from train.journal import Journal
 from train.logs import Log
@@ -43,7 +44,7 @@ class Settings:
 
 
 class Stopped(Exception):
-    """A signal asks for the end."""
+    """A signal, which is named, asks for the end."""
 
 
 def run(settings: Settings, devices: list[jax.Device], echo: Callable[[str], None]) -> bool:
@@ -57,14 +58,20 @@ def run(settings: Settings, devices: list[jax.Device], echo: Callable[[str], Non
     shards = open_set(settings.shards)
     check_fits(shards.manifest, settings.model, settings.shards)
     try:
-        with sole_owner(settings.directory), stop_signals() as stop:
-            trainer = Trainer(settings, shards, state.make_mesh(devices), echo)
+        with _owner(settings.directory), stop_signals() as stop:
+            mesh = state.make_mesh(devices)
+            trainer = Trainer(settings, shards, mesh, echo)
             try:
-                return trainer.run(stop)
+                return trainer.run(hosts.Agreement(stop, mesh))
             finally:
                 trainer.batches.close()
     except OSError as error:
         raise Fault(f"{settings.directory}: cannot be written: {error}") from error
+
+
+def _owner(directory: Path) -> contextlib.AbstractContextManager[None]:
+    """The hold on a run's folder, which is the first process's for all of them."""
+    return sole_owner(directory) if hosts.is_first() else contextlib.nullcontext()
 
 
 def check_fits(manifest: Manifest, model: ModelConfig, directory: Path) -> None:
@@ -114,13 +121,15 @@ class Trainer:
         view = weights.View(spec["crop"], spec["size"], spec["grid"])
         self.facts = weights.metadata(model, view)
         self.flat = _flat(model=vars(model), train=vars(config), pipeline=spec)
-        self.log = Log(settings.directory, echo)
+        self.log = Log(settings.directory, echo, hosts.is_first())
         self.journal = Journal(self.log, config, self.batches, self.total)
         self.step, self.saved = 0, 0  # the step that is done, and the last in RUN/latest
 
     def run(self, stop: Callable[[], str | None]) -> bool:
         """Restore or begin, train, export; False where `stop` named a signal first."""
-        checkpoint.settle(self.settings.directory)
+        if hosts.is_first():
+            checkpoint.settle(self.settings.directory)
+        hosts.wait_for_all("settled")
         found = checkpoint.find(self.settings.directory, self.settings.resume)
         if found is None:
             self._begin()
@@ -133,9 +142,9 @@ class Trainer:
         self._describe()
         try:
             self._train(stop)
-        except Stopped:
+        except Stopped as stopped:
             self._save_latest()
-            said = f"{stop()}: saved step {self.step} of {self.total}; the same command goes on"
+            said = f"{stopped}: saved step {self.step} of {self.total}; the same command goes on"
             self.log.say(said)
             return False
         self._export()
@@ -203,8 +212,8 @@ class Trainer:
         left = (self.total - self.step) * self.config.batch_size
         with Progress("train", left, "pairs") as progress:
             while True:
-                if stop():
-                    raise Stopped
+                if asked := stop():
+                    raise Stopped(asked)
                 if self._at_boundary() and not self.journal.closed(self.step):
                     self._close_epoch(stop)
                 if self.step >= self.total:
@@ -218,8 +227,9 @@ class Trainer:
         """Dispatch one step, then look at the one before it: the device is never waited for."""
         with self.journal.clock.waiting():
             batch = next(self.batches)
+        placed = step.put(batch, self.mesh)
         with jax.transfer_guard("disallow"):
-            self.state, figures = self.program.train(self.state, step.put(batch, self.mesh))
+            self.state, figures = self.program.train(self.state, placed)
             self.journal.read()
         self.step += 1
         self.journal.dispatched(self.step, figures)
@@ -246,8 +256,8 @@ class Trainer:
             self.shards, split, self.config.batch_size, only, self.host
         )
         for batch, count in batches:
-            if stop():
-                raise Stopped
+            if asked := stop():
+                raise Stopped(asked)
             arrays = jax.device_get(
                 self.program.evaluate(self.state.params, step.put(batch, self.mesh))
             )
@@ -257,22 +267,23 @@ class Trainer:
         return metrics.summarise({k: np.concatenate([part[k] for part in found]) for k in found[0]})
 
     def _save(self, path: Path) -> None:
-        with self.journal.clock.apart():
-            checkpoint.save(path, self.state, self._meta())
+        if hosts.is_first():
+            with self.journal.clock.apart():
+                checkpoint.save(path, self.state, self._meta())
 
     def _save_latest(self) -> None:
         self.journal.read()  # what has diverged is never saved
-        with self.journal.clock.apart():
-            checkpoint.save_latest(self.settings.directory, self.state, self._meta())
+        if hosts.is_first():
+            with self.journal.clock.apart():
+                checkpoint.save_latest(self.settings.directory, self.state, self._meta())
         self.saved = self.step
 
     def _export(self) -> None:
         target = self.settings.directory / export.FILE
-        arrays = {
-            name: np.asarray(value)
-            for name, value in weights.tensors(jax.device_get(self.state.params)).items()
-        }
-        export.save(target, arrays, self.facts)
+        tensors = weights.tensors(jax.device_get(self.state.params))
+        if hosts.is_first():
+            arrays = {name: np.asarray(value) for name, value in tensors.items()}
+            export.save(target, arrays, self.facts)
         self.log.say(f"trained {self.step} steps; parameters in {target}")
 
     def _meta(self) -> checkpoint.Meta:

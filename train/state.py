@@ -67,7 +67,7 @@ def _is_decayed(params: Any) -> Any:
 
 
 def find_devices(count: int | None = None, require: str | None = None) -> list[jax.Device]:
-    """The devices to train on: all, or the first `count`.
+    """The devices to train on: all, or the first `count` of each process.
 
     `require` is "tpu" or "gpu": Misuse at once, with the way out, where JAX sees none. On a
     machine of CPUs `count` devices are made of them, if JAX has not started yet.
@@ -83,16 +83,19 @@ def find_devices(count: int | None = None, require: str | None = None) -> list[j
     seen = f"{len(found)} × {found[0].platform} ({found[0].device_kind})"
     if require and found[0].platform != require:
         raise Misuse(f"no {require.upper()} here: JAX sees {seen}; {TO_GET[require]}")
-    if count and len(found) < count:
+    if count and len(jax.local_devices()) < count:
         raise Misuse(f"--devices {count}: JAX sees {seen}")
-    return found[:count]
+    of_each = [[d for d in found if d.process_index == k] for k in range(jax.process_count())]
+    return [device for some in of_each for device in some[:count]]
 
 
 def make_mesh(devices: list[jax.Device]) -> jax.sharding.Mesh:
-    """One axis, "data": each device holds all parameters and a part of the batch."""
-    return jax.make_mesh(
-        (len(devices),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices
-    )
+    """One axis, "data": each device holds all parameters and a part of the batch.
+
+    Devices lie in the order of their processes, so that a process's part of a batch is one piece.
+    """
+    order = sorted(devices, key=lambda device: device.process_index)
+    return jax.sharding.Mesh(order, ("data",), axis_types=(jax.sharding.AxisType.Auto,))
 
 
 def describe(config: ModelConfig) -> tuple[nnx.GraphDef, nnx.State]:
