@@ -1,7 +1,8 @@
 """All benches in one table: python tests/bench (make bench).
 
 Speeds depend on the machine and its load, ratios hardly: what is compared runs in turn. Pairs a
-second are of one core's processor time, but for the scaling and the training loop (wall time).
+second are of one core's processor time, but for the scaling and the training loop (wall time); of
+the synthesis it is masters and impressions a second.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 import bench_build  # noqa: E402
 import bench_shards  # noqa: E402
+import bench_synthesis  # noqa: E402
 import click  # noqa: E402
 import race  # noqa: E402
 
@@ -20,6 +22,8 @@ import race  # noqa: E402
 def main():
     """Run them one after the other; the build first, as its memory is measured too."""
     rows, notes = quietly("build", bench_build.measure)
+    drawn, more = quietly("synthesis", bench_synthesis.measure)
+    rows, notes = rows + drawn, notes + more
     rows += quietly("shards and loader", bench_shards.measure)
     import bench_train  # jax is no part of the build's memory
 

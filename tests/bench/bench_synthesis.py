@@ -1,0 +1,85 @@
+"""Speed of the generator: python tests/bench/bench_synthesis.py
+
+A master against the resampling alone that its growth cannot do without; an impression of each kind
+of sensor against laying its two layers of skin through the warp, without any of its noise.
+"""
+
+import resource
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import click  # noqa: E402
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+from race import compare, race, render  # noqa: E402
+
+from pipeline.synthesis.generate import make_impression, make_master  # noqa: E402
+from pipeline.synthesis.impression import sample_touch  # noqa: E402
+from pipeline.synthesis.master import ACROSS, ROUNDS, STEPS  # noqa: E402
+from pipeline.synthesis.orientation import SIZE  # noqa: E402
+from pipeline.synthesis.sensor import STYLES  # noqa: E402
+
+MASTERS, IMPRESSIONS = 2, 5  # of each style
+MASTER_MOST, IMPRESSION_MOST = 0.7, 0.08  # core-seconds
+MASTER, IMPRESSION = "synthetic masters", "synthetic impressions"
+ADDRESS = (1, "synthetic/bench")
+
+
+def resampling():
+    """Every sample that the filter takes in all rounds, by OpenCV alone."""
+    field = np.zeros(SIZE, np.float32)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
+    for _ in range(MASTERS * ROUNDS * (2 * STEPS + 1 + len(ACROSS))):
+        cv2.remap(field, x, y, cv2.INTER_LINEAR)
+
+
+def laying(master):
+    """The skin through the warp of a touch, as often as there are impressions."""
+    for style in STYLES:
+        for k in range(IMPRESSIONS):
+            touch = sample_touch(np.random.default_rng(k), style.placement)
+            at = touch.warp.dense(*touch.size).astype(np.float32)
+            for layer in (master.ridges, master.relief):
+                cv2.remap(layer, at[..., 0], at[..., 1], cv2.INTER_CUBIC)
+
+
+def press(master):
+    """Impressions of every style."""
+    for style in STYLES:
+        for k in range(IMPRESSIONS):
+            make_impression(master, *ADDRESS, 0, k, (style,))
+
+
+def measure():
+    """The rows of masters and impressions, and their core-seconds below the table."""
+    cv2.setNumThreads(1)
+    master = make_master(*ADDRESS, 0)
+    grow, lay = "their resampling alone", "laying the skin alone"
+    spent = race(
+        {
+            MASTER: lambda: [make_master(*ADDRESS, k) for k in range(MASTERS)],
+            grow: resampling,
+            IMPRESSION: lambda: press(master),
+            lay: lambda: laying(master),
+        }
+    )
+    pressed = len(STYLES) * IMPRESSIONS
+    rows = [
+        compare(spent, MASTERS, MASTER, grow),
+        compare(spent, pressed, IMPRESSION, lay),
+    ]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    note = (
+        f"synthesis: {1 / rows[0].rate:.2f} core-seconds a master ({MASTER_MOST} at most), "
+        f"{1 / rows[1].rate:.3f} an impression ({IMPRESSION_MOST} at most); "
+        f"{memory:.0f} MB of memory by then"
+    )
+    return rows, [note]
+
+
+if __name__ == "__main__":
+    found, remarks = measure()
+    click.echo("\n".join([render(found), *remarks]))
