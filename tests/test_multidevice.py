@@ -53,10 +53,6 @@ def test_devices_train_as_one(batches, one, devices):
     assert not [name for name in TRAVELLERS if name in text]  # nothing but means travels
 
 
-def test_one_device_talks_to_nobody(one):
-    assert not [name for name in ("all-reduce", *TRAVELLERS) if f" {name}(" in one[2]]
-
-
 def test_nothing_but_parameters_is_kept():
     """No statistic of a device's part of the batch, which would differ from device to device."""
     kept = jax.tree.leaves(
