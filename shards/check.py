@@ -22,7 +22,7 @@ class Job:
     """What all shards are checked against."""
 
     root: str  # the real path of the set
-    manifest: Manifest
+    manifest: Manifest  # its spec and partitions
     level: str
 
 

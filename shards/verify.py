@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,8 @@ def verify(directory: Path, level: str = "full", workers: int | None = None) -> 
     yield from _extra(directory, manifest)
     listed = {entry.name: entry for entry in manifest.shards}
     order = sorted(listed.values(), key=lambda entry: (entry.partition, entry.name))
-    job = Job(os.path.realpath(directory), manifest, level)
+    rest = replace(manifest, shards=())  # each process has a copy, and needs no others' entries
+    job = Job(os.path.realpath(directory), rest, level)
     names = {entry.sha256: entry.name for entry in order}
     whole = _Whole()
     with Progress(f"verify {level}", len(order), "shards") as progress:
