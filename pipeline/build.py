@@ -68,6 +68,7 @@ def build(
     with ledger.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None), _interruptible():
         if pieces == 1:
             ledger.sweep(out)
+        earlier.check_folders(out)
         old = earlier.accept(out, task.settings(spec), rebuild, say)
         chosen = limited(selection, spec)
         images = _hash_all(chosen, spec, workers or local.cores())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,16 @@ SHOWN = 5  # images named in one message
 
 Say = Callable[[str], None]
 Images = Mapping[str, Mapping[str, str]]  # partition → image id → hash of its source
+
+
+def check_folders(out: Path) -> None:
+    """Fault where shards would be written through a link, out of the set."""
+    for path in (out / split for split in SPLITS):
+        if path.is_symlink():
+            raise Fault(
+                f"{path}: is a symbolic link, behind which no shard is trusted; put a folder in its"
+                " place, or take another --out"
+            )
 
 
 def accept(out: Path, settings: dict[str, Any], rebuild: bool, say: Say) -> Manifest | None:
@@ -93,25 +102,26 @@ def without(old: Manifest, partitions: Iterable[str]) -> Manifest:
 
 
 def clean(out: Path, built: set[str], now: Manifest, say: Say) -> None:
-    """Remove shards of the partitions `built` that are no part of the set any more; tell others."""
+    """Remove shards of the partitions `built` that are no part of the set any more; tell others.
+
+    What only ends like a shard is set aside under another name, for it may be dear to somebody.
+    """
     known, strange = {entry.name for entry in now.shards}, []
-    for path, partition in shard_files(out):
-        if path.relative_to(out).as_posix() in known:
+    for path in sorted(out.rglob("*.arrayrecord")):
+        name = path.relative_to(out).as_posix()
+        partition = _partition_of(name)
+        if name in known:
             continue
-        if partition in built:
+        if partition is None:
+            aside = path.rename(path.with_name(f"{path.name}.stray"))
+            say(f"{path}: is no shard of the set; now {aside.name}")
+        elif partition in built:
             path.unlink()
         else:
             strange.append(partition)
     for partition in sorted(set(strange)):
         count = strange.count(partition)
         say(f"{out}: {count} shards of {partition} are no part of the set; build it or remove them")
-
-
-def shard_files(out: Path) -> Iterator[tuple[Path, str]]:
-    """The files in `out` that bear the name of a shard, and their partitions."""
-    for path in (path for split in SPLITS for path in sorted((out / split).glob("*.arrayrecord"))):
-        with contextlib.suppress(Fault):
-            yield path, manifest.parse_name(path.relative_to(out).as_posix())[0]
 
 
 def _manifest(out: Path, say: Say) -> Manifest | None:
@@ -136,8 +146,17 @@ def _difference(out: Path, before: Any, now: dict[str, Any]) -> str:
 
 def _clear(out: Path) -> None:
     (out / manifest.FILE).unlink(missing_ok=True)
-    for path, _ in list(shard_files(out)):
-        path.unlink()
+    for path in [path for split in SPLITS for path in (out / split).glob("*.arrayrecord")]:
+        if _partition_of(path.relative_to(out).as_posix()):
+            path.unlink()
+
+
+def _partition_of(name: str) -> str | None:
+    """The partition of a shard by its file's name; None where that is no shard's."""
+    try:
+        return manifest.parse_name(name)[0]
+    except Fault:
+        return None
 
 
 def _some(ids: list[str]) -> str:
