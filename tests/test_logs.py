@@ -2,6 +2,9 @@
 
 import json
 import math
+import struct
+
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from train.logs import Log, read_steps
 from train.meters import Clock, Meter
@@ -20,6 +23,57 @@ def test_rewind_forgets_what_will_be_done_again(tmp_path):
     log.step({"step": 5, "loss": 5 / 3})
     assert read_steps(tmp_path) == [{"step": s, "loss": s / 3} for s in (1, 2, 3, 4, 5)]
     assert [e["epoch"] for e in json.loads((tmp_path / "logs/metrics.json").read_text())] == [1]
+
+
+def events(run):
+    """(tag, step, value) of what TensorBoard would show: later files purge earlier steps."""
+    found = []
+    for path in sorted((run / "logs" / "tensorboard").iterdir(), key=lambda p: p.stat().st_mtime):
+        data, at = path.read_bytes(), 0
+        while at < len(data):
+            size = struct.unpack_from("<Q", data, at)[0]  # TFRecord: size, crc, bytes, crc
+            event = Event.FromString(data[at + 12 : at + 12 + size])
+            if event.HasField("session_log") and event.session_log.status == SessionLog.START:
+                found = [each for each in found if each[1] < event.step]
+            found += [(v.tag, event.step, v.simple_value) for v in event.summary.value]
+            at += size + 16
+    return found
+
+
+def test_curves_for_tensorboard_and_as_a_picture(tmp_path):
+    log = Log(tmp_path, str)
+    log.rewind(0)
+    for step in (1, 2, 3):
+        log.step({"step": step, "epoch": 1, "loss": step / 2})
+    log.epoch({"epoch": 1, "step": 3, "val": {"pck@4": 0.5, "auc": None}})
+    picture = (tmp_path / "logs" / "curves.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    log.close()
+    losses = [("train/loss", step, step / 2) for step in (1, 2, 3)]
+    found = events(tmp_path)
+    assert [each for each in found if each[0] == "train/loss"] == losses
+    assert ("val/pck_at_4", 3, 0.5) in found and "val/auc" not in {tag for tag, _, _ in found}
+    again = Log(tmp_path, str)  # killed after step 3, saved after step 2
+    again.rewind(2)
+    again.step({"step": 3, "epoch": 1, "loss": 9.0})
+    again.epoch({"epoch": 1, "step": 3, "val": None})
+    again.close()
+    found = [each for each in events(tmp_path) if each[0] == "train/loss"]
+    assert found == [*losses[:2], ("train/loss", 3, 9.0)]
+    assert (tmp_path / "logs" / "curves.png").read_bytes() != picture
+
+
+def test_only_one_of_several_processes_writes(tmp_path):
+    said = []
+    log = Log(tmp_path, said.append, writes=False)
+    log.rewind(0)
+    log.say("heard by none")
+    log.step({"step": 1, "loss": 0.5})
+    log.epoch({"epoch": 1, "step": 1, "val": None})
+    log.describe({})
+    log.close()
+    assert said == [] and list(tmp_path.iterdir()) == []
+    assert log.epochs[-1]["step"] == 1  # it knows nevertheless where the run stands
 
 
 def test_what_json_does_not_know_is_null(tmp_path):

@@ -44,7 +44,7 @@ def left(run):
     found = checkpoint.find(run, "latest")
     meta = checkpoint.load_meta(found)
     state = checkpoint._restore(found, meta["arrays"])
-    clocked = ("pairs_per_s", "wait")
+    clocked = ("pairs_per_s", "wait", "utilisation")
     lines = [logs.read_steps(run), json.loads((run / "logs/metrics.json").read_text())]
     for line in (line for part in lines for line in part):
         for key in clocked:
@@ -91,8 +91,12 @@ def test_what_a_run_leaves(straight):
         assert epoch["loss"] == pytest.approx(np.mean([line["loss"] for line in steps]))
         assert 0 <= epoch["val"]["pck@4"] <= 1 and epoch["val"]["epe_median"] > 0
         assert epoch["pairs_per_s"] > 0 and 0 <= epoch["wait"] < 1
+        assert 0 < epoch["utilisation"] < 2
+    assert (straight / "logs" / "curves.png").is_file()
+    assert len(list((straight / "logs" / "tensorboard").iterdir())) == 1
     facts = json.loads((straight / "logs" / "run.json").read_text())
     assert facts["config"]["model.width"] == 16 and facts["config"]["pipeline.crop"] == 72
+    assert len(facts["shards"]["training shards"]) == 64 and facts["commit"]
     assert len(facts["devices"]) == 1 and facts["versions"]["jax"] and len(facts["lock"]) == 64
     assert "parameters in" in (straight / "logs" / "train.log").read_text()
     assert weights.load(straight / "dense_reg_ckpt.safetensors").view.crop == 72

@@ -8,10 +8,8 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from model.config import ModelConfig
 from shards.errors import Fault, Misuse
@@ -52,19 +50,22 @@ def compile_step(model: ModelConfig, config: TrainConfig, grid: int, topology: s
     mesh = state.make_mesh(find_topology(topology))
     step.check_batch(config.batch_size, config.accumulate, mesh.size)
     program = step.make_program(model, config, 1000, mesh, 1.0)
-    traced = program.train.trace(program.abstract, abstract_batch(model, config, grid, mesh))
+    batch = step.abstract_batch(model, config, grid, mesh)
     began = time.monotonic()
     try:
-        compiled = traced.lower().compile()
+        compiled = program.train.lower(program.abstract, batch).compile()
     except jax.errors.JaxRuntimeError as error:  # memory that does not fit, first of all
         raise Fault(f"{topology}: the step does not compile: {_first_lines(error)}") from error
+    memory, text = compiled.memory_analysis(), compiled.as_text()
+    if memory is None or text is None:
+        raise Fault(f"{topology}: the compiler tells neither the memory nor the program")
     return Compiled(
         cores=mesh.size,
         kind=mesh.devices.flat[0].device_kind,
         batch_size=config.batch_size,
-        peak_bytes=compiled.memory_analysis().peak_memory_in_bytes,
-        flops=work.flops(traced.jaxpr),
-        collectives=find_collectives(compiled.as_text()),
+        peak_bytes=memory.peak_memory_in_bytes,
+        flops=program.flops(batch),
+        collectives=find_collectives(text),
         seconds=time.monotonic() - began,
     )
 
@@ -80,24 +81,6 @@ def find_topology(name: str) -> list[jax.Device]:
             f"{name}: no TPU compiler for it here ({_first_lines(error)}); make check-tpu installs "
             "libtpu into .venv-tpu and takes TOPOLOGY=v5e:2x4 and the like"
         ) from error
-
-
-def abstract_batch(
-    model: ModelConfig, config: TrainConfig, grid: int, mesh: jax.sharding.Mesh
-) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes, types and placement of a global batch as `train.loader` gives it."""
-    size, side = config.batch_size, model.image_size
-    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-        "image_a": ((size, side, side), jnp.uint8),
-        "image_b": ((size, side, side), jnp.uint8),
-        "map_ab": ((size, grid, grid, 2), jnp.float32),
-        "visible": ((size, grid, grid), jnp.bool_),
-        "genuine": ((size,), jnp.bool_),
-        "kind": ((size,), jnp.uint8),
-        "noise": ((size,), jnp.uint8),
-    }
-    place = state.over_data(mesh)
-    return {k: jax.ShapeDtypeStruct(s, d, sharding=place) for k, (s, d) in shapes.items()}
 
 
 def find_collectives(text: str) -> list[tuple[str, str]]:

@@ -18,10 +18,15 @@ NAMED = 4  # pairs of a batch in one message
 
 
 class Journal:
-    """The figures of a run of `total` steps, counted from 1."""
+    """The figures of a run of `total` steps, counted from 1.
 
-    def __init__(self, log: Log, config: TrainConfig, batches: TrainingBatches, total: int) -> None:
-        self.log, self.clock, self.total = log, Clock(), total
+    ideal: seconds that a step would take at the devices' peak.
+    """
+
+    def __init__(
+        self, log: Log, config: TrainConfig, batches: TrainingBatches, total: int, ideal: float
+    ) -> None:
+        self.log, self.clock, self.total, self._ideal = log, Clock(), total, ideal
         self._config, self._batches = config, batches
         self._meters = {"interval": Meter(), "epoch": Meter()}
         self._pending: tuple[int, dict[str, jax.Array]] | None = None
@@ -75,9 +80,9 @@ class Journal:
         means = self._meters["epoch"].means()
         summary = {"epoch": self.epoch(step), "step": step, **means, **self._rates()}
         self._meters["epoch"] = Meter()
-        self.clock.restart()
         self.log.epoch({**summary, "val": validation})
         self.log.note(json.dumps(self.log.epochs[-1]))
+        self.clock.restart()
 
     def shown(self, step: int) -> dict[str, object]:
         """What the console shows beside pairs a second and the time left."""
@@ -89,16 +94,19 @@ class Journal:
             shown["val_pck@4"] = self.log.epochs[-1]["val"]["pck@4"]
         if rates:
             shown["wait"] = f"{100 * rates['wait']:.1f}%"
+            shown["utilisation"] = f"{100 * rates['utilisation']:.1f}%"
         return shown
 
     def _rates(self) -> dict[str, float]:
-        """Pairs a second and the share of the time that went into waiting for data."""
+        """Pairs a second, the share of the time that went into waiting for data, and the share of
+        the devices' peak that was reached."""
         if not self.clock.steps:
             return {}
         seconds = self.clock.seconds
         return {
             "pairs_per_s": self.clock.steps * self._config.batch_size / seconds,
             "wait": self.clock.waited / seconds,
+            "utilisation": self.clock.steps * self._ideal / seconds,
         }
 
     def _diverged(self, step: int, values: dict[str, float]) -> Fault:

@@ -1,4 +1,4 @@
-"""What a run leaves to be read: train.log, metrics.jsonl, metrics.json, run.json."""
+"""What a run leaves to be read: train.log, metrics.jsonl, metrics.json, run.json, curves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from tensorboardX import SummaryWriter
 
 from shards.errors import Fault, Misuse
 
@@ -30,6 +32,7 @@ class Log:
         if writes:
             self.directory.mkdir(parents=True, exist_ok=True)
         self.epochs: list[Figures] = _read_epochs(run)
+        self._events: SummaryWriter | None = None  # TensorBoard's
 
     def say(self, text: str) -> None:
         """A line for the person and for train.log."""
@@ -42,13 +45,17 @@ class Log:
         self._append("train.log", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def step(self, figures: Figures) -> None:
-        """A line of metrics.jsonl; figures holds "step"."""
+        """A line of metrics.jsonl, and its figures for TensorBoard; figures holds "step"."""
         self._append("metrics.jsonl", _json(figures) + "\n")
+        self._plot({f"train/{k}": v for k, v in figures.items() if k != "step"}, figures["step"])
 
     def epoch(self, summary: Figures) -> None:
-        """One more summary in metrics.json; it holds "epoch" and "step"."""
+        """One more summary in metrics.json, and the curves anew; it holds "epoch" and "step"."""
         self.epochs.append(json.loads(_json(summary)))
         self._replace("metrics.json", _pretty(self.epochs))
+        self._plot({f"val/{k}": v for k, v in (summary["val"] or {}).items()}, summary["step"])
+        if self._writes:
+            draw_curves([self.directory.parent], self.directory / "curves.png")
 
     def rewind(self, step: int) -> None:
         """Forget what was logged after `step`: it will be done again."""
@@ -58,6 +65,13 @@ class Log:
         self._replace("metrics.jsonl", "".join(_json(figures) + "\n" for figures in lines))
         self.epochs = [summary for summary in self.epochs if summary["step"] <= step]
         self._replace("metrics.json", _pretty(self.epochs))
+        if self._writes:
+            self._events = SummaryWriter(self.directory / "tensorboard", purge_step=step + 1)
+
+    def close(self) -> None:
+        """Write out what TensorBoard's file still lacks."""
+        if self._events is not None:
+            self._events.close()
 
     def describe(self, figures: Figures) -> None:
         """run.json: what the run was started from, with versions, commit and lock."""
@@ -70,6 +84,12 @@ class Log:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         self._replace("run.json", _pretty({**figures, **facts}))
+
+    def _plot(self, figures: Figures, step: int) -> None:
+        """Numbers for TensorBoard."""
+        for name, value in figures.items():
+            if self._events is not None and isinstance(value, int | float):
+                self._events.add_scalar(name.replace("@", "_at_"), value, step)
 
     def _append(self, name: str, text: str) -> None:
         if self._writes:
@@ -110,7 +130,10 @@ def compare(runs: Sequence[Path]) -> str:
 
 
 def draw_curves(runs: Sequence[Path], path: Path) -> None:
-    """The training loss and the validation PCK of all runs by step, one above the other."""
+    """The training loss and the validation PCK of all runs by step, one above the other.
+
+    Fault where the picture cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -120,7 +143,7 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
     for run in runs:
         steps, epochs = read_steps(run), _epochs(run)
         loss.plot([s["step"] for s in steps], [s["loss"] for s in steps], label=str(run))
-        seen = [(e["step"], e["val"]["pck@4"]) for e in epochs if e.get("val")]
+        seen = [(e["step"], e["val"].get("pck@4")) for e in epochs if e.get("val")]
         pck.plot([s for s, _ in seen], [math.nan if v is None else v for _, v in seen], marker=".")
     loss.set(ylabel="training loss", yscale="log")
     pck.set(ylabel="validation PCK at 4 px", xlabel="step", ylim=(0, 1))

@@ -18,7 +18,7 @@ from shards.errors import Fault
 from shards.manifest import Manifest
 from shards.progress import Progress
 from shards.store import ShardSet, open_set
-from train import checkpoint, export, hosts, loader, state, step
+from train import checkpoint, export, hosts, loader, state, step, work
 from train.config import TrainConfig
 from train.journal import Journal
 from train.logs import Log
@@ -64,7 +64,7 @@ def run(settings: Settings, devices: list[jax.Device], echo: Callable[[str], Non
             try:
                 return trainer.run(hosts.Agreement(stop, mesh))
             finally:
-                trainer.batches.close()
+                trainer.close()
     except OSError as error:
         raise Fault(f"{settings.directory}: cannot be written: {error}") from error
 
@@ -122,8 +122,15 @@ class Trainer:
         self.facts = weights.metadata(model, view)
         self.flat = _flat(model=vars(model), train=vars(config), pipeline=spec)
         self.log = Log(settings.directory, echo, hosts.is_first())
-        self.journal = Journal(self.log, config, self.batches, self.total)
+        batch = step.abstract_batch(model, config, spec["grid"], mesh)
+        ideal = work.seconds_at_peak(self.program.flops(batch), mesh.devices.flat)
+        self.journal = Journal(self.log, config, self.batches, self.total, ideal)
         self.step, self.saved = 0, 0  # the step that is done, and the last in RUN/latest
+
+    def close(self) -> None:
+        """End what reads ahead and what writes behind."""
+        self.batches.close()
+        self.log.close()
 
     def run(self, stop: Callable[[], str | None]) -> bool:
         """Restore or begin, train, export; False where `stop` named a signal first."""

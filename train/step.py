@@ -17,6 +17,7 @@ from model.loss import loss
 from model.metrics import evaluate_batch
 from shards.errors import Misuse
 from train import state as states
+from train import work
 from train.config import TrainConfig
 from train.loader import Batch
 from train.state import State, over_data, replicated
@@ -32,6 +33,7 @@ class Program:
     abstract: State  # shapes, types and placement
     train: jax.stages.Wrapped  # (State, batch) → (State, Metrics)
     evaluate: Callable[[nnx.State, dict[str, jax.Array]], Metrics]
+    flops: Callable[[dict[str, jax.ShapeDtypeStruct]], float]  # of a step on such a batch
 
 
 @functools.cache
@@ -44,11 +46,14 @@ def make_program(
     """
     graph, _ = states.describe(model)
     optimiser, rate = states.optimiser(config, steps), states.schedule(config, steps)
+    abstract = states.abstract(model, optimiser, mesh)
+    train = make_train_step(graph, optimiser, rate, mesh, config.accumulate)
     return Program(
         states.make_initialise(model, config.seed, optimiser, mesh),
-        states.abstract(model, optimiser, mesh),
-        make_train_step(graph, optimiser, rate, mesh, config.accumulate),
+        abstract,
+        train,
         make_eval_step(graph, mesh, scale),
+        lambda batch: work.flops(train.trace(abstract, batch).jaxpr),
     )
 
 
@@ -73,6 +78,24 @@ def put(batch: Batch, mesh: jax.sharding.Mesh) -> dict[str, jax.Array]:
     return {
         name: jax.make_array_from_process_local_data(place, value) for name, value in batch.items()
     }
+
+
+def abstract_batch(
+    model: ModelConfig, config: TrainConfig, grid: int, mesh: jax.sharding.Mesh
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes, types and placement of a global batch; grid: cells along a side of the truth."""
+    size, side = config.batch_size, model.image_size
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+        "image_a": ((size, side, side), jnp.uint8),
+        "image_b": ((size, side, side), jnp.uint8),
+        "map_ab": ((size, grid, grid, 2), jnp.float32),
+        "visible": ((size, grid, grid), jnp.bool_),
+        "genuine": ((size,), jnp.bool_),
+        "kind": ((size,), jnp.uint8),
+        "noise": ((size,), jnp.uint8),
+    }
+    place = over_data(mesh)
+    return {k: jax.ShapeDtypeStruct(s, d, sharding=place) for k, (s, d) in shapes.items()}
 
 
 def make_train_step(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -25,7 +26,7 @@ PEAKS = {
     "L4": 121e12,
     "T4": 65e12,
 }
-PRODUCT = 1024  # side of the matrices by which a CPU is measured
+PRODUCT = 512  # side of the matrices by which a CPU is measured
 
 
 def flops(jaxpr: Any) -> float:
@@ -68,6 +69,11 @@ def peak_flops(device: jax.Device) -> float:
     kind = device.device_kind
     known = next((peak for name, peak in PEAKS.items() if name in kind), None)
     return known or _measured() / len(jax.local_devices(backend=device.platform))
+
+
+def seconds_at_peak(flops: float, devices: Iterable[jax.Device]) -> float:
+    """How long so much work would take if all devices did nothing but multiply."""
+    return flops / sum(map(peak_flops, devices))
 
 
 @functools.cache
