@@ -132,8 +132,9 @@ def test_different_impressions_of_synthetic_fingers(tmp_path):
 # --- the same bytes, however --------------------------------------------------------------------
 
 
-def test_same_bytes_with_two_workers(images, tmp_path, whole):
-    made(images, tmp_path, workers=2)
+@pytest.mark.parametrize("workers", [2, 5])
+def test_same_bytes_with_more_workers(images, tmp_path, whole, workers):
+    made(images, tmp_path, workers=workers)
     assert content(tmp_path) == whole
 
 

@@ -1,6 +1,7 @@
-"""What the system may do to a build: kill its workers, fill its disk, forbid it to write."""
+"""What the system may do to a build: kill it or its workers, fill its disk, forbid it to write."""
 
 import contextlib
+import ctypes
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import cv2
+import kills
 import pytest
 from prints import finger
 
@@ -121,10 +123,38 @@ def test_a_disk_that_is_full_in_the_middle_of_a_shard(images, tmp_path, whole):
     complete(images, tmp_path, whole)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_twenty_kills_of_a_build(tmp_path):
+    """At drawn moments: what is finished is kept, the rest is built, to the bytes of one go."""
+    (tmp_path / "data/DB1_A").mkdir(parents=True)
+    for number in range(1, 101):
+        image = finger([number, 1], 190, 180)
+        cv2.imwrite(str(tmp_path / f"data/DB1_A/{number}_1.tif"), image)
+    data, out = tmp_path / "data", tmp_path / "killed"
+    done = subprocess.run(
+        [sys.executable, kills.__file__, data, out, "20"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    there = [int(number) for number in done.stdout.split()]
+    assert len(there) == 20 and len(set(there)) > 5
+    finished = {path: path.stat().st_mtime_ns for path in out.glob("*/*.arrayrecord")}
+    report = kills.made(data, out, 1)
+    assert report.kept == there[-1] == len(finished)
+    assert finished == {path: path.stat().st_mtime_ns for path in finished}
+    kills.made(data, tmp_path / "one go", 1)
+    assert content(out) == content(tmp_path / "one go")
+    assert not list(out.rglob("*.tmp"))
+
+
+def obey_modes():
+    """Even root: without the capability to pass over them (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP)."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+
+
 def test_an_output_that_may_not_be_written(images, tmp_path, whole):
     (tmp_path / "out").mkdir(mode=0o500)
-    status, told = finish(start(images, tmp_path / "out"))
+    status, told = finish(start(images, tmp_path / "out", preexec_fn=obey_modes))
     assert status == 1 and f"{tmp_path / 'out'}: cannot be written: Permission denied" in told
     (tmp_path / "out").chmod(0o700)
     complete(images, tmp_path / "out", whole)
