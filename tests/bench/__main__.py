@@ -24,10 +24,12 @@ def main():
     rows, notes = quietly("build", bench_build.measure)
     drawn, more = quietly("synthesis", bench_synthesis.measure)
     rows, notes = rows + drawn, notes + more
-    rows += quietly("shards and loader", bench_shards.measure)
+    read, remarks = quietly("shards and loader", bench_shards.measure)
+    rows, notes = rows + read, notes + remarks
     import bench_train  # jax is no part of the build's memory
 
-    rows += quietly("training loop", bench_train.measure)
+    loop, remarks = quietly("training loop", bench_train.measure)
+    rows, notes = rows + loop, notes + remarks
     click.echo("\n".join([race.render(rows), *notes]))
 
 
