@@ -8,7 +8,8 @@ another where there are several, a distance that a person calls another sensor.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ def compare(real: Path, synthetic: Path, out: Path) -> dict[str, Any]:
     report = {
         "real": _facts(a),
         "synthetic": _facts(b),
-        "auc": _separate(a, b),
+        "auc": _number([_separate(a, b)]),
         "auc_by_features": by_group(a.features, a.fingers, b.features, b.fingers),
-        "auc_halves_of_real": float(np.mean([_separate(*half) for half in _halved(a)])),
+        "auc_halves_of_real": _number(_separate(*h) for h in _halved(a)),
         "auc_between_real_sets": _between_sets(a),
         "distances": distances(a, b),
     }
@@ -50,46 +51,57 @@ def compare(real: Path, synthetic: Path, out: Path) -> dict[str, Any]:
 
 def summary(report: dict[str, Any]) -> str:
     """The report in a few lines."""
+
+    def said(value: float | None) -> str:
+        return "none " if value is None else f"{value:.3f}"
+
     left_out = sum(len(report[side]["refused"]) for side in ("real", "synthetic"))
     lines = [
-        f"AUC of real against synthetic: {report['auc']:.3f}; of two halves of the real fingers: "
-        f"{report['auc_halves_of_real']:.3f}",
-        *(f"AUC of {pair}: {auc:.3f}" for pair, auc in report["auc_between_real_sets"].items()),
+        f"AUC of real against synthetic: {said(report['auc'])}; of two halves of the real fingers: "
+        f"{said(report['auc_halves_of_real'])}",
+        *(f"AUC of {pair}: {said(auc)}" for pair, auc in report["auc_between_real_sets"].items()),
         f"{'':32}    KS   of real halves",
     ]
     for name, found in report["distances"].items():
         if "ks" in found:
-            lines.append(f"{name:32} {found['ks']:.3f}   {found['ks_halves_of_real']:.3f}")
+            lines.append(f"{name:32} {said(found['ks'])}   {said(found['ks_halves_of_real'])}")
     if left_out:
         lines.append(f"{left_out} images without a finger were left out; report.json names them")
     return "\n".join(lines)
 
 
-def distances(a: Side, b: Side) -> dict[str, dict[str, float]]:
+def distances(a: Side, b: Side) -> dict[str, dict[str, float | None]]:
     """Of every measure the Wasserstein and Kolmogorov-Smirnov distance, and those of real halves.
 
-    The power spectrum has a root mean square in dB in place of a Wasserstein distance.
+    The power spectrum has a root mean square in dB in their place. None where a side shows nothing
+    of a measure, such as the ground of prints that fill their images.
     """
-    found = {name: {"wasserstein": w, "ks": k} for name, (w, k) in _distances(a, b).items()}
-    halves = [_distances(*half) for half in _halved(a)]
-    for name, figures in found.items():
-        figures["ks_halves_of_real"] = float(np.mean([half[name][1] for half in halves]))
-        figures["wasserstein_halves_of_real"] = float(np.mean([half[name][0] for half in halves]))
-    spectra = {"a": (a, b)} | {str(k): half for k, half in enumerate(_halved(a))}
-    decibels = {key: _spectral(*sides) for key, sides in spectra.items()}
-    found["power spectrum, dB"] = {
-        "rms": decibels.pop("a"),
-        "rms_halves_of_real": float(np.mean(list(decibels.values()))),
-    }
-    return found
+    found = {"": _distances(a, b)} | {str(k): _distances(*h) for k, h in enumerate(_halved(a))}
+    whole = found.pop("")
+    made = {}
+    for name, figures in whole.items():
+        halves = {key: [half[name][key] for half in found.values()] for key in figures}
+        made[name] = {key: _number([value]) for key, value in figures.items()}
+        made[name] |= {f"{key}_halves_of_real": _number(halves[key]) for key in figures}
+    return made
 
 
-def _distances(a: Side, b: Side) -> dict[str, tuple[float, float]]:
-    return {
-        name: (float(wasserstein_distance(x, y)), float(ks_2samp(x, y).statistic))
-        for name in MEASURES
-        for x, y in [(pooled(a, name), pooled(b, name))]
-    }
+def _distances(a: Side, b: Side) -> dict[str, dict[str, float]]:
+    found = {}
+    for name in MEASURES:
+        x, y = pooled(a, name), pooled(b, name)
+        both = len(x) and len(y)
+        found[name] = {
+            "wasserstein": float(wasserstein_distance(x, y)) if both else math.nan,
+            "ks": float(ks_2samp(x, y).statistic) if both else math.nan,
+        }
+    return found | {"power spectrum, dB": {"rms": _spectral(a, b)}}
+
+
+def _number(values: Iterable[float]) -> float | None:
+    """The mean of those that are numbers; None, which JSON has a word for, where there is none."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else None
 
 
 def _spectral(a: Side, b: Side) -> float:
@@ -109,7 +121,7 @@ def _halved(side: Side) -> Iterator[tuple[Side, Side]]:
         yield side.of(set(order[:half])), side.of(set(order[half:]))
 
 
-def _between_sets(side: Side) -> dict[str, float]:
+def _between_sets(side: Side) -> dict[str, float | None]:
     """AUC of every two partitions of a side against each other."""
     names = sorted(set(side.partitions))
     sets = {
@@ -119,7 +131,7 @@ def _between_sets(side: Side) -> dict[str, float]:
         for name in names
     }
     pairs = [(x, y) for k, x in enumerate(names) for y in names[k + 1 :]]
-    return {f"{x} against {y}": _separate(sets[x], sets[y]) for x, y in pairs}
+    return {f"{x} against {y}": _number([_separate(sets[x], sets[y])]) for x, y in pairs}
 
 
 def _facts(side: Side) -> dict[str, Any]:

@@ -73,11 +73,13 @@ def _charts(real: Side, synthetic: Side) -> str:
 
 def _histograms(axes: Axes, name: str, real: Side, synthetic: Side) -> None:
     sides = [pooled(side, name) for side in (real, synthetic)]
+    axes.set(title=name, yticks=[])
+    if not all(map(len, sides)):
+        return
     low, high = np.percentile(np.concatenate(sides), [0.5, 99.5])
     bins = np.linspace(low, max(high, low + 1e-6), 41).tolist()
     for values, colour in zip(sides, COLOURS, strict=True):
         axes.hist(values, bins, density=True, histtype="step", color=colour)
-    axes.set(title=name, yticks=[])
 
 
 def _png(image: Image) -> str:

@@ -1,6 +1,7 @@
 """Comparison of real and synthetic prints: measures of known patterns, and an honest classifier."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,11 +11,11 @@ from click.testing import CliRunner
 from prints import finger, ridges
 
 from pipeline.__main__ import main
-from pipeline.compare import compare
+from pipeline.compare import compare, distances
 from pipeline.compare_classifier import auc, binary_patterns, features, separate
 from pipeline.compare_measures import BINS, CROP, cut, measure, periods, spectrum
 from pipeline.compare_minutiae import minutiae, thin
-from pipeline.compare_side import gather
+from pipeline.compare_side import Side, gather
 from pipeline.preprocess import Prepared
 from pipeline.warp import IDENTITY, pixel_grid
 
@@ -163,6 +164,14 @@ def test_one_finger_cannot_be_cross_validated():
     assert np.isnan(separate(x, ["a"] * 3, x, ["b", "c", "d"]))
 
 
+def side_of(prints):
+    """A side of one print a finger."""
+    prints = [replace(one, finger=str(k)) for k, one in enumerate(prints)]
+    fingers = [one.finger for one in prints for _ in one.crops]
+    seen = np.array([features(crop) for one in prints for crop in one.crops])
+    return Side(Path("x"), prints, ["x"] * len(prints), [], fingers, seen)
+
+
 def folder(path, seeds, blur=0.0):
     """Two images of each finger, in the layout of no data set."""
     path.mkdir()
@@ -191,6 +200,13 @@ def test_report_on_two_folders(tmp_path):
     assert report["distances"]["ridge period, px"]["ks"] < 0.4
     page = (tmp_path / "out/report.html").read_text()
     assert "1 images without a finger left out" in page and page.count("data:image/png") == 2
+
+
+def test_prints_that_fill_their_images_have_no_ground():
+    side = side_of([measured(wave(9.0, angle)) for angle in (0.2, 0.4, 0.6, 0.8)])
+    found = distances(side, side)
+    assert found["grey of the ground"]["ks"] is None
+    assert found["ridge period, px"]["ks"] == 0
 
 
 def test_command_and_what_it_refuses(tmp_path):
