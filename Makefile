@@ -28,7 +28,8 @@ data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
 settings = $(foreach item,$(SET),--set $(item))
 
-.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register test lint lock bench
+.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register test lint lock bench \
+  bench-gpu bench-here
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +43,7 @@ help:
 	@echo "make register A=image B=image  a dense map, a score, a picture"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
 	@echo "make bench                     speeds of build, shards, loader and training loop, as ratios to floors"
+	@echo "make bench-gpu                 the published network on a GPU: pairs/s, utilisation, hours of a whole run"
 
 # --- installation: one stamp for each set of optional groups ---
 extras = $(sort $(1) $(EXTRAS))
@@ -125,6 +127,13 @@ lint: $(DEV)
 
 bench: $(BASE)
 	@$(PY) tests/bench
+
+# The published network in bfloat16 on synthetic shards: pairs/s, utilisation, hours of a whole run
+bench-gpu:
+	@$(MAKE) --no-print-directory EXTRAS='$(sort cuda $(EXTRAS))' bench-here REQUIRE='--require gpu'
+
+bench-here: $(BASE)
+	@$(PY) tests/bench/bench_train.py $(REQUIRE) --config $(CONFIG) --set model.compute_dtype=bfloat16 $(settings)
 
 lock: $(DEV)
 	.venv/bin/uv lock --upgrade
