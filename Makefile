@@ -8,12 +8,13 @@ export UV_PYTHON_DOWNLOADS := never
 
 # What a user may set, with its default
 DATA ?=
-OUT ?= data/shards
+KAGGLE := $(if $(wildcard /kaggle/working),/kaggle/working/)
+OUT ?= $(KAGGLE)data/shards
 CONFIG ?= configs/paper.py
 WORKERS ?=
 ENGINE ?=
 PARTITION ?=
-RUN ?= checkpoints/dense_reg
+RUN ?= $(KAGGLE)checkpoints/dense_reg
 RESUME ?=
 CHECKPOINT ?= $(RUN)/dense_reg_ckpt.safetensors
 PLATFORM ?=

@@ -58,14 +58,19 @@ def run(
     Example: python -m train run --shards data/shards --checkpoint_dir runs/a --set train.epochs=10
     """
     chosen = configs.load(config, overrides)
-    from train import hosts, loop
+    from train import hosts, kaggle, loop
     from train.state import find_devices
 
     if coordinator or process:
         hosts.join(coordinator or hosts.AUTO, process)
     found = find_devices(devices, require)
     settings = loop.Settings(
-        shards, checkpoint_dir, chosen.model, chosen.train, resume_from, overfit
+        kaggle.find_shards(shards),
+        checkpoint_dir,
+        chosen.model,
+        chosen.train,
+        kaggle.find_checkpoint(checkpoint_dir, resume_from),
+        overfit,
     )
     loop.run(settings, found, click.echo)
 

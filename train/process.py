@@ -5,24 +5,31 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
 from shards.errors import Misuse
 
+ECHO = 2.0  # seconds in which a signal may come again that was sent once
+
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Callable[[], str | None]]:
     """Gives a function that names the SIGTERM or SIGINT that came, or None.
 
-    The first one only asks; a second one acts as it would have without this.
+    The first one only asks; a later one acts as it would have without this. What comes with the
+    first is its echo: a batch system signals make and its children, and make passes it on to them.
     """
-    asked: list[str] = []
+    asked: list[tuple[str, float]] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
-        asked.append(signal.Signals(number).name)
-        restore()
+        if not asked:
+            asked.append((signal.Signals(number).name, time.monotonic()))
+        elif time.monotonic() - asked[0][1] > ECHO:
+            restore()
+            signal.raise_signal(number)
 
     def restore() -> None:
         for number, handler in previous.items():
@@ -30,7 +37,7 @@ def stop_signals() -> Iterator[Callable[[], str | None]]:
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda: asked[0] if asked else None
+        yield lambda: asked[0][0] if asked else None
     finally:
         restore()
 
