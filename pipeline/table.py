@@ -14,7 +14,7 @@ from pipeline.spec import PipelineSpec
 from shards.manifest import SPLITS, ShardEntry
 from shards.record import KINDS, NOISES
 
-SECONDS_A_PAIR = 0.002  # of a core, measured by tests/bench/bench_build.py
+SECONDS_A_PAIR = 0.0015  # of a core, measured by tests/bench/bench_build.py
 COLUMNS = ("shards", "images", *KINDS, *NOISES[1:], "pairs", "MB")
 Rows = dict[tuple[str, str], Counter[str]]  # (partition, split) → column → number
 
