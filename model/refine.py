@@ -119,20 +119,23 @@ def correlate(found: DenseMap, a: Texture, b: Texture, window: float, reach: int
     Nodes lie SPACING apart, or further where NODES of them would not cover the overlap.
     """
     height, width = a.mask.shape
-    place = found(2 * pixel_grid(height, width) + 0.5)  # px k at 250 ppi covers 2k and 2k + 1
+    margin = reach // 2  # B is seen beyond A's frame too, as far as shifts may bring it in
+    around = pixel_grid(height + 2 * margin, width + 2 * margin) - margin
+    place = found(2 * around + 0.5)  # px k at 250 ppi covers 2k and 2k + 1
     ridges, on_b = (_sampled(field, (place - 0.5) / 2) for field in (b.ridges, b.mask))
-    overlap = a.mask * on_b
+    inside = np.s_[margin : margin + height, margin : margin + width]
+    overlap = a.mask * on_b[inside]
     step = max(SPACING, math.ceil(2 * math.sqrt(float(overlap.sum()) / NODES))) // 2
     at_y, at_x = (np.arange(step // 2, extent, step) for extent in (height, width))
     down, across = _windows(at_y, height, window), _windows(at_x, width, window).T
     power_a, power_b = down @ a.ridges**2 @ across, _blurred(ridges**2, window)
-    moves = range(-(reach // 2), reach // 2 + 1)
+    moves = range(2 * margin + 1)
     by_shift = [
         [
             down
-            @ (a.ridges * _moved(ridges, x, y))
+            @ (a.ridges * ridges[y : y + height, x : x + width])
             @ across
-            / np.sqrt(power_a * _moved(power_b, x, y)[np.ix_(at_y, at_x)] + 1e-6)
+            / np.sqrt(power_a * power_b[np.ix_(at_y + y, at_x + x)] + 1e-6)
             for x in moves
         ]
         for y in moves
@@ -162,16 +165,6 @@ def _sampled(field: Field, points: Array) -> Field:
     x, y = np.moveaxis(points.astype(np.float32), -1, 0)
     sampled = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(sampled, np.float32)
-
-
-def _moved(field: Field, x: int, y: int) -> Field:
-    """The field such that its point (px + x, py + y) lies at (px, py); 0 where it has none."""
-    height, width = field.shape
-    out = np.zeros_like(field)
-    source = field[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
-    top, left = max(-y, 0), max(-x, 0)
-    out[top : top + source.shape[0], left : left + source.shape[1]] = source
-    return out
 
 
 def _at(by_shift: Field, j: NDArray, i: NDArray) -> Field:

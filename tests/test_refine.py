@@ -100,6 +100,28 @@ def test_shifts_find_a_known_shift_below_the_px():
     assert move.std(0).max() < 0.3
 
 
+def cut(left):
+    """A texture that shows ridges from column `left` on, up to the frame on all sides."""
+    image = ridges(5, (SHAPE[0], SHAPE[1] + 60))[:, left : left + SHAPE[1]]
+    return refine.texture(image, np.ones(SHAPE, bool))
+
+
+def test_correlation_is_bounded_up_to_the_frame():
+    view = refine.correlate(start(PLAIN.matrix), cut(0), cut(30), 24.0, 16)
+    assert np.abs(view.by_shift).max() < 1 + 1e-4
+
+
+@pytest.mark.parametrize("wrong", [(3.0, -4.0), (-5.0, 3.0)])
+def test_ridges_at_the_frame_are_brought_together_too(wrong):
+    """A finger that a frame cuts off is compared there with what lies beyond A's frame in B."""
+    a, b = cut(0), cut(30)
+    first = start(np.array([[1.0, 0, wrong[0] - 30], [0, 1, wrong[1]]]))
+    found, agreed = refine.refine(first, a, b)
+    points = pixel_grid(*SHAPE)[:, 36:][::23, ::23]
+    assert agreed > 0.9
+    assert np.hypot(*(found(points) - points + (30, 0)).T).max() < 0.5
+
+
 def test_texture_does_not_depend_on_tone_and_contrast():
     image = ridges(0)
     pale = np.clip(image * 0.5 + 100, 0, 255).astype(np.uint8)
