@@ -74,9 +74,10 @@ def test_map_between_impressions_is_the_one_the_images_show(master, style):
         assert correlation(image_a, image_b, points, mapped + 2 * shift) < right - 0.2
 
 
-def test_map_is_exact_by_the_images(master):
+@pytest.mark.parametrize("manner", [PLAIN, TWISTED], ids=lambda manner: manner.name)
+def test_map_is_exact_by_the_images(master, manner):
     """The best shift of B on A, found by a parabola through three correlations, is zero."""
-    a, b = touches(OPTICAL, 2, dryness=0.0, moisture=0.0, pressure=0.0)
+    a, b = touches(OPTICAL, 2, manner, dryness=0.0, moisture=0.0, pressure=0.0)
     images = [render(master, touch, OPTICAL, k)[0] for k, touch in enumerate((a, b))]
     centre = (np.array(a.size[::-1]) - 1) / 2
     grid = pixel_grid(160, 160) - 80 + centre
