@@ -82,6 +82,8 @@ def build(
         _check_space(out, [t for t in mine if not _done(t)])
         earlier.withdraw(out, old, {t.shard.partition for t in tasks if not _done(t)})
         kept = _run(mine, workers, run)
+        if pieces == 1:
+            ledger.sweep(out)  # what a worker was at when its machine was lost
         return _finish(tasks, kept, list(left_out), images, old, out, say)
 
 

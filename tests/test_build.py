@@ -238,6 +238,21 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(images, tmp_path, who
     assert content(tmp_path) == whole
 
 
+def test_nothing_remains_of_a_lost_machine(images, tmp_path, whole, monkeypatch):
+    """Its shard is built elsewhere; what it had begun stays behind under a temporary name."""
+
+    def engine(work, tasks, workers):
+        for task in tasks:
+            yield work(task)
+            (tmp_path / task.shard.name).with_name(".half.arrayrecord.0a1b2c3d.tmp").write_bytes(
+                b""
+            )
+
+    monkeypatch.setattr(local, "run", engine)
+    made(images, tmp_path)
+    assert content(tmp_path) == whole
+
+
 def gone(group):
     """Whether no process of the group is left, shortly after its leader's end."""
     for _ in range(500):
