@@ -68,7 +68,7 @@ class Journal:
             meter.add(values)
         if step % self._config.log_every == 0 or step in (1, self.total):
             line = {"step": step, "epoch": self.epoch(step), **self._meters["interval"].means()}
-            self.log.step({**line, "learning_rate": rate, **self._rates()})
+            self.log.step({**line, "learning_rate": rate, **self.rates()})
             self._meters["interval"] = Meter()
 
     def closed(self, step: int) -> bool:
@@ -78,7 +78,7 @@ class Journal:
     def close_epoch(self, step: int, validation: dict[str, float] | None) -> None:
         """Write the summary of the epoch that ends with this step, and average anew."""
         means = self._meters["epoch"].means()
-        summary = {"epoch": self.epoch(step), "step": step, **means, **self._rates()}
+        summary = {"epoch": self.epoch(step), "step": step, **means, **self.rates()}
         self._meters["epoch"] = Meter()
         self.log.epoch({**summary, "val": validation})
         self.log.note(json.dumps(self.log.epochs[-1]))
@@ -87,7 +87,7 @@ class Journal:
     def shown(self, step: int) -> dict[str, object]:
         """What the console shows beside pairs a second and the time left."""
         shown: dict[str, object] = {"step": f"{step}/{self.total}", "epoch": self.epoch(step)}
-        means, rates = self._meters["epoch"].means(), self._rates()
+        means, rates = self._meters["epoch"].means(), self.rates()
         if means:
             shown["loss"] = means["loss"]
         if self.log.epochs and self.log.epochs[-1]["val"]:
@@ -97,7 +97,7 @@ class Journal:
             shown["utilisation"] = f"{100 * rates['utilisation']:.1f}%"
         return shown
 
-    def _rates(self) -> dict[str, float]:
+    def rates(self) -> dict[str, float]:
         """Pairs a second, the share of the time that went into waiting for data, and the share of
         the devices' peak that was reached."""
         if not self.clock.steps:

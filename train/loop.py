@@ -139,7 +139,7 @@ class Trainer:
         hosts.wait_for_all("settled")
         found = checkpoint.find(self.settings.directory, self.settings.resume)
         if found is None:
-            self._begin()
+            self.begin()
         else:
             meta = checkpoint.load_meta(found)
             self._compare(found, meta)
@@ -166,7 +166,8 @@ class Trainer:
             return True
         return False
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Stand before the first step."""
         self.state = self.program.initialise()
         self.log.rewind(0)
 
@@ -225,12 +226,12 @@ class Trainer:
                     self._close_epoch(stop)
                 if self.step >= self.total:
                     return
-                self._advance()
+                self.advance()
                 progress.advance(self.config.batch_size, **self.journal.shown(self.step))
                 if self._is_latest_due() and not self._at_boundary():
                     self._save_latest()
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
         """Dispatch one step, then look at the one before it: the device is never waited for."""
         with self.journal.clock.waiting():
             batch = next(self.batches)

@@ -7,7 +7,6 @@ for TensorBoard or https://ui.perfetto.dev.
 """
 
 import dataclasses
-import json
 import sys
 import tempfile
 import time
@@ -26,11 +25,10 @@ import configs  # noqa: E402
 from shards import manifest, record, store  # noqa: E402
 from shards.errors import Misuse  # noqa: E402
 from train import loop, state, step, work  # noqa: E402
-from train.loader import TrainingBatches  # noqa: E402
 
 PAIRS, SHARDS = 2000, 4
-EPOCHS, FULL, TRACED = 100, 100_000, 5
-SHARES = ("wait", "utilisation")
+EPOCHS, FULL = 100, 100_000
+BLOCK = 5  # steps in turn
 
 
 def build(out, spec):
@@ -47,83 +45,77 @@ def build(out, spec):
     return store.open_set(out)
 
 
-def bare(program, batch, steps):
-    """Pairs a second of so many steps on a batch that lies on the devices."""
-    current, figures = program.train(program.initialise(), batch)
-    jax.block_until_ready(figures)
-    start = time.perf_counter()
-    for _ in range(steps):
-        current, figures = program.train(current, batch)
-    jax.block_until_ready(figures)
-    return steps * len(batch["genuine"]) / (time.perf_counter() - start)
-
-
 class Bench:
-    """A program, shards for it, and the figures of runs."""
+    """The bare step and the training loop, in turn, some steps of each at a time."""
 
-    def __init__(self, chosen, steps, folder):
-        self.steps, self.folder, self.model = steps, folder, chosen.model
-        self.config = dataclasses.replace(
-            chosen.train, steps=steps, epochs=10**6, latest_every=10**9, log_every=steps
-        )
-        self.shards = build(folder / "set", chosen.pipeline)
-        self.mesh = state.make_mesh(jax.devices())
-        scale = chosen.pipeline.crop / chosen.pipeline.size
-        self.program = step.make_program(self.model, self.config, steps, self.mesh, scale)
-        batches = TrainingBatches(self.shards, self.config.batch_size, 0)
-        self.batch = step.put(next(batches), self.mesh)
-        batches.close()
-
-    def compile(self):
-        """Seconds that compiling the step takes, tracing included."""
+    def __init__(self, chosen, folder):
+        shards, self.mesh = build(folder / "set", chosen.pipeline), state.make_mesh(jax.devices())
+        config = dataclasses.replace(chosen.train, epochs=10**4, steps=None)
+        settings = loop.Settings(shards.directory, folder / "run", chosen.model, config)
+        self.loop = loop.Trainer(settings, shards, self.mesh, str)
+        self.program, self.journal = self.loop.program, self.loop.journal
+        self.batch = step.put(next(self.loop.batches), self.mesh)
         start = time.perf_counter()
         self.program.train.lower(self.program.abstract, self.batch).compile()
-        return time.perf_counter() - start
+        self.compiling = time.perf_counter() - start
+        self.state = self.program.initialise()
+        self.loop.begin()
 
-    def bare(self):
-        return bare(self.program, self.batch, self.steps)
+    def bare_steps(self):
+        """On a batch that lies on the devices."""
+        for _ in range(BLOCK):
+            self.state, figures = self.program.train(self.state, self.batch)
+        jax.block_until_ready(figures)
 
-    def loop(self, number):
-        """The last line that a run logs."""
-        run = self.folder / f"run{number}"
-        settings = loop.Settings(self.shards.directory, run, self.model, self.config)
-        loop.run(settings, jax.devices(), str)
-        return json.loads((run / "logs" / "metrics.jsonl").read_text().splitlines()[-1])
+    def loop_steps(self):
+        """Data, transfer, step, figures checked, averaged, logged and shown."""
+        for _ in range(BLOCK):
+            self.loop.advance()
+            self.journal.shown(self.loop.step)
+        self.journal.read()
 
-    def race(self, rounds):
-        """What `rounds` runs logged, and the bare pairs a second before and after each."""
-        floors, lines = [self.bare()], []
-        for number in range(rounds):
-            lines.append(self.loop(number))
-            floors.append(self.bare())
-        return lines, (np.array(floors[1:]) + floors[:-1]) / 2
+    def race(self, rounds, clock):
+        """The loop's speed over the bare step's in every round."""
+        self.bare_steps()
+        self.loop_steps()
+        spent = []
+        for _ in range(rounds):
+            marks = [clock()]
+            with self.journal.clock.apart():
+                self.bare_steps()
+            marks.append(clock())
+            self.loop_steps()
+            spent.append(np.diff([*marks, clock()]))
+        bare, whole = np.array(spent).T
+        return bare / whole
 
     def trace(self, folder):
         """A trace of some bare steps."""
-        self.bare()
         with jax.profiler.trace(folder):
-            bare(self.program, self.batch, TRACED)
+            self.bare_steps()
 
 
-def measure(config=ROOT / "configs" / "demo.py", overrides=(), steps=50, rounds=3, trace=None):
-    """The row of the loop: the pairs a second that its log tells of, over the bare step's; and
-    remarks below the table."""
-    chosen = configs.load(config, overrides)
+def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=None):
+    """The row of the loop against the bare step, and a remark below the table.
+
+    On CPUs, where the loop takes its time from the step's own cores, processor time is compared.
+    """
+    chosen, device = configs.load(config, overrides), jax.devices()[0]
+    on_cpu = device.platform == "cpu"
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(chosen, steps, Path(folder))
-        compiling = bench.compile()
-        lines, floors = bench.race(rounds)
+        bench = Bench(chosen, Path(folder))
+        ratios = bench.race(rounds, time.process_time if on_cpu else time.perf_counter)
+        figures = bench.journal.rates()
+        bench.loop.close()
         if trace:
             bench.trace(trace)
-    rate, wait, use = (np.median([x[k] for x in lines]) for k in ("pairs_per_s", *SHARES))
-    name = f"training loop, batch {chosen.train.batch_size} (wall)"
-    ratios = np.array([line["pairs_per_s"] for line in lines]) / floors
-    device = jax.devices()[0]
+    rate = figures["pairs_per_s"]
+    name = f"training loop, batch {chosen.train.batch_size} ({'core-s' if on_cpu else 'wall'})"
     note = (
         f"training loop: {config.name} on {jax.device_count()} × {device.device_kind}: waiting for "
-        f"data {wait:.2%} of the time (1% at most), compiling {compiling:.1f} s, utilisation "
-        f"{use:.1%} of {work.peak_flops(device) / 1e12:.3g} TFLOP/s a device, "
-        f"{EPOCHS} epochs × {FULL:,} pairs in {EPOCHS * FULL / rate / 3600:.2f} h"
+        f"data {figures['wait']:.2%} of the time (1% at most), compiling {bench.compiling:.1f} s, "
+        f"utilisation {figures['utilisation']:.1%} of {work.peak_flops(device) / 1e12:.3g} TFLOP/s "
+        f"a device, {EPOCHS} epochs × {FULL:,} pairs in {EPOCHS * FULL / rate / 3600:.2f} h"
     )
     return [Row(name, rate, "bare step", ratios, 0.97)], [note]
 
@@ -131,17 +123,16 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), steps=50, rounds=
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), default=ROOT / "configs" / "demo.py")
 @click.option("--set", "overrides", multiple=True, help="As in train run.")
-@click.option("--steps", type=int, default=50)
-@click.option("--rounds", type=int, default=3)
+@click.option("--rounds", type=int, default=20)
 @click.option("--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Folder for a profile.")
-def main(config, overrides, steps, rounds, require, trace):
+def main(config, overrides, rounds, require, trace):
     """Measure and say."""
     try:
         state.find_devices(require=require)
     except Misuse as misuse:
         raise click.ClickException(str(misuse)) from misuse
-    rows, notes = measure(config, overrides, steps, rounds, trace)
+    rows, notes = measure(config, overrides, rounds, trace)
     click.echo("\n".join([render(rows), *notes]))
 
 
