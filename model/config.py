@@ -51,8 +51,8 @@ class ModelConfig:
         strides = [self.stem_stride * 2**k for k in range(len(self.stage_channels))]
         if self.stride not in strides:
             raise ValueError(f"stride {self.stride} is none of the stages' strides {strides}")
-        if self.image_size % strides[-1]:
-            raise ValueError(f"image_size {self.image_size} is no multiple of {strides[-1]}")
+        if self.image_size % self.coarsest:
+            raise ValueError(f"image_size {self.image_size} is no multiple of {self.coarsest}")
         if self.width % (4 * self.heads):
             raise ValueError(f"width {self.width} is no multiple of 4 · heads = {4 * self.heads}")
         if self.rotations not in (1, 4, 8):
@@ -61,6 +61,11 @@ class ModelConfig:
             raise ValueError(f"attention {self.attention!r} is neither 'softmax' nor 'linear'")
         if self.compute_dtype not in ("float32", "bfloat16"):
             raise ValueError(f"compute_dtype {self.compute_dtype!r}: 'float32' or 'bfloat16'")
+
+    @property
+    def coarsest(self) -> int:
+        """The last stage's stride in px, of which an image's side is a multiple."""
+        return self.stem_stride * 2 ** (len(self.stage_channels) - 1)
 
     @property
     def cells(self) -> int:

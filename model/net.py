@@ -27,7 +27,10 @@ class Net(nnx.Module):
 
     def __call__(self, image_a: jax.Array, image_b: jax.Array) -> Matches:
         """Images uint8 [B, H, W], dark ridges → Matches over the N = (H / stride)² cells."""
-        x = self.backbone(jnp.concatenate([image_a, image_b]))
+        return self.match(self.backbone(jnp.concatenate([image_a, image_b])))
+
+    def match(self, x: jax.Array) -> Matches:
+        """The backbone's [2B, G, G, C], the B first images above their partners → Matches."""
         return self.matcher(self.transformer(x.reshape(len(x), -1, x.shape[-1])))
 
     def refine(self, matches: Matches, index: jax.Array) -> jax.Array:

@@ -1,25 +1,23 @@
 """Registers one print with another: a dense map over the whole of A, a score, matches.
 
-The network sees of either print what it saw in training: `pipeline.preprocess`'s foreground crop.
-Its matches are carried to px at 500 ppi and made into one smooth map, defined beyond the crops
-(`model.dense`), which is refined on the ridges (`model.refine`) and carried to the px of the files.
+The network sees of either print what it saw in training, `pipeline.preprocess`'s foreground crop,
+or as much more as the print needs (`model.network`). Its matches are carried to px at 500 ppi and
+made into one smooth map (`model.dense`), which is refined on the ridges (`model.refine`) and
+carried to the px of the files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jax
 import numpy as np
-from flax import nnx
 from numpy.typing import NDArray
 
-from model import dense, grid, resolution, similarity, weights
+from model import dense, resolution, similarity, weights
 from model.dense import DenseMap
-from model.matching import Correspondences
-from model.net import Net
+from model.network import Network
 from model.refine import Texture, refine, texture
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
@@ -31,8 +29,6 @@ CANDIDATES = 4  # similarities tried
 BORNE_OUT = 0.4  # agreement of ridges that only a right map reaches (FVC2002 DB1_B: wrong ones 0.1)
 EXPLAINED = 9.0  # px at 500 ppi, a ridge period: a match that near to the map is explained by it
 ROWS = 256  # of a map made at a time, to bound the memory
-
-Answer = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Correspondences]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +54,29 @@ class Registration:
 
 
 @dataclass(frozen=True, eq=False)
+class Look:
+    """What the network sees of a print in a window of one size."""
+
+    crop: Crop
+    features: jax.Array  # [1, G, G, C]
+    to_working: Array  # [2, 3], px of the crop → px at 500 ppi
+
+
+@dataclass(frozen=True, eq=False)
 class Print:
     """An image ready to be registered, with any other and any number of times."""
 
     shape: tuple[int, int]  # of the file, (height, width)
     prepared: Prepared
-    crop: Crop
     texture: Texture
+    looks: dict[int, Look] = field(default_factory=dict)  # by the window's size, as they are needed
 
     @property
-    def to_working(self) -> Array:
-        """Px of the crop → px at 500 ppi, float64 [2, 3]."""
-        return compose_affine(invert_affine(self.prepared.to_original), self.crop.to_original)
+    def extent(self) -> float:
+        """Side, px at 500 ppi, of the square about the foreground's centre that holds all of it."""
+        ends = [np.flatnonzero(self.prepared.mask.any(axis))[[0, -1]] for axis in (0, 1)]
+        away = [np.abs(end - at).max() for end, at in zip(ends, self.prepared.centre, strict=True)]
+        return 2 * float(max(away)) + 1
 
 
 class Registrar:
@@ -77,18 +84,14 @@ class Registrar:
 
     def __init__(self, checkpoint: Path) -> None:
         """Load the .safetensors file `checkpoint`; Fault or Misuse where it is unusable."""
-        loaded = weights.load(checkpoint)
-        self.config, self.view = loaded.net.config, loaded.view
-        cells = grid.centres(self.config.cells, self.config.stride)
-        self.cells = np.asarray(cells, np.float64)
-        self._answer = _compile(loaded.net)
+        self.network = Network(weights.load(checkpoint))
+        self.config, self.view = self.network.config, self.network.view
 
     def open(self, image: NDArray[np.uint8], ppi: float, name: str = "image") -> Print:
         """An image uint8 [H, W] made ready; a Fault that names it where it shows no finger."""
         prepared = preprocess.prepare(image, ppi, name)
-        crop = preprocess.crop(prepared, self.view.crop, self.view.size)
         ridges = texture(prepared.image, prepared.mask)
-        return Print((image.shape[0], image.shape[1]), prepared, crop, ridges)
+        return Print((image.shape[0], image.shape[1]), prepared, ridges)
 
     def open_file(self, path: Path, ppi: float | None = None) -> Print:
         """The image file at `path` made ready; its own resolution where no `ppi` is given."""
@@ -104,12 +107,7 @@ class Registrar:
 
     def register_prints(self, a: Print, b: Print) -> Registration:
         """The same for prints that are open already. With no agreement the map is all NaN."""
-        matches = self.match(a.crop, b.crop)
-        working = np.c_[
-            apply_affine(a.to_working, matches[:, :2]),
-            apply_affine(b.to_working, matches[:, 2:4]),
-            matches[:, 4],
-        ]
+        working = self.match(a, b)
         found, score = search(working, a.texture, b.texture)
         if found is None:
             nowhere = np.full((*a.shape, 2), np.nan, np.float32)
@@ -118,14 +116,28 @@ class Registrar:
         kept = _in_files(working[off < EXPLAINED], a, b)
         return Registration(spread(found, a, b), score, kept, similarity.angle(found.matrix))
 
-    def match(self, a: Crop, b: Crop) -> Array:
-        """The network's mutual matches [K, 5] between the fingers on two crops, px of the crops."""
-        found = self._answer(a.image[None], b.image[None])
+    def match(self, a: Print, b: Print) -> Array:
+        """The network's mutual matches [K, 5] between the fingers, px at 500 ppi."""
+        size = self.network.window(max(a.extent, b.extent))
+        on_a, on_b = self.look(a, size), self.look(b, size)
+        found = self.network.match(on_a.features, on_b.features)
+        cells = self.network.cells(size)
         points = np.asarray(found.points[0], np.float64)
         confidence = np.asarray(found.confidence[0], np.float64)
         keep = np.asarray(found.mutual[0]) & (confidence > LEAST_CONFIDENCE)
-        keep &= _on(a.mask, self.cells) & _on(b.mask, points)
-        return np.c_[self.cells, points, confidence][keep]
+        keep &= _on(on_a.crop.mask, cells) & _on(on_b.crop.mask, points)
+        at_a, at_b = apply_affine(on_a.to_working, cells), apply_affine(on_b.to_working, points)
+        return np.c_[at_a, at_b, confidence][keep]
+
+    def look(self, print_: Print, size: int) -> Look:
+        """The print in a window of `size` px of the network, which is looked at once."""
+        if size not in print_.looks:
+            prepared = print_.prepared
+            crop = preprocess.crop(prepared, round(size * self.network.scale), size)
+            to_working = compose_affine(invert_affine(prepared.to_original), crop.to_original)
+            features = self.network.features(crop.image)
+            print_.looks[size] = Look(crop, features, to_working)
+        return print_.looks[size]
 
 
 def search(matches: Array, a: Texture, b: Texture) -> tuple[DenseMap | None, float]:
@@ -164,18 +176,6 @@ def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:
         rows = out[top : top + ROWS]
         rows[seen] = apply_affine(b.prepared.to_original, place[seen])
     return out
-
-
-def _compile(net: Net) -> Answer:
-    """The network's answer to batches of crops uint8 [B, S, S], compiled once."""
-    graph, params = nnx.split(net)
-
-    @jax.jit
-    def answer(params: nnx.State, image_a: jax.Array, image_b: jax.Array) -> Correspondences:
-        net: Net = nnx.merge(graph, params)
-        return net.correspond(net(image_a, image_b))
-
-    return lambda image_a, image_b: answer(params, image_a, image_b)
 
 
 def _in_files(matches: Array, a: Print, b: Print) -> NDArray[np.float32]:

@@ -77,14 +77,16 @@ def scaled(image, ppi):
 def oracle(registrar, a, b, truth, wrong=0.3, seed=0):
     """Answers as the network would: the truth within a px for most cells, nonsense for the rest."""
     rng = np.random.default_rng(seed)
-    in_file = truth(apply_affine(a.crop.to_original, registrar.cells))
-    points = apply_affine(invert_affine(b.crop.to_original), in_file)
+    size = registrar.view.size
+    crop_a, crop_b = (registrar.look(print_, size).crop for print_ in (a, b))
+    in_file = truth(apply_affine(crop_a.to_original, registrar.network.cells(size)))
+    points = apply_affine(invert_affine(crop_b.to_original), in_file)
     points += rng.normal(0, 0.3, points.shape)
     lost = rng.random(len(points)) < wrong
     points[lost] = rng.uniform(0, 127, (lost.sum(), 2))
     confidence = np.where(lost, 0.3, 0.9)
     found = Correspondences(points[None], confidence[None], np.ones((1, len(points)), bool))
-    return lambda image_a, image_b: found
+    return lambda features_a, features_b: found
 
 
 @pytest.mark.parametrize(("ppi_a", "ppi_b"), [(500, 500), (500, 1000), (361, 800)])
@@ -101,7 +103,7 @@ def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a
         )
 
     a, b = registrar.open(image_a, ppi_a), registrar.open(image_b, ppi_b)
-    monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, truth))
+    monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, truth))
     found = registrar.register_prints(a, b)
 
     assert found.map_ab.shape == (*image_a.shape, 2)
@@ -123,7 +125,7 @@ def test_no_correspondence_off_the_finger(registrar, warp, monkeypatch):
     image = ridges(SHAPE)
     cut = image[:, :230]
     a, b = registrar.open(image, 500), registrar.open(cut, 500)
-    monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, lambda p: p))
+    monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p))
     found = registrar.register_prints(a, b).map_ab
     assert np.isnan(found[:30, :30]).all()
     assert np.isnan(found[:, 240:]).all()
@@ -132,11 +134,11 @@ def test_no_correspondence_off_the_finger(registrar, warp, monkeypatch):
 
 def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
     a, b = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 1), 500)
-    monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, lambda p: p, wrong=1.0))
+    monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p, wrong=1.0))
     assert registrar.register_prints(a, b).score < 0.5
     few = oracle(registrar, a, b, lambda p: p, wrong=1.0)(None, None)
     nothing = Correspondences(few.points, 0 * few.confidence, few.mutual)
-    monkeypatch.setattr(registrar, "_answer", lambda image_a, image_b: nothing)
+    monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: nothing)
     found = registrar.register_prints(a, b)
     assert found.score == 0
     assert np.isnan(found.map_ab).all()
@@ -148,7 +150,7 @@ def test_the_score_is_borne_out_by_the_ridges(registrar, monkeypatch):
     a, other = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 3), 500)
     scores = []
     for b in (a, other):
-        monkeypatch.setattr(registrar, "_answer", oracle(registrar, a, b, lambda p: p, 0.0))
+        monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p, 0.0))
         scores.append(registrar.register_prints(a, b).score)
     assert 1 >= scores[0] > 0.9 > 0.6 > scores[1] >= 0
 
@@ -157,10 +159,10 @@ def test_the_second_candidate_is_taken_where_the_first_is_not_borne_out(registra
     """More matches agree on a shift of 60 px than on the truth."""
     a = registrar.open(ridges(SHAPE), 500)
     truth = oracle(registrar, a, a, lambda p: p, 0.0)(None, None)
-    shifted = np.arange(len(registrar.cells)) % 5 < 3
+    shifted = np.arange(len(registrar.network.cells(128))) % 5 < 3
     points = truth.points + np.where(shifted[:, None], [60 / 2.25, 0], 0)[None]
     lying = Correspondences(points, truth.confidence, truth.mutual)
-    monkeypatch.setattr(registrar, "_answer", lambda image_a, image_b: lying)
+    monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: lying)
     found = registrar.register_prints(a, a)
     y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
     assert np.abs(found.map_ab[y, x] - np.c_[x, y]).max() < 1

@@ -25,7 +25,7 @@ from model.picture import compose
 from model.refine import texture
 from model.register import Print, Registrar
 from model.summary import summarise
-from pipeline.preprocess import Crop, Prepared
+from pipeline.preprocess import Prepared
 from pipeline.warp import IDENTITY
 from shards import record, show
 from shards.errors import Fault, Misuse
@@ -147,13 +147,10 @@ def _example(
 def _print(image: NDArray[np.uint8], view: weights.View) -> Print:
     """A crop of a record as the print that it would be if the crop, at 500 ppi, were the file."""
     size = (view.crop, view.crop)
-    ratio = view.crop / view.size
     large = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     whole, middle = np.ones(size, bool), (view.crop - 1) / 2
-    to_file = np.array([[ratio, 0.0, (ratio - 1) / 2], [0.0, ratio, (ratio - 1) / 2]])
     prepared = Prepared(large, whole, IDENTITY, (middle, middle))
-    crop = Crop(image, np.ones(image.shape, bool), to_file)
-    return Print(size, prepared, crop, texture(large, whole))
+    return Print(size, prepared, texture(large, whole))
 
 
 def _curves(run: Path) -> str | None:
