@@ -63,6 +63,7 @@ class Audit:
     odd_sizes: dict[str, int]  # by partition of FVC2002, .tif files that are not of its size
     unknown_folders: dict[str, int]  # folders of images that no reader knows
     archives: list[str]  # not unpacked, or left beside what they held
+    dangling: list[str]  # links to nowhere, perhaps to a data set
     checksums: Checksums | None = None
 
     @property
@@ -105,6 +106,7 @@ def audit(
         odd_sizes=_odd_sizes(found),
         unknown_folders={str(path): count for path, count in catalog.unclaimed.items()},
         archives=[str(path) for path in catalog.archives],
+        dangling=[str(path) for path in catalog.dangling],
         checksums=verify(folders) if checksums else None,
     )
 
@@ -205,7 +207,7 @@ def _probe(images: Sequence[Impression]) -> tuple[list[str], list[list[str]]]:
             size, tail = _end(path)
             if not size:
                 damaged.append(f"{path}: {tail.decode()}")
-            elif path.suffix.lower() == ".png" and not tail.endswith(PNG_END):
+            elif path.suffix.lower() == ".png" and PNG_END not in tail:
                 damaged.append(f"{path}: is truncated, a PNG without its end ({size} bytes)")
             else:
                 alike[size, tail].append(path)

@@ -39,6 +39,7 @@ def render(audit: Audit) -> str:
         *_section("Missing partitions of the config", audit.missing),
         *_section("Folders of images in no known layout", _counts(audit.unknown_folders)),
         *_section("Archives, not unpacked or left", audit.archives),
+        *_section("Links that lead nowhere", audit.dangling),
         *_section("Not of FVC2002's file size: of another year?", _counts(audit.odd_sizes)),
         *_section("Files of equal content", ["\n    ".join(group) for group in audit.duplicates]),
         *_section("NOT UNDERSTOOD", audit.unparsed),

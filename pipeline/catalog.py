@@ -70,6 +70,7 @@ class Catalog:
     listings: dict[str, Listing]
     unclaimed: dict[Path, int] = field(default_factory=dict)  # folders of unknown images, how many
     archives: list[Path] = field(default_factory=list)  # not unpacked
+    dangling: list[Path] = field(default_factory=list)  # links to nowhere, perhaps to a data set
 
     @property
     def partitions(self) -> dict[str, list[Impression]]:
@@ -147,6 +148,7 @@ class Catalog:
     def _hints(self) -> str:
         """What else lies there and may be what is missed, a line each."""
         hints = [f"  {path}: an archive, not unpacked" for path in self.archives]
+        hints += [f"  {path}: a link that leads nowhere" for path in self.dangling]
         hints += [f"  {p}: {n} images in an unknown layout" for p, n in self.unclaimed.items()]
         return printable("\n".join(["Found beside:", *hints[:SHOWN]]) + "\n") if hints else ""
 
@@ -159,12 +161,19 @@ def discover(roots: Sequence[Path]) -> Catalog:
     folders = list(walk(roots))
     listings = {name: collect(folders, claim) for name, claim in READERS.items()}
     claimed = {path for listing in listings.values() for path in listing.folders}
+    others = [folder for folder in folders if folder.path not in claimed]
     return Catalog(
         roots=list(roots),
         listings=listings,
-        unclaimed=_images(folder for folder in folders if folder.path not in claimed),
+        unclaimed=_images(others),
         archives=[f.path / n for f in folders for n in f.files if n.lower().endswith(ARCHIVES)],
+        dangling=[path for f in others for path in map(f.path.joinpath, f.files) if _dangles(path)],
     )
+
+
+def _dangles(path: Path) -> bool:
+    """Whether a path is a link to nowhere, as to a disk that is not mounted."""
+    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114  (never raise)
 
 
 def _images(folders: Iterable[Folder]) -> dict[Path, int]:

@@ -1,6 +1,7 @@
 """The audit counts what is there, and names every file with which something is the matter."""
 
 import json
+import os
 
 import pytest
 import trees
@@ -69,6 +70,14 @@ def test_the_damaged_the_strange_and_the_equal_are_named(tmp_path):
         assert section in text
 
 
+def test_bytes_behind_the_end_of_a_png_are_no_damage(tmp_path):
+    """The pipeline reads such a file, so that the audit may not call it truncated."""
+    folder = trees.sd302(tmp_path, [2303], "U") / "images/baseline/U/500/roll/png"
+    path = folder / "00002303_U_500_roll_01.png"
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert audit(discover([tmp_path])).damaged == []
+
+
 def test_errata_are_listed(tmp_path):
     trees.sd302(tmp_path, [2302, 2354], "LC")
     result = audit(discover([tmp_path]))
@@ -135,6 +144,31 @@ def test_every_fault_of_a_checksum_is_named(tmp_path):
     assert "listed and not there" in second
     assert not result.sound
     assert "CHECKSUMS (2)" in render(result)
+
+
+def test_a_copy_whose_names_changed_their_case_is_the_publishers(tmp_path):
+    folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
+    trees.checksums(folder, folder / "CHECKSUM_A_roll_png.CSV")
+    for path in list(folder.glob("*.png")):
+        path.rename(folder / path.name.upper())
+    result = verify([folder])
+    assert (result.lists, result.matched, result.unlisted, result.faults) == (1, 10, 0, [])
+
+
+def test_folders_above_a_root_need_not_be_readable(tmp_path, monkeypatch):
+    folder = trees.sd302(tmp_path / "sets", [2303], "A") / "images/challengers/A/roll/png"
+    trees.checksums(folder, folder / "checksum_A_roll_png.csv")
+    listdir = os.listdir
+
+    def refuse(path):
+        if os.fspath(path) == str(folder.parents[2]):
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(PermissionError):
+        list(folder.parents[2].iterdir())
+    assert verify([folder]).matched == 10
 
 
 @pytest.mark.parametrize("content", ["", "md5,file\n1,2\n", "sha256,filename\nabc\n"])

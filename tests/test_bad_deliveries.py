@@ -160,6 +160,16 @@ def test_listed_files_that_were_not_unpacked_are_named(delivery):
     told(outcome, "CHECKSUMS (1)", f"{delivery / name(7)}: is listed and not there")
 
 
+def test_a_link_to_a_delivery_that_is_not_mounted_is_told(delivery):
+    link = delivery / "sd302a"
+    link.symlink_to("/nowhere/sd302a")
+    outcome = audit(delivery)
+    assert outcome.exit_code == 0
+    assert f"Links that lead nowhere (1):\n  {link}" in outcome.stdout
+    report = json.loads(run("audit", "--data", delivery, "--json").stdout)
+    assert report["dangling"] == [str(link)]
+
+
 # --- one delivery for another -----------------------------------------------------------------
 
 

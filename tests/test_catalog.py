@@ -92,6 +92,16 @@ def test_nothing_found_says_where_what_and_where_from(tmp_path):
         assert f"{dataset}: {layout}" in message
 
 
+def test_a_link_to_a_disk_that_is_not_there_is_named(tmp_path):
+    trees.fvc2002(tmp_path, "DB1_A", [1])
+    link = tmp_path / "sd302"
+    link.symlink_to(tmp_path / "mnt/sd302")
+    found = catalog.discover([tmp_path])
+    with pytest.raises(Fault, match=f"{link}: a link that leads nowhere"):
+        found.select(["sd302/U"])
+    assert found.dangling == [link]
+
+
 def test_an_empty_image_folder_is_no_partition(tmp_path):
     (tmp_path / "DB1_A").mkdir()
     with pytest.raises(Fault, match=r"missing partitions: fvc2002/db1_a; .* no usable image"):

@@ -1,6 +1,8 @@
 """Each data set is read under the names of its delivery: identity, resolution, errata."""
 
 import os
+import struct
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -161,6 +163,28 @@ def test_roots_that_are_none(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Misuse, match="is no folder"):
         fvc2002.find(tmp_path / "file")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(Misuse, match="no such folder"):
+        fvc2002.find(tmp_path / "link")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(Misuse, match=r"loop: cannot be read \("):
+        fvc2002.find(tmp_path / "loop")
+
+
+@pytest.mark.parametrize("folder", ["lost+found", "$RECYCLE.BIN", "@eaDir", ".Trash", "__MACOSX"])
+def test_what_a_system_keeps_beside_is_not_looked_at(tmp_path, monkeypatch, folder):
+    """A disk's lost+found is closed to its user, and a thumbnail is no image."""
+    trees.fvc2002(tmp_path, "DB1_A", [1])
+    trees.fvc2002(tmp_path / folder, "DB1_A", [1])
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path) == str(tmp_path / folder):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert len(fvc2002.find(tmp_path).impressions) == 8
 
 
 def test_unreadable_folder_is_named(tmp_path):
@@ -248,6 +272,16 @@ def test_sd301a_resolutions_are_one_capture(tmp_path):
     assert reasons(listing.excluded) == {RESOLUTION: 10}
 
 
+def test_sd301a_variable_resolution_may_be_that_of_another_folder(tmp_path):
+    """One capture at 500 ppi and as it was delivered, which was at 500 ppi too: no second copy."""
+    for resolution in ("variable", "500"):
+        folder = tmp_path / f"images/friction-ridge/dryrun-E/{resolution}/plain/png"
+        trees.png(folder / f"00002223_01_dryrun-E_{resolution}_plain_01.png", 500)
+    listing = sd301a.find(tmp_path)
+    assert [i.path.parts[-4] for i in listing.impressions] == ["500"]
+    assert reasons(listing.excluded) == {RESOLUTION: 1}
+
+
 def test_sd301a_unknown_device(tmp_path):
     trees.png(
         tmp_path
@@ -299,6 +333,17 @@ def test_sd302a_ppi_is_the_headers_alone(tmp_path):
     assert [i.ppi for i in listing.impressions] == [1000]
     assert len(listing.unparsed) == 6
     assert all("02_U" not in note.reason and note.reason for note in listing.unparsed)
+
+
+def test_the_resolution_may_stand_behind_much_else_in_a_header(tmp_path):
+    path = tmp_path / "images/challengers/A/roll/png/00002303_A_roll_01.png"
+    data = trees.png(path, 600).read_bytes()
+    text = b"tEXt" + b"Comment\0" + bytes(20_000)
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    path.write_bytes(data[:33] + chunk + data[33:])
+    assert [i.ppi for i in sd302.find(tmp_path).impressions] == [600]
+    path.write_bytes(path.read_bytes()[:10_000])
+    assert "resolution is unknown" in sd302.find(tmp_path).unparsed[0].reason
 
 
 def test_sd302_palms_are_excluded(tmp_path):
@@ -400,6 +445,20 @@ def test_mixed_case_names(tmp_path):
     trees.png(tmp_path / "Images/Baseline/u/500/ROLL/PNG/00002303_u_500_Roll_01.PNG")
     (found,) = sd302.find(tmp_path).impressions
     assert (found.partition, found.finger) == ("sd302/U", "nist/00002303/01")
+    folder = tmp_path / "images/500/png/NIST300_Rolled"
+    trees.png(folder / "00001000_ROLL_500_07.PnG")
+    (found,) = sd300.find(tmp_path).impressions
+    assert (found.partition, found.finger) == ("sd300/roll", "nist/00001000/07")
+
+
+def test_names_that_differ_in_case_alone_are_one_file(tmp_path):
+    folder = tmp_path / "images/baseline/U/500/roll/png"
+    for name in ("00002303_U_500_roll_01.png", "00002303_u_500_ROLL_01.PNG"):
+        trees.png(folder / name)
+    if len(list(folder.iterdir())) == 1:
+        pytest.skip("this file system does so by itself")
+    listing = sd302.find(tmp_path)
+    assert (len(listing.impressions), reasons(listing.excluded)) == (1, {FORMAT: 1})
 
 
 PARTS = st.one_of(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from shards.errors import Fault, Misuse
 
 FORMATS = (".tif", ".tiff", ".png", ".bmp")  # in the order of preference for one and the same image
 OTHER_FORMATS = (".jpg", ".jpeg", ".jp2", ".wsq", ".pgm", ".gif", ".webp", ".raw")
+SYSTEM = ("__MACOSX", "lost+found", "System Volume Information", "$RECYCLE.BIN", "@eaDir")
 DEPTH = 10  # a data set lies up to 3 folders below a root, its images up to 7 below that
 BESIDE = re.compile(r"checksum.*\.csv|.*\.json", re.I)  # publishers' checksums, synthetic truth
 
@@ -130,9 +132,15 @@ def walk(roots: Sequence[Path]) -> Iterator[Folder]:
 
 
 def _root(root: Path) -> Path:
-    if not os.path.lexists(root):
-        raise Misuse(f"{root}: no such folder; --data names a folder that holds data sets")
-    if not os.path.isdir(root):  # noqa: PTH112  (never raises)
+    try:
+        mode = root.stat().st_mode
+    except FileNotFoundError as error:
+        raise Misuse(
+            f"{root}: no such folder; --data names a folder that holds data sets"
+        ) from error
+    except OSError as error:
+        raise Misuse(f"{root}: cannot be read ({error.strerror}); choose another --data") from error
+    if not stat.S_ISDIR(mode):
         raise Misuse(f"{root}: is no folder; --data names the folder that holds data sets")
     return Path(os.path.abspath(root))  # noqa: PTH100  (resolve() would follow links)
 
@@ -156,7 +164,7 @@ def _walk(
         return
     yield Folder(path, tuple(name for name, is_dir, _ in listed if not is_dir))
     for name, is_dir, is_link in listed:
-        if not is_dir or depth == DEPTH or name.startswith(".") or name == "__MACOSX":
+        if not is_dir or depth == DEPTH or name.startswith(".") or name in SYSTEM:
             continue
         if is_link:
             links.append((path / name, depth + 1))
@@ -225,7 +233,7 @@ def settle(listing: Listing) -> Listing:
         best, *others = sorted(candidates, key=_preference)
         kept.append(best)
         for other in others:
-            if other.ppi != best.ppi:
+            if other.ppi != best.ppi or _stem(other) != _stem(best):
                 listing.excluded.append(Note(other.path, other.partition, RESOLUTION))
             elif other.path.parent == best.path.parent:
                 listing.excluded.append(Note(other.path, other.partition, FORMAT))
@@ -240,6 +248,10 @@ def settle(listing: Listing) -> Listing:
         )
     listing.impressions = sorted(kept, key=lambda impression: impression.image_id)
     return listing
+
+
+def _stem(impression: Impression) -> str:
+    return impression.path.stem.casefold()
 
 
 def _capture(impression: Impression) -> str:

@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.impression import Impression
 from pipeline.sources.listing import PALM, SLAP, Answer, Excluded, Unparsed
@@ -99,20 +100,28 @@ def png_ppi(path: Path) -> float | Unparsed:
     """The resolution in a PNG's pHYs chunk, pixels an inch; what is wrong where there is none."""
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
+            signature = file.read(len(_PNG))
+            if signature != _PNG:
+                return Unparsed("is not a PNG file" if signature else "empty file")
+            phys = _phys(file)
     except OSError as error:
         return Unparsed(f"cannot be read: {error.strerror}")
-    if not head.startswith(_PNG):
-        return Unparsed("empty file" if not head else "is not a PNG file")
-    at = len(_PNG)
-    while at + 8 <= len(head):
-        length, kind = struct.unpack_from(">I4s", head, at)
-        if kind == b"pHYs" and at + 17 <= len(head):
-            return _ppi(*struct.unpack_from(">IIB", head, at + 8))
+    if phys is None:
+        return Unparsed("its resolution is unknown: no pHYs chunk, which the publisher's PNG has")
+    return _ppi(*struct.unpack(">IIB", phys))
+
+
+def _phys(file: BinaryIO) -> bytes | None:
+    """The body of a PNG's pHYs chunk, which stands before its pixels; None where there is none."""
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"pHYs":
+            body = file.read(9)
+            return body if len(body) == 9 else None
         if kind in (b"IDAT", b"IEND"):
-            break
-        at += length + 12
-    return Unparsed("its resolution is unknown: no pHYs chunk, which the publisher's PNG has")
+            return None
+        file.seek(length + 4, 1)
+    return None
 
 
 def _ppi(x: int, y: int, unit: int) -> float | Unparsed:
