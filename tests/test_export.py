@@ -1,5 +1,6 @@
 """Exported parameters: read by numpy and builtins alone, the same network again."""
 
+import json
 import pickle
 import struct
 
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from flax import nnx
+from safetensors import safe_open
 from safetensors.numpy import load_file
 from training import MODEL
 
 from model import weights
+from model.config import ModelConfig
 from model.net import create
 from shards.errors import Fault, Misuse
 from train import checkpoint, export, state
@@ -54,6 +57,28 @@ def test_checkpoint_to_safetensors_is_the_same_network(run, net, tmp_path, sourc
     assert all(np.array_equal(plain[name], tensors[name]) for name in plain)
     assert "matcher.project.kernel" in plain
     assert [path.name for path in out.parent.iterdir()] == ["weights.safetensors"]
+
+
+def test_rebuilt_from_the_file_alone(run, net, tmp_path):
+    """safetensors and numpy read all that the network is: its config, its parameters."""
+    out = tmp_path / "weights.safetensors"
+    assert command("export", "--checkpoint", run, "--out", out).exit_code == 0
+    with safe_open(out, "numpy") as file:
+        arrays, facts = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    assert json.loads(facts["pipeline"])["crop"] == VIEW.crop  # the preprocessing
+    fields = json.loads(facts["model_config"])
+    config = ModelConfig(**{k: tuple(v) if type(v) is list else v for k, v in fields.items()})
+    assert config == MODEL
+    graph, empty = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
+
+    def fill(path, _):
+        name = jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
+        return arrays.pop(name)
+
+    rebuilt = nnx.merge(graph, jax.tree_util.tree_map_with_path(fill, empty))
+    assert not arrays  # nothing is left over
+    images = np.random.default_rng(1).integers(0, 256, (2, 1, 32, 32), np.uint8)
+    jax.tree.map(np.testing.assert_array_equal, rebuilt(*images), net(*images))
 
 
 def test_same_parameters_same_bytes(net, tmp_path):
