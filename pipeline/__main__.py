@@ -55,6 +55,7 @@ def build(
     import configs
     from pipeline import build as builder
     from pipeline import catalog, local, plan, split, table
+    from pipeline.audit import shortfalls
 
     number = _piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
@@ -63,6 +64,8 @@ def build(
         raise Misuse("the config names no partitions; name some with --partition")
     found = catalog.discover(catalog.roots(data))
     selection = found.select(wanted, skip_bad)
+    for line in shortfalls(selection, spec):
+        click.echo(line, err=True)
     if dry_run:
         rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)
         time = table.estimate(rows, workers or local.cores())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline.checksums import Checksums, verify
 from pipeline.impression import Impression
 from pipeline.sources import fvc2002, sd300, sd301a, sd302
 from pipeline.sources.listing import Expected, Note
-from pipeline.spec import HELD_OUT
+from pipeline.spec import HELD_OUT, PipelineSpec
 from pipeline.split import SPLITS, split_of
 from shards.progress import Progress
 
@@ -109,6 +109,23 @@ def audit(
         dangling=[str(path) for path in catalog.dangling],
         checksums=verify(folders) if checksums else None,
     )
+
+
+def shortfalls(selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec) -> Iterator[str]:
+    """A line for each partition that is there in part alone, for a build to say.
+
+    Fewer images than a complete delivery holds, where that is known, or fewer to train on than the
+    config would take.
+    """
+    limits = dict(spec.limits)
+    for name, images in selection.items():
+        expected = EXPECTED.get(name, Expected()).images or 0
+        wanted = limits.get(name.partition("/")[0], 0)
+        training = sum(split_of(i, spec.held_out) == "train" for i in images)
+        if len(images) < expected:
+            yield f"{name}: {len(images):,} images; a complete delivery has {expected:,}"
+        elif training < wanted:
+            yield f"{name}: {training:,} images train; the config would take {wanted:,}"
 
 
 def _partitions(catalog: Catalog, held_out: tuple[str, ...]) -> dict[str, PartitionAudit]:

@@ -8,11 +8,13 @@ import trees
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.audit import audit
+from pipeline.audit import audit, shortfalls
 from pipeline.audit_text import render
 from pipeline.catalog import discover
 from pipeline.checksums import verify
 from pipeline.sources.listing import RESOLUTION, SLAP
+from pipeline.spec import PipelineSpec
+from pipeline.split import split_of
 from shards.errors import Fault
 
 
@@ -108,6 +110,25 @@ def test_unknown_folders_are_told(tmp_path):
 def test_nothing_found_is_a_fault(tmp_path):
     with pytest.raises(Fault, match="make demo"):
         audit(discover([tmp_path]))
+
+
+# What a build says of a delivery that is there in part
+
+
+def test_partitions_that_are_there_in_part_are_told(tmp_path):
+    trees.fvc2002(tmp_path, "DB1_A", range(1, 101))
+    trees.fvc2002(tmp_path, "DB2_A", range(1, 100))
+    trees.sd302(tmp_path, range(2310, 2330), "AU")
+    found = discover([tmp_path]).partitions
+    spec = PipelineSpec(held_out=("sd302",), limits=(("sd302", 170),))
+    training = sum(split_of(i, spec.held_out) == "train" for i in found["sd302/A"])
+    assert training < 170
+    assert list(shortfalls(found, spec)) == [
+        "fvc2002/db2_a: 792 images; a complete delivery has 800",
+        *(f"sd302/{d}: {training} images train; the config would take 170" for d in "AU"),
+    ]
+    enough = PipelineSpec(limits=(("sd302", training),), held_out=("sd302",))
+    assert len(list(shortfalls(found, enough))) == 1
 
 
 # Checksums

@@ -145,6 +145,12 @@ def test_an_audit_tells_how_much_of_a_delivery_is_there(delivery):
     assert row.split()[:7] == ["sd302/U", "8", "-", "8", "-", "1", "200"]
 
 
+def test_a_build_tells_that_a_partition_is_there_in_part(delivery, tmp_path):
+    outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U", "--dry-run")
+    assert outcome.exit_code == 0
+    assert "sd302/U: 8 images train; the config would take 1,437" in outcome.stderr
+
+
 def test_what_an_interrupted_download_leaves_is_told(delivery):
     for leftover in ("00002303_U_500_roll_09.png.part", "._00002303_U_500_roll_09.png"):
         (delivery / U / leftover).write_bytes(b"")

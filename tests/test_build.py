@@ -502,7 +502,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(images, tmp_path):
         "--out", out, "--data", images, "--partition", ",".join(PARTITIONS), "--dry-run"
     )
     assert result.exit_code == 0 and not out.exists()
-    *table, time = result.output.splitlines()
+    *table, time = result.stdout.splitlines()
     head, last = table[0].split(), table[-1].split()
     columns = dict(zip(head[2:], last[1:], strict=True))
     bytes_ = columns.pop("MB")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import configs
-from pipeline import catalog
+from pipeline import catalog, plan
 from pipeline.impression import Impression
 from pipeline.spec import HELD_OUT, PipelineSpec
 from pipeline.split import group_of, limited, split_of
@@ -158,6 +158,18 @@ def delivery(seed=0):
     return found
 
 
+def some(delivery):
+    """The first images of each partition, and in SD301a one person of SD302 that is held out."""
+    few = {name: sorted(images, key=repr)[:160] for name, images in delivery.items()}
+    shared = next(i.person for i in few["sd302/A"] if split_of(i, PAPER.held_out) == "test")
+    few["sd301a/A"] += [impression("sd301a/A", shared, finger) for finger in range(1, 11)]
+    return few
+
+
+FEW = some(delivery())
+ALL = plan.make_plan(limited(FEW, PAPER), PAPER)
+
+
 def test_paper_arithmetic_closes():
     chosen = limited(delivery(), PAPER)
     training = Counter()
@@ -191,3 +203,25 @@ def test_limits_depend_on_the_partition_alone():
 def test_no_limits_by_default():
     whole = {"sd300/roll": delivery()["sd300/roll"]}
     assert limited(whole, PipelineSpec()) == whole
+
+
+@given(st.sets(st.sampled_from(PAPER.partitions), min_size=1))
+def test_any_choice_of_partitions_gives_the_same_shards_of_them(partitions):
+    """Nobody on two sides in any choice, and a partition's shards know nothing of the others."""
+    chosen = {name: few for name, few in FEW.items() if name in partitions}
+    shards = plan.make_plan(limited(chosen, PAPER), PAPER)
+    assert shards == [shard for shard in ALL if shard.partition in partitions]
+    sides = {}
+    for shard in shards:
+        for image in shard.images:
+            sides.setdefault(image.person, set()).add(shard.split)
+    assert all(len(found) == 1 for found in sides.values())
+
+
+def test_those_choices_hold_every_side_and_a_person_in_two_data_sets():
+    assert {shard.split for shard in ALL} == {"train", "val", "test"}
+    people = {
+        dataset: {i.person for name, few in FEW.items() if dataset in name for i in few}
+        for dataset in ("sd301a", "sd302")
+    }
+    assert people["sd301a"] & people["sd302"]
