@@ -17,6 +17,7 @@ SHARE = 0.95  # of the replicas, within an interval
 FEWEST_FINGERS = 2  # one finger says nothing of how fingers differ
 
 Floats = NDArray[np.float64]
+Interval = tuple[float, float]
 
 
 def draw(
@@ -35,10 +36,27 @@ def draw(
     return np.where(a == b, drawn[:, a], drawn[:, a] * drawn[:, b])
 
 
-def interval(values: Floats) -> tuple[float, float]:
+def interval(values: Floats) -> Interval:
     """The middle SHARE of the values of replicas; NaN where there are none that say something."""
     known = values[np.isfinite(values)]
     if not len(known):
         return float("nan"), float("nan")
     low, high = np.quantile(known, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return float(low), float(high)
+
+
+def median_interval(values: Floats, of_pair: NDArray[np.int64], weights: Floats) -> Interval:
+    """The interval of the median of values [V], each of one of P pairs; weights [R, P].
+
+    The interval of the share below the median, carried over to values by their quantiles
+    (Woodruff, "Confidence intervals for medians", JASA 47, 1952).
+    """
+    if not len(values) or not len(weights):
+        return float("nan"), float("nan")
+    pairs = weights.shape[1]
+    count = np.bincount(of_pair, minlength=pairs)
+    below = np.bincount(of_pair, values <= np.median(values), pairs)
+    total = weights @ count
+    low, high = interval((weights @ below)[total > 0] / total[total > 0])
+    ends = np.quantile(values, np.clip([1 - high, 1 - low], 0, 1))
+    return float(ends[0]), float(ends[1])

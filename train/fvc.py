@@ -8,42 +8,84 @@ Competition", ICPR 2002); each is made once, not both ways.
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
-import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from model.metrics import equal_error_rate, roc_auc
-from model.register import Registrar
+from pipeline.warp import Array
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
-from train.evaluate import make_folder, write_table
+from train import bootstrap, rates, witness
+from train.answers import Answer
+from train.ledger import Ledger, Row
 
 NAME = re.compile(r"(.+)_(\d+)\.(tif|tiff|png|bmp)", re.IGNORECASE)
-OPEN_PRINTS = 256
+LEDGER = "answers.jsonl"
 
 Comparison = tuple[Path, Path, bool]  # A, B, genuine
+Compare = Callable[[Path, Path], dict[str, Answer]]
+Minutiae = dict[str, Array]
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Scores of the comparisons that could be made, and why the others could not."""
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the methods said of P comparisons; one that could not be made has the score -inf."""
 
-    comparisons: list[Comparison]
-    scores: list[float]
-    faults: list[str]
+    rows: list[Row]
+    scores: dict[str, NDArray[np.float64]]  # [P] by method
+    genuine: NDArray[np.bool_]  # [P]
+    fingers: list[tuple[str, str]]  # [P]
 
-    def figures(self) -> dict[str, float | int | None]:
-        """Counts, equal error rate and area under the ROC curve (None where undefined)."""
-        genuine = np.array([c[2] for c in self.comparisons], bool)
-        score = np.array(self.scores)
-        rates = {"eer": equal_error_rate(score, genuine), "auc": roc_auc(score, genuine)}
-        counts = {"genuine": int(genuine.sum()), "impostor": int((~genuine).sum())}
-        known = {k: round(v, 6) if np.isfinite(v) else None for k, v in rates.items()}
-        return {**counts, "failed": len(self.faults), **known}
+    @property
+    def faults(self) -> list[str]:
+        """Why comparisons could not be made."""
+        return [row["fault"] for row in self.rows if row["fault"]]
+
+    @functools.cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """How often each comparison counts in each replica of the fingers, [R, P]."""
+        of_a, of_b = zip(*self.fingers, strict=True)
+        return bootstrap.draw(of_a, of_b)
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """{method: figures, and of each "…_low" and "…_high", its 95 % interval over fingers}.
+
+        NaN where a figure is undefined. Where a witness was heard its figures stand beside.
+        """
+        return {method: self._rates(method) | self._witnessed(method) for method in self.scores}
+
+    def _rates(self, method: str) -> dict[str, float]:
+        score = self.scores[method]
+        if self.genuine.all() or not self.genuine.any():
+            return {}
+        found = rates.measure(score, self.genuine).figures()
+        return _with_intervals(found, rates.intervals(score, self.genuine, self.weights))
+
+    def _witnessed(self, method: str) -> dict[str, float]:
+        """Means over the genuine comparisons, and the median residual of confirmed minutiae."""
+        heard = [k for k, row in enumerate(self.rows) if method in row["witness"]]
+        if not heard:
+            return {}
+        said = [self.rows[k]["witness"][method] for k in heard]
+        weights = self.weights[:, heard]
+        known = weights[weights.any(1)]
+        found, around = {}, {}
+        for name in ("confirmed", "aligned"):
+            values = np.array([one[name] for one in said], float)
+            found[name] = float(values.mean())
+            around[name] = bootstrap.interval(known @ values / known.sum(1))
+        residuals = np.concatenate([one["distances"] for one in said])
+        of_pair = np.repeat(np.arange(len(said)), [len(one["distances"]) for one in said])
+        found["residual"] = float(np.median(residuals)) if len(residuals) else float("nan")
+        around["residual"] = bootstrap.median_interval(residuals, of_pair, known)
+        return _with_intervals(found, around)
 
 
 def impressions(folder: Path) -> dict[str, list[Path]]:
@@ -68,30 +110,102 @@ def comparisons(fingers: dict[str, list[Path]]) -> list[Comparison]:
     return genuine + [(a, b, False) for a, b in itertools.combinations(first, 2)]
 
 
-def run(folder: Path, registrar: Registrar, ppi: float | None = None) -> Scores:
-    """Score every comparison over a folder; what cannot be opened is told, the rest is done."""
+def describe(folder: Path, checkpoint: Path, ppi: float | None, minutiae: Path | None) -> Row:
+    """What the answers rest on: the images, the checkpoint, the witness, the resolution."""
+    digest = hashlib.sha256()
+    for path in itertools.chain.from_iterable(impressions(folder).values()):
+        digest.update(f"{path.name}\0{_sha256(path)}\n".encode())
+    return {
+        "images_sha256": digest.hexdigest(),
+        "checkpoint_sha256": _sha256(checkpoint),
+        "minutiae_sha256": _sha256(minutiae) if minutiae else None,
+        "ppi": ppi,
+    }
+
+
+def run(
+    folder: Path, compare: Compare, out: Path, facts: Row, minutiae: Minutiae | None = None
+) -> Outcome:
+    """Make every comparison over a folder that OUT/answers.jsonl does not hold already.
+
+    What cannot be compared is told in the outcome, the rest is done. Misuse where the file was
+    made with other `facts`.
+    """
     todo = comparisons(impressions(folder))
-    open_print = functools.lru_cache(OPEN_PRINTS)(registrar.open_file)
-    done: list[Comparison] = []
-    scores, faults = [], []
-    with Progress("compare", len(todo), "pairs") as progress:
-        for a, b, genuine in todo:
-            try:
-                found = registrar.register_prints(open_print(a, ppi), open_print(b, ppi))
-                done.append((a, b, genuine))
-                scores.append(found.score)
-            except Fault as fault:
-                faults.append(f"{a.name} × {b.name}: {fault}")
-            progress.advance(failed=len(faults))
-    return Scores(done, scores, faults)
+    with Ledger(out / LEDGER, facts) as ledger:
+        done = {(row["a"], row["b"]) for row in ledger.rows}
+        left = [(a, b, same) for a, b, same in todo if (a.name, b.name) not in done]
+        faults = sum(bool(row["fault"]) for row in ledger.rows)
+        with Progress("compare", len(left), "pairs") as progress:
+            for a, b, genuine in left:
+                ledger.append(_compared(a, b, genuine, compare, minutiae))
+                faults += bool(ledger.rows[-1]["fault"])
+                progress.advance(failed=faults)
+        return gather(ledger.rows)
 
 
-def write(found: Scores, out: Path) -> None:
-    """OUT/fvc.json (the figures) and OUT/scores.csv (a comparison a line)."""
-    make_folder(out)
-    (out / "fvc.json").write_text(json.dumps(found.figures(), indent=1) + "\n")
-    rows = [
-        {"a": a.name, "b": b.name, "genuine": int(genuine), "score": round(score, 6)}
-        for (a, b, genuine), score in zip(found.comparisons, found.scores, strict=True)
-    ]
-    write_table(out / "scores.csv", rows)
+def gather(rows: list[Row]) -> Outcome:
+    """The outcome of rows of a ledger."""
+    methods = dict.fromkeys(method for row in rows for method in row["scores"])
+    scores = {
+        method: np.array([row["scores"].get(method, -np.inf) for row in rows], np.float64)
+        for method in methods
+    }
+    genuine = np.array([row["genuine"] for row in rows], bool)
+    return Outcome(rows, scores, genuine, [(_finger(row["a"]), _finger(row["b"])) for row in rows])
+
+
+def _compared(a: Path, b: Path, genuine: bool, compare: Compare, minutiae: Minutiae | None) -> Row:
+    """The row of one comparison; a Fault is what it says, not what stops it."""
+    row: Row = {"a": a.name, "b": b.name, "genuine": genuine, "fault": None}
+    try:
+        answers = compare(a, b)
+    except Fault as fault:
+        return row | {"fault": f"{a.name} × {b.name}: {fault}", "scores": {}, "witness": {}}
+    heard: dict[str, Any] = {}
+    if minutiae:
+        of_a, of_b = minutiae[a.name], minutiae[b.name]
+        answers = answers | {witness.ORACLE: witness.oracle(of_a, of_b)}
+        heard = _heard(answers, of_a, of_b) if genuine else {}
+    scores = {method: float(answer.score) for method, answer in answers.items()}
+    return row | {"scores": scores, "witness": heard}
+
+
+def _heard(answers: dict[str, Answer], a: Array, b: Array) -> dict[str, Any]:
+    """What the witness says of each method's map: distances, share confirmed, aligned or not."""
+    away = {name: witness.distances(a, b, answer.carry) for name, answer in answers.items()}
+    shares = {name: witness.share(len(of), a, b) for name, of in away.items()}
+    enough = witness.ALIGNED * shares[witness.ORACLE]
+    return {
+        name: {
+            "confirmed": shares[name],
+            "aligned": shares[name] >= enough,
+            "distances": [round(d, 3) for d in of.tolist()],
+        }
+        for name, of in away.items()
+    }
+
+
+def _with_intervals(
+    found: dict[str, float], around: dict[str, tuple[float, float]]
+) -> dict[str, float]:
+    """The figures, each followed by the ends of its interval."""
+    return {
+        key: value
+        for name, middle in found.items()
+        for key, value in zip(
+            (name, f"{name}_low", f"{name}_high"), (middle, *around[name]), strict=True
+        )
+    }
+
+
+def _finger(name: str) -> str:
+    match = NAME.fullmatch(name)
+    return match[1] if match else name
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise Misuse(f"{path}: cannot be read: {error.strerror}") from error

@@ -5,9 +5,7 @@ Opens without a network: images lie in the page itself.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import io
 import json
 import math
 from collections.abc import Callable
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -30,10 +27,9 @@ from pipeline.warp import IDENTITY
 from shards import record, show
 from shards.errors import Fault, Misuse
 from shards.store import ShardSet, open_set
-from train import evaluate, export, logs
+from train import evaluate, export, logs, page
 
 SHEET = {"genuine": 4, "genuine-impressions": 2, "impostor": 2}  # pairs shown with their truth
-TEMPLATE = Path(__file__).with_name("report.html")
 
 # Figure, heading, format, and whether more or less of it is better.
 COLUMNS: tuple[tuple[str, str, str, Callable[..., float]], ...] = (
@@ -65,8 +61,8 @@ def write(
     registrar = Registrar(checkpoint)
     split = "test" if shards.count("test") else "val"
     report, pairs = _evaluated(shards, split, checkpoint, run / "evaluation", echo)
-    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    text = page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    text = page.render(
+        "report.html",
         title="Dense fingerprint registration",
         subtitle=f"Run {run}, shard set {directory}",
         evaluated=f"{report['pairs']:,} pairs of fingers that were never trained on ({split}).",
@@ -75,7 +71,7 @@ def write(
         accuracy=_accuracy(report["methods"]),
         groups=_groups(report["methods"]),
         example=_example(shards, split, pairs, registrar),
-        picture=_inline(picture.read_bytes()) if picture else None,
+        picture=page.inline(picture.read_bytes()) if picture else None,
         curves=_curves(run),
         sheet=_sheet(shards, split, pairs),
         facts=_facts(shards, run, registrar),
@@ -107,7 +103,7 @@ def _accuracy(methods: dict[str, Any]) -> list[dict[str, Any]]:
         known = [found[key] for found in figures.values() if found[key] is not None]
         for method, found in figures.items():
             best = found[key] is not None and found[key] == better(known)
-            rows[method]["cells"].append({"text": _said(found[key], form), "best": best})
+            rows[method]["cells"].append({"text": page.said(found[key], form), "best": best})
     return list(rows.values())
 
 
@@ -118,7 +114,8 @@ def _groups(methods: dict[str, Any]) -> list[dict[str, Any]]:
         if name != "all" and one["epe_median"] is not None:
             of = [groups[name] for groups in methods.values()]
             cells = [
-                f"{_said(f['epe_median'], '{:.2f}')} / {_said(f['pck@8'], '{:.0%}')}" for f in of
+                f"{page.said(f['epe_median'], '{:.2f}')} / {page.said(f['pck@8'], '{:.0%}')}"
+                for f in of
             ]
             rows.append({"name": name, "pairs": one["pairs"], "cells": cells})
     return rows
@@ -137,7 +134,7 @@ def _example(
     a, b = (_print(image, registrar.view) for image in (pair.image_a, pair.image_b))
     figure = compose(a.prepared.image, b.prepared.image, registrar.register_prints(a, b))
     return {
-        "image": _drawn(figure),
+        "image": page.drawn(figure),
         "text": f"As model.register does it: {row['a']} and {row['b']} ({row['kind']}, "
         f"{row['noise']}), as the network sees them, enlarged. The error, {float(row[key]):.1f} px,"
         f" is the median of the {len(genuine)} genuine pairs: half are registered worse.",
@@ -175,9 +172,8 @@ def _curves(run: Path) -> str | None:
     if seen:
         pck.legend(frameon=False)
     for axes in (loss, pck, error):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.3)
-    return _drawn(figure)
+        page.plain(axes)
+    return page.drawn(figure)
 
 
 def _sheet(shards: ShardSet, split: str, pairs: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -191,7 +187,7 @@ def _sheet(shards: ShardSet, split: str, pairs: list[dict[str, str]]) -> list[di
             pair = record.decode(shards.read(split, [int(row["pair"])])[0])
             png = cv2.imencode(".png", show.tile(pair, split, "")[show.HEAD :])[1].tobytes()
             ids = " and ".join(dict.fromkeys((row["a"], row["b"])))
-            tiles.append({"image": _inline(png), "text": f"{kind}, {row['noise']}: {ids}"})
+            tiles.append({"image": page.inline(png), "text": f"{kind}, {row['noise']}: {ids}"})
     return tiles
 
 
@@ -222,22 +218,7 @@ def _facts(shards: ShardSet, run: Path, registrar: Registrar) -> dict[str, dict[
     }
 
 
-def _said(value: float | None, form: str) -> str:
-    return "–" if value is None else form.format(value)
-
-
 def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value)) or "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _drawn(figure: Figure) -> str:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return _inline(stream.getvalue())
-
-
-def _inline(png: bytes) -> str:
-    """A PNG as the address of an image in a page."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()

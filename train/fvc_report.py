@@ -1,0 +1,234 @@
+"""What is written of an FVC protocol: figures, scores, curves as CSV and JSON, and one page."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from model import picture
+from model.register import Registrar
+from pipeline import preprocess
+from shards.progress import Progress
+from train import bootstrap, page, rates
+from train.answers import NETWORK
+from train.evaluate import make_folder, write_table
+from train.fvc import Outcome
+from train.ledger import Row
+
+WORST = 10  # pairs of a kind that are drawn
+BINS = 40  # of a histogram
+FLOOR = 1e-4  # of the DET curve's axes, where a rate is 0
+COLOURS = ("#1f5fa8", "#c4572b", "#5c8a3a", "#7a5195")
+PERCENT = "{:.1%}"
+
+# Figure, heading, format
+RATES = (
+    ("eer", "EER", PERCENT),
+    ("fmr100", "FMR100", PERCENT),
+    ("fmr1000", "FMR1000", PERCENT),
+    ("zero_fmr", "ZeroFMR", PERCENT),
+    ("auc", "AUC", "{:.4f}"),
+)
+WITNESSED = (
+    ("confirmed", "confirmed", "{:.3f}"),
+    ("aligned", "aligned", PERCENT),
+    ("residual", "residual, px", "{:.2f}"),
+)
+
+Picture = dict[str, str]  # address, text
+
+
+def write(outcome: Outcome, folder: Path, out: Path, facts: Row, registrar: Registrar) -> None:
+    """Everything but the answers themselves, which OUT/answers.jsonl holds.
+
+    OUT/fvc.json and figures.csv (figures with 95 % intervals by method), scores.csv (a comparison a
+    line), det.csv, histogram.csv, worst/*.png and report.html.
+    """
+    make_folder(out / "worst")
+    figures = outcome.figures()
+    methods = {name: _known(found) for name, found in figures.items()}
+    counts = _counts(outcome)
+    write_table(out / "figures.csv", [{"method": n, **found} for n, found in methods.items()])
+    heard = [name for name, found in methods.items() if "confirmed" in found]
+    write_table(out / "scores.csv", [_score_row(row, list(methods), heard) for row in outcome.rows])
+    write_table(out / "det.csv", curves(outcome))
+    write_table(out / "histogram.csv", histograms(outcome))
+    text = page.render(
+        "fvc.html",
+        title="Verification by the FVC protocol",
+        folder=folder.name,
+        counts=counts,
+        tables=[_table(figures, RATES), _table(figures, WITNESSED)],
+        curves=_drawn_curves(outcome) if _both(outcome) else None,
+        worst=draw_worst(outcome, folder, out / "worst", registrar, facts["ppi"]),
+        faults=outcome.faults,
+        facts=facts,
+        replicas=bootstrap.REPLICAS,
+    )
+    (out / "report.html").write_text(text, encoding="utf-8")
+    summary = {"folder": folder.name, **counts, **facts, "methods": methods}
+    (out / "fvc.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+
+
+def console(outcome: Outcome) -> str:
+    """The figures, a method a line."""
+    figures = outcome.figures()
+    columns = [c for c in (*RATES, *WITNESSED) if any(c[0] in found for found in figures.values())]
+    lines = [f"{'':20s}" + "".join(f"{heading:>22s}" for _, heading, _ in columns)]
+    for method, found in figures.items():
+        cells = (_cell(found, name, form) for name, _, form in columns)
+        lines.append(f"{method:20s}" + "".join(f"{cell:>22s}" for cell in cells))
+    return "\n".join(lines)
+
+
+def curves(outcome: Outcome) -> list[dict[str, Any]]:
+    """A row a method and threshold: both error rates; none where a kind is missing."""
+    if not _both(outcome):
+        return []
+    rows = []
+    for method, score in outcome.scores.items():
+        found = rates.measure(score, outcome.genuine)
+        for each in zip(found.threshold, found.fmr, found.fnmr, strict=True):
+            threshold, fmr, fnmr = (round(float(value), 6) for value in each)
+            rows.append({"method": method, "threshold": threshold, "fmr": fmr, "fnmr": fnmr})
+    return rows
+
+
+def histograms(outcome: Outcome) -> list[dict[str, Any]]:
+    """A row a method and bin of its scores: how many genuine and impostor comparisons."""
+    rows = []
+    for method, score in outcome.scores.items():
+        known = np.isfinite(score)
+        edges = np.histogram_bin_edges(score[known], BINS)
+        counts = [np.histogram(score[known & of], edges)[0] for of in _kinds(outcome)]
+        for low, high, genuine, impostor in zip(edges, edges[1:], *counts, strict=False):
+            ends = {"low": round(float(low), 6), "high": round(float(high), 6)}
+            many = {"genuine": int(genuine), "impostor": int(impostor)}
+            rows.append({"method": method, **ends, **many})
+    return rows
+
+
+def worst(outcome: Outcome, method: str = NETWORK) -> dict[str, list[int]]:
+    """The genuine comparisons that score least and the impostor ones that score most."""
+    score = outcome.scores.get(method, np.zeros(0))
+    if not len(score):
+        return {}
+    order = [k for k in np.argsort(score, kind="stable").tolist() if math.isfinite(score[k])]
+    genuine = [k for k in order if outcome.genuine[k]]
+    impostor = [k for k in reversed(order) if not outcome.genuine[k]]
+    return {"genuine": genuine[:WORST], "impostor": impostor[:WORST]}
+
+
+def draw_worst(
+    outcome: Outcome, folder: Path, out: Path, registrar: Registrar, ppi: float | None
+) -> dict[str, list[Picture]]:
+    """The worst comparisons registered again and drawn: PNGs in `out`, smaller ones for a page."""
+    chosen = worst(outcome)
+    drawn: dict[str, list[Picture]] = {kind: [] for kind in chosen}
+    with Progress("draw the worst", sum(map(len, chosen.values())), "pairs") as progress:
+        for kind, indices in chosen.items():
+            for rank, k in enumerate(indices, 1):
+                row = outcome.rows[k]
+                a, b = folder / row["a"], folder / row["b"]
+                prints = [registrar.open_file(path, ppi) for path in (a, b)]
+                images = [preprocess.load(path) for path in (a, b)]
+                figure = picture.compose(images[0], images[1], registrar.register_prints(*prints))
+                figure.savefig(out / f"{kind}_{rank:02d}.png", format="png")
+                text = f"{rank}. {row['a']} × {row['b']}: score {row['scores'][NETWORK]:.3f}"
+                drawn[kind].append({"image": page.drawn(figure, "jpeg", 62), "text": text})
+                progress.advance()
+    return drawn
+
+
+def _counts(outcome: Outcome) -> dict[str, int]:
+    genuine, impostor = (int(of.sum()) for of in _kinds(outcome))
+    fingers = len({finger for pair in outcome.fingers for finger in pair})
+    failed = len(outcome.faults)
+    return {"fingers": fingers, "genuine": genuine, "impostor": impostor, "failed": failed}
+
+
+def _score_row(row: Row, methods: list[str], heard: list[str]) -> dict[str, Any]:
+    """A comparison as a line of scores.csv; empty where there is no score, or no witness."""
+    scores = {name: row["scores"].get(name) for name in methods}
+    rounded = {name: None if s is None else round(s, 6) for name, s in scores.items()}
+    confirmed = {
+        f"{name}: confirmed": round(row["witness"][name]["confirmed"], 6)
+        if name in row["witness"]
+        else None
+        for name in heard
+    }
+    about = {"a": row["a"], "b": row["b"], "genuine": int(row["genuine"])}
+    return {**about, **rounded, **confirmed, "fault": row["fault"]}
+
+
+def _table(figures: dict[str, dict[str, float]], columns: Sequence[tuple[str, str, str]]) -> Any:
+    """Headings and rows of a table; None where no method has any of its figures."""
+    if not any(columns[0][0] in found for found in figures.values()):
+        return None
+    rows = [
+        [method, *(_cell(found, name, form) for name, _, form in columns)]
+        for method, found in figures.items()
+    ]
+    return {"headings": ["method", *(heading for _, heading, _ in columns)], "rows": rows}
+
+
+def _cell(found: dict[str, float], name: str, form: str) -> str:
+    """A figure with its interval."""
+    middle, low, high = (found.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high"))
+    if math.isnan(low):
+        return page.said(middle, form)
+    return f"{form.format(middle)} ({form.format(low)}–{form.format(high)})"
+
+
+def _drawn_curves(outcome: Outcome) -> str:
+    """The DET curves of all methods, and the histogram of each."""
+    methods = list(outcome.scores)
+    figure = Figure(figsize=(11, 4 + 2.4), dpi=120, layout="constrained")
+    rows = figure.add_gridspec(2, 1, height_ratios=[1.6, 1])
+    top, bottom = (figure.add_subfigure(row) for row in (rows[0], rows[1]))
+    det = top.subplots()
+    for method, colour in zip(methods, COLOURS, strict=False):
+        found = rates.measure(outcome.scores[method], outcome.genuine)
+        fmr, fnmr = np.maximum(found.fmr, FLOOR), np.maximum(found.fnmr, FLOOR)
+        det.plot(fmr, fnmr, label=method, color=colour, drawstyle="steps-pre")
+    det.plot([FLOOR, 1], [FLOOR, 1], color="#999", linewidth=0.7, linestyle=":")
+    det.set(xscale="log", yscale="log", xlim=(FLOOR, 1), ylim=(FLOOR, 1), title="DET")
+    det.set(xlabel="false match rate", ylabel="false non-match rate", aspect="equal")
+    for axis in (det.xaxis, det.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, None))
+    det.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    page.plain(det)
+    counted = histograms(outcome)
+    for axes, method in zip(np.atleast_1d(bottom.subplots(1, len(methods))), methods, strict=True):
+        bins = [row for row in counted if row["method"] == method]
+        edges = [bins[0]["low"], *(row["high"] for row in bins)]
+        for kind, colour in (("genuine", COLOURS[0]), ("impostor", COLOURS[1])):
+            counts = np.array([row[kind] for row in bins], float)
+            axes.stairs(counts / max(counts.sum(), 1), edges, fill=True, alpha=0.55, color=colour)
+            axes.stairs(counts / max(counts.sum(), 1), edges, color=colour, label=kind)
+        axes.set_title(method, fontsize=10)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+        axes.set_xlabel("score", fontsize=9)
+        axes.legend(frameon=False, fontsize=8)
+        page.plain(axes)
+    return page.drawn(figure)
+
+
+def _kinds(outcome: Outcome) -> tuple[Any, Any]:
+    return outcome.genuine, ~outcome.genuine
+
+
+def _both(outcome: Outcome) -> bool:
+    return all(of.any() for of in _kinds(outcome)) and bool(outcome.scores)
+
+
+def _known(figures: dict[str, float]) -> dict[str, float | None]:
+    """Figures of which those that are undefined are None."""
+    return {k: round(v, 6) if math.isfinite(v) else None for k, v in figures.items()}
