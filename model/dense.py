@@ -60,13 +60,32 @@ def fit(
     prior = _Prior(a)
     weight, agrees = _agreement(prior, residual, matches[:, 4] * rigid.agrees, matches[:, 4])
     rows, columns = ((extent - 1) // STEP + 2 for extent in shape)
+    stiff = DenseMap(rigid.matrix, np.zeros((rows, columns, 2)), agrees)
+    return _bent(stiff, prior, residual, weight)
+
+
+def bend(found: DenseMap, matches: NDArray[np.floating]) -> DenseMap:
+    """The map with what matches [K, 5] say beyond it added as one more smooth displacement.
+
+    `found` is to fold nowhere; then neither does the answer.
+    """
+    a = matches[:, :2].astype(np.float64)
+    residual = matches[:, 2:4] - found(a)
+    prior = _Prior(a)
+    weight, _ = _agreement(prior, residual, matches[:, 4], matches[:, 4])
+    return _bent(found, prior, residual, weight)
+
+
+def _bent(found: DenseMap, prior: _Prior, residual: NDArray, weight: NDArray) -> DenseMap:
+    """The map and the displacement that `residual` [K, 2] asks for, as far as nothing folds."""
+    rows, columns = found.nodes.shape[:2]
     grid = pixel_grid(rows, columns) * STEP
     reach = _covariance(grid.reshape(-1, 2), prior.anchors)
     noise = NOISE
     while True:
-        nodes = (reach @ prior.given(residual, weight, noise)).reshape(grid.shape)
-        if smallest_area(apply_affine(rigid.matrix, grid) + nodes) >= STEEPEST:
-            return DenseMap(rigid.matrix, nodes, agrees)
+        nodes = found.nodes + (reach @ prior.given(residual, weight, noise)).reshape(grid.shape)
+        if smallest_area(apply_affine(found.matrix, grid) + nodes) >= STEEPEST:
+            return DenseMap(found.matrix, nodes, found.agrees)
         noise *= 2
 
 

@@ -1,10 +1,10 @@
 """Brings ridges onto ridges: a map that is right to a few px becomes right to a fraction of one.
 
 B is carried into A's frame by the map, both are compared around nodes all over the overlap by local
-normalised correlation, and the best small shifts are the matches that the next, smoother or finer,
-map is fitted to: block matching from wide to narrow windows (Lewis, "Fast normalized
-cross-correlation", Vision Interface 1995). At 250 ppi, where a ridge period is 4 to 5 px: more
-pixels carry no more ridges.
+normalised correlation, and the map is bent by the shifts that fit best (Lewis, "Fast normalized
+cross-correlation", Vision Interface 1995). First the shifts of all nodes are chosen together, over
+two ridges and more (`model.labelling`); then each by itself, ever closer. At 250 ppi, where a ridge
+period is 4 to 5 px: more pixels carry no more ridges.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model import dense
+from model import dense, labelling
 from model.dense import DenseMap
 from pipeline.warp import Array, pixel_grid
 
 # All lengths in px at 500 ppi.
-# Deviation of the window, largest shift tried. The widest window comes several times: what is
-# right near the matches pulls its surroundings near enough for the next time.
-STAGES = ((24.0, 8), (24.0, 8), (24.0, 8), (16.0, 6), (12.0, 4))
+STAGES = ((14.0, 16), (16.0, 4), (12.0, 4))  # deviation of the window, largest shift
+PERIOD = 9  # of ridges; a shift that may be as large must be told from one to the next ridge
+BEND, MOST = 0.05, 0.5  # correlation that neighbours' shifts cost, 2 px apart, and at most
 SPACING = 20  # between nodes, and more where NODES of them would not cover the overlap
 NODES = 500
+FEWEST = 6  # matches that the map is bent by
 LOCAL = 8.0  # deviation of the window that tone and contrast are taken from
 FLAT = 5.0  # grey values of contrast that are added, so that paper stays flat
 AGREEMENT_WINDOW = 16.0
@@ -73,14 +74,17 @@ def refine(found: DenseMap, a: Texture, b: Texture) -> tuple[DenseMap, float]:
 
     `found` itself where nothing better comes of it.
     """
-    better = found
+    current, best, score = found, found, agreement(found, a, b)
     for window, reach in STAGES:
-        fitted = dense.fit(shifts(better, a, b, window, reach), a.shape)
-        if fitted is None:
+        view = correlate(current, a, b, window, reach)
+        matches = shifts(current, view, _jointly(view) if reach > PERIOD else _alone(view))
+        if len(matches) < FEWEST:
             break
-        better = fitted
-    before, after = agreement(found, a, b), agreement(better, a, b)
-    return (better, after) if after > before else (found, before)
+        current = dense.bend(current, matches)
+        agreed = agreement(current, a, b)
+        if agreed > score:
+            best, score = current, agreed
+    return best, score
 
 
 def agreement(found: DenseMap, a: Texture, b: Texture) -> float:
@@ -96,21 +100,33 @@ def agreement(found: DenseMap, a: Texture, b: Texture) -> float:
     return min(1.0, mean) * min(1.0, float(seen.sum()) * view.spacing**2 / LEAST_AREA)
 
 
-def shifts(found: DenseMap, a: Texture, b: Texture, window: float, reach: int) -> Array:
-    """Matches float64 [K, 5] from nodes of A to where B fits best, `reach` px or less from there.
+def shifts(found: DenseMap, view: Correlation, chosen: NDArray[np.int64]) -> Array:
+    """Matches float64 [K, 5] from nodes of A to where B lies by the shifts `chosen` [Ny, Nx, 2].
 
-    Confidence is the square of the correlation.
+    To a fraction of a px; confidence is the square of the correlation.
     """
-    view = correlate(found, a, b, window, reach)
     limit = len(view.by_shift) // 2
-    flat = view.by_shift.reshape(-1, *view.overlap.shape)
-    j, i = np.divmod(flat.argmax(0), len(view.by_shift))
+    i, j = np.moveaxis(chosen, -1, 0)
     peak = _at(view.by_shift, j, i)
     x = i - limit + _vertex(*(_at(view.by_shift, j, i + step) for step in (-1, 0, 1)))
     y = j - limit + _vertex(*(_at(view.by_shift, j + step, i) for step in (-1, 0, 1)))
     place = found(view.nodes + 2 * np.stack([x, y], -1))
     keep = (peak > LEAST_CORRELATION) & (view.overlap > LEAST_OVERLAP)
     return np.c_[view.nodes[keep], place[keep], peak[keep] ** 2]
+
+
+def _alone(view: Correlation) -> NDArray[np.int64]:
+    """The shift index [Ny, Nx, 2] (x, y) that fits best at each node."""
+    flat = view.by_shift.reshape(-1, *view.overlap.shape)
+    j, i = np.divmod(flat.argmax(0), len(view.by_shift))
+    return np.stack([i, j], -1)
+
+
+def _jointly(view: Correlation) -> NDArray[np.int64]:
+    """The shift index [Ny, Nx, 2] that fits best at all nodes together; off the overlap none."""
+    seen = np.clip((view.overlap - 0.2) / 0.3, 0, 1)
+    cost = -(view.by_shift * seen).transpose(2, 3, 0, 1)
+    return labelling.choose(np.ascontiguousarray(cost, np.float32), BEND, MOST)
 
 
 def correlate(found: DenseMap, a: Texture, b: Texture, window: float, reach: int) -> Correlation:

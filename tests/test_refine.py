@@ -52,6 +52,11 @@ def error(found, warp, a):
     return np.hypot(*(found(points) - warp.inverse(points)).T)
 
 
+def alone(found, a, b, window, reach):
+    view = refine.correlate(found, a, b, window, reach)
+    return refine.shifts(found, view, refine._alone(view))
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_few_px_become_a_fraction_of_one(seed):
     """From the rotation alone, wrong by the elastic distortion and a shift."""
@@ -93,7 +98,7 @@ def test_shifts_find_a_known_shift_below_the_px():
     image = ridges(3)
     moved = cv2.warpAffine(image, np.array([[1, 0, 2.6], [0, 1, -1.3]]), SHAPE[::-1])
     a, b = texture(image), texture(moved)
-    found = refine.shifts(start(PLAIN.matrix), a, b, 16.0, 6)
+    found = alone(start(PLAIN.matrix), a, b, 16.0, 6)
     inner = np.hypot(*((found[:, :2] - CENTRE) / (100, 90)).T) < 1
     move = (found[:, 2:4] - found[:, :2])[inner]
     assert np.abs(np.median(move, 0) - (2.6, -1.3)).max() < 0.15
@@ -119,7 +124,9 @@ def test_ridges_at_the_frame_are_brought_together_too(wrong):
     found, agreed = refine.refine(first, a, b)
     points = pixel_grid(*SHAPE)[:, 36:][::23, ::23]
     assert agreed > 0.9
-    assert np.hypot(*(found(points) - points + (30, 0)).T).max() < 0.5
+    error = np.hypot(*(found(points) - points + (30, 0)).T)
+    assert np.median(error) < 0.2
+    assert error.max() < 0.8
 
 
 def test_texture_does_not_depend_on_tone_and_contrast():
@@ -135,8 +142,7 @@ def test_texture_does_not_depend_on_tone_and_contrast():
 def test_nodes_stay_few_on_large_prints():
     image, mask = ridges(0, (1400, 1300)), np.ones((1400, 1300), bool)
     large = refine.texture(image, mask)
-    matches = refine.shifts(
-        DenseMap(PLAIN.matrix, np.zeros((180, 170, 2)), np.ones(0, bool)), large, large, 24.0, 2
-    )
+    plain = DenseMap(PLAIN.matrix, np.zeros((180, 170, 2)), np.ones(0, bool))
+    matches = alone(plain, large, large, 24.0, 2)
     assert len(matches) < 1.1 * refine.NODES
     assert np.abs(matches[:, 2:4] - apply_affine(PLAIN.matrix, matches[:, :2])).max() < 0.1
