@@ -1,7 +1,9 @@
 """Whatever is given as an image ends as an image or as a Fault that names it."""
 
+import json
 import struct
 import zlib
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -12,7 +14,11 @@ from hypothesis.extra import numpy as arrays
 from prints import ridges
 
 from pipeline import preprocess
+from pipeline.audit import audit
+from pipeline.audit_text import render
+from pipeline.catalog import discover
 from pipeline.preprocess import SIDE_RANGE
+from pipeline.sources.listing import BESIDE, FORMATS
 from shards.errors import Fault
 
 fuzz = settings(derandomize=True, deadline=None, max_examples=400)
@@ -175,3 +181,58 @@ def test_any_image(size, period, ppi, contrast, noise):
     crop = preprocess.crop(drawn)
     assert crop.image.shape == crop.mask.shape == (128, 128)
     assert np.isfinite(crop.to_original).all()
+
+
+# --- whole trees ------------------------------------------------------------------------------
+
+FOLDERS = [
+    "DB1_A",
+    "images/500/png/roll",
+    "images/1000/png/NIST300_rolled",
+    "images/friction-ridge/dryrun-A/variable/roll/png",
+    "images/friction-ridge/dryrun-A/500/roll/png",
+    "images/friction-ridge/dryrun-Z/strange/iris/png",
+    "images/challengers/C/roll/png",
+    "images/baseline/R/500/slap-segmented/png",
+    "images/auxiliary/flat/L/500/plain/png",
+    "synthetic/x",
+    "elsewhere",
+]
+NAMES = st.one_of(
+    st.from_regex(
+        r"(00002302|00002497|00002354)(_01)?(_(C|L|R|dryrun-A))?(_(500|1000|variable))?"
+        r"(_(roll|plain|slap))?_(0[148]|1[1346]|99)|[1-3]_[1-9]|0000[01]_0",
+        fullmatch=True,
+    ),
+    st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=20),
+)
+EXTENSIONS = st.sampled_from([".png", ".PNG", ".tif", ".jpg", "", ".json", ".csv"])
+CONTENTS = st.sampled_from([FILES["png"], FILES["png"][:-9], FILES["tif"], b"", b"\xff\0"])
+TREES = st.dictionaries(
+    st.tuples(st.sampled_from(FOLDERS), NAMES, EXTENSIONS), CONTENTS, max_size=25
+)
+
+
+@settings(fuzz, max_examples=150)
+@given(files=TREES)
+def test_any_tree_is_audited_and_every_file_is_accounted_for(files, tmp_path_factory):
+    """Each file is used, excluded, not understood or in an unknown folder: one of these, once."""
+    root = tmp_path_factory.mktemp("tree")
+    for (folder, name, extension), data in files.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / (name + extension)).write_bytes(data)
+    found = discover([root])
+    try:
+        result = audit(found, checksums=True)
+    except Fault as fault:
+        assert not found.partitions and "no data set found" in str(fault)
+        return
+    json.dumps(result.to_json())
+    assert str(root) in render(result)
+    told = [i.path for i in chain.from_iterable(found.partitions.values())]
+    told += [note.path for kind in ("excluded", "unparsed") for note in found.notes(kind)]
+    known = {folder for listing in found.listings.values() for folder in listing.folders}
+    there = [p for p in root.rglob("*") if p.is_file() and not BESIDE.fullmatch(p.name)]
+    assert sorted(told) == sorted(p for p in there if p.parent in known)
+    others = [p for p in there if p.parent not in known and p.name.lower().endswith(FORMATS)]
+    assert sum(found.unclaimed.values()) == len(others)
