@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from model import picture
 from model.register import Registrar
@@ -202,7 +202,7 @@ def _drawn_curves(outcome: Outcome) -> str:
     det.set(xscale="log", yscale="log", xlim=(FLOOR, 1), ylim=(FLOOR, 1), title="DET")
     det.set(xlabel="false match rate", ylabel="false non-match rate", aspect="equal")
     for axis in (det.xaxis, det.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, None))
+        axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g} %"))
     det.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
     page.plain(det)
     counted = histograms(outcome)

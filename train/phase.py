@@ -86,4 +86,4 @@ def _shifted(a: Field, b: Field, window: Field, turn: float) -> Aligned:
     turned = cv2.warpAffine(a, about, a.shape[::-1], flags=cv2.INTER_CUBIC)
     (x, y), response = cv2.phaseCorrelate(np.asarray(turned, np.float32), b, window)
     shift = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
-    return Aligned(compose_affine(shift, about), float(response))
+    return Aligned(compose_affine(shift, about), max(0.0, float(response)))
