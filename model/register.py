@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from model import dense, resolution, similarity, weights
+from model import dense, polarity, resolution, similarity, weights
 from model.dense import DenseMap
 from model.network import Network
 from model.refine import Texture, refine, texture
@@ -89,7 +89,7 @@ class Registrar:
 
     def open(self, image: NDArray[np.uint8], ppi: float, name: str = "image") -> Print:
         """An image uint8 [H, W] made ready; a Fault that names it where it shows no finger."""
-        prepared = preprocess.prepare(image, ppi, name)
+        prepared = polarity.with_dark_ridges(preprocess.prepare(image, ppi, name))
         ridges = texture(prepared.image, prepared.mask)
         return Print((image.shape[0], image.shape[1]), prepared, ridges)
 
@@ -100,7 +100,7 @@ class Registrar:
     def register(
         self, image_a: NDArray[np.uint8], ppi_a: float, image_b: NDArray[np.uint8], ppi_b: float
     ) -> Registration:
-        """Two images uint8 [H, W], dark ridges, of the given resolutions → their registration."""
+        """Two images uint8 [H, W] of the given resolutions → their registration."""
         return self.register_prints(
             self.open(image_a, ppi_a, "image A"), self.open(image_b, ppi_b, "image B")
         )
