@@ -55,7 +55,7 @@ def build(
     import configs
     from pipeline import build as builder
     from pipeline import catalog, local, plan, split, table
-    from pipeline.audit import shortfalls
+    from pipeline.audit import doubts
 
     number = _piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
@@ -64,7 +64,7 @@ def build(
         raise Misuse("the config names no partitions; name some with --partition")
     found = catalog.discover(catalog.roots(data))
     selection = found.select(wanted, skip_bad)
-    for line in shortfalls(selection, spec):
+    for line in doubts(selection, spec):
         click.echo(line, err=True)
     if dry_run:
         rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)

@@ -111,11 +111,11 @@ def audit(
     )
 
 
-def shortfalls(selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec) -> Iterator[str]:
-    """A line for each partition that is there in part alone, for a build to say.
+def doubts(selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec) -> Iterator[str]:
+    """What a build should say of partitions that it can use, a line each.
 
-    Fewer images than a complete delivery holds, where that is known, or fewer to train on than the
-    config would take.
+    Those that hold fewer images than a complete delivery, where that is known, or fewer to train on
+    than the config would take; and FVC2002's with files that are not of its size.
     """
     limits = dict(spec.limits)
     for name, images in selection.items():
@@ -126,6 +126,8 @@ def shortfalls(selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec
             yield f"{name}: {len(images):,} images; a complete delivery has {expected:,}"
         elif training < wanted:
             yield f"{name}: {training:,} images train; the config would take {wanted:,}"
+    for name, count in _odd_sizes(selection).items():
+        yield f"{name}: {count} files are not of FVC2002's size; are they of another year?"
 
 
 def _partitions(catalog: Catalog, held_out: tuple[str, ...]) -> dict[str, PartitionAudit]:
@@ -205,7 +207,7 @@ def _deliveries(partitions: dict[str, PartitionAudit]) -> dict[str, dict[str, in
     }
 
 
-def _odd_sizes(found: dict[str, list[Impression]]) -> dict[str, int]:
+def _odd_sizes(found: Mapping[str, Sequence[Impression]]) -> dict[str, int]:
     """Files of another length than FVC2002's: another year's under the same names, perhaps."""
     odd: Counter[str] = Counter()
     for name, images in found.items():

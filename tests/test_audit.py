@@ -8,7 +8,7 @@ import trees
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.audit import audit, shortfalls
+from pipeline.audit import audit, doubts
 from pipeline.audit_text import render
 from pipeline.catalog import discover
 from pipeline.checksums import verify
@@ -99,6 +99,8 @@ def test_fvc_files_of_another_size_are_told(tmp_path):
     result = audit(discover([tmp_path]))
     assert result.odd_sizes == {"fvc2002/db1_a": 7}
     assert "another year" in render(result)
+    *_, line = doubts(discover([tmp_path]).partitions, PipelineSpec())
+    assert line.startswith("fvc2002/db1_a: 7 files are not of FVC2002's size")
 
 
 def test_unknown_folders_are_told(tmp_path):
@@ -116,19 +118,19 @@ def test_nothing_found_is_a_fault(tmp_path):
 
 
 def test_partitions_that_are_there_in_part_are_told(tmp_path):
-    trees.fvc2002(tmp_path, "DB1_A", range(1, 101))
-    trees.fvc2002(tmp_path, "DB2_A", range(1, 100))
+    trees.fvc2002(tmp_path, "DB1_A", range(1, 101), ".png")
+    trees.fvc2002(tmp_path, "DB2_A", range(1, 100), ".png")
     trees.sd302(tmp_path, range(2310, 2330), "AU")
     found = discover([tmp_path]).partitions
     spec = PipelineSpec(held_out=("sd302",), limits=(("sd302", 170),))
     training = sum(split_of(i, spec.held_out) == "train" for i in found["sd302/A"])
     assert training < 170
-    assert list(shortfalls(found, spec)) == [
+    assert list(doubts(found, spec)) == [
         "fvc2002/db2_a: 792 images; a complete delivery has 800",
         *(f"sd302/{d}: {training} images train; the config would take 170" for d in "AU"),
     ]
     enough = PipelineSpec(limits=(("sd302", training),), held_out=("sd302",))
-    assert len(list(shortfalls(found, enough))) == 1
+    assert len(list(doubts(found, enough))) == 1
 
 
 # Checksums
