@@ -2,8 +2,8 @@
 
 The network sees of either print what it saw in training, `pipeline.preprocess`'s foreground crop,
 or as much more as the print needs (`model.network`). Its matches are carried to px at 500 ppi and
-made into one smooth map (`model.dense`), which is refined on the ridges (`model.refine`) and
-carried to the px of the files.
+made into one smooth map that brings ridges onto ridges (`model.search`), which is carried to the px
+of the files.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from model import dense, polarity, resolution, similarity, weights
+from model import polarity, resolution, similarity, weights
 from model.dense import DenseMap
 from model.network import Network
-from model.refine import Texture, refine, texture
+from model.refine import Texture, texture
+from model.search import search
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
 from pipeline.warp import Array, apply_affine, compose_affine, invert_affine, pixel_grid
 from shards.errors import Fault
 
 LEAST_CONFIDENCE = 0.01  # of a match that takes part in the fit, which counts it by its confidence
-CANDIDATES = 4  # similarities tried
-BORNE_OUT = 0.4  # agreement of ridges that only a right map reaches (FVC2002 DB1_B: wrong ones 0.1)
 EXPLAINED = 9.0  # px at 500 ppi, a ridge period: a match that near to the map is explained by it
 ROWS = 256  # of a map made at a time, to bound the memory
 
@@ -138,28 +137,6 @@ class Registrar:
             features = self.network.features(crop.image)
             print_.looks[size] = Look(crop, features, to_working)
         return print_.looks[size]
-
-
-def search(matches: Array, a: Texture, b: Texture) -> tuple[DenseMap | None, float]:
-    """The refined map that brings A's ridges onto B's best, and `refine.agreement` of it.
-
-    Of matches [K, 5] in px at 500 ppi. The similarity that most of them support comes first; where
-    the ridges do not bear it out, the next one is tried, on the matches that the first leaves over,
-    up to CANDIDATES. None, and 0, where no similarity has enough support.
-    """
-    best: DenseMap | None = None
-    score = 0.0
-    for _ in range(CANDIDATES):
-        found = dense.fit(matches, a.shape)
-        if found is None:
-            break
-        refined, agreed = refine(found, a, b)
-        if best is None or agreed > score:
-            best, score = refined, agreed
-        if score > BORNE_OUT:
-            break
-        matches = matches[~found.agrees]
-    return best, score
 
 
 def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:
