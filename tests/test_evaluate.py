@@ -19,7 +19,7 @@ from model.matching import Correspondences
 from model.net import create
 from pipeline.warp import pixel_grid
 from shards.errors import Fault, Misuse
-from train import evaluate, methods
+from train import conditions, evaluate, methods
 from train.__main__ import main
 
 VIEW = weights.View(288, 128, 32)
@@ -130,9 +130,19 @@ def test_command_writes_figures_by_method_and_group(folder, tmp_path, monkeypatc
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "evaluation.json").read_text())
     steps = {evaluate.NETWORK, evaluate.SMOOTH, evaluate.REGISTERED}
-    assert set(report["methods"]) == steps | {evaluate.SIFT}
+    assert set(report["methods"]) == steps | {evaluate.SIFT, evaluate.PHASE}
     sift = report["methods"][evaluate.SIFT]
-    assert set(sift) == {"all", "genuine", "impostor", "sensor", "dryness", "pressure"}
+    kinds = {"all", "genuine", "impostor", "sensor", "dryness", "pressure"}
+    graded = {name.partition(" ")[0] for name in set(sift) - kinds}
+    assert kinds < set(sift)
+    assert graded == set(conditions.BINS)
+    for grades in conditions.BINS:  # every pair with a true map is in one group of each condition
+        of_pairs = [sift[name]["pairs"] for name in sift if name.startswith(grades)]
+        assert sum(of_pairs) == sift["all" if grades == "quality" else "genuine"]["pairs"]
+    assert sift["all"]["pck@2_low"] <= sift["all"]["pck@2"] <= sift["all"]["pck@2_high"]
+    assert sift["all"]["auc_low"] <= sift["all"]["auc"] <= sift["all"]["auc_high"]
+    phased = report["methods"][evaluate.PHASE]["genuine"]
+    assert phased["pck@8"] > 0.5
     assert sift["all"]["pairs"] == report["pairs"] == 9
     assert (
         sift["genuine"]["pck@8"] > 0.8 > 0.3 > report["methods"][evaluate.NETWORK]["all"]["pck@8"]
@@ -141,6 +151,9 @@ def test_command_writes_figures_by_method_and_group(folder, tmp_path, monkeypatc
     with (tmp_path / "pairs.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["kind"] == "impostor" for row in rows] == [k % 4 == 3 for k in range(9)]
+    assert [row["overlap"] == "" for row in rows] == [k % 4 == 3 for k in range(9)]
+    assert 0 <= report["calibration_error"] <= 1
+    assert (tmp_path / "reliability.csv").read_text().startswith("matches,confidence,right")
 
 
 def test_empty_split_and_other_crops_are_named(folder):

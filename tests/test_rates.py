@@ -94,3 +94,24 @@ def test_interval_over_fingers_is_wider_than_over_pairs():
     low, high = rates.intervals(score, genuine, weights)["zero_fmr"]
     assert 0.05 < low < 0.2
     assert 0.4 < high < 0.6
+
+
+def test_intervals_of_ratios_and_medians_cover_the_truth():
+    """Of 200 sets of 25 fingers with effects of their own, about 95 % of the intervals cover."""
+    rng = np.random.default_rng(1)
+    fingers = [f"{k}" for k in range(25) for _ in range(4)]
+    covered = {"ratio": 0, "median": 0}
+    for trial in range(200):
+        effect = np.repeat(rng.normal(0, 1, 25), 4)
+        values = effect[:, None] + rng.normal(0, 1, (100, 5))
+        weights = bootstrap.draw(fingers, fingers, 200, trial)
+        around = {
+            "ratio": bootstrap.ratio_interval(values.sum(1), np.full(100, 5), weights),
+            "median": bootstrap.median_interval(
+                values.ravel(), np.repeat(np.arange(100), 5), weights
+            ),
+        }
+        for name, (low, high) in around.items():
+            covered[name] += low <= 0 <= high
+    assert 175 <= covered["ratio"] <= 198
+    assert 175 <= covered["median"] <= 199

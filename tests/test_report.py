@@ -58,8 +58,8 @@ def test_page_is_whole_and_self_contained(folder):
     text = page.read_text()
     assert not re.search(r"(src|href)=\"(?!data:image/png;base64,)", text)
     assert "http" not in re.sub(r"base64,[^\"]+", "", text)
-    assert text.count("<img") == 2 + 5  # the example, the curves, every pair
-    for method in (evaluate.NETWORK, evaluate.SMOOTH, evaluate.REGISTERED, evaluate.SIFT):
+    assert text.count("<img") == 3 + 5  # conditions, the example, the curves, every pair
+    for method in (evaluate.NETWORK, evaluate.SMOOTH, evaluate.SIFT, evaluate.PHASE):
         assert text.count(method) >= 2
     assert "1234" in text
     assert "&lt;c&gt;" in text  # nothing that was read is taken for markup
@@ -100,7 +100,9 @@ def test_best_of_a_column_is_marked():
         1,
     )
     assert (best["x"][columns.index("auc")], best["y"][columns.index("auc")]) == (1, 0)
-    assert rows[0]["cells"][columns.index("epe_mean")] == {"text": "–", "best": False}
+    assert rows[0]["cells"][columns.index("epe_mean")] == {
+        "text": "–", "around": "", "best": False,
+    }  # fmt: skip
 
 
 def test_missing_picture_is_named(folder):

@@ -45,6 +45,14 @@ def interval(values: Floats) -> Interval:
     return float(low), float(high)
 
 
+def ratio_interval(part: NDArray, whole: NDArray, weights: Floats) -> Interval:
+    """The interval of sum(part) / sum(whole), of pairs [P] that count by weights [R, P]."""
+    if not len(weights):
+        return float("nan"), float("nan")
+    total = weights @ whole
+    return interval((weights @ part)[total > 0] / total[total > 0])
+
+
 def median_interval(values: Floats, of_pair: NDArray[np.int64], weights: Floats) -> Interval:
     """The interval of the median of values [V], each of one of P pairs; weights [R, P].
 
@@ -56,7 +64,6 @@ def median_interval(values: Floats, of_pair: NDArray[np.int64], weights: Floats)
     pairs = weights.shape[1]
     count = np.bincount(of_pair, minlength=pairs)
     below = np.bincount(of_pair, values <= np.median(values), pairs)
-    total = weights @ count
-    low, high = interval((weights @ below)[total > 0] / total[total > 0])
+    low, high = ratio_interval(below, count, weights)
     ends = np.quantile(values, np.clip([1 - high, 1 - low], 0, 1))
     return float(ends[0]), float(ends[1])

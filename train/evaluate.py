@@ -1,4 +1,4 @@
-"""How well held-out pairs are registered: the network, what registering makes of it, and SIFT.
+"""How well held-out pairs are registered: the network, what registering makes of it, and others.
 
 All answer at the same cells of the same pairs, in px at 500 ppi, and are summed up by the same
 `model.metrics.summarise`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -22,6 +23,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from numpy.typing import NDArray
 
 from model import grid, metrics, weights
 from model.matching import Correspondences
@@ -30,13 +32,15 @@ from shards import record
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 from shards.store import ShardSet
-from train import loader, methods
+from train import bootstrap, conditions, curves, loader, methods, rates
+from train.answers import PHASE, SIFT
 from train.methods import Arrays
 
-NETWORK, SMOOTH, SIFT = "network", "network + smooth map", "SIFT + RANSAC"
+NETWORK, SMOOTH = "network", "network + smooth map"
 REGISTERED = "network + smooth map + ridges"
 BATCH = 16  # pairs
 SUMMARY, PAIRS = "evaluation.json", "pairs.csv"
+VERSION = 2  # of what is measured: an evaluation kept from an older program is made again
 
 Figures = dict[str, float]
 Answer = Callable[[loader.Batch], tuple[Arrays, Correspondences]]
@@ -47,27 +51,42 @@ class Evaluation:
     """Results of P pairs by method, and what pairs they are."""
 
     results: dict[str, Arrays]  # [P] or [P, N], as metrics.evaluate_batch returns them
-    about: list[dict[str, str]]  # [P], each pair's image ids "a" and "b", "kind" and "noise"
+    about: list[dict[str, Any]]  # [P], each pair's ids, "kind", "noise" and conditions
 
-    def figures(self) -> dict[str, dict[str, Figures]]:
-        """{method: {group: figures}}; the groups are "all", each kind and each noise."""
-        groups = {"all": np.ones(len(self.about), bool)}
+    def groups(self) -> dict[str, NDArray[np.bool_]]:
+        """Which pairs [P] are in each group: "all", each kind, noise and grade of a condition."""
+        masks = {"all": np.ones(len(self.about), bool)}
         for key, names in (("kind", record.KINDS), ("noise", record.NOISES)):
             of_pair = np.array([about[key] for about in self.about])
-            groups |= {name: of_pair == name for name in names}
+            masks |= {name: of_pair == name for name in names}
+        found = {key: np.array([about[key] for about in self.about]) for key in conditions.BINS}
+        return masks | conditions.groups(found)
+
+    @functools.cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """How often each pair counts in each replica of the fingers, [R, P]."""
+        of_a, of_b = ([about[key] for about in self.about] for key in ("finger_a", "finger_b"))
+        return bootstrap.draw(of_a, of_b)
+
+    @functools.cached_property
+    def figures(self) -> dict[str, dict[str, Figures]]:
+        """{method: {group: figures}}, groups without a pair left out.
+
+        Each figure has beside it "…_low" and "…_high", its 95 % interval over fingers.
+        """
+        groups = {name: of for name, of in self.groups().items() if of.any()}
         return {
             method: {
-                name: {"pairs": int(of.sum())} | metrics.summarise(_select(arrays, of))
+                name: _summarised(_select(arrays, of), self.weights[:, of])
                 for name, of in groups.items()
-                if of.any()
             }
             for method, arrays in self.results.items()
         }
 
     def table(self) -> str:
         """The figures over all pairs, a method a line, for the console."""
-        rows = {method: groups["all"] for method, groups in self.figures().items()}
-        names = list(next(iter(rows.values())))
+        rows = {method: groups["all"] for method, groups in self.figures.items()}
+        names = [n for n in next(iter(rows.values())) if not n.endswith(("_low", "_high"))]
         lines = [f"{'':29s}" + "".join(f"{name:>20s}" for name in names)]
         for method, row in rows.items():
             lines.append(f"{method:29s}" + "".join(f"{row[name]:20.4g}" for name in names))
@@ -85,15 +104,17 @@ def evaluate(shards: ShardSet, split: str, checkpoint: weights.Checkpoint) -> Ev
     check_view(shards, checkpoint.view)
     answer = _compile(checkpoint.net, checkpoint.view)
     results: dict[str, list[Arrays]] = defaultdict(list)
+    about: list[dict[str, Any]] = []
     with Progress("evaluate", count, "pairs") as progress:
         for batch, counting in loader.evaluation_batches(shards, split, BATCH):
             answered = answer(batch)
             chosen = {key: values[:counting] for key, values in batch.items()}
             for method, found in _measure(chosen, *answered, checkpoint).items():
                 results[method].append({key: value[:counting] for key, value in found.items()})
+            about += _about(shards, split, len(about), chosen, checkpoint)
             progress.advance(counting)
     joined = {method: _concatenate(parts) for method, parts in results.items()}
-    return Evaluation(joined, [_about(shards, split, index) for index in range(count)])
+    return Evaluation(joined, about)
 
 
 def check_view(shards: ShardSet, view: weights.View) -> None:
@@ -107,14 +128,15 @@ def check_view(shards: ShardSet, view: weights.View) -> None:
 
 
 def write(evaluation: Evaluation, out: Path, facts: dict[str, Any]) -> None:
-    """OUT/evaluation.json (facts, then figures by method and group), figures.csv, pairs.csv.
+    """OUT/evaluation.json (facts, then figures by method and group), and as CSV figures, pairs,
+    precision_recall and reliability (of the network's matches by their confidence).
 
-    The same evaluation gives the same bytes. What is undefined is null, and empty in the tables.
+    Figures that are undefined are null, and empty in the CSV.
     """
     make_folder(out)
     figures = {
         method: {group: _plain(found) for group, found in groups.items()}
-        for method, groups in evaluation.figures().items()
+        for method, groups in evaluation.figures.items()
     }
     rows = [
         {"method": method, "group": group, **found}
@@ -123,8 +145,16 @@ def write(evaluation: Evaluation, out: Path, facts: dict[str, Any]) -> None:
     ]
     write_table(out / "figures.csv", rows)
     write_table(out / PAIRS, [_row(evaluation, k) for k in range(len(evaluation.about))])
-    report = {**facts, "pairs": len(evaluation.about), "methods": figures}  # last: all is there
-    (out / SUMMARY).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    network = evaluation.results[NETWORK]
+    judged = {
+        "precision_recall": curves.precision_recall(network),
+        "reliability": curves.reliability(network),
+    }
+    for name, points in judged.items():
+        write_table(out / f"{name}.csv", [_plain(point) for point in points])
+    error = _plain({"calibration_error": curves.calibration_error(judged["reliability"])})
+    report = {**facts, "pairs": len(evaluation.about), **error, **judged, "methods": figures}
+    (out / SUMMARY).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")  # last of all
 
 
 def read(out: Path, facts: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]] | None:
@@ -158,7 +188,8 @@ def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
 def describe(shards: ShardSet, split: str, checkpoint: Path) -> dict[str, Any]:
     """What an evaluation is made of: the set's spec hash, the split, the checkpoint's sha256."""
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    return {"spec_hash": shards.manifest.spec_hash, "split": split, "checkpoint_sha256": digest}
+    facts = {"spec_hash": shards.manifest.spec_hash, "split": split, "checkpoint_sha256": digest}
+    return {**facts, "evaluation": VERSION}
 
 
 def _compile(net: Net, view: weights.View) -> Answer:
@@ -187,19 +218,64 @@ def _measure(
             methods.smooth(found, k, cells, view),
             methods.registered(found, k, images, cells, view),
             methods.sift(images, cells, view),
+            methods.phased(images, cells, view),
         )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and numpy let go of the lock
         claims = zip(*pool.map(claim, range(len(batch["genuine"]))), strict=True)
-    names = (SMOOTH, REGISTERED, SIFT)
+    names = (SMOOTH, REGISTERED, SIFT, PHASE)
     measured = (methods.measure(of, batch, cells, view) for of in claims)
-    return {NETWORK: results, **dict(zip(names, measured, strict=True))}
+    confidence = np.where(found.mutual, found.confidence, 0)[: len(batch["genuine"])]
+    network = results | {"confidence": confidence}
+    return {NETWORK: network, **dict(zip(names, measured, strict=True))}
 
 
-def _about(shards: ShardSet, split: str, index: int) -> dict[str, str]:
-    """The image ids, kind and noise of a pair."""
-    pair = record.decode(shards.read(split, [index])[0])
-    return {"a": pair.image_id_a, "b": pair.image_id_b, "kind": pair.kind, "noise": pair.noise}
+def _about(
+    shards: ShardSet, split: str, start: int, batch: loader.Batch, checkpoint: weights.Checkpoint
+) -> list[dict[str, Any]]:
+    """The ids, kind, noise and conditions of the pairs of a batch, the split's from `start` on."""
+    config = checkpoint.net.config
+    cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
+    found = conditions.measure(batch, cells, checkpoint.view)
+    rows = []
+    for k in range(len(batch["genuine"])):
+        pair = record.decode(shards.read(split, [start + k])[0])
+        ids = {"a": pair.image_id_a, "b": pair.image_id_b}
+        fingers = {"finger_a": pair.finger_a, "finger_b": pair.finger_b}
+        graded = {name: float(values[k]) for name, values in found.items()}
+        rows.append({**ids, **fingers, "kind": pair.kind, "noise": pair.noise, **graded})
+    return rows
+
+
+def _summarised(results: Arrays, replicas: NDArray[np.float64]) -> Figures:
+    """Number of pairs, figures, and each figure's interval by the pairs' weights [R, P]."""
+    found = metrics.summarise(results)
+    around = _intervals(results, replicas)
+    pairs: Figures = {"pairs": len(results["genuine"])}
+    for name, value in found.items():
+        pairs |= {name: value, f"{name}_low": around[name][0], f"{name}_high": around[name][1]}
+    return pairs
+
+
+def _intervals(results: Arrays, replicas: NDArray[np.float64]) -> dict[str, bootstrap.Interval]:
+    """Intervals of the figures of `metrics.summarise`; NaN where there is none."""
+    visible, kept, error, genuine = (results[k] for k in ("visible", "kept", "error", "genuine"))
+    seen = visible.sum(1)
+    right = (kept & visible & (error <= metrics.TOLERANCE)).sum(1)
+    shares = {
+        "epe_mean": (np.where(visible, error, 0).sum(1), seen),
+        **{f"pck@{t}": ((visible & (error <= t)).sum(1), seen) for t in metrics.PCK},
+        "precision": (right, kept.sum(1)),
+        "recall": (right, seen),
+    }
+    around = {name: bootstrap.ratio_interval(*of, replicas) for name, of in shares.items()}
+    of_pair = np.repeat(np.arange(len(seen)), seen)
+    around["epe_median"] = bootstrap.median_interval(error[visible], of_pair, replicas)
+    fitted = np.flatnonzero(genuine & (seen > 0))
+    turned = np.degrees(results["rotation_error"][fitted])
+    around["rotation_error_deg"] = bootstrap.median_interval(turned, fitted, replicas)
+    scored = rates.intervals(results["score"].astype(np.float64), genuine, replicas)
+    return around | {name: scored[name] for name in ("auc", "eer")}
 
 
 def _concatenate(parts: list[Arrays]) -> Arrays:
@@ -217,7 +293,8 @@ def _plain(figures: Figures) -> dict[str, Any]:
 
 def _row(evaluation: Evaluation, k: int) -> dict[str, Any]:
     """Pair k: its ids, and each method's median error over its visible cells and score."""
-    row: dict[str, Any] = {"pair": k, **evaluation.about[k]}
+    about = evaluation.about[k]
+    row: dict[str, Any] = {"pair": k, **about, **_plain({n: about[n] for n in conditions.BINS})}
     for method, arrays in evaluation.results.items():
         seen = arrays["error"][k][arrays["visible"][k]]
         row[f"{method}: median error"] = round(float(np.median(seen)), 4) if len(seen) else None

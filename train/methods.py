@@ -21,7 +21,7 @@ from model.matching import Correspondences
 from model.refine import texture
 from model.weights import View
 from pipeline.warp import apply_affine
-from train import baseline
+from train import baseline, phase
 
 Arrays = dict[str, NDArray[Any]]  # as metrics.evaluate_batch returns them, [B] or [B, N]
 Cells = NDArray[np.float64]  # [N, 2], (x, y) px of a crop
@@ -78,6 +78,14 @@ def sift(images: Images, cells: Cells, view: View) -> Claimed:
     return Claimed(points, kept, similarity.angle(found.matrix), float(len(found.inliers)))
 
 
+def phased(images: Images, cells: Cells, view: View) -> Claimed:
+    """Phase correlation: it stands by every cell that it puts into B, and scores by its peak."""
+    found = phase.align(*(_enlarged(image, view) for image in images))
+    points = _to_crop(apply_affine(found.matrix, _to_500(cells, view)), view)
+    inside = np.all((points > -0.5) & (points < view.size - 0.5), axis=-1)
+    return Claimed(points, inside, similarity.angle(found.matrix), found.response)
+
+
 def measure(
     claims: Sequence[Claimed], batch: dict[str, NDArray], cells: Cells, view: View
 ) -> Arrays:
@@ -109,14 +117,18 @@ def _matches(
 
 
 def _claim(fitted: DenseMap, kept: NDArray, score: float, cells: Cells, view: View) -> Claimed:
-    ratio = view.crop / view.size
-    points = (fitted(_to_500(cells, view)) + 0.5) / ratio - 0.5
+    points = _to_crop(fitted(_to_500(cells, view)), view)
     return Claimed(points, kept, similarity.angle(fitted.matrix), score)
 
 
 def _to_500(points: NDArray, view: View) -> NDArray[np.float64]:
     """Px of a crop → px of the same crop at 500 ppi."""
     return (points.astype(np.float64) + 0.5) * (view.crop / view.size) - 0.5
+
+
+def _to_crop(points: NDArray, view: View) -> NDArray[np.float64]:
+    """Px of a crop at 500 ppi → px of the crop."""
+    return np.asarray((points + 0.5) / (view.crop / view.size) - 0.5, np.float64)
 
 
 def _enlarged(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:

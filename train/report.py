@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -27,7 +28,7 @@ from pipeline.warp import IDENTITY
 from shards import record, show
 from shards.errors import Fault, Misuse
 from shards.store import ShardSet, open_set
-from train import evaluate, export, logs, page
+from train import conditions, evaluate, export, logs, page
 
 SHEET = {"genuine": 4, "genuine-impressions": 2, "impostor": 2}  # pairs shown with their truth
 
@@ -70,6 +71,8 @@ def write(
         columns=[heading for _, heading, _, _ in COLUMNS],
         accuracy=_accuracy(report["methods"]),
         groups=_groups(report["methods"]),
+        conditions=_conditions(report),
+        calibration=page.said(report["calibration_error"], "{:.3f}"),
         example=_example(shards, split, pairs, registrar),
         picture=page.inline(picture.read_bytes()) if picture else None,
         curves=_curves(run),
@@ -103,7 +106,10 @@ def _accuracy(methods: dict[str, Any]) -> list[dict[str, Any]]:
         known = [found[key] for found in figures.values() if found[key] is not None]
         for method, found in figures.items():
             best = found[key] is not None and found[key] == better(known)
-            rows[method]["cells"].append({"text": page.said(found[key], form), "best": best})
+            ends = [found.get(f"{key}_{end}") for end in ("low", "high")]
+            around = "" if None in ends else "–".join(form.format(end) for end in ends)
+            text = page.said(found[key], form)
+            rows[method]["cells"].append({"text": text, "around": around, "best": best})
     return list(rows.values())
 
 
@@ -119,6 +125,52 @@ def _groups(methods: dict[str, Any]) -> list[dict[str, Any]]:
             ]
             rows.append({"name": name, "pairs": one["pairs"], "cells": cells})
     return rows
+
+
+def _conditions(report: dict[str, Any]) -> str:
+    """PCK at 4 px by what makes a pair hard, and the network's confidence judged."""
+    figure = Figure(figsize=(12, 6.4), dpi=110, layout="constrained")
+    panels = figure.subplots(2, 3).ravel()
+    for axes, name in zip(panels, conditions.BINS, strict=False):
+        _draw_condition(axes, name, report["methods"])
+    curve, calibration = panels[len(conditions.BINS) :]
+    points = report["precision_recall"]
+    curve.plot([p["recall"] for p in points], [p["precision"] for p in points], label="network")
+    for method, groups in report["methods"].items():
+        one = groups["all"]
+        if one["precision"] is not None and one["recall"] is not None:
+            curve.plot(one["recall"], one["precision"], "o", markersize=5)
+            place = (one["recall"], one["precision"])
+            curve.annotate(method, place, fontsize=7, xytext=(3, -9), textcoords="offset points")
+    curve.set(title="Matches right to 8 px", xlabel="recall", ylabel="precision")
+    rows = report["reliability"]
+    calibration.plot([0, 1], [0, 1], color="#999", linewidth=0.8, linestyle=":")
+    calibration.plot([r["confidence"] for r in rows], [r["right"] for r in rows], marker="o")
+    calibration.set(title="The network's confidence", xlabel="confidence", ylabel="share right")
+    for axes in (curve, calibration):
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    for axes in panels:
+        page.plain(axes)
+    panels[0].legend(frameon=False, fontsize=8)
+    return page.drawn(figure)
+
+
+def _draw_condition(axes: Axes, name: str, methods: dict[str, Any]) -> None:
+    """A line a method over the grades of a condition, with its 95 % intervals."""
+    every = next(iter(methods.values()))
+    grades = [group for group in every if group.startswith(f"{name} ")]
+    at = np.arange(len(grades), dtype=float)
+    for k, (method, groups) in enumerate(methods.items()):
+        of = [groups[grade] for grade in grades]
+        middle, low, high = (
+            [math.nan if one.get(f"pck@4{end}") is None else one[f"pck@4{end}"] for one in of]
+            for end in ("", "_low", "_high")
+        )
+        (line,) = axes.plot(at, middle, marker="o", markersize=4, label=method)
+        axes.vlines(at + 0.05 * (k - 2), low, high, color=line.get_color(), alpha=0.4)
+    labels = [f"{g.removeprefix(name + ' ')}\n({every[g]['pairs']})" for g in grades]
+    axes.set_xticks(at, labels, fontsize=8)
+    axes.set(title=f"PCK at 4 px by {name} (pairs)", ylim=(0, 1.02))
 
 
 def _example(
