@@ -30,6 +30,10 @@ def main():
 
     loop, remarks = quietly("training loop", bench_train.measure)
     rows, notes = rows + loop, notes + remarks
+    import bench_register
+
+    pairs, remarks = quietly("registration", bench_register.measure)
+    rows, notes = rows + pairs, notes + remarks
     click.echo("\n".join([race.render(rows), *notes]))
 
 
