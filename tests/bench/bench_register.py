@@ -1,7 +1,8 @@
 """Speed of registration by the network that ships: python tests/bench/bench_register.py
 
-Pairs of plain prints of 374 × 388 px, each print opened anew for every pair, and the same pairs with
-prints that are open already, as in a table of pairs; beside SIFT + RANSAC, which gives no dense map.
+Pairs of plain prints of 374 × 388 px, each print opened anew for every pair, and the same pairs
+with prints that are open already, as in a table of pairs; beside SIFT + RANSAC, which gives no
+dense map.
 """
 
 import sys
@@ -45,8 +46,9 @@ def measure():
     )
     rows = [compare(spent, FINGERS, name, SIFT) for name in (ONE_BY_ONE, OPEN)]
     stages = ", ".join(f"{name} {1000 * s / FINGERS:.0f}" for name, s in _stages(registrar, images))
+    cost = 1 / rows[0].rate
     return rows, [
-        f"registration: {1 / rows[0].rate:.3f} core-seconds a pair ({MOST} s at most); ms: {stages}",
+        f"registration: {cost:.3f} core-seconds a pair ({MOST} s at most); ms: {stages}",
         f"registration: {ready:.1f} s by the wall from the checkpoint to the first answer",
     ]
 
