@@ -19,6 +19,7 @@ from model import polarity, resolution, similarity, weights
 from model.dense import DenseMap
 from model.network import Network
 from model.refine import Texture, texture
+from model.score import LEAST, probability
 from model.search import search
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
@@ -35,7 +36,7 @@ class Registration:
     """What is known of a pair, in px of the files."""
 
     map_ab: NDArray[np.float32]  # [H_a, W_a, 2], (x, y) in B of A's pixels; NaN where none
-    score: float  # in [0, 1], higher = same finger
+    score: float  # probability of one finger where half of all pairs are (`model.score`)
     matches: NDArray[np.float32]  # [K, 5], x_a, y_a, x_b, y_b, confidence; those the map explains
     angle: float  # rad, from A to B, counter-clockwise as seen; NaN where nothing is claimed
 
@@ -105,12 +106,16 @@ class Registrar:
         )
 
     def register_prints(self, a: Print, b: Print) -> Registration:
-        """The same for prints that are open already. With no agreement the map is all NaN."""
+        """The same for prints that are open already.
+
+        Where the ridges bear out no map, the score is near 0 and the map NaN all over.
+        """
         working = self.match(a, b)
-        found, score = search(working, a.texture, b.texture)
-        if found is None:
+        found, agreed = search(working, a.texture, b.texture)
+        score = probability(agreed)
+        if found is None or score < LEAST:
             nowhere = np.full((*a.shape, 2), np.nan, np.float32)
-            return Registration(nowhere, 0.0, np.zeros((0, 5), np.float32), float("nan"))
+            return Registration(nowhere, score, np.zeros((0, 5), np.float32), float("nan"))
         off = np.hypot(*(found(working[:, :2]) - working[:, 2:4]).T)
         kept = _in_files(working[off < EXPLAINED], a, b)
         return Registration(spread(found, a, b), score, kept, similarity.angle(found.matrix))

@@ -140,7 +140,7 @@ def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
     nothing = Correspondences(few.points, 0 * few.confidence, few.mutual)
     monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: nothing)
     found = registrar.register_prints(a, b)
-    assert found.score == 0
+    assert found.score < 0.01
     assert np.isnan(found.map_ab).all()
     assert found.matches.shape == (0, 5)
 
