@@ -48,7 +48,7 @@ def test_impostors_have_only_a_quality():
     assert all(np.isnan(found[name][0]) for name in ("rotation", "overlap", "distortion"))
     assert found["quality"][0] == 0
     groups = conditions.groups(found)
-    assert [name for name, of in groups.items() if of[0]] == ["quality 0–0.6"]
+    assert [name for name, of in groups.items() if of[0]] == ["quality 0–0.4"]
 
 
 def test_noise_makes_a_print_less_clear():

@@ -26,7 +26,7 @@ BINS: dict[str, tuple[str, tuple[float, ...]]] = {
     "rotation": ("°", (0, 15, 30, 45, 60, 180)),
     "overlap": ("", (0, 0.25, 0.5, 0.75, 1)),
     "distortion": (" px", (0, 1, 2, 4, 8, math.inf)),
-    "quality": ("", (0, 0.6, 0.7, 0.8, 0.9, 1)),
+    "quality": ("", (0, 0.4, 0.5, 0.6, 0.7, 1)),
 }
 
 

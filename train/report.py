@@ -107,7 +107,7 @@ def _accuracy(methods: dict[str, Any]) -> list[dict[str, Any]]:
         for method, found in figures.items():
             best = found[key] is not None and found[key] == better(known)
             ends = [found.get(f"{key}_{end}") for end in ("low", "high")]
-            around = "" if None in ends else "–".join(form.format(end) for end in ends)
+            around = "" if None in ends else "–".join(form.format(end).rstrip("%°") for end in ends)
             text = page.said(found[key], form)
             rows[method]["cells"].append({"text": text, "around": around, "best": best})
     return list(rows.values())
@@ -135,13 +135,11 @@ def _conditions(report: dict[str, Any]) -> str:
         _draw_condition(axes, name, report["methods"])
     curve, calibration = panels[len(conditions.BINS) :]
     points = report["precision_recall"]
-    curve.plot([p["recall"] for p in points], [p["precision"] for p in points], label="network")
-    for method, groups in report["methods"].items():
+    curve.plot([p["recall"] for p in points], [p["precision"] for p in points])
+    for k, groups in enumerate(report["methods"].values()):
         one = groups["all"]
         if one["precision"] is not None and one["recall"] is not None:
-            curve.plot(one["recall"], one["precision"], "o", markersize=5)
-            place = (one["recall"], one["precision"])
-            curve.annotate(method, place, fontsize=7, xytext=(3, -9), textcoords="offset points")
+            curve.plot(one["recall"], one["precision"], "o", color=f"C{k}")
     curve.set(title="Matches right to 8 px", xlabel="recall", ylabel="precision")
     rows = report["reliability"]
     calibration.plot([0, 1], [0, 1], color="#999", linewidth=0.8, linestyle=":")
