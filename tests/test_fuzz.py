@@ -204,12 +204,22 @@ NAMES = st.one_of(
         r"(_(roll|plain|slap))?_(0[148]|1[1346]|99)|[1-3]_[1-9]|0000[01]_0",
         fullmatch=True,
     ),
-    st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=20),
+    st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=20).filter(
+        lambda name: name not in (".", "..")
+    ),
 )
 EXTENSIONS = st.sampled_from([".png", ".PNG", ".tif", ".jpg", "", ".json", ".csv"])
-CONTENTS = st.sampled_from([FILES["png"], FILES["png"][:-9], FILES["tif"], b"", b"\xff\0"])
+CONTENTS = {
+    "whole": FILES["png"],
+    "cut off": FILES["png"][:-9],
+    "of another format": FILES["tif"],
+    "empty": b"",
+    "no image": b"\xff\0",
+}
 TREES = st.dictionaries(
-    st.tuples(st.sampled_from(FOLDERS), NAMES, EXTENSIONS), CONTENTS, max_size=25
+    st.tuples(st.sampled_from(FOLDERS), NAMES, EXTENSIONS),
+    st.sampled_from([*CONTENTS]),
+    max_size=25,
 )
 
 
@@ -218,9 +228,9 @@ TREES = st.dictionaries(
 def test_any_tree_is_audited_and_every_file_is_accounted_for(files, tmp_path_factory):
     """Each file is used, excluded, not understood or in an unknown folder: one of these, once."""
     root = tmp_path_factory.mktemp("tree")
-    for (folder, name, extension), data in files.items():
+    for (folder, name, extension), content in files.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / folder / (name + extension)).write_bytes(data)
+        (root / folder / (name + extension)).write_bytes(CONTENTS[content])
     found = discover([root])
     try:
         result = audit(found, checksums=True)
