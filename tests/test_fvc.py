@@ -113,6 +113,11 @@ def test_damaged_ledger_is_named(tmp_path):
         Ledger(tmp_path / fvc.LEDGER, FACTS)
 
 
+def test_program_that_answers_is_found():
+    """Each pattern finds files, else a change of what answers would go unseen."""
+    assert all(list(fvc.ROOT.glob(pattern)) for pattern in fvc.PROGRAM)
+
+
 def test_facts_change_with_images_checkpoint_and_witness(tmp_path):
     files, checkpoint = folder(tmp_path, [1, 2]), tmp_path / "c"
     checkpoint.write_bytes(b"1")

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,12 @@ from train.ledger import Ledger, Row
 
 NAME = re.compile(r"(.+)_(\d+)\.(tif|tiff|png|bmp)", re.IGNORECASE)
 LEDGER = "answers.jsonl"
+ROOT = Path(__file__).parents[1]
+PROGRAM = (  # what makes the answers
+    "model/*.py",
+    *(f"pipeline/{name}.py" for name in ("foreground", "preprocess", "warp")),
+    *(f"train/{name}.py" for name in ("answers", "baseline", "phase", "witness")),
+)
 
 Comparison = tuple[Path, Path, bool]  # A, B, genuine
 Compare = Callable[[Path, Path], dict[str, Answer]]
@@ -111,12 +117,11 @@ def comparisons(fingers: dict[str, list[Path]]) -> list[Comparison]:
 
 
 def describe(folder: Path, checkpoint: Path, ppi: float | None, minutiae: Path | None) -> Row:
-    """What the answers rest on: the images, the checkpoint, the witness, the resolution."""
-    digest = hashlib.sha256()
-    for path in itertools.chain.from_iterable(impressions(folder).values()):
-        digest.update(f"{path.name}\0{_sha256(path)}\n".encode())
+    """What the answers rest on: images, program, checkpoint, witness and resolution."""
+    program = (path for pattern in PROGRAM for path in sorted(ROOT.glob(pattern)))
     return {
-        "images_sha256": digest.hexdigest(),
+        "images_sha256": _digest(itertools.chain.from_iterable(impressions(folder).values())),
+        "program_sha256": _digest(program),
         "checkpoint_sha256": _sha256(checkpoint),
         "minutiae_sha256": _sha256(minutiae) if minutiae else None,
         "ppi": ppi,
@@ -202,6 +207,12 @@ def _with_intervals(
 def _finger(name: str) -> str:
     match = NAME.fullmatch(name)
     return match[1] if match else name
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    """One sha256 of the names and contents of files."""
+    lines = (f"{path.name}\0{_sha256(path)}\n" for path in paths)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:
