@@ -16,7 +16,10 @@ ENGINE ?=
 PARTITION ?=
 RUN ?= $(KAGGLE)checkpoints/dense_reg
 RESUME ?=
-CHECKPOINT ?= $(RUN)/dense_reg_ckpt.safetensors
+SHIPPED := model/dense_reg.safetensors
+TRAINED = $(RUN)/dense_reg_ckpt.safetensors
+# the network of the run that was named, or of the usual one, or the one that ships
+CHECKPOINT ?= $(if $(filter file,$(origin RUN)),$(or $(wildcard $(TRAINED)),$(SHIPPED)),$(TRAINED))
 PLATFORM ?=
 SET ?=
 TOPOLOGY ?= v5e:2x4
@@ -29,7 +32,7 @@ data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
 settings = $(foreach item,$(SET),--set $(item))
 
-.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register test lint lock bench \
+.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped test lint lock bench \
   bench-gpu bench-here
 .DEFAULT_GOAL := help
 
@@ -41,7 +44,8 @@ help:
 	@echo "make train-tpu [PLATFORM=cpu]  the same, only where there are TPU cores (cpu: 8 devices stand in)"
 	@echo "make check-tpu [TOPOLOGY=$(TOPOLOGY)]  compiles the step for TPU cores, without any: memory, FLOPs, hours"
 	@echo "make evaluate                  accuracy on held-out pairs"
-	@echo "make register A=image B=image  a dense map, a score, a picture"
+	@echo "make register A=image B=image  a dense map, a score, a picture, by the network that ships or RUN=dir"
+	@echo "make shipped                   the network that ships, trained again: hours on two CPU cores"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
 	@echo "make bench                     speeds of build, shards, loader and training loop, as ratios to floors"
 	@echo "make bench-gpu                 the published network on a GPU: pairs/s, utilisation, hours of a whole run"
@@ -116,6 +120,14 @@ evaluate: $(BASE)
 register: $(BASE)
 	@test -n "$(A)" -a -n "$(B)" || { echo "usage: make register A=image B=image [CHECKPOINT=file]" >&2; exit 2; }
 	$(PY) -m model register $(A) $(B) --checkpoint $(CHECKPOINT) --out registration.npz --picture registration.png
+
+# --- the network that ships, from nothing ---
+FROM := runs/shipped
+shipped: $(BASE)
+	$(PY) -m pipeline synth --out $(FROM)/images --name shipped --fingers 1000 --impressions 6 --seed 7
+	$(PY) -m pipeline build --config configs/shipped.py --data $(FROM)/images --out $(FROM)/shards --skip-bad
+	$(PY) -m train run --config configs/shipped.py --shards $(FROM)/shards --checkpoint_dir $(FROM)/run
+	cp $(FROM)/run/dense_reg_ckpt.safetensors $(SHIPPED)
 
 # --- development ---
 test: $(DEV)

@@ -10,6 +10,8 @@ import click
 from configs.door import Door
 from shards.errors import Misuse
 
+SHIPPED = Path(__file__).with_name("dense_reg.safetensors")
+
 
 @click.group(cls=Door)
 def main() -> None:
@@ -18,7 +20,12 @@ def main() -> None:
 
 @main.command()
 @click.argument("images", nargs=-1, type=Path, metavar="[A B]")
-@click.option("--checkpoint", type=Path, required=True, help="The .safetensors file of a training.")
+@click.option(
+    "--checkpoint",
+    type=Path,
+    default=SHIPPED,
+    help="The .safetensors file of a training; the one that ships where none is given.",
+)
 @click.option("--out", type=Path, required=True, help="map.npz; with --pairs a folder.")
 @click.option("--pairs", type=Path, help="CSV with the columns a,b: register every row.")
 @click.option("--picture", type=Path, help="Also draw the registration, as PNG.")
@@ -38,7 +45,7 @@ def register(
     The resolution is --ppi-a and --ppi-b, else what the file's tag says, else 500.
 
     \b
-    Example: python -m model register 101_1.tif 101_2.tif --checkpoint CKPT --out map.npz
+    Example: python -m model register 101_1.tif 101_2.tif --out map.npz --picture map.png
              python -m model register --pairs pairs.csv --checkpoint CKPT --out answers
     """
     if pairs is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-OFFSET, SLOPE = -5.76, 16.96
+OFFSET, SLOPE = -6.89, 20.64
 LEAST = 0.05  # probability below which two prints are said not to show the same skin
 
 

@@ -15,6 +15,7 @@ from train.logs import Log
 from train.meters import Clock, Meter
 
 NAMED = 4  # pairs of a batch in one message
+SETTLED = 10  # steps of an epoch before rates are shown: the first are dispatched, not done
 
 
 class Journal:
@@ -92,7 +93,7 @@ class Journal:
             shown["loss"] = means["loss"]
         if self.log.epochs and self.log.epochs[-1]["val"]:
             shown["val_pck@4"] = self.log.epochs[-1]["val"]["pck@4"]
-        if rates:
+        if rates and self.clock.steps >= SETTLED:
             shown["wait"] = f"{100 * rates['wait']:.1f}%"
             shown["utilisation"] = f"{100 * rates['utilisation']:.1f}%"
         return shown

@@ -1,0 +1,37 @@
+"""The network that ships: synthetic fingers alone, one to two hours on two CPU cores.
+
+Command:  make shipped
+Time:     84 min for training, 12 for fingers and shards, on two cores with other work on them
+Score:    confirmed 0.765 / 0.715 on FVC2002 DB1_B / DB3_B (docs/EXPERIMENTS.md)
+"""
+
+from configs import Config
+from model.config import ModelConfig
+from pipeline.spec import PipelineSpec
+from train.config import TrainConfig
+
+CONFIG = Config(
+    pipeline=PipelineSpec(
+        partitions=("synthetic/shipped",),
+        translation=24.0,
+        elastic=3.0,
+        different_impressions=4,
+    ),
+    model=ModelConfig(
+        stride=8,
+        contrast_window=6.0,
+        rotations=8,
+        stem_stride=4,
+        stem_channels=8,
+        stage_channels=(4, 8, 16),
+        blocks=2,
+        width=96,
+        layers=0,
+        heads=4,
+        mlp=128,
+        attention="linear",
+    ),
+    train=TrainConfig(
+        epochs=5, batch_size=4, learning_rate=3e-3, warmup_fraction=0.02, checkpoint_every=1
+    ),
+)

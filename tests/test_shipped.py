@@ -1,0 +1,106 @@
+"""The network that ships, on synthetic fingers that it never saw, where the truth is known."""
+
+import cv2
+import numpy as np
+import pytest
+
+from model.__main__ import SHIPPED
+from model.register import Registrar
+from pipeline.synthesis.generate import make_impression, make_master
+from pipeline.warp import apply_affine, invert_affine, pixel_grid, rotation
+
+SEED, NAME, FINGERS = 2026, "shipped-test", 4
+
+
+@pytest.fixture(scope="module")
+def registrar():
+    return Registrar(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Two impressions of each finger."""
+    masters = [make_master(SEED, NAME, finger) for finger in range(FINGERS)]
+    return [
+        [make_impression(master, SEED, NAME, finger, k) for k in range(2)]
+        for finger, master in enumerate(masters)
+    ]
+
+
+def error(found, a, b):
+    """Distance in px from the truth wherever the map says something."""
+    points = pixel_grid(*a.image.shape)[::7, ::7].reshape(-1, 2)
+    said = found.map_ab[::7, ::7].reshape(-1, 2)
+    seen = np.isfinite(said[:, 0])
+    return np.hypot(*(said - b.warp.inverse(a.warp(points)))[seen].T)
+
+
+@pytest.mark.parametrize("finger", range(FINGERS))
+def test_two_impressions_are_registered(registrar, made, finger):
+    a, b = made[finger]
+    found = registrar.register(a.image, 500, b.image, 500)
+    off = error(found, a, b)
+    assert found.score > 0.9
+    assert len(off) > 100
+    assert np.median(off) < 1
+    assert (off < 4).mean() > 0.95
+
+
+@pytest.mark.parametrize("finger", range(FINGERS))
+def test_two_fingers_are_not(registrar, made, finger):
+    a, b = made[finger][0], made[(finger + 1) % FINGERS][1]
+    assert registrar.register(a.image, 500, b.image, 500).score < 0.3
+
+
+@pytest.mark.parametrize("degrees", [90, 137, 180, 301])
+def test_any_angle_is_found_out(registrar, made, degrees):
+    a, b = made[0]
+    height, width = b.image.shape
+    side = int(np.hypot(height, width))
+    turn = rotation(
+        np.radians(degrees), ((width - 1) / 2, (height - 1) / 2), ((side - width) / 2,) * 2
+    )
+    turn[1, 2] += ((side - height) - (side - width)) / 2
+    ground = float(np.median(b.image[:5]))
+    turned = cv2.warpAffine(b.image, turn, (side, side), flags=cv2.INTER_CUBIC, borderValue=ground)
+    found = registrar.register(a.image, 500, turned, 500)
+    back = apply_affine(invert_affine(turn), found.map_ab.astype(float))
+    plain = registrar.register(a.image, 500, b.image, 500)
+    apart = np.hypot(*np.moveaxis(back - plain.map_ab, -1, 0))
+    assert found.score > 0.9
+    assert np.nanmedian(apart) < 0.7
+    assert np.nanpercentile(apart, 95) < 3
+
+
+def test_light_ridges_make_no_difference(registrar, made):
+    a, b = made[0]
+    plain = registrar.register(a.image, 500, b.image, 500)
+    inverted = registrar.register(a.image, 500, 255 - b.image, 500)
+    assert inverted.score == pytest.approx(plain.score, abs=0.05)
+
+
+def test_there_and_back_again(registrar, made):
+    """A → B → A comes home; both ways are found each by itself."""
+    a, b = made[0]
+    there = registrar.register(a.image, 500, b.image, 500).map_ab
+    back = registrar.register(b.image, 500, a.image, 500).map_ab
+    y, x = np.nonzero(np.isfinite(there[..., 0]))
+    y, x = y[::53], x[::53]
+    at = there[y, x][None]
+    through = cv2.remap(back, at, None, cv2.INTER_LINEAR, borderValue=(np.nan, np.nan))[0]
+    home = np.hypot(*(through - np.c_[x, y]).T)
+    assert np.nanmedian(home) < 1
+    assert np.nanpercentile(home, 90) < 4
+
+
+def test_a_part_of_a_print_at_another_resolution(registrar, made):
+    """150 × 150 px of B at 500 ppi, against A as a scanner of 1000 ppi would give it."""
+    a, b = made[1]
+    part = np.ascontiguousarray(b.image[110:260, 120:270])
+    large = cv2.resize(a.image, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    found = registrar.register(part, 500, large, 1000)
+    y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
+    truth = a.warp.inverse(b.warp(np.c_[x + 120.0, y + 110.0])) * 2 + 0.5
+    assert found.score > 0.5
+    assert len(y) > 0.3 * part.size
+    assert np.median(np.hypot(*(found.map_ab[y, x] - truth).T)) < 2 * 1.5
