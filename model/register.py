@@ -19,7 +19,7 @@ from model import polarity, resolution, similarity, weights
 from model.dense import DenseMap
 from model.network import Network
 from model.refine import Texture, texture
-from model.score import LEAST, probability
+from model.score import LEAST, match_probability, probability
 from model.search import search
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
@@ -37,7 +37,7 @@ class Registration:
 
     map_ab: NDArray[np.float32]  # [H_a, W_a, 2], (x, y) in B of A's pixels; NaN where none
     score: float  # probability of one finger where half of all pairs are (`model.score`)
-    matches: NDArray[np.float32]  # [K, 5], x_a, y_a, x_b, y_b, confidence; those the map explains
+    matches: NDArray[np.float32]  # [K, 5], x_a, y_a, x_b, y_b, probability; those the map explains
     angle: float  # rad, from A to B, counter-clockwise as seen; NaN where nothing is claimed
 
     def save(self, path: Path) -> None:
@@ -161,11 +161,11 @@ def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:
 
 
 def _in_files(matches: Array, a: Print, b: Print) -> NDArray[np.float32]:
-    """Matches [K, 5] in px at 500 ppi → in px of the files."""
+    """Matches [K, 5] in px at 500 ppi → in px of the files, with the probability to be right."""
     return np.c_[
         apply_affine(a.prepared.to_original, matches[:, :2]),
         apply_affine(b.prepared.to_original, matches[:, 2:4]),
-        matches[:, 4],
+        match_probability(matches[:, 4]),
     ].astype(np.float32)
 
 
