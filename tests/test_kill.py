@@ -1,7 +1,6 @@
 """What the system may do to a build: kill it or its workers, fill its disk, forbid it to write."""
 
 import contextlib
-import ctypes
 import os
 import resource
 import signal
@@ -40,10 +39,11 @@ def whole(images, tmp_path_factory):
     return content(out)
 
 
-def start(images, out, **options):
+def start(images, out, before=(), **options):
     settings = ("--partition", PARTITION, "--set", "pipeline.pairs_per_shard=8", "--workers", "2")
+    build = [sys.executable, "-m", "pipeline", "build", "--out", out, "--data", images]
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "build", "--out", out, "--data", images, *settings],
+        [*before, *build, *settings],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -147,14 +147,18 @@ def test_twenty_kills_of_a_build(tmp_path):
     assert not list(out.rglob("*.tmp"))
 
 
-def obey_modes():
-    """Even root: without the capability to pass over them (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP)."""
-    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+# Even root obeys modes without the capability to pass over them (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP).
+OBEY_MODES = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def test_an_output_that_may_not_be_written(images, tmp_path, whole):
     (tmp_path / "out").mkdir(mode=0o500)
-    status, told = finish(start(images, tmp_path / "out", preexec_fn=obey_modes))
+    obeying = (sys.executable, "-c", OBEY_MODES)
+    status, told = finish(start(images, tmp_path / "out", before=obeying))
     assert status == 1 and f"{tmp_path / 'out'}: cannot be written: Permission denied" in told
     (tmp_path / "out").chmod(0o700)
     complete(images, tmp_path / "out", whole)

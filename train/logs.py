@@ -66,7 +66,11 @@ class Log:
         self.epochs = [summary for summary in self.epochs if summary["step"] <= step]
         self._replace("metrics.json", _pretty(self.epochs))
         if self._writes:
-            self._events = SummaryWriter(self.directory / "tensorboard", purge_step=step + 1)
+            self._events = SummaryWriter(
+                self.directory / "tensorboard",
+                purge_step=step + 1,
+                filename_suffix=f".{step}",  # names have whole seconds, and a restart may be sooner
+            )
 
     def close(self) -> None:
         """Write out what TensorBoard's file still lacks."""
