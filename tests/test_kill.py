@@ -147,7 +147,7 @@ def test_twenty_kills_of_a_build(tmp_path):
     assert not list(out.rglob("*.tmp"))
 
 
-# Even root obeys modes without the capability to pass over them (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP).
+# Even root obeys modes once it may not pass over them (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP).
 OBEY_MODES = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
