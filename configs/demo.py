@@ -1,8 +1,8 @@
 """The whole way on synthetic fingers in minutes on two CPU cores; no data needed.
 
 Command:  make demo
-Time:     being measured
-Score:    being measured
+Time:     8 min on two cores, 6 of them training
+Score:    PCK@4 0.748 by the network alone, 0.998 with the ridges (docs/EXPERIMENTS.md)
 """
 
 from configs import Config
