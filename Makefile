@@ -139,7 +139,7 @@ lint: $(DEV)
 	.venv/bin/mypy
 
 bench: $(BASE)
-	@$(PY) tests/bench
+	@OPENBLAS_NUM_THREADS=1 $(PY) tests/bench
 
 # The published network in bfloat16 on synthetic shards: pairs/s, utilisation, hours of a whole run
 bench-gpu:
