@@ -139,7 +139,7 @@ lint: $(DEV)
 	.venv/bin/mypy
 
 bench: $(BASE)
-	@OPENBLAS_NUM_THREADS=1 $(PY) tests/bench
+	@$(PY) tests/bench
 
 # The published network in bfloat16 on synthetic shards: pairs/s, utilisation, hours of a whole run
 bench-gpu:

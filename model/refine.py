@@ -32,6 +32,7 @@ FLAT = 5.0  # grey values of contrast that are added, so that paper stays flat
 AGREEMENT_WINDOW = 16.0
 LEAST_CORRELATION = 0.15  # of a shift that counts
 LEAST_OVERLAP = 0.4  # share of a window that both prints must fill
+FADE = (0.2, 0.5)  # share of a window from which, and to which, it has ever more say among others
 LEAST_AREA = 96 * 96  # overlap that a full score needs
 
 Field = NDArray[np.float32]
@@ -124,7 +125,8 @@ def _alone(view: Correlation) -> NDArray[np.int64]:
 
 def _jointly(view: Correlation) -> NDArray[np.int64]:
     """The shift index [Ny, Nx, 2] that fits best at all nodes together; off the overlap none."""
-    seen = np.clip((view.overlap - 0.2) / 0.3, 0, 1)
+    none, whole = FADE
+    seen = np.clip((view.overlap - none) / (whole - none), 0, 1)
     cost = -(view.by_shift * seen).transpose(2, 3, 0, 1)
     return labelling.choose(np.ascontiguousarray(cost, np.float32), BEND, MOST)
 

@@ -36,16 +36,6 @@ def images(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def data(images, tmp_path):
-    """A copy of the images that a test may change."""
-    for path in images.rglob("*.tif"):
-        copy = tmp_path / "data" / path.relative_to(images)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    return tmp_path / "data"
-
-
 def made(root, out, spec=SPEC, partitions=PARTITIONS, **options):
     return build(spec, catalog.discover([root]).select(partitions), out, 1, **options)
 

@@ -19,6 +19,7 @@ from model import dense, grid, metrics, register, similarity
 from model.dense import DenseMap
 from model.matching import Correspondences
 from model.refine import texture
+from model.search import search
 from model.weights import View
 from pipeline.warp import apply_affine
 from train import baseline, phase
@@ -57,7 +58,7 @@ def registered(found: Correspondences, k: int, images: Images, cells: Cells, vie
     """What `model.register` makes of those matches: the smooth map refined on the ridges."""
     matches, of_cell = _matches(found, k, cells, view)
     a, b = (texture(_enlarged(image, view), np.ones((view.crop,) * 2, bool)) for image in images)
-    refined, score = register.search(matches, a, b)
+    refined, score = search(matches, a, b)
     if refined is None:
         return _nothing(cells)
     off = np.hypot(*(refined(matches[:, :2]) - matches[:, 2:4]).T)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
+import model  # noqa: E402, F401, I001 - says how many threads BLAS has, before numpy is there
 import bench_build  # noqa: E402
 import bench_shards  # noqa: E402
 import bench_synthesis  # noqa: E402

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import model  # noqa: E402, F401, I001 - says how many threads BLAS has, before numpy is there
 import click  # noqa: E402
 import cv2  # noqa: E402
 from race import compare, race, render  # noqa: E402
