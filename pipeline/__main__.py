@@ -51,6 +51,9 @@ def build(
 
     Example: python -m pipeline build --out data/shards --data /data/fvc2002
     --partition fvc2002/db1_b,fvc2002/db3_b
+
+    Example, of synthetic fingers that are drawn on the way: python -m pipeline build --out
+    data/shards --config configs/demo.py --partition synthetic/big --set pipeline.fingers=1000
     """
     import configs
     from pipeline import build as builder
@@ -62,8 +65,7 @@ def build(
     wanted = _partitions(partition) or spec.partitions
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
-    found = catalog.discover(catalog.roots(data))
-    selection = found.select(wanted, skip_bad)
+    selection, unparsed = catalog.choose(data, wanted, spec, skip_bad)
     for line in doubts(selection, spec):
         click.echo(line, err=True)
     if dry_run:
@@ -71,13 +73,13 @@ def build(
         time = table.estimate(rows, workers or local.cores())
         click.echo("\n".join([table.render(rows), *remarks, time]))
         return
-    unparsed = [
+    left_out = [
         builder.Bad(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
-        for note in found.unparsed(wanted)
+        for note in unparsed
     ]
     say = functools.partial(click.echo, err=True)
     report = builder.build(
-        spec, selection, out, workers, number, skip_bad, unparsed, rebuild, say, engine
+        spec, selection, out, workers, number, skip_bad, left_out, rebuild, say, engine
     )
     click.echo(table.render(table.built(report.entries)))
     click.echo(builder.summary(report, out))
@@ -133,10 +135,12 @@ def audit(data: tuple[Path, ...], config: Path | None, checksums: bool, as_json:
     from pipeline import catalog
     from pipeline.audit import audit
     from pipeline.audit_text import render
+    from pipeline.sources.drawn import is_drawn
 
     spec = configs.load(config or configs.PAPER).pipeline
     found = catalog.discover(catalog.roots(data))
-    result = audit(found, spec.partitions, spec.held_out, checksums)
+    wanted = [name for name in spec.partitions if not is_drawn(name, spec)]
+    result = audit(found, wanted, spec.held_out, checksums)
     click.echo(json.dumps(result.to_json(), indent=2) if as_json else render(result))
     sys.exit(0 if result.sound else 1)
 

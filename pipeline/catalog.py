@@ -11,8 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 from pipeline.impression import Impression
-from pipeline.sources import fvc2002, sd300, sd301a, sd302, synthetic
+from pipeline.sources import drawn, fvc2002, sd300, sd301a, sd302, synthetic
 from pipeline.sources.listing import FORMATS, Folder, Listing, Note, collect, printable, walk
+from pipeline.spec import PipelineSpec
 from shards.errors import Fault, Misuse
 
 DEFAULT_ROOTS = (Path("data/raw"), Path("/kaggle/input"))
@@ -29,7 +30,8 @@ LAYOUTS = {
     "images/baseline/U/500/roll/png/00002302_U_500_roll_09.png (302b), "
     "images/auxiliary/flat/M/500/plain/png/00002502_M_500_plain_04.png (302d); "
     f"request at {NIST_REQUEST}",
-    "synthetic": "synthetic/NAME/00000_0.png; made by python -m pipeline synth",
+    "synthetic": "synthetic/NAME/00000_0.png; made by python -m pipeline synth, or nothing at all "
+    "where the config says how many to draw (--set pipeline.fingers=1000)",
 }
 READERS = {
     "fvc2002": fvc2002.claim,
@@ -169,6 +171,22 @@ def discover(roots: Sequence[Path]) -> Catalog:
         archives=[f.path / n for f in folders for n in f.files if n.lower().endswith(ARCHIVES)],
         dangling=[path for f in others for path in map(f.path.joinpath, f.files) if _dangles(path)],
     )
+
+
+def choose(
+    data: Sequence[Path], partitions: Sequence[str], spec: PipelineSpec, skip_bad: bool = False
+) -> tuple[dict[str, list[Impression]], list[Note]]:
+    """The impressions of these partitions, and their files that are not understood.
+
+    Synthetic ones are drawn where the spec says so, and no folder is searched for them; the others
+    are selected from what lies below the roots `data` (see `roots`, `Catalog.select`).
+    """
+    made = {p: drawn.impressions(p, spec) for p in partitions if drawn.is_drawn(p, spec)}
+    rest = [name for name in partitions if name not in made]
+    if not rest:
+        return made, []
+    found = discover(roots(data))
+    return {**made, **found.select(rest, skip_bad)}, found.unparsed(rest)
 
 
 def _dangles(path: Path) -> bool:

@@ -65,15 +65,13 @@ class Address:
 
 def open_print(
     impression: Impression,
-    data: bytes,
+    image: Image,
     truth: Warp | None,
     spec: PipelineSpec,
     trace: Trace | None = None,
 ) -> Print:
-    """The impression in the bytes of its file; Fault where they hold no usable fingerprint."""
-    name = str(impression.path)
-    image = preprocess.decode(data, name)
-    prepared = preprocess.prepare(image, impression.ppi, name)
+    """The impression as its `image` uint8 [H, W] shows it; Fault where that shows no finger."""
+    prepared = preprocess.prepare(image, impression.ppi, str(impression.path))
     prepared = preprocess.draw_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
     travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
     around = preprocess.window(prepared, preprocess.reach(spec.crop, travel))

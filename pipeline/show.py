@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline import plan
 from pipeline.impression import Impression
 from pipeline.pair import Address, Trace, make_pair, open_print
-from pipeline.preprocess import read
+from pipeline.preprocess import load
 from pipeline.spec import PipelineSpec
 from shards import show
 from shards.errors import Fault
@@ -29,7 +29,7 @@ def write_sheet(path: Path, out: Path, ppi: float, spec: PipelineSpec) -> None:
     """
     impression = Impression(path, f"show/{path.stem}", "show", "show", "show", ppi)
     stages: Trace = []
-    print_ = open_print(impression, read(path), None, spec, stages)
+    print_ = open_print(impression, load(path), None, spec, stages)
     rows = [_row([_panel(name, image) for name, image in stages])]
     for index, noise in enumerate(plan.CORRUPTIONS):
         trace: Trace = []

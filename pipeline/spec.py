@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 HELD_OUT = ("fvc2002", "sd300", "sd301a", "sd302", "synthetic")  # all groups of persons
 MOST_IMPRESSIONS = 7  # partners of an image: FVC has 8 impressions of a finger
+MOST_FINGERS, MOST_TOUCHES = 99_999, 1000  # that are drawn, and of each of them
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class PipelineSpec:
     elastic: float = 0.0  # px at 500 ppi, deviation of the control displacements; 0 is off
     different_impressions: int = 0  # pairs of an image with others of its finger, of known truth
     pairs_per_shard: int = 1000
+    fingers: int = 0  # of each synthetic partition, drawn as it is built; 0: it lies in files
+    impressions: int = 6  # of each finger drawn
+    finger_seed: int = 0  # of the fingers drawn
 
     def __post_init__(self) -> None:
         """Refuse a group of persons that does not exist: it would hold out nobody in silence."""
@@ -49,6 +53,9 @@ class PipelineSpec:
             "elastic": not 0 <= self.elastic <= self.crop,
             "different_impressions": not 0 <= self.different_impressions <= MOST_IMPRESSIONS,
             "pairs_per_shard": self.pairs_per_shard < 1,
+            "fingers": not 0 <= self.fingers <= MOST_FINGERS,
+            "impressions": not 1 <= self.impressions <= MOST_TOUCHES,
+            "finger_seed": not 0 <= self.finger_seed < 2**63,
         }
         for name in (name for name, is_wrong in wrong.items() if is_wrong):
             raise ValueError(f"{name}: {getattr(self, name)} is out of range")

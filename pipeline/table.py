@@ -15,6 +15,7 @@ from shards.manifest import SPLITS, ShardEntry
 from shards.record import KINDS, NOISES
 
 SECONDS_A_PAIR = 0.0015  # of a core, measured by tests/bench/bench_build.py
+SECONDS_A_FINGER, SECONDS_A_DRAWING = 0.24, 0.025  # by tests/bench/bench_synthesis.py
 COLUMNS = ("shards", "images", *KINDS, *NOISES[1:], "pairs", "MB")
 Rows = dict[tuple[str, str], Counter[str]]  # (partition, split) → column → number
 
@@ -29,6 +30,8 @@ def planned(shards: Iterable[ShardPlan], spec: PipelineSpec) -> tuple[Rows, list
         row = rows[shard.partition, shard.split]
         row.update({**counts, "shards": 1, "pairs": pairs, "bytes": size(pairs, spec)})
         row["images"] += len(shard.images)
+        drawn = [image for image in shard.images if image.drawn]
+        row.update(drawings=len(drawn), skins=len({image.finger for image in drawn}))
         if "impostor" not in counts:
             alone.append(f"{shard.partition} {shard.split}: one finger, hence no impostor pairs")
     return rows, alone
@@ -36,8 +39,10 @@ def planned(shards: Iterable[ShardPlan], spec: PipelineSpec) -> tuple[Rows, list
 
 def estimate(rows: Rows, workers: int) -> str:
     """How long the pairs of these rows take to build, about."""
-    seconds = sum(row["pairs"] for row in rows.values()) * SECONDS_A_PAIR / workers
-    return f"about {timedelta(seconds=math.ceil(seconds))} h:min:s on {workers} cores"
+    total: Counter[str] = sum(rows.values(), Counter())
+    seconds = total["pairs"] * SECONDS_A_PAIR
+    seconds += total["skins"] * SECONDS_A_FINGER + total["drawings"] * SECONDS_A_DRAWING
+    return f"about {timedelta(seconds=math.ceil(seconds / workers))} h:min:s on {workers} cores"
 
 
 def built(entries: Iterable[ShardEntry]) -> Rows:

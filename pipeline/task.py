@@ -13,9 +13,11 @@ from pipeline.impression import Impression
 from pipeline.ledger import Bad
 from pipeline.pair import Print, make_pair, open_print
 from pipeline.plan import ShardPlan
-from pipeline.preprocess import read
+from pipeline.preprocess import Image, decode, read
+from pipeline.sources import drawn
 from pipeline.sources.synthetic import load_truth
 from pipeline.spec import PipelineSpec
+from pipeline.warp import Warp
 from shards import manifest, record, store
 from shards.errors import Fault
 from shards.manifest import ShardEntry
@@ -62,13 +64,17 @@ def settings(spec: PipelineSpec) -> dict[str, Any]:
     """The part of a spec that the bytes of a shard depend on, as the manifest keeps it."""
     fields = dataclasses.asdict(spec)
     del fields["partitions"]  # a set may be built in several goes
+    if not spec.fingers:
+        for name in ("fingers", "impressions", "finger_seed"):
+            del fields[name]
     return {"method": METHOD, **fields}
 
 
 def source_hash(impression: Impression, spec: PipelineSpec) -> str:
     """sha256 of what is read of an impression: its image, then the truth beside it if used.
 
-    That of nothing where it cannot be read; then the image is bad.
+    That of nothing where it cannot be read; then the image is bad. Of one that is drawn, of what
+    its drawing follows from.
     """
     try:
         return _hash(*_read(impression, spec))
@@ -116,8 +122,7 @@ def _open(impression: Impression, sha256: str, spec: PipelineSpec) -> Print | Ba
     if _hash(data, sidecar) != sha256:
         raise Fault(f"{impression.path}: changed while the set was built; start again")
     try:
-        truth = _truth(impression, spec)
-        return open_print(impression, data, load_truth(truth) if truth else None, spec)
+        return open_print(impression, *_show(impression, data, spec), spec)
     except Fault as fault:
         return _bad(impression, fault)
 
@@ -141,8 +146,19 @@ def _records(task: Task, prints: dict[int, Print], stopped: Callable[[], bool]) 
 
 def _read(impression: Impression, spec: PipelineSpec) -> tuple[bytes, bytes]:
     """The bytes of the image, and of the truth beside it where it is used."""
+    if impression.drawn:
+        return drawn.identity(impression), b""
     truth = _truth(impression, spec)
     return read(impression.path), read(truth) if truth else b""
+
+
+def _show(impression: Impression, data: bytes, spec: PipelineSpec) -> tuple[Image, Warp | None]:
+    """The image in `data`, or drawn now, and its truth where it is used."""
+    if impression.drawn:
+        made = drawn.draw(impression)
+        return made.image, made.warp
+    truth = _truth(impression, spec)
+    return decode(data, str(impression.path)), load_truth(truth) if truth else None
 
 
 def _truth(impression: Impression, spec: PipelineSpec) -> Path | None:

@@ -34,7 +34,7 @@ def impression(name="1_1", finger="f/1", ppi=500.0, partition="fvc2002/db1_a"):
 
 
 def opened(image, truth=None, spec=PAPER, **fields):
-    return open_print(impression(**fields), cv2.imencode(".tif", image)[1].tobytes(), truth, spec)
+    return open_print(impression(**fields), image, truth, spec)
 
 
 def dotted(print_, dots):

@@ -1,0 +1,67 @@
+"""Synthetic fingers without files: drawn by the generator while their shards are built.
+
+They are what `python -m pipeline synth` writes as a set of the same name, numbers and seed, under
+the same names, to the same pixels and with the same truth; so are then the pairs made of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from pipeline.impression import Impression
+from pipeline.sources.synthetic import PPI
+from pipeline.spec import PipelineSpec
+from pipeline.synthesis.generate import Made, make_impression, make_master
+from pipeline.synthesis.master import Master
+from pipeline.synthesis.write import VERSION
+from shards.errors import Misuse
+
+_PARTITION = re.compile(r"synthetic/[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def is_drawn(partition: str, spec: PipelineSpec) -> bool:
+    """Whether the images of a partition are drawn, and not read."""
+    return spec.fingers > 0 and partition.startswith("synthetic/")
+
+
+def impressions(partition: str, spec: PipelineSpec) -> list[Impression]:
+    """All impressions of a partition that is drawn, sorted by image_id; Misuse for an odd name."""
+    if not _PARTITION.fullmatch(partition):
+        raise Misuse(
+            f"{partition}: expected synthetic/NAME of letters, digits, dots, dashes and underscores"
+        )
+    found = []
+    for number in range(spec.fingers):
+        finger = f"{partition}/{number:05d}"
+        for k in range(spec.impressions):
+            name = f"{finger}_{k}"
+            address = (spec.finger_seed, number, k)
+            found.append(
+                Impression(Path(name), name, partition, finger, finger, PPI, drawn=address)
+            )
+    return sorted(found, key=lambda impression: impression.image_id)
+
+
+def identity(impression: Impression) -> bytes:
+    """What its image follows from, in the place of a file's bytes: generator and address."""
+    return json.dumps(["synth", VERSION, impression.partition, impression.drawn]).encode()
+
+
+def draw(impression: Impression) -> Made:
+    """The image and its truth. The finger of the last one is kept: ask finger by finger.
+
+    ValueError for an impression that lies in a file.
+    """
+    if impression.drawn is None:
+        raise ValueError(f"{impression.image_id}: lies in a file")
+    seed, finger, number = impression.drawn
+    master = _master(seed, impression.partition, finger)
+    return make_impression(master, seed, impression.partition, finger, number)
+
+
+@lru_cache(maxsize=1)
+def _master(seed: int, partition: str, finger: int) -> Master:
+    return make_master(seed, partition, finger)
