@@ -155,8 +155,7 @@ def _read(impression: Impression, spec: PipelineSpec) -> tuple[bytes, bytes]:
 def _show(impression: Impression, data: bytes, spec: PipelineSpec) -> tuple[Image, Warp | None]:
     """The image in `data`, or drawn now, and its truth where it is used."""
     if impression.drawn:
-        made = drawn.draw(impression)
-        return made.image, made.warp
+        return drawn.draw(impression)
     truth = _truth(impression, spec)
     return decode(data, str(impression.path)), load_truth(truth) if truth else None
 

@@ -12,9 +12,8 @@ from pipeline.__main__ import main
 from pipeline.build import build
 from pipeline.sources import drawn
 from pipeline.spec import PipelineSpec
-from pipeline.synthesis import generate
+from pipeline.synthesis import generate, write
 from pipeline.synthesis.generate import Made
-from pipeline.synthesis.write import synthesise
 from pipeline.warp import IDENTITY, Warp
 from shards import record, store
 from shards.errors import Fault, Misuse
@@ -46,7 +45,7 @@ def straight(tmp_path_factory):
 def few_skins(monkeypatch):
     """Counts the masters that are made; their skin is left out."""
     grown = []
-    monkeypatch.setattr(drawn, "make_master", lambda *address: grown.append(address))
+    monkeypatch.setattr(generate, "make_master", lambda *address: grown.append(address))
     drawn._master.cache_clear()
     yield grown
     drawn._master.cache_clear()
@@ -58,7 +57,7 @@ def blank(*address, **styles):
 
 def test_the_shards_are_those_by_way_of_files(straight, tmp_path):
     """Pixels, maps, names, order, splits: not a byte differs."""
-    synthesise(tmp_path / "data", 5, 2, 5, 1, "few")
+    write.synthesise(tmp_path / "data", 5, 2, 5, 1, "few")
     made(tmp_path / "out", FILES, [tmp_path / "data"])
     assert shards_of(tmp_path / "out") == shards_of(straight)
     counts = store.load_manifest(straight).partitions[PARTITION].counts
@@ -76,7 +75,7 @@ def test_a_record_is_drawn_again_from_what_it_names(straight):
     assert a.finger == b.finger == pair.finger_a and a.drawn[1] == b.drawn[1] == int(a.finger[-5:])
     master = generate.make_master(5, PARTITION, a.drawn[1])
     again = generate.make_impression(master, 5, PARTITION, *b.drawn[1:])
-    assert np.array_equal(drawn.draw(b).image, again.image)
+    assert np.array_equal(drawn.draw(b)[0], again.image)
 
 
 def test_same_bytes_with_more_workers_and_none_the_second_time(straight, tmp_path):
@@ -88,7 +87,7 @@ def test_same_bytes_with_more_workers_and_none_the_second_time(straight, tmp_pat
 
 
 def test_each_finger_is_grown_once(few_skins, monkeypatch, tmp_path):
-    monkeypatch.setattr(drawn, "make_impression", blank)
+    monkeypatch.setattr(generate, "make_impression", blank)
     made(tmp_path / "none", skip_bad=True)
     assert sorted(few_skins) == [(5, PARTITION, k) for k in range(5)]
 
@@ -96,7 +95,7 @@ def test_each_finger_is_grown_once(few_skins, monkeypatch, tmp_path):
 def test_an_impression_without_a_finger_is_named_and_may_be_left_out(
     few_skins, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(drawn, "make_impression", blank)
+    monkeypatch.setattr(generate, "make_impression", blank)
     with pytest.raises(Fault, match=r"synthetic/few/00000_0: no foreground"):
         made(tmp_path)
     assert len(made(tmp_path, skip_bad=True).bad) == 10
@@ -105,9 +104,9 @@ def test_an_impression_without_a_finger_is_named_and_may_be_left_out(
 
 
 def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp_path):
-    monkeypatch.setattr(drawn, "make_impression", blank)
+    monkeypatch.setattr(generate, "make_impression", blank)
     made(tmp_path, skip_bad=True)
-    monkeypatch.setattr(drawn, "VERSION", drawn.VERSION + 1)
+    monkeypatch.setattr(write, "VERSION", write.VERSION + 1)
     said = []
     assert made(tmp_path, skip_bad=True, say=said.append).kept == 0
     assert "synthetic/few: images 10 changed" in said[0]
@@ -115,7 +114,7 @@ def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp
 
 @pytest.mark.parametrize("other", [{"fingers": 6}, {"impressions": 3}, {"finger_seed": 6}])
 def test_other_fingers_are_other_settings(few_skins, monkeypatch, tmp_path, other):
-    monkeypatch.setattr(drawn, "make_impression", blank)
+    monkeypatch.setattr(generate, "make_impression", blank)
     made(tmp_path, skip_bad=True)
     with pytest.raises(Fault, match=rf"built with other settings: {next(iter(other))} was"):
         made(tmp_path, dataclasses.replace(SPEC, **other), skip_bad=True)
