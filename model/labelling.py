@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 Field = NDArray[np.float32]
 
-SIDES = ((0, 1), (0, -1), (1, 1), (1, -1))  # axis of the grid, and the way a message goes
+SIDES = ((2, 1), (2, -1), (3, 1), (3, -1))  # axis of the grid, and the way a message goes
 
 
 def choose(cost: Field, bend: float, most: float, rounds: int = 8) -> NDArray[np.int64]:
-    """Labels int64 [Ny, Nx, 2] (x, y) for the costs float32 [Ny, Nx, S, S] (y, then x) of each.
+    """Labels int64 [Ny, Nx, 2] (x, y) for the costs float32 [S, S, Ny, Nx] (y, then x) of each.
 
     Neighbours whose labels are d apart cost bend · d² more, `most` at most. Messages are halved
     with those of the round before, without which they swing on a grid.
@@ -28,14 +28,14 @@ def choose(cost: Field, bend: float, most: float, rounds: int = 8) -> NDArray[np
         sent = [_send(belief - messages[k ^ 1], bend, most, *SIDES[k]) for k in range(len(SIDES))]
         messages = [(old + new) * np.float32(0.5) for old, new in zip(messages, sent, strict=True)]
     belief = cost + sum(messages)
-    y, x = np.divmod(belief.reshape(*cost.shape[:2], -1).argmin(-1), cost.shape[-1])
+    y, x = np.divmod(belief.reshape(-1, *cost.shape[2:]).argmin(0), len(cost))
     return np.stack([x, y], -1)
 
 
 def _send(belief: Field, bend: float, most: float, axis: int, way: int) -> Field:
-    """The messages [Ny, Nx, S, S] that reach every node from its neighbour against `way`."""
-    least = belief.min((2, 3), keepdims=True)
-    near = _nearest(_nearest(belief, bend, most, 2), bend, most, 3)
+    """The messages [S, S, Ny, Nx] that reach every node from its neighbour against `way`."""
+    least = belief.min((0, 1), keepdims=True)
+    near = _nearest(_nearest(belief, bend, most, 0), bend, most, 1)
     message = np.moveaxis(np.minimum(near, least + np.float32(most)) - least, axis, 0)
     out = np.zeros_like(message)
     if way > 0:

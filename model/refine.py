@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from model import dense, labelling
 from model.dense import DenseMap
-from pipeline.warp import Array, pixel_grid
+from pipeline.warp import Array
 
 # All lengths in px at 500 ppi.
 STAGES = ((14.0, 16), (16.0, 4), (12.0, 4))  # deviation of the window, largest shift
@@ -127,8 +127,8 @@ def _jointly(view: Correlation) -> NDArray[np.int64]:
     """The shift index [Ny, Nx, 2] that fits best at all nodes together; off the overlap none."""
     none, whole = FADE
     seen = np.clip((view.overlap - none) / (whole - none), 0, 1)
-    cost = -(view.by_shift * seen).transpose(2, 3, 0, 1)
-    return labelling.choose(np.ascontiguousarray(cost, np.float32), BEND, MOST)
+    cost = np.asarray(-view.by_shift * seen, np.float32)
+    return labelling.choose(cost, BEND, MOST)
 
 
 def correlate(found: DenseMap, a: Texture, b: Texture, window: float, reach: int) -> Correlation:
@@ -138,8 +138,8 @@ def correlate(found: DenseMap, a: Texture, b: Texture, window: float, reach: int
     """
     height, width = a.mask.shape
     margin = reach // 2  # B is seen beyond A's frame too, as far as shifts may bring it in
-    around = pixel_grid(height + 2 * margin, width + 2 * margin) - margin
-    place = found(2 * around + 0.5)  # px k at 250 ppi covers 2k and 2k + 1
+    y, x = (2.0 * np.arange(-margin, extent + margin) + 0.5 for extent in (height, width))
+    place = found.on_grid(x, y)  # px k at 250 ppi covers 2k and 2k + 1
     ridges, on_b = (_sampled(field, (place - 0.5) / 2) for field in (b.ridges, b.mask))
     inside = np.s_[margin : margin + height, margin : margin + width]
     overlap = a.mask * on_b[inside]

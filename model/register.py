@@ -3,11 +3,14 @@
 The network sees of either print what it saw in training, `pipeline.preprocess`'s foreground crop,
 or as much more as the print needs (`model.network`). Its matches are carried to px at 500 ppi and
 made into one smooth map that brings ridges onto ridges (`model.search`), which is carried to the px
-of the files.
+of the files. Of two prints the smaller is always laid onto the larger, and the map is inverted where
+it is asked for the other way, so that both ways agree.
 """
 
 from __future__ import annotations
 
+import functools
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from model import polarity, resolution, similarity, weights
+from model import dense, polarity, resolution, similarity, weights
 from model.dense import DenseMap
 from model.network import Network
 from model.refine import Texture, texture
@@ -23,7 +26,7 @@ from model.score import LEAST, match_probability, probability
 from model.search import search
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
-from pipeline.warp import Array, apply_affine, compose_affine, invert_affine, pixel_grid
+from pipeline.warp import Array, apply_affine, compose_affine, invert_affine
 from shards.errors import Fault
 
 LEAST_CONFIDENCE = 0.01  # of a match that takes part in the fit, which counts it by its confidence
@@ -78,6 +81,11 @@ class Print:
         away = [np.abs(end - at).max() for end, at in zip(ends, self.prepared.centre, strict=True)]
         return 2 * float(max(away)) + 1
 
+    @functools.cached_property
+    def rank(self) -> tuple[int, int]:
+        """Of two prints the lower is registered onto the other: the smaller, and never by name."""
+        return int(self.prepared.mask.sum()), zlib.crc32(self.prepared.image.tobytes())
+
 
 class Registrar:
     """A trained network with what registering needs around it."""
@@ -86,6 +94,7 @@ class Registrar:
         """Load the .safetensors file `checkpoint`; Fault or Misuse where it is unusable."""
         self.network = Network(weights.load(checkpoint))
         self.config, self.view = self.network.config, self.network.view
+        self._cells = functools.cache(self.network.cells)
 
     def open(self, image: NDArray[np.uint8], ppi: float, name: str = "image") -> Print:
         """An image uint8 [H, W] made ready; a Fault that names it where it shows no finger."""
@@ -108,24 +117,29 @@ class Registrar:
     def register_prints(self, a: Print, b: Print) -> Registration:
         """The same for prints that are open already.
 
-        Where the ridges bear out no map, the score is near 0 and the map NaN all over.
+        Where the ridges bear out no map, the score is near 0 and the map NaN all over. Asked for
+        B → A, it answers with the inverse of A → B: one map is found for both (`Print.rank`).
         """
-        working = self.match(a, b)
-        found, agreed = search(working, a.texture, b.texture)
+        first, second = sorted((a, b), key=lambda print_: print_.rank)
+        working = self.match(first, second)
+        found, agreed = search(working, first.texture, second.texture)
         score = probability(agreed)
         if found is None or score < LEAST:
             nowhere = np.full((*a.shape, 2), np.nan, np.float32)
             return Registration(nowhere, score, np.zeros((0, 5), np.float32), float("nan"))
         off = np.hypot(*(found(working[:, :2]) - working[:, 2:4]).T)
-        kept = _in_files(working[off < EXPLAINED], a, b)
-        return Registration(spread(found, a, b), score, kept, similarity.angle(found.matrix))
+        kept = working[off < EXPLAINED]
+        if first is not a:
+            found, kept = dense.inverted(found, a.texture.shape), kept[:, [2, 3, 0, 1, 4]]
+        map_ab, angle = spread(found, a, b), similarity.angle(found.matrix)
+        return Registration(map_ab, score, _in_files(kept, a, b), angle)
 
     def match(self, a: Print, b: Print) -> Array:
         """The network's mutual matches [K, 5] between the fingers, px at 500 ppi."""
         size = self.network.window(max(a.extent, b.extent))
         on_a, on_b = self.look(a, size), self.look(b, size)
         found = self.network.match(on_a.features, on_b.features)
-        cells = self.network.cells(size)
+        cells = self._cells(size)
         points = np.asarray(found.points[0], np.float64)
         confidence = np.asarray(found.confidence[0], np.float64)
         keep = np.asarray(found.mutual[0]) & (confidence > LEAST_CONFIDENCE)
@@ -146,17 +160,16 @@ class Registrar:
 
 def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:
     """The map float32 [H_a, W_a, 2] in px of the files; NaN off either finger."""
-    to_working = invert_affine(a.prepared.to_original)
+    (scale_x, _, left), (_, scale_y, top) = invert_affine(a.prepared.to_original)
     height, width = a.shape
+    x, y = scale_x * np.arange(width) + left, scale_y * np.arange(height) + top
     out = np.full((height, width, 2), np.nan, np.float32)
-    for top in range(0, height, ROWS):
-        pixels = pixel_grid(min(ROWS, height - top), width)
-        pixels[..., 1] += top
-        points = apply_affine(to_working, pixels)
-        place = found(points)
-        seen = preprocess.on_finger(a.prepared, points) & preprocess.on_finger(b.prepared, place)
-        rows = out[top : top + ROWS]
-        rows[seen] = apply_affine(b.prepared.to_original, place[seen])
+    for start in range(0, height, ROWS):
+        some = np.s_[start : start + ROWS]
+        place = found.on_grid(x, y[some])
+        seen = preprocess.on_finger(a.prepared, np.stack(np.meshgrid(x, y[some]), -1))
+        seen &= preprocess.on_finger(b.prepared, place)
+        out[some][seen] = apply_affine(b.prepared.to_original, place[seen])
     return out
 
 

@@ -102,6 +102,30 @@ def test_no_folds_whatever_the_matches(seed):
     assert dense.smallest_area(points, 1.0) > 0.1
 
 
+@pytest.mark.parametrize("angle", [0.0, 2.5])
+def test_inverse_comes_home_up_to_the_frame(angle):
+    """Wherever A lies in B's frame; and it folds nowhere either."""
+    _, matches = matched(0.3, angle=angle, elastic=14.0)
+    found = dense.fit(matches, SHAPE)
+    back = dense.inverted(found, SHAPE)
+    points = pixel_grid(*SHAPE).reshape(-1, 2)
+    place = found(points)
+    seen = ((place >= 0) & (place <= np.array(SHAPE[::-1]) - 1)).all(-1)
+    assert seen.mean() > 0.5
+    away = np.hypot(*(back(place) - points)[seen].T)
+    assert away.max() < 0.1
+    assert np.median(away) < 0.01
+    assert np.abs(found.nodes).max() > 4
+    assert dense.smallest_area(back(pixel_grid(*SHAPE)), 1.0) > 0.1
+
+
+def test_on_a_grid_the_map_is_the_same():
+    found = dense.fit(matched(0.3)[1], SHAPE)
+    x, y = np.arange(-30, 420, 7.3), np.arange(-25, 450, 9.1)  # beyond the frame too
+    expected = found(np.stack(np.meshgrid(x, y), -1))
+    np.testing.assert_allclose(found.on_grid(x, y), expected, atol=1e-9)
+
+
 def test_smallest_area_sees_a_fold():
     grid = pixel_grid(6, 6)
     assert dense.smallest_area(grid, 1.0) == pytest.approx(1.0)

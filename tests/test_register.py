@@ -58,12 +58,17 @@ def registrar(checkpoint):
     return Registrar(checkpoint)
 
 
+def elastic(amplitude):
+    """A turn of 0.6 rad with a smooth displacement of `amplitude` px."""
+    rng = np.random.default_rng(5)
+    control, origin = random_control(rng, SHAPE, 90.0, amplitude, 0.3)
+    return Warp(rotation(0.6, CENTRE, (14, -8)), control, 90.0, origin)
+
+
 @pytest.fixture(params=[0.0, 6.0], ids=["rigid", "elastic"])
 def warp(request):
     """Px of B → px of A, both at 500 ppi."""
-    rng = np.random.default_rng(5)
-    control, origin = random_control(rng, SHAPE, 90.0, request.param, 0.3)
-    return Warp(rotation(0.6, CENTRE, (14, -8)), control, 90.0, origin)
+    return elastic(request.param)
 
 
 def scaled(image, ppi):
@@ -74,8 +79,14 @@ def scaled(image, ppi):
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA), matrix
 
 
-def oracle(registrar, a, b, truth, wrong=0.3, seed=0):
-    """Answers as the network would: the truth within a px for most cells, nonsense for the rest."""
+def oracle(registrar, a, b, truth, wrong=0.3, seed=0, back=None):
+    """Answers as the network would: the truth within a px for most cells, nonsense for the rest.
+
+    `truth` maps points of A to B and `back` those of B to A, which the network is asked for where
+    B ranks first; it is the same where that is not given.
+    """
+    if b.rank < a.rank:
+        a, b, truth = b, a, back or truth
     rng = np.random.default_rng(seed)
     size = registrar.view.size
     crop_a, crop_b = (registrar.look(print_, size).crop for print_ in (a, b))
@@ -102,8 +113,12 @@ def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a
             invert_affine(to_working_b), warp.inverse(apply_affine(to_working_a, points))
         )
 
+    def back(points):
+        return apply_affine(invert_affine(to_working_a), warp(apply_affine(to_working_b, points)))
+
     a, b = registrar.open(image_a, ppi_a), registrar.open(image_b, ppi_b)
-    monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, truth))
+    answer = oracle(registrar, a, b, truth, back=back)
+    monkeypatch.setattr(registrar.network, "match", answer)
     found = registrar.register_prints(a, b)
 
     assert found.map_ab.shape == (*image_a.shape, 2)
@@ -118,6 +133,31 @@ def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a
     assert found.angle == pytest.approx(-0.6, abs=0.05)  # the warp turns B's px into A's
     off = found.matches[:, 2:4] - truth(found.matches[:, :2].astype(float))
     assert np.hypot(*off.T).max() * 500 / ppi_b < 12
+
+
+def test_both_ways_are_one_map(registrar, monkeypatch):
+    """A → B and B → A agree, whichever is asked for first, in score and matches too."""
+    warp, image = elastic(6.0), ridges(SHAPE)
+    source = warp.dense(*SHAPE).astype(np.float32)
+    turned = cv2.remap(image, source, None, cv2.INTER_CUBIC, borderValue=235.0)
+    other, to_working = scaled(turned, 700)
+
+    def truth(points):
+        return apply_affine(invert_affine(to_working), warp.inverse(points))
+
+    a, b = registrar.open(image, 500), registrar.open(other, 700)
+    answer = oracle(registrar, a, b, truth, back=lambda p: warp(apply_affine(to_working, p)))
+    monkeypatch.setattr(registrar.network, "match", answer)
+    there, back = registrar.register_prints(a, b), registrar.register_prints(b, a)
+    assert there.score == back.score > 0.9
+    assert there.angle == pytest.approx(-back.angle, abs=1e-6)
+    np.testing.assert_array_equal(there.matches, back.matches[:, [2, 3, 0, 1, 4]])
+    y, x = np.nonzero(np.isfinite(there.map_ab[..., 0]))
+    at = there.map_ab[y, x][None, ::7]
+    home = cv2.remap(back.map_ab, at, None, cv2.INTER_LINEAR, borderValue=(np.nan, np.nan))[0]
+    away = np.hypot(*(home - np.c_[x, y][::7]).T)
+    assert np.isfinite(away).mean() > 0.97  # beside the border of the overlap NaN is interpolated
+    assert np.nanmax(away) < 0.2
 
 
 def test_no_correspondence_off_the_finger(registrar, warp, monkeypatch):
