@@ -3,8 +3,8 @@
 The network sees of either print what it saw in training, `pipeline.preprocess`'s foreground crop,
 or as much more as the print needs (`model.network`). Its matches are carried to px at 500 ppi and
 made into one smooth map that brings ridges onto ridges (`model.search`), which is carried to the px
-of the files. Of two prints the smaller is always laid onto the larger, and the map is inverted where
-it is asked for the other way, so that both ways agree.
+of the files. Of two prints the smaller is always laid onto the larger, and the map is inverted
+where it is asked for the other way, so that both ways agree.
 """
 
 from __future__ import annotations
