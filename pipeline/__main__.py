@@ -191,15 +191,16 @@ def synth(
 
 
 @main.command()
-@click.argument("real", type=Path)
+@click.argument("real", type=Path, nargs=-1, required=True)
 @click.argument("synthetic", type=Path)
 @click.option("--out", type=Path, required=True, help="Folder of report.html and report.json.")
-def compare(real: Path, synthetic: Path, out: Path) -> None:
-    """Measure how far synthetic prints are from real ones, two folders of images.
+def compare(real: tuple[Path, ...], synthetic: Path, out: Path) -> None:
+    """Measure how far synthetic prints are from real ones, folders of images.
 
     Distributions side by side with their distances, and a classifier that tries to tell crops
-    apart; beside each figure the same of two halves of the real fingers. Images in the layout of no
-    data set are taken at 500 ppi, a finger being a name up to its last underscore.
+    apart; beside each figure the same of two halves of the real fingers. REAL may be several
+    folders; the last one is SYNTHETIC. Images in the layout of no data set are taken at 500 ppi, a
+    finger being a name up to its last underscore.
 
     Example: python -m pipeline compare /data/fvc2002/DB1_B data/raw/fvc2002/DB1_B --out comparison
     """

@@ -1,6 +1,6 @@
 """How far synthetic prints are from real ones: distributions side by side, and a classifier.
 
-Two folders are measured by the same code. The scale of every figure is measured with it: halves
+Both sides are measured by the same code. The scale of every figure is measured with it: halves
 of the real fingers against each other, the least that can be hoped for, and real sets against one
 another where there are several, a distance that a person calls another sensor.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,19 @@ from scipy.stats import ks_2samp, wasserstein_distance
 from pipeline import compare_report
 from pipeline.compare_classifier import by_group, separate
 from pipeline.compare_measures import MEASURES
-from pipeline.compare_side import Side, mean_spectrum, measure_folder, pooled
+from pipeline.compare_side import Side, mean_spectrum, measure_folders, pooled
 from shards.errors import Misuse
 
 HALVINGS = 10
 
 
-def compare(real: Path, synthetic: Path, out: Path) -> dict[str, Any]:
-    """Measure both folders, write report.json and report.html into `out`; what the former holds.
+def compare(real: Sequence[Path], synthetic: Path, out: Path) -> dict[str, Any]:
+    """Measure the folders `real` together and `synthetic`; what report.json holds.
 
-    Misuse where a folder has no images or too few fingers, or `out` cannot be written.
+    It is written into `out`, with report.html. Misuse where a side has no images or too few
+    fingers, or `out` cannot be written.
     """
-    a, b = (measure_folder(folder) for folder in (real, synthetic))
+    a, b = (measure_folders(folders) for folders in (real, [synthetic]))
     report = {
         "real": _facts(a),
         "synthetic": _facts(b),
@@ -136,7 +137,7 @@ def _between_sets(side: Side) -> dict[str, float | None]:
 
 def _facts(side: Side) -> dict[str, Any]:
     return {
-        "folder": str(side.folder),
+        "folders": side.folders,
         "prints": len(side.prints),
         "fingers": len({one.finger for one in side.prints}),
         "crops": len(side.fingers),

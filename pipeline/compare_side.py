@@ -1,7 +1,8 @@
-"""The prints of a folder, measured: one side of a comparison."""
+"""The prints of some folders, measured: one side of a comparison."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,9 @@ FINGERS_MIN = 4  # of a side: two for each half
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """The prints of a folder, measured."""
+    """The prints of some folders, measured."""
 
-    folder: Path
+    folders: list[str]
     prints: list[Measured]
     partitions: list[str]  # of the prints
     refused: list[str]  # images without a finger, and why
@@ -42,7 +43,7 @@ class Side:
         kept = [k for k, one in enumerate(self.prints) if one.finger in fingers]
         rows = [k for k, finger in enumerate(self.fingers) if finger in fingers]
         return Side(
-            self.folder,
+            self.folders,
             [self.prints[k] for k in kept],
             [self.partitions[k] for k in kept],
             [],
@@ -51,27 +52,36 @@ class Side:
         )
 
 
-def gather(folder: Path) -> list[Impression]:
-    """The images below `folder`: those of the data sets that lie there, else all at 500 ppi.
+def gather(folders: Sequence[Path]) -> list[Impression]:
+    """The images below the folders, each once: of each those of the data sets there, else all.
 
-    Where the layout is of no data set, a name up to its last underscore is a finger.
+    Where the layout is of no data set, an image has 500 ppi, and its name up to the last underscore
+    is a finger.
     """
+    found = (impression for folder in folders for impression in _below(folder))
+    return list({impression.path.resolve(): impression for impression in found}.values())
+
+
+def _below(folder: Path) -> list[Impression]:
     known = [i for found in catalog.discover([folder]).partitions.values() for i in found]
     paths = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in FORMATS]
     return known or [_unknown(path, folder) for path in paths]
 
 
 def _unknown(path: Path, folder: Path) -> Impression:
-    name = str(path.relative_to(folder).with_suffix(""))
+    name = str(path.with_suffix(""))
     finger = name.rpartition("_")[0] or name
-    return Impression(path, name, folder.name, finger, finger, PPI)
+    return Impression(path, name, str(folder), finger, finger, PPI)
 
 
-def measure_folder(folder: Path) -> Side:
-    """Measure every print below `folder`; images without a finger are named in `refused`."""
-    found = gather(folder)
+def measure_folders(folders: Sequence[Path]) -> Side:
+    """Measure every print below the folders; images without a finger are named in `refused`.
+
+    Misuse where they show too few fingers.
+    """
+    found, names = gather(folders), [str(folder) for folder in folders]
     prints, partitions, refused = [], [], []
-    with Progress(f"measure {folder.name}", len(found), "images") as progress:
+    with Progress(f"measure {folders[-1].name}", len(found), "images") as progress:
         for index, impression in enumerate(found):
             progress.advance()
             try:
@@ -85,11 +95,11 @@ def measure_folder(folder: Path) -> Side:
     fingers = [one.finger for one in prints for _ in one.crops]
     if len(set(fingers)) < FINGERS_MIN:
         raise Misuse(
-            f"{folder}: shows {len(set(fingers))} fingers with a crop of 128 px in {len(found)} "
-            f"images, expected {FINGERS_MIN} or more; a finger is a name up to its last underscore"
+            f"{', '.join(names)}: shows {len(set(fingers))} fingers with a crop of 128 px in "
+            f"{len(found)} images, expected {FINGERS_MIN} or more; a finger is a name up to its last underscore"
         )
     seen = np.array([features(crop) for one in prints for crop in one.crops])
-    return Side(folder, prints, partitions, refused, fingers, seen)
+    return Side(names, prints, partitions, refused, fingers, seen)
 
 
 def pooled(side: Side, name: str) -> Array:

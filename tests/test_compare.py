@@ -169,7 +169,7 @@ def side_of(prints):
     prints = [replace(one, finger=str(k)) for k, one in enumerate(prints)]
     fingers = [one.finger for one in prints for _ in one.crops]
     seen = np.array([features(crop) for one in prints for crop in one.crops])
-    return Side(Path("x"), prints, ["x"] * len(prints), [], fingers, seen)
+    return Side(["x"], prints, ["x"] * len(prints), [], fingers, seen)
 
 
 def folder(path, seeds, blur=0.0):
@@ -191,7 +191,7 @@ def test_report_on_two_folders(tmp_path):
         cv2.imencode(".png", np.full((200, 200), 255, np.uint8))[1].tobytes()
     )
     other = folder(tmp_path / "other", range(10, 16), blur=2.0)
-    report = compare(real, other, tmp_path / "out")
+    report = compare([real], other, tmp_path / "out")
     assert json.loads((tmp_path / "out/report.json").read_text()) == report
     assert report["real"]["prints"] == 12 and report["real"]["fingers"] == 6
     assert "blank_0.png: no foreground" in report["real"]["refused"][0]
@@ -216,11 +216,14 @@ def test_command_and_what_it_refuses(tmp_path):
     assert result.exit_code == 2 and "few: shows 3 fingers" in result.output
     result = CliRunner().invoke(main, ["compare", str(tmp_path / "no"), str(few), "--out", "x"])
     assert result.exit_code == 2
-    enough = folder(tmp_path / "enough", range(4))
-    arguments = ["compare", str(enough), str(enough), "--out", str(tmp_path / "out")]
+    more = folder(tmp_path / "more", range(3, 6))
+    enough = folder(tmp_path / "enough", range(6))
+    arguments = ["compare", str(few), str(more), str(enough), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0 and "AUC of real against synthetic" in result.output
-    assert "ridge period, px                 0.000" in result.output  # the same folder twice
+    assert "ridge period, px                 0.000" in result.output  # the same images
+    assert f"AUC of {few} against {more}" in result.output
+    assert f"{few}, {more}: 12 prints of\n6 fingers" in (tmp_path / "out/report.html").read_text()
     (tmp_path / "file").write_text("")
     result = CliRunner().invoke(main, [*arguments[:-1], str(tmp_path / "file")])
     assert result.exit_code == 2 and "cannot be written" in result.output
@@ -231,11 +234,20 @@ def test_data_sets_are_known_by_their_layout(tmp_path):
     inner.mkdir()
     for k in (1, 2):
         (inner / f"101_{k}.tif").write_bytes(b"")
-    assert [i.ppi for i in gather(tmp_path)] == [569.0, 569.0]
+    assert [i.ppi for i in gather([tmp_path])] == [569.0, 569.0]
     (tmp_path / "own").mkdir()
     (tmp_path / "own/a_b_1.png").write_bytes(b"")
-    unknown = gather(tmp_path / "own")
-    assert [(i.finger, i.ppi) for i in unknown] == [("a_b", 500.0)]
+    own = tmp_path / "own"
+    assert [(i.finger, i.ppi) for i in gather([own])] == [(f"{own}/a_b", 500.0)]
+
+
+def test_several_folders_each_image_once_and_fingers_of_one_name_apart(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1_1.png").write_bytes(b"")
+    found = gather([tmp_path / "one", tmp_path / "two", tmp_path / "one/../two"])
+    assert [i.path.parent.name for i in found] == ["one", "two"]
+    assert len({i.finger for i in found}) == len({i.partition for i in found}) == 2
 
 
 @pytest.mark.skipif(not FVC.is_dir(), reason="FVC2002 is not at hand")
