@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,8 +13,8 @@ from matplotlib.figure import Figure
 from pipeline.compare_measures import BINS, CROP, MEASURES
 from pipeline.compare_side import Side, mean_spectrum, pooled
 from pipeline.foreground import Image
+from shards import page
 
-TEMPLATE = Path(__file__).with_name("compare.html")
 COLOURS = ("#1f5fa8", "#d1603d")  # real, synthetic
 ROWS, NEIGHBOURS = 8, 4  # of the sheet: real crops, and the synthetic ones nearest to each
 GAP = 6  # px
@@ -25,9 +22,12 @@ GAP = 6  # px
 
 def render(report: dict[str, Any], real: Side, synthetic: Side) -> str:
     """The page of `report` (see `pipeline.compare.compare`), HTML with its pictures in it."""
-    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        report=report, charts=_charts(real, synthetic), sheet=_png(neighbours(real, synthetic))
+    sheet = cv2.imencode(".png", neighbours(real, synthetic))[1].tobytes()
+    return page.render(
+        Path(__file__).with_name("compare.html"),
+        report=report,
+        charts=_charts(real, synthetic),
+        sheet=page.inline(sheet),
     )
 
 
@@ -65,10 +65,8 @@ def _charts(real: Side, synthetic: Side) -> str:
     panels[-1].set_visible(False)
     panels[0].legend(["real", "synthetic"], frameon=False)
     for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    return _inline(drawn.getvalue())
+        page.plain(axes)
+    return page.drawn(figure)
 
 
 def _histograms(axes: Axes, name: str, real: Side, synthetic: Side) -> None:
@@ -80,11 +78,3 @@ def _histograms(axes: Axes, name: str, real: Side, synthetic: Side) -> None:
     bins = np.linspace(low, max(high, low + 1e-6), 41).tolist()
     for values, colour in zip(sides, COLOURS, strict=True):
         axes.hist(values, bins, density=True, histtype="step", color=colour)
-
-
-def _png(image: Image) -> str:
-    return _inline(cv2.imencode(".png", image)[1].tobytes())
-
-
-def _inline(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()

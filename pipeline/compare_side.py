@@ -96,7 +96,8 @@ def measure_folders(folders: Sequence[Path]) -> Side:
     if len(set(fingers)) < FINGERS_MIN:
         raise Misuse(
             f"{', '.join(names)}: shows {len(set(fingers))} fingers with a crop of 128 px in "
-            f"{len(found)} images, expected {FINGERS_MIN} or more; a finger is a name up to its last underscore"
+            f"{len(found)} images, expected {FINGERS_MIN} or more; a finger is a name up to its "
+            "last underscore"
         )
     seen = np.array([features(crop) for one in prints for crop in one.crops])
     return Side(names, prints, partitions, refused, fingers, seen)

@@ -15,8 +15,9 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from model import picture
 from model.register import Registrar
 from pipeline import preprocess
+from shards import page
 from shards.progress import Progress
-from train import bootstrap, page, rates
+from train import bootstrap, rates
 from train.answers import NETWORK
 from train.evaluate import make_folder, write_table
 from train.fvc import Outcome
@@ -61,7 +62,7 @@ def write(outcome: Outcome, folder: Path, out: Path, facts: Row, registrar: Regi
     write_table(out / "det.csv", curves(outcome))
     write_table(out / "histogram.csv", histograms(outcome))
     text = page.render(
-        "fvc.html",
+        Path(__file__).with_name("fvc.html"),
         title="Verification by the FVC protocol",
         folder=folder.name,
         counts=counts,

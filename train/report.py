@@ -25,10 +25,10 @@ from model.register import Print, Registrar
 from model.summary import summarise
 from pipeline.preprocess import Prepared
 from pipeline.warp import IDENTITY
-from shards import record, show
+from shards import page, record, show
 from shards.errors import Fault, Misuse
 from shards.store import ShardSet, open_set
-from train import conditions, evaluate, export, logs, page
+from train import conditions, evaluate, export, logs
 
 SHEET = {"genuine": 4, "genuine-impressions": 2, "impostor": 2}  # pairs shown with their truth
 
@@ -63,7 +63,7 @@ def write(
     split = "test" if shards.count("test") else "val"
     report, pairs = _evaluated(shards, split, checkpoint, run / "evaluation", echo)
     text = page.render(
-        "report.html",
+        Path(__file__).with_name("report.html"),
         title="Dense fingerprint registration",
         subtitle=f"Run {run}, shard set {directory}",
         evaluated=f"{report['pairs']:,} pairs of fingers that were never trained on ({split}).",

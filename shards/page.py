@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 MEDIA = {"png": "image/png", "jpeg": "image/jpeg"}
 
 
-def render(template: str, **values: Any) -> str:
-    """The page of a template that lies beside this file; nothing in `values` is markup."""
+def render(template: Path, **values: Any) -> str:
+    """The page of a template, which may include style.css; nothing in `values` is markup."""
     pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    return pages.get_template(template).render(**values)
+    return pages.get_template(template.name).render(**values)
 
 
 def drawn(figure: Figure, form: str = "png", dpi: int | None = None) -> str:
