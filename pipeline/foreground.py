@@ -109,7 +109,7 @@ def _ranked(values: Cells, share: float) -> float:
 def _clean(mask: Image) -> Image:
     """Closing, largest component without holes, opening, largest component; uint8 0 or 1."""
     closing, opening = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (s, s)) for s in (7, 7))
-    mask = np.pad(mask, PAD)
+    mask = np.asarray(cv2.copyMakeBorder(mask, PAD, PAD, PAD, PAD, cv2.BORDER_CONSTANT), np.uint8)
     mask = _largest(np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, closing), np.uint8))
     outline, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     mask = np.asarray(cv2.drawContours(mask, outline, -1, 1, cv2.FILLED), np.uint8)
@@ -119,7 +119,7 @@ def _clean(mask: Image) -> Image:
 
 def _largest(mask: Image) -> Image:
     """The largest connected component, uint8 0 or 1; empty where there is none."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    if count < 2:
+    count, labels = cv2.connectedComponents(mask)
+    if count <= 2:  # the ground and one component
         return mask
-    return (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    return (labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))).astype(np.uint8)

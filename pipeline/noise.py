@@ -105,12 +105,14 @@ def _sensor(image: Image, params: SensorNoise) -> Image:
     mean, deviation = (round(float(value.item())) for value in cv2.meanStdDev(image))
     mottle = _look(_mottle, params.mottle_at, image.shape)
     grain = _look(_grain, params.grain_at, image.shape)
-    lost = np.subtract(image, np.int16(mean), dtype=np.int16) * mottle
+    lost = np.subtract(image, np.int16(mean), dtype=np.int16)
+    lost *= mottle
     # both products and their sum have less than 24 bits: float32 holds them, one rounding is left
     amplitude = round(16 * params.grain * deviation) / 16
     weights = amplitude / FIELD_ONE, -params.mottle / FIELD_ONE
     change = cv2.addWeighted(grain.astype(np.int16), weights[0], lost, weights[1], 0)
-    return np.clip(image + np.asarray(change, np.int16), 0, 255).astype(np.uint8)
+    total = image + np.asarray(change, np.int16)
+    return np.clip(total, 0, 255, out=total).astype(np.uint8)
 
 
 def _look(

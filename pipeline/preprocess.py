@@ -29,6 +29,7 @@ BILINEAR_VARIANCE = 1 / 6  # px², mean of t·(1 - t) over the fractions t of a 
 GROUND_MIN = 0.02  # share of a neighbourhood that must be background to give the tone
 PLACES = 8  # px at 500 ppi between the places that a crop's centre is drawn from
 FULL = 128  # weight of an image that is seen alone, in fixed point: its square fits 16 bits
+BLOCK = 64  # px that OpenCV filters at a time on the widest processors
 LIGHT_PERCENTILE = 90  # the tone of the ground where the finger leaves none of it to see
 
 # OpenCV's own warnings about a damaged file do not name it; the Faults below do.
@@ -182,14 +183,32 @@ def render(image: Image, matrix: Array, size: int, warp: Warp) -> Image:
     (a, b, _), (c, d, _) = matrix.tolist()
     scale = math.sqrt(abs(a * d - b * c))
     variance = (scale**2 - 1) / 4 - BILINEAR_VARIANCE
+    x, y = (at.astype(np.float32) for at in warp.planes(size, size, matrix))
     if variance > 0:
         radius = math.ceil(2 * math.sqrt(variance))
-        size_px = (2 * radius + 1, 2 * radius + 1)
-        image = np.asarray(cv2.GaussianBlur(image, size_px, math.sqrt(variance)), np.uint8)
-    x, y = (at.astype(np.float32) for at in warp.planes(size, size, matrix))
+        left, right = _needed(x, image.shape[1], radius)
+        top, bottom = _needed(y, image.shape[0], radius)
+        x, y = x - np.float32(left), y - np.float32(top)
+        size_px, part = (2 * radius + 1, 2 * radius + 1), image[top:bottom, left:right]
+        image = np.asarray(cv2.GaussianBlur(part, size_px, math.sqrt(variance)), np.uint8)
     fixed = cv2.convertMaps(x, y, cv2.CV_16SC2)  # whole px, and 32nds of a px
     made = cv2.remap(image, *fixed, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(made, np.uint8)
+
+
+def _needed(at: NDArray[np.float32], extent: int, radius: int) -> tuple[int, int]:
+    """First px and the one after the last, of an axis of `extent` px, for samples at `at`.
+
+    Bilinear sampling takes two px, the filter before it `radius` more; made so many that OpenCV's
+    filter, which takes BLOCK at a time, leaves nothing over to do one by one.
+    """
+    first = min(max(math.floor(at.min()) - radius, 0), extent - 1)
+    after = max(min(math.ceil(at.max()) + radius + 2, extent), first + 1)
+    count = -(-(after - first - 2 * radius) // BLOCK) * BLOCK + 2 * radius
+    if count > extent:
+        return first, after
+    first = min(first, extent - count)
+    return first, first + count
 
 
 def on_finger(prepared: Prepared, points: Array) -> Mask:
@@ -272,5 +291,9 @@ def _blend(image: Image, weight: NDArray[np.uint16], seen: Mask, mask: Mask) -> 
     near = cv2.GaussianBlur(fixed, (0, 0), 1.5, borderType=cv2.BORDER_CONSTANT) / 65280.0
     tone = (255 * near[..., 0] + GROUND_MIN * usual) / (near[..., 1] + GROUND_MIN)
     fill = cv2.resize(np.rint(tone).astype(np.uint8), (side, side), interpolation=cv2.INTER_LINEAR)
-    blended = image * weight + fill * (np.uint16(FULL) - weight) + np.uint16(FULL // 2)
-    return (blended // np.uint16(FULL)).astype(np.uint8)
+    change = np.subtract(fill, image, dtype=np.int16)
+    change *= FULL - weight.view(np.int16)
+    change += FULL // 2
+    change //= FULL
+    change += image
+    return change.astype(np.uint8)

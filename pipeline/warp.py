@@ -12,6 +12,7 @@ cheap on a grid (separable), and invertible by fixed-point iteration while its s
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,10 @@ def rotation(
 
 def apply_affine(matrix: Array, points: Array) -> Array:
     """Points [..., 2] under a [2, 3] matrix."""
-    return points[..., :1] * matrix[:, 0] + points[..., 1:] * matrix[:, 1] + matrix[:, 2]
+    made = np.empty(points.shape)  # plane by plane: numpy is slow along an axis of two
+    for k, (a, b, c) in enumerate(matrix.tolist()):
+        made[..., k] = points[..., 0] * a + points[..., 1] * b + c
+    return made
 
 
 def invert_affine(matrix: Array) -> Array:
@@ -58,15 +62,21 @@ def invert_affine(matrix: Array) -> Array:
 
 def compose_affine(outer: Array, inner: Array) -> Array:
     """The matrix [2, 3] of `outer` after `inner`."""
-    made = outer[:, :1] * inner[0] + outer[:, 1:2] * inner[1]
-    made[:, 2] += outer[:, 2]
-    return made
+    (a, b, x), (c, d, y) = inner.tolist()
+    rows = [(p * a + q * c, p * b + q * d, p * x + q * y + r) for p, q, r in outer.tolist()]
+    return np.array(rows)
 
 
 def pixel_grid(height: int, width: int, stride: float = 1.0) -> Array:
     """Centres (x, y) float64 [H, W, 2] of the cells of `stride` px: stride·i + (stride - 1) / 2."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     return np.stack([x, y], -1) * stride + (stride - 1) / 2
+
+
+@functools.lru_cache(maxsize=4)
+def _axis(extent: int) -> Array:
+    """0, 1, … float64 [extent]; to be read only."""
+    return np.arange(float(extent))
 
 
 def _basis(at: Array, count: int) -> Array:
@@ -134,10 +144,10 @@ class Warp:
 
     def planes(self, height: int, width: int, after: Array = IDENTITY) -> tuple[Array, Array]:
         """x and y, each float64 [H, W], of after · source of every output pixel."""
-        (a, b, u), (c, d, v) = compose_affine(after, self.matrix)
-        x, y = np.arange(width) * 1.0, np.arange(height)[:, None] * 1.0
+        (a, b, u), (c, d, v) = compose_affine(after, self.matrix).tolist()
+        x, y = _axis(width), _axis(height)[:, None]
         if self.control.size:
-            across, down = self._bases(np.arange(width), np.arange(height))
+            across, down = self._bases(_axis(width), _axis(height))
             x, y = (
                 plane + _product(down, self.control[..., k], across)
                 for k, plane in enumerate((x, y))
