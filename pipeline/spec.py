@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 HELD_OUT = ("fvc2002", "sd300", "sd301a", "sd302", "synthetic")  # all groups of persons
+MOST_STRETCH = 0.2  # of a deviation, beyond which no skin goes
 MOST_IMPRESSIONS = 7  # partners of an image: FVC has 8 impressions of a finger
 MOST_FINGERS, MOST_TOUCHES = 99_999, 1000  # that are drawn, and of each of them
 
@@ -27,6 +28,7 @@ class PipelineSpec:
     rotation_range: tuple[float, float] = (-math.pi / 3, math.pi / 3)  # rad, after the corruption
     translation: float = 0.0  # px at 500 ppi, the largest shift along x and y; 0 is off
     elastic: float = 0.0  # px at 500 ppi, deviation of the control displacements; 0 is off
+    stretch: float = 0.0  # deviation of the logarithm of B's stretch, of one way against the other
     different_impressions: int = 0  # pairs of an image with others of its finger, of known truth
     pairs_per_shard: int = 1000
     fingers: int = 0  # of each synthetic partition, drawn as it is built; 0: it lies in files
@@ -51,6 +53,7 @@ class PipelineSpec:
             "rotation_range": not -math.pi <= low <= high <= math.pi,
             "translation": not 0 <= self.translation <= self.crop,
             "elastic": not 0 <= self.elastic <= self.crop,
+            "stretch": not 0 <= self.stretch <= MOST_STRETCH,
             "different_impressions": not 0 <= self.different_impressions <= MOST_IMPRESSIONS,
             "pairs_per_shard": self.pairs_per_shard < 1,
             "fingers": not 0 <= self.fingers <= MOST_FINGERS,

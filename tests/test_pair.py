@@ -26,6 +26,7 @@ from shards.record import encode
 
 PAPER = PipelineSpec()
 ELASTIC = PipelineSpec(elastic=5.0, translation=12.0)
+STRETCHED = PipelineSpec(elastic=3.0, stretch=0.1)
 CELLS = pixel_grid(32, 32, 4)
 
 
@@ -74,7 +75,9 @@ def test_map_is_the_rotation_in_closed_form(finger, index):
     assert np.abs(pair.map_ab - expected)[pair.visible].max() < 0.01
 
 
-@pytest.mark.parametrize("spec", [PAPER, ELASTIC], ids=["rotation", "elastic"])
+@pytest.mark.parametrize(
+    "spec", [PAPER, ELASTIC, STRETCHED], ids=["rotation", "elastic", "stretched"]
+)
 @pytest.mark.parametrize("index", range(4))
 def test_map_says_where_the_pixels_went(spec, index):
     """Dots at cell centres of A are found in B where the map says, to 0.05 px."""
@@ -306,3 +309,26 @@ def test_translation_stays_within_its_bound():
     ]
     moved = np.array([apply_affine(s, np.array([63.5, 63.5])) - 63.5 for s in shifts]) * 288 / 128
     assert 16 < np.abs(moved).max() <= 18
+
+
+def test_stretch_differs_by_axis_and_stays_within_its_bound():
+    """Half-normal ratio of the two ways, whose median is 0.67 deviations; size by half as much."""
+    spec = dataclasses.replace(PAPER, stretch=0.1)
+    linear = [
+        sample_warp(Address("genuine", "none", i).rng(0, "p", 2), spec).matrix[:, :2]
+        for i in range(1000)
+    ]
+    wide, narrow = np.log(np.linalg.svd(linear, compute_uv=False)).T
+    assert abs(np.median(wide - narrow) - 0.0674) < 0.008
+    assert 0.22 < (wide - narrow).max() <= 0.25 + 1e-9
+    assert abs(np.std((wide + narrow) / 2) - 0.05) < 0.005
+
+
+def test_a_stretched_crop_shows_nothing_from_beyond_its_window():
+    """The window reaches as far as the widest stretch samples, turned and bent."""
+    spec = dataclasses.replace(STRETCHED, translation=20.0)
+    radius = opened(ridges(374, 388)[0], spec=spec).around.image.shape[0] / 2
+    for i in range(200):
+        warp = sample_warp(Address("genuine", "none", i).rng(0, "p", 2), spec)
+        at = (warp.dense(128, 128) - 63.5) * 288 / 128
+        assert np.abs(at).max() < radius
