@@ -31,6 +31,7 @@ def main() -> None:
 @click.option("--picture", type=Path, help="Also draw the registration, as PNG.")
 @click.option("--ppi-a", type=click.FloatRange(50, 10000), help="Resolution of A.")
 @click.option("--ppi-b", type=click.FloatRange(50, 10000), help="Resolution of B.")
+@click.option("--workers", type=click.IntRange(1), help="Processes, with --pairs; else the cores.")
 def register(
     images: tuple[Path, ...],
     checkpoint: Path,
@@ -39,6 +40,7 @@ def register(
     picture: Path | None,
     ppi_a: float | None,
     ppi_b: float | None,
+    workers: int | None,
 ) -> None:
     """Register image A with image B: a dense map A → B, a score, the matches.
 
@@ -51,7 +53,7 @@ def register(
     if pairs is not None:
         if images or picture:
             raise Misuse("--pairs takes its images from the table and draws no picture")
-        _register_table(checkpoint, pairs, out, ppi_a, ppi_b)
+        _register_table(checkpoint, pairs, out, ppi_a, ppi_b, workers)
     elif len(images) != 2:
         raise Misuse(f"expected two images A B, or --pairs; found {len(images)} images")
     else:
@@ -81,9 +83,12 @@ def _register_two(
 ) -> None:
     import numpy as np
 
-    from model.register import Registrar
+    from model import programs
+    from model.register import Registrar, refuse_one_file
     from pipeline import preprocess
 
+    refuse_one_file(*images)
+    programs.keep()
     registrar = Registrar(checkpoint)
     a, b = (registrar.open_file(*each) for each in zip(images, ppi, strict=True))
     found = registrar.register_prints(a, b)
@@ -98,12 +103,16 @@ def _register_two(
 
 
 def _register_table(
-    checkpoint: Path, table: Path, out: Path, ppi_a: float | None, ppi_b: float | None
+    checkpoint: Path,
+    table: Path,
+    out: Path,
+    ppi_a: float | None,
+    ppi_b: float | None,
+    workers: int | None,
 ) -> None:
     from model.pairs import register_pairs
-    from model.register import Registrar
 
-    faults = register_pairs(Registrar(checkpoint), table, out, ppi_a, ppi_b)
+    faults = register_pairs(checkpoint, table, out, ppi_a, ppi_b, workers)
     for fault in faults:
         click.echo(f"error: {fault}", err=True)
     if faults:

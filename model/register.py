@@ -158,6 +158,16 @@ class Registrar:
         return print_.looks[size]
 
 
+def refuse_one_file(a: Path, b: Path) -> None:
+    """Fault where A and B are one file, which is a slip: registered with itself it says nothing."""
+    try:
+        same = a.samefile(b)
+    except OSError:  # one that is not there is named when it is opened
+        return
+    if same:
+        raise Fault(f"{a}: is both A and B; expected two impressions, in two files")
+
+
 def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:
     """The map float32 [H_a, W_a, 2] in px of the files; NaN off either finger."""
     (scale_x, _, left), (_, scale_y, top) = invert_affine(a.prepared.to_original)

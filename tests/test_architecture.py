@@ -12,11 +12,12 @@ ROOMS = ("configs", "model", "pipeline", "shards", "train")
 DOORS = ("__main__",)
 
 # What each room may import of the others, beside the errors that all of them raise. The pixels
-# that the network sees and the geometry of warps are the pipeline's, whoever registers.
+# that the network sees and the geometry of warps are the pipeline's, whoever registers, and so is
+# the sharing out of work among the processes of one machine.
 ALLOWED = {
     "shards": set(),
     "pipeline": {"shards"},
-    "model": {"pipeline.preprocess", "pipeline.warp"},
+    "model": {"pipeline.preprocess", "pipeline.warp", "pipeline.local"},
     "train": {"shards", "model", "pipeline.preprocess", "pipeline.warp"},
     "configs": {"pipeline.spec", "model.config", "train.config"},
 }

@@ -1,20 +1,21 @@
 """The way from files to files around the network, which an oracle stands in for."""
 
 import cv2
+import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from flax import nnx
 from safetensors.numpy import save_file
 
-from model import pairs, weights
+from model import weights
 from model.__main__ import main
 from model.config import ModelConfig
 from model.matching import Correspondences
 from model.net import create
 from model.register import Registrar
 from pipeline.warp import Warp, apply_affine, invert_affine, random_control, rotation
-from shards.errors import Fault, Misuse
+from shards.errors import Fault
 
 CONFIG = ModelConfig(
     image_size=128,
@@ -217,39 +218,6 @@ def test_the_real_network_answers(registrar):
     assert 0 <= found.score <= 1
 
 
-def test_pairs_name_the_bad_row_and_keep_the_others(registrar, tmp_path):
-    cv2.imwrite(str(tmp_path / "1.png"), ridges(SHAPE))
-    cv2.imwrite(str(tmp_path / "blank.png"), np.full(SHAPE, 255, np.uint8))
-    rows = [("1.png", "1.png"), ("1.png", "gone.png"), ("blank.png", "1.png"), ("1.png", "1.png")]
-    table = tmp_path / "pairs.csv"
-    table.write_text("a,b\n" + "".join(f"{tmp_path / a},{tmp_path / b}\n" for a, b in rows))
-    out = tmp_path / "answers"
-    out.mkdir()
-    (out / "000001.npz").write_bytes(b"stale")
-    faults = pairs.register_pairs(registrar, table, out)
-    assert sorted(p.name for p in out.iterdir()) == ["000000.npz", "000003.npz"]
-    assert len(faults) == 2
-    assert "row 000001 (line 3" in faults[0]
-    assert "gone.png" in faults[0]
-    assert "blank.png" in faults[1]
-    with np.load(out / "000003.npz") as answer:
-        assert answer["map_ab"].shape == (*SHAPE, 2)
-        assert answer["matches"].shape[1] == 5
-        assert 0 <= float(answer["score"]) <= 1
-
-
-@pytest.mark.parametrize("text", ["", "a,b\n", "x,y\n1,2\n", "\x00"])
-def test_table_that_is_none(tmp_path, text):
-    (tmp_path / "pairs.csv").write_text(text)
-    with pytest.raises(Misuse, match=r"pairs\.csv"):
-        pairs.read_table(tmp_path / "pairs.csv")
-
-
-def test_missing_table(tmp_path):
-    with pytest.raises(Misuse, match="no readable table"):
-        pairs.read_table(tmp_path / "pairs.csv")
-
-
 def test_image_without_finger_is_named(registrar, tmp_path):
     cv2.imwrite(str(tmp_path / "blank.png"), np.full((200, 200), 200, np.uint8))
     with pytest.raises(Fault, match=r"blank\.png: no foreground"):
@@ -257,8 +225,9 @@ def test_image_without_finger_is_named(registrar, tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Two prints and the checkpoint of the module's network."""
+def folder(tmp_path, monkeypatch):
+    """Two prints, and a home of one's own for what the command keeps."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     cv2.imwrite(str(tmp_path / "a.png"), ridges(SHAPE))
     cv2.imwrite(str(tmp_path / "b.png"), ridges(SHAPE, 1))
     return tmp_path
@@ -280,11 +249,44 @@ def test_command_writes_map_and_picture(folder, checkpoint):
     assert cv2.imread(str(picture)).shape[2] == 3
 
 
-def test_command_ends_with_1_where_a_row_failed(folder, checkpoint):
-    (folder / "p.csv").write_text(f"a,b\n{folder}/a.png,{folder}/gone.png\n")
-    result = call("--pairs", folder / "p.csv", "--checkpoint", checkpoint, "--out", folder / "o")
-    assert result.exit_code == 1
-    assert "row 000000" in result.output
+def test_one_file_twice_is_refused(folder, checkpoint):
+    """By whatever name, with nothing written."""
+    (folder / "link.png").symlink_to(folder / "a.png")
+    for other in ("a.png", "link.png"):
+        out = folder / "o.npz"
+        result = call(folder / "a.png", folder / other, "--checkpoint", checkpoint, "--out", out)
+        assert result.exit_code == 1
+        assert "a.png: is both A and B" in result.output
+        assert not out.exists()
+
+
+@pytest.mark.parametrize("bad", ["blank.png", "text.png", "gone.png"])
+def test_bad_image_is_named(folder, checkpoint, bad):
+    cv2.imwrite(str(folder / "blank.png"), np.full(SHAPE, 255, np.uint8))
+    (folder / "text.png").write_text("no image")
+    for images in ((bad, "b.png"), ("a.png", bad)):
+        paths = [folder / name for name in images]
+        result = call(*paths, "--checkpoint", checkpoint, "--out", folder / "o.npz")
+        assert result.exit_code == 1
+        assert f"{bad}: " in result.output
+        assert not (folder / "o.npz").exists()
+
+
+def test_prints_of_other_sizes_compile_nothing_more(registrar):
+    """Two windows serve all: programs are compiled for a window, not for an image."""
+    compiled = []
+
+    def listen(event, duration, **_):
+        compiled.extend([event] if event.endswith("backend_compile_duration") else [])
+
+    registrar.register(ridges(SHAPE), 500, ridges(SHAPE, 1), 500)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for height, width, ppi in ((390, 377, 500), (333, 351, 480), (640, 611, 800)):
+            registrar.register(ridges((height, width)), ppi, ridges(SHAPE, 1), 500)
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert not compiled
 
 
 @pytest.mark.parametrize(

@@ -204,9 +204,11 @@ def _evaluate_fvc(
 ) -> None:
     from itertools import chain
 
+    from model import programs
     from model.register import Registrar
     from train import answers, evaluate, fvc, fvc_report, witness
 
+    programs.keep()
     files = list(chain.from_iterable(fvc.impressions(folder).values()))
     heard = witness.load(minutiae, files) if minutiae else None
     registrar = Registrar(checkpoint)
