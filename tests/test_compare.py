@@ -200,6 +200,7 @@ def test_report_on_two_folders(tmp_path):
     assert report["distances"]["ridge period, px"]["ks"] < 0.4
     page = (tmp_path / "out/report.html").read_text()
     assert "1 images without a finger left out" in page and page.count("data:image/png") == 2
+    assert "http" not in page and "--ink" in page  # nothing from elsewhere, the style included
 
 
 def test_prints_that_fill_their_images_have_no_ground():
