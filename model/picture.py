@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -17,7 +18,11 @@ from shards.errors import Fault
 
 RED, BLUE = np.array([0.84, 0.19, 0.15]), np.array([0.13, 0.40, 0.67])  # ridges of A, of B
 LINES = 150  # matches drawn at most: more cannot be told apart
-COLOURS = colormaps["viridis"]
+GRID = 20  # lines of the deformation grid along A's longer side
+# without their lightest colours, which paper swallows
+COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0, 0.88, 256)))
+AWAY = ListedColormap(colormaps["plasma"](np.linspace(0.85, 0, 256)))
+PALE, PALEST = 120, 185  # the darkest grey of a print below matches, below a grid
 SPACE = 0.04  # of A's width, between the two prints
 
 Colour = NDArray[np.uint8]  # [H, W, 3], red green blue
@@ -35,21 +40,20 @@ def draw(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
 
 
 def compose(image_a: Grey, image_b: Grey, found: Registration) -> Figure:
-    """Matches, ridges before and after, checkerboard, figures; images as stored, uint8 [H, W]."""
-    carried = carry(image_b, found.map_ab)
+    """Matches, ridges before and after, deformation grid, figures; of images as stored."""
     figure = Figure(figsize=(12, 9.2), dpi=110, layout="constrained", facecolor="white")
-    rows = figure.add_gridspec(2, 1, height_ratios=[1.15, 1])
+    rows = figure.add_gridspec(2, 1, height_ratios=[1.1, 1])
     top, bottom = (figure.add_subfigure(row) for row in (rows[0], rows[1]))
     figure.suptitle(_figures(found), fontsize=13)
     draw_matches(top.subplots(), image_a, image_b, found.matches)
-    panels = [
-        ("Ridges before", overlay(image_a, _placed(image_b, image_a.shape))),
-        ("Ridges after (A red, B blue, both dark)", overlay(image_a, carried)),
-        ("Squares of A and of B", checkerboard(image_a, carried)),
-    ]
-    for axes, (title, panel) in zip(bottom.subplots(1, 3), panels, strict=True):
-        axes.imshow(panel)
-        axes.set_title(title, fontsize=11)
+    before, after, grid = bottom.subplots(1, 3)
+    before.imshow(overlay(image_a, _placed(image_b, image_a.shape)))
+    before.set_title("Ridges before: A red, B blue", fontsize=11)
+    after.imshow(overlay(image_a, carry(image_b, found.map_ab)))
+    after.set_title("Ridges after: dark where both lie", fontsize=11)
+    draw_grid(grid, image_b, found.map_ab)
+    grid.set_title("A's grid as the map lays it on B (thin: unbent)", fontsize=11)
+    for axes in (before, after, grid):
         axes.set_axis_off()
     return figure
 
@@ -88,14 +92,33 @@ def overlay(image_a: Grey, carried: NDArray[np.float32]) -> Colour:
     return np.round(255 * shown).astype(np.uint8)
 
 
-def checkerboard(image_a: Grey, carried: NDArray[np.float32], squares: int = 9) -> Colour:
-    """Squares of A and of B by turns, tinted; ridges run on across borders where all is right."""
-    side = max(1, max(image_a.shape) // squares)
-    y, x = np.indices(image_a.shape) // side
-    of_b = ((x + y) % 2 == 1) & np.isfinite(carried)
-    shown = 1 - np.where(of_b, ink(carried), ink(image_a))
-    tint = np.where(of_b[..., None], [0.90, 0.95, 1.0], [1.0, 0.97, 0.93])
-    return np.round(255 * shown[..., None] * tint).astype(np.uint8)
+def draw_grid(axes: Axes, image_b: Grey, map_ab: NDArray[np.float32]) -> None:
+    """Where the map takes a regular grid of A on B, coloured by its way off the nearest similarity.
+
+    That similarity's own grid lies below in grey: between both is what skin has been stretched.
+    """
+    axes.imshow(_pale(image_b, PALEST), cmap="gray", vmin=0, vmax=255)
+    step = max(4, round(max(map_ab.shape[:2]) / GRID))
+    y, x = np.nonzero(np.isfinite(map_ab[::4, ::4, 0]))
+    if len(y) < 2:
+        return
+    to_b = np.polyfit(4 * (x + 1j * y), map_ab[4 * y, 4 * x] @ np.array([1, 1j]), 1)
+    rows, columns = np.indices(map_ab.shape[:2])
+    place, stiff = map_ab @ np.array([1, 1j]), np.polyval(to_b, columns + 1j * rows)
+    ends = [_grid_lines(field, step) for field in (place, stiff)]
+    seen = np.isfinite(ends[0]).all(1)
+    off = np.abs(ends[0] - ends[1]).mean(1)[seen]
+    grey, bent = (np.stack([z.real, z.imag], -1) for z in (ends[1][seen], ends[0][seen]))
+    axes.add_collection(
+        LineCollection(list(grey), linewidths=0.8, colors="#444444")
+    )
+    drawn = LineCollection(list(bent), linewidths=1.6, cmap=AWAY)
+    drawn.set_array(off)
+    drawn.set_clim(0, max(2.0, float(np.percentile(off, 99))))
+    axes.add_collection(drawn)
+    axes.figure.colorbar(
+        drawn, ax=axes, label="px off a turn, shift and scale", shrink=0.8, pad=0.02
+    )
 
 
 def draw_matches(axes: Axes, image_a: Grey, image_b: Grey, matches: NDArray[np.float32]) -> None:
@@ -104,8 +127,8 @@ def draw_matches(axes: Axes, image_a: Grey, image_b: Grey, matches: NDArray[np.f
     shift = image_a.shape[1] + gap
     height = max(len(image_a), len(image_b))
     both = np.full((height, shift + image_b.shape[1]), 255, np.uint8)
-    both[: len(image_a), : image_a.shape[1]] = _pale(image_a)
-    both[: len(image_b), shift:] = _pale(image_b)
+    both[: len(image_a), : image_a.shape[1]] = _pale(image_a, PALE)
+    both[: len(image_b), shift:] = _pale(image_b, PALE)
     axes.imshow(both, cmap="gray", vmin=0, vmax=255)
     axes.set_axis_off()
     chosen = matches[np.linspace(0, len(matches) - 1, min(len(matches), LINES)).astype(int)]
@@ -121,11 +144,20 @@ def draw_matches(axes: Axes, image_a: Grey, image_b: Grey, matches: NDArray[np.f
     axes.figure.colorbar(lines, ax=axes, label="confidence", shrink=0.7, pad=0.01)
 
 
-def _pale(image: Grey) -> Grey:
-    """The image with its contrast spread between grey and white, for lines to stand out on it."""
+def _grid_lines(field: NDArray, step: int) -> NDArray:
+    """The pieces [K, 2], from px to px, of every `step`-th row and column of a field [H, W]."""
+    rows, columns = field[step // 2 :: step], field[:, step // 2 :: step].T
+    pieces = [
+        np.stack([lines[:, :-1], lines[:, 1:]], -1).reshape(-1, 2) for lines in (rows, columns)
+    ]
+    return np.concatenate(pieces)
+
+
+def _pale(image: Grey, darkest: int) -> Grey:
+    """The image with its contrast spread between a grey and white, for lines to stand out on it."""
     low, high = np.percentile(image, (1, 99))
     spread = np.clip((image - low) / max(high - low, 1), 0, 1)
-    return np.round(110 + 145 * spread).astype(np.uint8)
+    return np.round(darkest + (255 - darkest) * spread).astype(np.uint8)
 
 
 def _placed(image_b: Grey, shape: tuple[int, ...]) -> NDArray[np.float32]:

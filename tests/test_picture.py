@@ -3,10 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from model import picture
 from model.register import Registration
-from pipeline.warp import pixel_grid
+from pipeline.warp import apply_affine, pixel_grid, rotation
 
 SHAPE = (200, 180)
 
@@ -47,11 +48,32 @@ def test_coinciding_ridges_are_darker(image):
     assert (right.max(2) < 60).mean() > 0.3 > 0.1 > (wrong.max(2) < 60).mean()
 
 
-def test_checkerboard_shows_a_where_b_is_unknown(image):
-    unknown = np.full(SHAPE, np.nan, np.float32)
-    board = picture.checkerboard(image, unknown)
-    assert board.shape == (*SHAPE, 3)
-    assert len(np.unique((board[..., 0].astype(int) - board[..., 2])[board[..., 0] > 250])) == 1
+def drawn_grid(image, map_ab):
+    """The grid's pieces [K, 2, 2] as drawn, and how far [K] they are said to be off."""
+    axes = Figure().subplots()
+    picture.draw_grid(axes, image, map_ab)
+    unbent, bent = axes.collections
+    assert len(unbent.get_segments()) == len(bent.get_segments())
+    return np.array(bent.get_segments()), bent.get_array()
+
+
+def test_grid_of_a_similarity_is_not_bent(image):
+    turned = apply_affine(1.1 * rotation(0.4, (90, 100)), pixel_grid(*SHAPE)).astype(np.float32)
+    pieces, off = drawn_grid(image, turned)
+    assert off.max() < 1e-3
+    assert np.hypot(*np.diff(pieces, axis=1)[:, 0].T) == pytest.approx(1.1, abs=1e-3)
+
+
+def test_grid_shows_where_skin_was_stretched(image):
+    """A bump of 6 px in the middle; and nothing is drawn where nothing corresponds."""
+    bumpy = shifted(3)
+    away = np.hypot(*np.moveaxis(pixel_grid(*SHAPE) - (90, 100), -1, 0))
+    bumpy[..., 1] += 6 * np.exp(-((away / 30) ** 2))
+    bumpy[:, :40] = np.nan
+    pieces, off = drawn_grid(image, bumpy)
+    near = np.hypot(*(pieces[:, 0] - (93, 103)).T)
+    assert off[near < 8].min() > 3.5 > 2 > off[near > 60].max()
+    assert pieces[..., 0].min() >= 43
 
 
 @pytest.mark.parametrize("count", [0, 1, 500])
