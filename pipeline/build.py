@@ -7,8 +7,7 @@ import json
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -30,7 +29,8 @@ TEXT_BYTES = 400  # of a record beside its arrays, at most
 
 
 Say = Callable[[str], None]
-Engine = Callable[[Callable[..., Result], Sequence[Task], int | None], Generator[Result]]
+Work = Callable[..., Result]
+Engine = Callable[[Work, Sequence[Task], int | None], Generator[Result]]
 
 
 @dataclass(frozen=True)
@@ -70,21 +70,26 @@ def build(
             ledger.sweep(out)
         earlier.check_folders(out)
         old = earlier.accept(out, task.settings(spec), rebuild, say)
-        chosen = limited(selection, spec)
-        images = _hash_all(chosen, spec, workers or local.cores())
-        earlier.tell_changes(images, old, say)
         tasks = [
-            Task(s, tuple(images[s.partition][i.image_id] for i in s.images), spec, out, skip_bad)
-            for s in plan.make_plan(chosen, spec)
+            Task(s, spec, out, skip_bad) for s in plan.make_plan(limited(selection, spec), spec)
         ]
-        earlier.vouch(out, tasks, images, old)
         mine = tasks[number::pieces]
-        _check_space(out, [t for t in mine if not _done(t)])
-        earlier.withdraw(out, old, {t.shard.partition for t in tasks if not _done(t)})
-        kept = _run(mine, workers, run)
+        before = earlier.known_images(out, old, {t.shard.partition for t in tasks}, say)
+        earlier.vouch(tasks, before, old)
+        there = [t for t in mine if t.shard.partition in before or ledger.read(out, t.shard.name)]
+        checked = list(_run("check", "images", task.check, there, workers, run))
+        if pieces == 1:
+            earlier.tell_changes(_images(checked), before, say)
+        kept = {r.task.shard.name: r for r in checked if r.note}
+        todo = [t for t in mine if t.shard.name not in kept]
+        _check_space(out, todo)
+        earlier.withdraw(out, old, {t.shard.partition for t in todo})
+        built = list(_run("build", "pairs", task.run, todo, workers, run))
+        _refuse([bad for result in built for bad in result.bad if not result.note])
         if pieces == 1:
             ledger.sweep(out)  # what a worker was at when its machine was lost
-        return _finish(tasks, kept, list(left_out), images, old, out, say)
+        done = [*kept.values(), *built, *_of_others(tasks, mine)]
+        return _finish(len(tasks), done, len(kept), list(left_out), old, out, say)
 
 
 def summary(report: Report, out: Path) -> str:
@@ -107,81 +112,81 @@ def _engine(name: str) -> Engine:
     return ray_engine.run
 
 
-def _run(tasks: list[Task], workers: int | None, engine: Engine) -> int:
-    """Build what is not there; how many shards were. Fault that names all bad images."""
-    bad: list[Bad] = []
-    kept = 0
+def _run(
+    label: str, unit: str, work: Work, tasks: list[Task], workers: int | None, engine: Engine
+) -> Iterator[Result]:
+    """The results of all tasks as they come, with their progress in pairs or images."""
+    if not tasks:
+        return
+    total = sum(t.planned if unit == "pairs" else len(t.shard.images) for t in tasks)
     with (
-        Progress("build", sum(t.planned for t in tasks), "pairs") as progress,
-        contextlib.closing(engine(task.run, tasks, workers)) as results,
+        Progress(label, total, unit) as progress,
+        contextlib.closing(engine(work, tasks, workers)) as results,
     ):
         for result in results:
-            kept += result.kept
-            if result.entry:
-                progress.advance(result.entry.records, kept=kept)
-            else:
-                bad += result.bad
+            made = result.note.entry.records if result.note else 0
+            progress.advance(made if unit == "pairs" else len(result.hashes))
+            yield result
+
+
+def _refuse(bad: list[Bad]) -> None:
+    """Fault that names all bad images, if there are any."""
     if bad:
         lines = "\n".join(f"  {path}: {reason}" for _, path, reason in sorted(bad))
         raise Fault(
             f"{len(bad)} images cannot be used; mend or remove them, or leave them out with "
             f"--skip-bad. What does not need them is built and kept:\n{lines}"
         )
-    return kept
+
+
+def _of_others(tasks: list[Task], mine: list[Task]) -> Iterator[Result]:
+    """What other pieces finished, as far as their notes and their files' sizes show."""
+    names = {t.shard.name for t in mine}
+    for item in tasks:
+        if item.shard.name in names or not (note := ledger.read(item.out, item.shard.name)):
+            continue
+        fits = len(note.hashes) == len(item.shard.images) and note.key == item.key(note.hashes)
+        if fits and ledger.present(item.out, note.entry):
+            yield Result(item, note, [], note.hashes)
+
+
+def _images(results: Iterable[Result]) -> dict[str, dict[str, str]]:
+    """Partition → image id → hash of its source."""
+    found: dict[str, dict[str, str]] = {}
+    for item, _, _, hashes in results:
+        ids = [image.image_id for image in item.shard.images]
+        found.setdefault(item.shard.partition, {}).update(zip(ids, hashes, strict=True))
+    return found
 
 
 def _finish(
-    tasks: list[Task],
+    shards: int,
+    done: list[Result],
     kept: int,
     left_out: list[Bad],
-    images: Mapping[str, Mapping[str, str]],
     old: Manifest | None,
     out: Path,
     say: Say,
 ) -> Report:
     """Write manifest and quarantine if all shards are there, and remove what is no part of them."""
-    notes = [note for t in tasks if (note := _done(t))]
+    notes = [result.note for result in done if result.note]
     entries = sorted((note.entry for note in notes), key=lambda entry: entry.name)
     bad = sorted([*left_out, *(b for note in notes for b in note.bad)])
-    report = Report(entries, bad, kept, len(tasks) - len(notes))
+    report = Report(entries, bad, kept, shards - len(notes))
     if not report.missing:
+        images = _images(done)
         rest = earlier.without(old, images) if old else None
-        sources = {name: item.images for name, item in rest.partitions.items()} if rest else {}
+        store.write_sources(out, images)
         made = manifest.assemble(
-            task.settings(tasks[0].spec),
-            {**sources, **images},
+            task.settings(done[0].task.spec),
+            images,
             [*(rest.shards if rest else ()), *entries],
+            rest.partitions if rest else {},
         )
         store.write_manifest(out, made)
         _quarantine(out, report.bad, set(images))
         earlier.clean(out, set(images), made, say)
     return report
-
-
-def _done(item: Task) -> ledger.Note | None:
-    """The note of a shard that is finished, as far as its file's size shows."""
-    note = ledger.read(item.out, item.shard.name, item.key)
-    return note if note and ledger.present(item.out, note.entry) else None
-
-
-def _hash_all(
-    selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec, workers: int
-) -> dict[str, dict[str, str]]:
-    """Partition → image id → hash of its source."""
-    everything = [i for impressions in selection.values() for i in impressions]
-    found: dict[str, dict[str, str]] = {name: {} for name in selection}
-    with (
-        Progress("read", len(everything), "images") as progress,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        try:
-            hashes = pool.map(lambda i: task.source_hash(i, spec), everything)
-            for impression, sha256 in zip(everything, hashes, strict=True):
-                found[impression.partition][impression.image_id] = sha256
-                progress.advance()
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return found
 
 
 def _check_space(out: Path, tasks: list[Task]) -> None:

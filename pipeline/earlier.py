@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import ledger
 from pipeline.ledger import Note
 from pipeline.task import Task
-from shards import manifest, store
+from shards import manifest, sources, store
 from shards.errors import Fault
 from shards.manifest import SPLITS, Manifest
 
@@ -50,33 +50,50 @@ def accept(out: Path, settings: dict[str, Any], rebuild: bool, say: Say) -> Mani
     return old
 
 
-def tell_changes(images: Images, old: Manifest | None, say: Say) -> None:
+def known_images(out: Path, old: Manifest | None, partitions: Iterable[str], say: Say) -> Images:
+    """The images that `old` partitions were built from, as far as their lists are sound."""
+    found = {}
+    for name in partitions:
+        if old and name in old.partitions:
+            part = old.partitions[name]
+            try:
+                found[name] = sources.read(out, name, part.source_hash, part.images)
+            except Fault as fault:
+                say(f"{out / sources.name(name)} {fault}: it is written anew")
+    return found
+
+
+def tell_changes(now: Images, before: Images, say: Say) -> None:
     """Say which source images were added, changed or removed since a partition was built."""
-    for name, now in images.items():
-        before = old.partitions[name].images if old and name in old.partitions else now
+    for name, old in before.items():
+        new = now.get(name, {})
         groups = {
-            "changed": [i for i in now if i in before and now[i] != before[i]],
-            "added": [i for i in now if i not in before],
-            "removed": [i for i in before if i not in now],
+            "changed": [i for i in new if i in old and new[i] != old[i]],
+            "added": [i for i in new if i not in old],
+            "removed": [i for i in old if i not in new],
         }
         told = [f"{len(ids)} {what} ({_some(ids)})" for what, ids in groups.items() if ids]
         if told:
             say(f"{name}: images {', '.join(told)} since it was built; it is built again")
 
 
-def vouch(out: Path, tasks: Iterable[Task], images: Images, old: Manifest | None) -> None:
-    """Note as finished what the manifest knows of unchanged partitions and the ledger does not.
+def vouch(tasks: Sequence[Task], before: Images, old: Manifest | None) -> None:
+    """Note as finished what the manifest knows and the ledger does not.
 
-    Only where no image was left out, which the manifest cannot tell of.
+    Only of partitions of the same images, all `tasks` of which are given; and only where none was
+    left out, which the manifest cannot tell of.
     """
     entries = {entry.name: entry for entry in old.shards} if old else {}
+    now: dict[str, set[str]] = {}
     for task in tasks:
-        entry = entries.get(task.shard.name)
-        if old is None or entry is None or entry.records != task.planned:
+        now.setdefault(task.shard.partition, set()).update(i.image_id for i in task.shard.images)
+    for task in tasks:
+        entry, known = entries.get(task.shard.name), before.get(task.shard.partition)
+        if entry is None or known is None or known.keys() != now[task.shard.partition]:
             continue
-        same = dict(images[entry.partition]) == old.partitions[entry.partition].images
-        if same and not ledger.read(out, entry.name, task.key):
-            ledger.write(out, task.key, Note(entry, []))
+        if entry.records == task.planned and not ledger.read(task.out, entry.name):
+            hashes = [known[image.image_id] for image in task.shard.images]
+            ledger.write(task.out, Note(task.key(hashes), entry, [], hashes))
 
 
 def withdraw(out: Path, old: Manifest | None, dirty: set[str]) -> None:
@@ -149,6 +166,8 @@ def _clear(out: Path) -> None:
     for path in [path for split in SPLITS for path in (out / split).glob("*.arrayrecord")]:
         if _partition_of(path.relative_to(out).as_posix()):
             path.unlink()
+    for path in (out / sources.FOLDER).glob("*-*.jsonl"):
+        path.unlink()
 
 
 def _partition_of(name: str) -> str | None:

@@ -32,10 +32,12 @@ class Bad(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A finished shard, and the images that it should have shown but could not."""
+    """A finished shard, and what it was built from."""
 
+    key: str  # hash of all that its bytes follow from
     entry: ShardEntry
-    bad: list[Bad]
+    bad: list[Bad]  # images that it should have shown but could not
+    hashes: list[str]  # of all its images
 
 
 @contextlib.contextmanager
@@ -67,21 +69,19 @@ def _refusal(out: Path, error: OSError) -> Fault:
     return Fault(f"{out}: cannot be written: {error.strerror}")
 
 
-def read(out: Path, name: str, key: str) -> Note | None:
-    """What is noted of shard `name`, if it was finished from what `key` is the hash of."""
+def read(out: Path, name: str) -> Note | None:
+    """What is noted of shard `name`, if it was ever finished."""
     noted = read_json(_path(out, name))
     try:
-        if noted["key"] == key:
-            return Note(ShardEntry(**noted["entry"]), [Bad(*item) for item in noted["bad"]])
+        entry, bad = ShardEntry(**noted["entry"]), [Bad(*item) for item in noted["bad"]]
+        return Note(noted["key"], entry, bad, noted["hashes"])
     except (KeyError, TypeError):
-        pass  # never written, or damaged: then the shard is built again
-    return None
+        return None  # never written, or damaged: then the shard is built again
 
 
-def write(out: Path, key: str, note: Note) -> None:
+def write(out: Path, note: Note) -> None:
     """Note that a shard is finished."""
-    fields = {"key": key, "entry": vars(note.entry), "bad": note.bad}
-    write_json(_path(out, note.entry.name), fields)
+    write_json(_path(out, note.entry.name), {**note._asdict(), "entry": note.entry.fields()})
 
 
 def sweep(out: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import ledger, plan
 from pipeline.impression import Impression
-from pipeline.ledger import Bad
+from pipeline.ledger import Bad, Note
 from pipeline.pair import Print, make_pair, open_print
 from pipeline.plan import ShardPlan
 from pipeline.preprocess import Image, decode, read
@@ -20,7 +21,6 @@ from pipeline.spec import PipelineSpec
 from pipeline.warp import Warp
 from shards import manifest, record, store
 from shards.errors import Fault
-from shards.manifest import ShardEntry
 
 METHOD = 8  # raised whenever the same spec and images give other bytes
 
@@ -34,15 +34,13 @@ class Task:
     """A shard to build, complete by itself."""
 
     shard: ShardPlan
-    hashes: tuple[str, ...]  # of the shard's images, see `source_hash`
     spec: PipelineSpec
     out: Path
     skip_bad: bool = False
 
-    @property
-    def key(self) -> str:
-        """Hash of all that the shard's bytes follow from."""
-        named = zip(self.shard.images, self.shard.numbers, self.hashes, strict=True)
+    def key(self, hashes: Sequence[str]) -> str:
+        """Hash of all that the shard's bytes follow from, if its images have these hashes."""
+        named = zip(self.shard.images, self.shard.numbers, hashes, strict=True)
         images = [[i.image_id, i.finger, i.ppi, number, sha] for i, number, sha in named]
         return manifest.digest([settings(self.spec), record.VERSION, self.shard.name, images])
 
@@ -53,11 +51,12 @@ class Task:
 
 
 class Result(NamedTuple):
-    """What became of a task: no entry where bad images forbade it."""
+    """What became of a task."""
 
-    entry: ShardEntry | None
-    bad: list[Bad]
-    kept: bool  # it was there already
+    task: Task
+    note: Note | None  # of the finished shard; None where there is none
+    bad: list[Bad]  # images that forbade it
+    hashes: list[str]  # of all its images
 
 
 def settings(spec: PipelineSpec) -> dict[str, Any]:
@@ -70,61 +69,71 @@ def settings(spec: PipelineSpec) -> dict[str, Any]:
     return {"method": METHOD, **fields}
 
 
-def source_hash(impression: Impression, spec: PipelineSpec) -> str:
-    """sha256 of what is read of an impression: its image, then the truth beside it if used.
+def check(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
+    """The shard's note, if it is there and all is as it was built from; always the images' hashes.
 
-    That of nothing where it cannot be read; then the image is bad. Of one that is drawn, of what
-    its drawing follows from.
+    Raises Stopped soon after `stopped()` is true.
     """
-    try:
-        return _hash(*_read(impression, spec))
-    except Fault:
-        return _hash(b"", b"")
+    hashes = []
+    for impression in task.shard.images:
+        if stopped():
+            raise Stopped
+        hashes.append(_source(impression, task.spec)[0])
+    note = ledger.read(task.out, task.shard.name)
+    fits = note and note.key == task.key(hashes) and (task.skip_bad or not note.bad)
+    return Result(
+        task, note if note and fits and ledger.intact(task.out, note.entry) else None, [], hashes
+    )
 
 
 def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
-    """Build the shard, or find it as it must be. Raises Stopped soon after `stopped()` is true.
+    """Build the shard. Raises Stopped soon after `stopped()` is true.
 
-    An image that holds no usable fingerprint is bad; Fault where one has vanished or changed, or
-    the shard cannot be written.
+    An image that holds no usable fingerprint is bad; Fault where one has vanished, or the shard
+    cannot be written.
     """
-    done = ledger.read(task.out, task.shard.name, task.key)
-    if done and (task.skip_bad or not done.bad) and ledger.intact(task.out, done.entry):
-        return Result(done.entry, done.bad, kept=True)
-    prints, bad = _open_all(task, stopped)
-    if bad and not task.skip_bad:
-        return Result(None, bad, kept=False)
-    records = _records(task, prints, stopped)
-    entry = store.write_shard(task.out / task.shard.name, records)
-    ledger.write(task.out, task.key, ledger.Note(entry, bad))
-    return Result(entry, bad, kept=False)
-
-
-def _open_all(task: Task, stopped: Callable[[], bool]) -> tuple[dict[int, Print], list[Bad]]:
-    """The usable prints by position among the shard's images, and the bad images."""
-    opened: dict[int, Print | Bad] = {}
-    for k, impression in enumerate(task.shard.images):
+    opened = []
+    for impression in task.shard.images:
         if stopped():
             raise Stopped
-        opened[k] = _open(impression, task.hashes[k], task.spec)
-    prints = {k: found for k, found in opened.items() if isinstance(found, Print)}
-    return prints, [found for found in opened.values() if isinstance(found, Bad)]
+        opened.append(_open(impression, task.spec))
+    hashes = [sha256 for sha256, _ in opened]
+    bad = [found for _, found in opened if isinstance(found, Bad)]
+    if bad and not task.skip_bad:
+        return Result(task, None, bad, hashes)
+    prints = {k: found for k, (_, found) in enumerate(opened) if isinstance(found, Print)}
+    entry = store.write_shard(task.out / task.shard.name, _records(task, prints, stopped))
+    note = Note(task.key(hashes), entry, bad, hashes)
+    ledger.write(task.out, note)
+    return Result(task, note, bad, hashes)
 
 
-def _open(impression: Impression, sha256: str, spec: PipelineSpec) -> Print | Bad:
-    """The print, or what is wrong with its image; Fault where that has vanished or changed."""
+def _open(impression: Impression, spec: PipelineSpec) -> tuple[str, Print | Bad]:
+    """The hash of an image, and its print or what is wrong with it; Fault where it has vanished."""
+    sha256, content = _source(impression, spec)
     try:
-        data, sidecar = _read(impression, spec)
+        if isinstance(content, Fault):
+            raise content
+        return sha256, open_print(impression, *_show(impression, content, spec), spec)
     except Fault as fault:
-        if sha256 != _hash(b"", b""):
+        return sha256, _bad(impression, fault)
+
+
+def _source(impression: Impression, spec: PipelineSpec) -> tuple[str, bytes | Fault]:
+    """sha256 of what an impression is made of, and the bytes of its image.
+
+    Of its image, then of the truth beside it if used; of nothing where that cannot be read, and
+    then what is wrong. Of one that is drawn, of what its drawing follows from.
+    """
+    try:
+        data, truth = _read(impression, spec)
+    except Fault as fault:
+        if not os.path.lexists(impression.path):
             raise
-        return _bad(impression, fault)
-    if _hash(data, sidecar) != sha256:
-        raise Fault(f"{impression.path}: changed while the set was built; start again")
-    try:
-        return open_print(impression, *_show(impression, data, spec), spec)
-    except Fault as fault:
-        return _bad(impression, fault)
+        return hashlib.sha256().hexdigest(), fault
+    total = hashlib.sha256(data)
+    total.update(truth)
+    return total.hexdigest(), data
 
 
 def _bad(impression: Impression, fault: Fault) -> Bad:
@@ -162,9 +171,3 @@ def _show(impression: Impression, data: bytes, spec: PipelineSpec) -> tuple[Imag
 
 def _truth(impression: Impression, spec: PipelineSpec) -> Path | None:
     return impression.truth if spec.different_impressions else None
-
-
-def _hash(data: bytes, truth: bytes) -> str:
-    total = hashlib.sha256(data)
-    total.update(truth)
-    return total.hexdigest()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from array_record.python.array_record_module import ArrayRecordReader
 
-from shards import agreement, meaning, store
+from shards import agreement, meaning, sources, store
 from shards.errors import Fault, Finding
 from shards.manifest import Manifest, ShardEntry
 from shards.record import Pair, decode, person
@@ -105,8 +106,18 @@ def _one(reader: ArrayRecordReader, number: int) -> bytes | Fault:
 
 def _meaning(job: Job, entry: ShardEntry, pair: Pair) -> Iterator[str]:
     partition = job.manifest.partitions.get(entry.partition)
-    images = partition.images if partition else None
+    known = (partition.source_hash, partition.images) if partition else None
+    images = _images(job.root, entry.partition, *known) if known else None
     return meaning.faults(pair, entry.partition, job.manifest.spec, images)
+
+
+@functools.lru_cache(maxsize=1)  # shards come by partition
+def _images(root: str, partition: str, sha256: str, count: int) -> Collection[str] | None:
+    """The ids of a partition's images; None where they cannot be known, which is told elsewhere."""
+    try:
+        return sources.read(Path(root), partition, sha256, count).keys()
+    except Fault:
+        return None
 
 
 def _agreement(report: ShardReport, pair: Pair) -> list[str]:

@@ -37,7 +37,7 @@ def _partition(manifest: Manifest, name: str) -> dict[str, Any]:
     for entry in entries:
         counts[entry.split].update(entry.counts)
     return {
-        "images": len(manifest.partitions[name].images),
+        "images": manifest.partitions[name].images,
         "source_hash": manifest.partitions[name].source_hash,
         "shards": len(entries),
         "bytes": sum(entry.bytes for entry in entries),

@@ -9,7 +9,7 @@ import stat
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 from shards import manifest as manifests
-from shards import record
+from shards import record, sources
 from shards.errors import Fault, Misuse
 from shards.manifest import Manifest, ShardEntry
+from shards.parse import parse
 
 WRITER_OPTIONS = "group_size:1,uncompressed"  # random reads one record at a time
 READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"  # the same, and no thread pool
@@ -55,6 +56,19 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
         temporary.write_bytes(manifests.to_bytes(manifest))
 
 
+def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> None:
+    """Write OUT/sources/<partition>.jsonl of each partition, before the manifest that names them.
+
+    images: partition → image id → sha256 of its file. What is there with these bytes stays.
+    """
+    for partition, files in images.items():
+        path, data = directory / sources.name(partition), sources.to_bytes(files)
+        if path.is_file() and path.read_bytes() == data:
+            continue
+        with _temporary(path) as temporary, _told(path):
+            temporary.write_bytes(data)
+
+
 def parse_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
     """The manifest of a set and all that is wrong with it; Misuse where there is no set."""
     path = directory / manifests.FILE
@@ -63,7 +77,8 @@ def parse_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
             f"{directory}: no shard set here (no {manifests.FILE}); make shards builds one"
         )
     try:
-        return manifests.parse(path.read_bytes())
+        with path.open("rb") as file:
+            return parse(file)
     except OSError as error:
         return None, [f"cannot be read: {error}"]
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from shards import manifest as manifests
-from shards import store
+from shards import sources, store
 from shards.check import Job, ShardReport, check_shard
 from shards.errors import Fault, Finding
 from shards.manifest import Manifest, ShardEntry
@@ -43,6 +43,7 @@ def verify(directory: Path, level: str = "full", workers: int | None = None) -> 
     yield from (Finding(manifests.FILE, None, what) for what in faults)
     if manifest is None:
         return
+    yield from _sources(directory, manifest)
     yield from _extra(directory, manifest)
     listed = {entry.name: entry for entry in manifest.shards}
     order = sorted(listed.values(), key=lambda entry: (entry.partition, entry.name))
@@ -109,6 +110,13 @@ class _Whole:
                 j = first[inverse[k]]
                 what = f"has the {name} of {self.entries[shard[j]].name} record {records[j, 0]}"
                 yield Finding(self.entries[shard[k]].name, int(records[k, 0]), what)
+
+
+def _sources(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+    """What is wrong with the lists of the images."""
+    for name, part in manifest.partitions.items():
+        if what := sources.fault_of(directory, name, part.source_hash, part.images):
+            yield Finding(sources.name(name), None, what)
 
 
 def _extra(directory: Path, manifest: Manifest) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from click.testing import CliRunner
 from pairs import make_pairs
 
-from shards import check, manifest, store, verify
+from shards import check, manifest, sources, store, verify
 from shards.__main__ import main
 from shards.record import decode, encode
 
@@ -54,6 +54,7 @@ def write(out, content):
 def seal(out, content, images):
     entries = [store.write_shard(out / n, map(encode, pairs)) for n, pairs in content.items()]
     spec = {"size": 128, "grid": 32}
+    store.write_sources(out, images)
     store.write_manifest(out, manifest.assemble(spec, images, entries))
     return out
 
@@ -202,6 +203,18 @@ def test_an_edited_manifest_is_found_and_its_sound_files_are_still_checked(copy,
     assert result.exit_code == 1
 
 
+def test_a_list_of_images_that_was_changed_or_lost_is_found(copy):
+    """At every level; the shards are checked all the same."""
+    path = copy / sources.name("synthetic/test")
+    path.write_bytes(path.read_bytes().replace(b"000_2", b"999_2"))
+    (copy / sources.name("fvc2002/db1_b")).unlink()
+    for level in verify.LEVELS:
+        assert found(copy, level) == [
+            "sources/fvc2002-db1_b.jsonl: is missing",
+            "sources/synthetic-test.jsonl: holds other lines than were written (sha256)",
+        ]
+
+
 def test_a_link_that_leads_out_is_found(copy, tmp_path):
     (copy / FIRST).rename(tmp_path / "outside")
     (copy / FIRST).symlink_to(tmp_path / "outside")
@@ -287,11 +300,9 @@ def test_each_harm_to_a_record_is_found_and_named(tmp_path, what):
 
 def test_another_seed_than_the_specs_is_found(tmp_path):
     content = plan()
-    images = store.load_manifest(write(tmp_path / "set", content)).partitions
+    parts = store.load_manifest(write(tmp_path / "set", content)).partitions
     entries = [store.describe(tmp_path / "set" / name) for name in content]
-    spec = {"seed": 1}
-    listed = {name: item.images for name, item in images.items()}
-    store.write_manifest(tmp_path / "set", manifest.assemble(spec, listed, entries))
+    store.write_manifest(tmp_path / "set", manifest.assemble({"seed": 1}, {}, entries, parts))
     faults = found(tmp_path / "set", "deep")
     assert f"{VAL}: record 0: has seed 2, the set's spec says 1" in faults
     assert not any(FIRST in line for line in faults)
@@ -322,10 +333,15 @@ def test_a_pair_twice_is_found_across_shards(tmp_path):
     assert found(out, "deep") == [f"{SECOND}: record 5: has the index of {FIRST} record 2"]
 
 
+def listed(out):
+    """Partition → image id → sha256."""
+    parts = store.load_manifest(out).partitions.items()
+    return {name: sources.read(out, name, p.source_hash, p.images) for name, p in parts}
+
+
 def test_an_image_that_the_manifest_does_not_list_is_found(tmp_path):
     content = plan()
-    listed = store.load_manifest(write(tmp_path / "set", content)).partitions
-    images = {name: dict(item.images) for name, item in listed.items()}
+    images = listed(write(tmp_path / "set", content))
     del images["fvc2002/db1_b"]["fvc2002/db1_b/test-000_1"]
     content[SECOND] = [at(content[SECOND][0], image_id_a="sd302/U/x", image_id_b="sd302/U/x")]
     out = seal(tmp_path / "set", content, images)
@@ -369,6 +385,7 @@ def test_no_record_under_a_right_checksum_makes_the_deep_check_crash(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "x").rename(tmp_path / name)
     images = {f"synthetic/test/train-{k:03d}_1": "0" * 64 for k in range(40)}
+    store.write_sources(tmp_path, {"synthetic/test": images})
     store.write_manifest(tmp_path, manifest.assemble({}, {"synthetic/test": images}, [entry]))
     assert len({finding.record for finding in verify.verify(tmp_path, "deep", workers=1)}) > 50
 

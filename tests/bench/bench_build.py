@@ -42,7 +42,7 @@ BUILD, CORRUPTED, ON_THE_FLY = "build", "floor with corruptions", "on the fly"
 STAGES = {
     "decode": "decode",
     "read": "read",
-    "sha256, twice": "_hash",
+    "sha256": "_source",
     "foreground": "foreground",
     "place of the crop": "draw_centre",
     "window": "window",
