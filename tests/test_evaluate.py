@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from model.matching import Correspondences
 from model.net import create
 from pipeline.warp import pixel_grid
 from shards.errors import Fault, Misuse
-from train import conditions, evaluate, methods
+from train import bootstrap, conditions, evaluate, evaluate_page, methods
 from train.__main__ import main
 
 VIEW = weights.View(288, 128, 32)
@@ -27,6 +28,7 @@ CONFIG = ModelConfig(
     stride=8, stem_channels=4, stage_channels=(4, 8, 8), blocks=1, width=8, layers=1, heads=2,
     mlp=8, attention="linear",
 )  # fmt: skip
+SPEC = {"crop": 288, "size": 128, "grid": 32, "seed": 0}
 CELLS = pixel_grid(16, 16, 8).reshape(-1, 2)
 
 
@@ -113,20 +115,29 @@ def test_no_transform_leaves_the_prints_as_they_are():
 def folder(tmp_path_factory):
     """A shard set in set/ and an untrained checkpoint c.safetensors."""
     root = tmp_path_factory.mktemp("evaluate")
-    make_set(root / "set", train=0, val=9, spec={"crop": 288, "size": 128, "grid": 32, "seed": 0})
+    make_set(root / "set", train=0, val=9, spec=SPEC)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
     save_file(values, root / "c.safetensors", weights.metadata(CONFIG, VIEW))
     return root
 
 
+@pytest.fixture(autouse=True)
+def few(monkeypatch, tmp_path):
+    """9 pairs in batches of 4, the last of which is filled up; few pictures, few replicas."""
+    monkeypatch.setattr(evaluate, "BATCH", 4)
+    monkeypatch.setattr(evaluate_page, "WORST", 1)
+    monkeypatch.setattr(bootstrap, "REPLICAS", 20)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def call(folder, out, *more):
+    """The command; `more` may name another shard set or checkpoint."""
     arguments = ["--shards", folder / "set", "--checkpoint", folder / "c.safetensors", "--out", out]
-    return CliRunner().invoke(main, ["evaluate", *map(str, arguments), *more])
+    return CliRunner().invoke(main, ["evaluate", *map(str, (*arguments, "--split", "val", *more))])
 
 
-def test_command_writes_figures_by_method_and_group(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "BATCH", 4)  # 9 pairs: the last batch is filled up
-    result = call(folder, tmp_path, "--split", "val")
+def test_command_writes_figures_by_method_and_group(folder, tmp_path):
+    result = call(folder, tmp_path)
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "evaluation.json").read_text())
     steps = {evaluate.NETWORK, evaluate.SMOOTH, evaluate.REGISTERED}
@@ -154,6 +165,89 @@ def test_command_writes_figures_by_method_and_group(folder, tmp_path, monkeypatc
     assert [row["overlap"] == "" for row in rows] == [k % 4 == 3 for k in range(9)]
     assert 0 <= report["calibration_error"] <= 1
     assert (tmp_path / "reliability.csv").read_text().startswith("matches,confidence,right")
+    assert (tmp_path / "det.csv").read_text().startswith("method,threshold,fmr,fnmr")
+    with (tmp_path / "histogram.csv").open() as file:
+        bins = [row for row in csv.DictReader(file) if row["method"] == evaluate.SIFT]
+    assert (sum(int(b["genuine"]) for b in bins), sum(int(b["impostor"]) for b in bins)) == (7, 2)
+    text = (tmp_path / "report.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:image/(png|jpeg);base64,)", text)
+    assert text.count("<img") == 1 + 1 + 2  # conditions, DET and histograms, the worst of a kind
+    assert all(f"{name} " in text for name in conditions.BINS)
+
+
+def files(folder):
+    """What an evaluation wrote, but for its ledger."""
+    return {
+        p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in (".csv", ".json", ".html")
+    }
+
+
+class Measure:
+    """Stands in for the methods, whose results follow from the images; stops at batch `last`."""
+
+    def __init__(self, last=10**6):
+        self.last, self.made = last, 0
+
+    def __call__(self, batch, results, found, checkpoint):
+        self.made += 1
+        if self.made > self.last:
+            raise KeyboardInterrupt
+        grey = batch["image_a"][:, ::8, ::8].reshape(len(batch["genuine"]), -1) / 7
+        visible = np.broadcast_to(batch["genuine"][:, None], grey.shape)
+        one = {"error": grey.astype(np.float32), "visible": visible, "kept": grey > 18}
+        one |= {"rotation_error": grey[:, 0] / 99, "score": grey.mean(1), "confidence": grey / 40}
+        names = (evaluate.NETWORK, evaluate.SMOOTH, evaluate.REGISTERED)
+        return {name: one | {"genuine": batch["genuine"]} for name in names}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Evaluations with stand-ins of networks and methods: call it with those methods."""
+    monkeypatch.setattr(evaluate, "_compile", lambda net, view: lambda batch: ({}, None))
+    monkeypatch.setattr(evaluate_page, "WORST", 0)
+
+    def run(measure, *arguments):
+        monkeypatch.setattr(evaluate, "_measure", measure)
+        return call(*arguments)
+
+    return run
+
+
+def test_killed_and_started_again_it_writes_the_same_bytes(folder, tmp_path, measured):
+    """Killed within the second of three batches, with its row cut off."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert measured(Measure(), folder, whole).exit_code == 0
+    assert measured(Measure(1), folder, killed).exit_code != 0
+    assert not files(killed)
+    with (killed / evaluate.LEDGER).open("ab") as file:
+        file.write(b'{"about": [{"a": "x')
+    for left in (2, 0):
+        measure = Measure()
+        result = measured(measure, folder, killed)
+        assert result.exit_code == 0, result.output
+        assert measure.made == left
+        assert files(killed) == files(whole)
+    figures = json.loads((whole / "evaluation.json").read_text())["methods"][evaluate.NETWORK]
+    assert figures["genuine"]["epe_median"] > 1
+
+
+def test_answers_of_others_are_not_mixed_in(folder, tmp_path, measured):
+    """Begun with another checkpoint, or other shards of the same settings, all is made anew."""
+    values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 1))).items()}
+    save_file(values, tmp_path / "other.safetensors", weights.metadata(CONFIG, VIEW))
+    make_set(tmp_path / "set", train=0, val=9, seed=5, spec=SPEC)
+    out, written = tmp_path / "out", []
+    for more in (
+        [],
+        ["--checkpoint", tmp_path / "other.safetensors"],
+        ["--shards", tmp_path / "set"],
+    ):
+        measured(Measure(1), folder, out, *more)
+        measure = Measure()
+        assert measured(measure, folder, out, *more).exit_code == 0
+        assert measure.made == 2
+        written.append((out / "pairs.csv").read_bytes())
+    assert written[0] == written[1] != written[2]
 
 
 def test_empty_split_and_other_crops_are_named(folder):
@@ -161,6 +255,6 @@ def test_empty_split_and_other_crops_are_named(folder):
 
     shards, checkpoint = open_set(folder / "set"), weights.load(folder / "c.safetensors")
     with pytest.raises(Misuse, match="no pairs of the split 'test'"):
-        evaluate.evaluate(shards, "test", checkpoint)
+        evaluate.evaluate(shards, "test", checkpoint, folder, {})
     with pytest.raises(Fault, match="288"):
         evaluate.check_view(shards, weights.View(256, 128, 32))

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from model import weights
 from model.config import ModelConfig
 from model.net import create
-from train import fvc, fvc_report
+from train import fvc, fvc_report, verification
 from train.__main__ import main
 
 CONFIG = ModelConfig(
@@ -100,7 +100,7 @@ def test_one_finger_has_no_rates(tmp_path):
              "scores": {"network": 0.5}, "witness": {}}]  # fmt: skip
     outcome = fvc.gather(rows)
     assert outcome.figures() == {"network": {}}
-    assert fvc_report.curves(outcome) == []
+    assert verification.trade_off(outcome.scores, outcome.genuine) == []
     assert fvc_report.worst(outcome) == {"genuine": [0], "impostor": []}
     assert "network" in fvc_report.console(outcome)
 

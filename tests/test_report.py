@@ -13,7 +13,7 @@ from model import weights
 from model.config import ModelConfig
 from model.net import create
 from shards.errors import Misuse
-from train import evaluate, export, report
+from train import evaluate, evaluate_files, evaluate_page, export, report
 
 VIEW = weights.View(72, 32, 8)
 CONFIG = ModelConfig(
@@ -78,13 +78,13 @@ def test_page_is_whole_and_self_contained(folder):
 
 
 def test_evaluation_of_another_checkpoint_is_not_kept(tmp_path):
-    (tmp_path / evaluate.SUMMARY).write_text(
+    (tmp_path / evaluate_files.SUMMARY).write_text(
         json.dumps({"split": "test", "checkpoint_sha256": "1"})
     )
-    (tmp_path / evaluate.PAIRS).write_text("pair\n0\n")
-    assert evaluate.read(tmp_path, {"checkpoint_sha256": "1"}) is not None
-    assert evaluate.read(tmp_path, {"checkpoint_sha256": "2"}) is None
-    assert evaluate.read(tmp_path / "none", {}) is None
+    (tmp_path / evaluate_files.PAIRS).write_text("pair\n0\n")
+    assert evaluate_files.read(tmp_path, {"checkpoint_sha256": "1"}) is not None
+    assert evaluate_files.read(tmp_path, {"checkpoint_sha256": "2"}) is None
+    assert evaluate_files.read(tmp_path / "none", {}) is None
 
 
 def test_best_of_a_column_is_marked():
@@ -92,9 +92,9 @@ def test_best_of_a_column_is_marked():
         "x": {"all": FIGURES},
         "y": {"all": {**FIGURES, "epe_median": 3.0, "auc": 0.1}},
     }
-    rows = report._accuracy(methods)
+    rows = evaluate_page.accuracy(methods)
     best = {row["method"]: [cell["best"] for cell in row["cells"]] for row in rows}
-    columns = [key for key, *_ in report.COLUMNS]
+    columns = [key for key, *_ in evaluate_page.COLUMNS]
     assert (best["x"][columns.index("epe_median")], best["y"][columns.index("epe_median")]) == (
         0,
         1,

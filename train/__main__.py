@@ -96,7 +96,7 @@ def evaluate(
 ) -> None:
     """Accuracy on held-out pairs of a shard set; or the FVC protocol on a folder of impressions.
 
-    Beside SIFT + RANSAC and phase correlation, with 95 % intervals over fingers. What --fvc has
+    Beside SIFT + RANSAC and phase correlation, with 95 % intervals over fingers. What has been
     compared is kept in OUT: the same command again goes on. --minutiae names an .npz with an array
     [N, 4] (x, y, direction in rad counter-clockwise, quality) for each file, as a witness of where
     the prints meet.
@@ -188,15 +188,18 @@ def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
 
 
 def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -> None:
-    from model import weights
+    from model import programs, weights
+    from model.register import Registrar
     from shards.store import open_set
-    from train import evaluate
+    from train import evaluate, evaluate_files, evaluate_page
 
-    evaluate.make_folder(out)  # before the work, not after it
-    shards = open_set(directory)
-    found = evaluate.evaluate(shards, split, weights.load(checkpoint))
-    evaluate.write(found, out, evaluate.describe(shards, split, checkpoint))
-    click.echo(f"{found.table()}\n{out}: evaluation.json, figures.csv, pairs.csv")
+    programs.keep()
+    evaluate_files.make_folder(out)  # before the work, not after it
+    shards, registrar = open_set(directory), Registrar(checkpoint)
+    facts = evaluate.describe(shards, split, checkpoint)
+    found = evaluate.evaluate(shards, split, weights.load(checkpoint), out, facts)
+    evaluate_page.write(found, evaluate_files.write(found, out, facts), shards, out, registrar)
+    click.echo(f"{found.table()}\n{out}: report.html, evaluation.json, figures.csv, pairs.csv, …")
 
 
 def _evaluate_fvc(
@@ -206,13 +209,13 @@ def _evaluate_fvc(
 
     from model import programs
     from model.register import Registrar
-    from train import answers, evaluate, fvc, fvc_report, witness
+    from train import answers, evaluate_files, fvc, fvc_report, witness
 
     programs.keep()
     files = list(chain.from_iterable(fvc.impressions(folder).values()))
     heard = witness.load(minutiae, files) if minutiae else None
     registrar = Registrar(checkpoint)
-    evaluate.make_folder(out)
+    evaluate_files.make_folder(out)
     facts = fvc.describe(folder, checkpoint, ppi, minutiae)
     found = fvc.run(folder, answers.Methods(registrar, ppi).compare, out, facts, heard)
     fvc_report.write(found, folder, out, facts, registrar)

@@ -6,11 +6,10 @@ All answer at the same cells of the same pairs, in px at 500 ppi, and are summed
 
 from __future__ import annotations
 
-import csv
+import base64
 import dataclasses
 import functools
-import hashlib
-import json
+import io
 import math
 import os
 from collections import defaultdict
@@ -28,19 +27,29 @@ from numpy.typing import NDArray
 from model import grid, metrics, weights
 from model.matching import Correspondences
 from model.net import Net
-from shards import record
+from shards import manifest, record
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 from shards.store import ShardSet
-from train import bootstrap, conditions, curves, loader, methods, rates
+from train import bootstrap, conditions, loader, methods, rates
 from train.answers import PHASE, SIFT
+from train.ledger import Ledger, Row, digest, rests_on, sha256
 from train.methods import Arrays
 
 NETWORK, SMOOTH = "network", "network + smooth map"
 REGISTERED = "network + smooth map + ridges"
 BATCH = 16  # pairs
-SUMMARY, PAIRS = "evaluation.json", "pairs.csv"
-VERSION = 2  # of what is measured: an evaluation kept from an older program is made again
+LEDGER = "answers.jsonl"
+ROOT = Path(__file__).parents[1]
+PROGRAM = (  # what makes the answers
+    "model/*.py",
+    "pipeline/warp.py",
+    "shards/record.py",
+    *(
+        f"train/{n}.py"
+        for n in ("baseline", "conditions", "evaluate", "loader", "methods", "phase")
+    ),
+)
 
 Figures = dict[str, float]
 Answer = Callable[[loader.Batch], tuple[Arrays, Correspondences]]
@@ -61,6 +70,16 @@ class Evaluation:
             masks |= {name: of_pair == name for name in names}
         found = {key: np.array([about[key] for about in self.about]) for key in conditions.BINS}
         return masks | conditions.groups(found)
+
+    @property
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """Each method's scores [P]."""
+        return {name: of["score"].astype(np.float64) for name, of in self.results.items()}
+
+    @property
+    def genuine(self) -> NDArray[np.bool_]:
+        """Which pairs [P] are of one finger."""
+        return np.asarray(self.results[NETWORK]["genuine"], bool)
 
     @functools.cached_property
     def weights(self) -> NDArray[np.float64]:
@@ -93,28 +112,45 @@ class Evaluation:
         return "\n".join(lines)
 
 
-def evaluate(shards: ShardSet, split: str, checkpoint: weights.Checkpoint) -> Evaluation:
-    """Register every pair of a split by all methods.
+def evaluate(
+    shards: ShardSet, split: str, checkpoint: weights.Checkpoint, out: Path, facts: Row
+) -> Evaluation:
+    """Register every pair of a split by all methods that OUT/answers.jsonl does not hold already.
 
-    Misuse where the split is empty, Fault where its crops are not those of the network.
+    What it holds of other `facts` (see `describe`) is thrown away. Misuse where the split is empty,
+    Fault where its crops are not those of the network.
     """
     count = shards.count(split)
     if not count:
         raise Misuse(f"{shards.directory}: holds no pairs of the split {split!r}")
     check_view(shards, checkpoint.view)
-    answer = _compile(checkpoint.net, checkpoint.view)
-    results: dict[str, list[Arrays]] = defaultdict(list)
-    about: list[dict[str, Any]] = []
-    with Progress("evaluate", count, "pairs") as progress:
-        for batch, counting in loader.evaluation_batches(shards, split, BATCH):
-            answered = answer(batch)
-            chosen = {key: values[:counting] for key, values in batch.items()}
-            for method, found in _measure(chosen, *answered, checkpoint).items():
-                results[method].append({key: value[:counting] for key, value in found.items()})
-            about += _about(shards, split, len(about), chosen, checkpoint)
-            progress.advance(counting)
-    joined = {method: _concatenate(parts) for method, parts in results.items()}
-    return Evaluation(joined, about)
+    path, answer = out / LEDGER, _compile(checkpoint.net, checkpoint.view)
+    if not rests_on(path, facts):
+        path.unlink(missing_ok=True)
+    with Ledger(path, facts) as ledger:
+        done = sum(len(row["about"]) for row in ledger.rows)
+        left = np.arange(done, count)
+        with Progress("evaluate", len(left), "pairs") as progress:
+            for batch, counting in loader.evaluation_batches(shards, split, BATCH, left):
+                answered = answer(batch)
+                chosen = {key: values[:counting] for key, values in batch.items()}
+                found = _measure(chosen, *answered, checkpoint)
+                about = _about(shards, split, done + progress.done, chosen, checkpoint)
+                ledger.append({"about": about, "results": _packed(found, counting)})
+                progress.advance(counting)
+        return gather(ledger.rows)
+
+
+def gather(rows: list[Row]) -> Evaluation:
+    """The evaluation that the rows of a ledger hold, a batch each."""
+    parts = [_unpacked(row["results"]) for row in rows]
+    results = {method: _concatenate([part[method] for part in parts]) for method in parts[0]}
+    about = [
+        {key: math.nan if value is None else value for key, value in pair.items()}
+        for row in rows
+        for pair in row["about"]
+    ]
+    return Evaluation(results, about)
 
 
 def check_view(shards: ShardSet, view: weights.View) -> None:
@@ -127,69 +163,17 @@ def check_view(shards: ShardSet, view: weights.View) -> None:
         )
 
 
-def write(evaluation: Evaluation, out: Path, facts: dict[str, Any]) -> None:
-    """OUT/evaluation.json (facts, then figures by method and group), and as CSV figures, pairs,
-    precision_recall and reliability (of the network's matches by their confidence).
-
-    Figures that are undefined are null, and empty in the CSV.
-    """
-    make_folder(out)
-    figures = {
-        method: {group: _plain(found) for group, found in groups.items()}
-        for method, groups in evaluation.figures.items()
+def describe(shards: ShardSet, split: str, checkpoint: Path) -> Row:
+    """What an evaluation is made of: the split's shards, the program, the checkpoint."""
+    program = (path for pattern in PROGRAM for path in sorted(ROOT.glob(pattern)))
+    shas = [entry.sha256 for entry in shards.manifest.shards if entry.split == split]
+    return {
+        "spec_hash": shards.manifest.spec_hash,
+        "shards_sha256": manifest.digest(shas),
+        "split": split,
+        "checkpoint_sha256": sha256(checkpoint),
+        "program_sha256": digest(program),
     }
-    rows = [
-        {"method": method, "group": group, **found}
-        for method, groups in figures.items()
-        for group, found in groups.items()
-    ]
-    write_table(out / "figures.csv", rows)
-    write_table(out / PAIRS, [_row(evaluation, k) for k in range(len(evaluation.about))])
-    network = evaluation.results[NETWORK]
-    judged = {
-        "precision_recall": curves.precision_recall(network),
-        "reliability": curves.reliability(network),
-    }
-    for name, points in judged.items():
-        write_table(out / f"{name}.csv", [_plain(point) for point in points])
-    error = _plain({"calibration_error": curves.calibration_error(judged["reliability"])})
-    report = {**facts, "pairs": len(evaluation.about), **error, **judged, "methods": figures}
-    (out / SUMMARY).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")  # last of all
-
-
-def read(out: Path, facts: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]] | None:
-    """evaluation.json and the rows of pairs.csv in a folder; None unless made of just `facts`."""
-    try:
-        report = json.loads((out / SUMMARY).read_text())
-        if any(report.get(key) != value for key, value in facts.items()):
-            return None
-        with (out / PAIRS).open(newline="") as file:
-            return report, list(csv.DictReader(file))
-    except (OSError, ValueError):
-        return None
-
-
-def make_folder(path: Path) -> None:
-    """Make the folder of an answer; Misuse where a file is in its way, or it is not allowed."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Misuse(f"{path}: no folder can be made here: {error.strerror}") from error
-
-
-def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A CSV file of rows that all have the keys of the first; an empty one where there are none."""
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-
-
-def describe(shards: ShardSet, split: str, checkpoint: Path) -> dict[str, Any]:
-    """What an evaluation is made of: the set's spec hash, the split, the checkpoint's sha256."""
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    facts = {"spec_hash": shards.manifest.spec_hash, "split": split, "checkpoint_sha256": digest}
-    return {**facts, "evaluation": VERSION}
 
 
 def _compile(net: Net, view: weights.View) -> Answer:
@@ -243,7 +227,8 @@ def _about(
         ids = {"a": pair.image_id_a, "b": pair.image_id_b}
         fingers = {"finger_a": pair.finger_a, "finger_b": pair.finger_b}
         graded = {name: float(values[k]) for name, values in found.items()}
-        rows.append({**ids, **fingers, "kind": pair.kind, "noise": pair.noise, **graded})
+        known = {name: None if math.isnan(value) else value for name, value in graded.items()}
+        rows.append({**ids, **fingers, "kind": pair.kind, "noise": pair.noise, **known})
     return rows
 
 
@@ -278,25 +263,33 @@ def _intervals(results: Arrays, replicas: NDArray[np.float64]) -> dict[str, boot
     return around | {name: scored[name] for name in ("auc", "eer")}
 
 
+def _packed(results: dict[str, Arrays], count: int) -> str:
+    """Arrays of the first `count` pairs as text: an .npz in base64, exact.
+
+    Errors where nothing is visible are measured by nobody, and left out.
+    """
+    arrays: Arrays = {}
+    for method, found in results.items():
+        kept = {key: values[:count] for key, values in found.items()}
+        kept["error"] = np.where(kept["visible"], kept["error"], 0).astype(np.float32)
+        arrays |= {f"{method}/{key}": values for key, values in kept.items()}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def _unpacked(text: str) -> dict[str, Arrays]:
+    results: dict[str, Arrays] = defaultdict(dict)
+    with np.load(io.BytesIO(base64.b64decode(text))) as arrays:
+        for name in arrays.files:
+            method, _, key = name.rpartition("/")
+            results[method][key] = arrays[name]
+    return results
+
+
 def _concatenate(parts: list[Arrays]) -> Arrays:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def _select(arrays: Arrays, of: Any) -> Arrays:
     return {key: values[of] for key, values in arrays.items()}
-
-
-def _plain(figures: Figures) -> dict[str, Any]:
-    """Figures of which those that are undefined are None."""
-    return {k: round(v, 6) if math.isfinite(v) else None for k, v in figures.items()}
-
-
-def _row(evaluation: Evaluation, k: int) -> dict[str, Any]:
-    """Pair k: its ids, and each method's median error over its visible cells and score."""
-    about = evaluation.about[k]
-    row: dict[str, Any] = {"pair": k, **about, **_plain({n: about[n] for n in conditions.BINS})}
-    for method, arrays in evaluation.results.items():
-        seen = arrays["error"][k][arrays["visible"][k]]
-        row[f"{method}: median error"] = round(float(np.median(seen)), 4) if len(seen) else None
-        row[f"{method}: score"] = round(float(arrays["score"][k]), 6)
-    return row

@@ -8,10 +8,9 @@ Competition", ICPR 2002); each is made once, not both ways.
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from shards.errors import Fault, Misuse
 from shards.progress import Progress
 from train import bootstrap, rates, witness
 from train.answers import Answer
-from train.ledger import Ledger, Row
+from train.ledger import Ledger, Row, digest, sha256
 
 NAME = re.compile(r"(.+)_(\d+)\.(tif|tiff|png|bmp)", re.IGNORECASE)
 LEDGER = "answers.jsonl"
@@ -120,10 +119,10 @@ def describe(folder: Path, checkpoint: Path, ppi: float | None, minutiae: Path |
     """What the answers rest on: images, program, checkpoint, witness and resolution."""
     program = (path for pattern in PROGRAM for path in sorted(ROOT.glob(pattern)))
     return {
-        "images_sha256": _digest(itertools.chain.from_iterable(impressions(folder).values())),
-        "program_sha256": _digest(program),
-        "checkpoint_sha256": _sha256(checkpoint),
-        "minutiae_sha256": _sha256(minutiae) if minutiae else None,
+        "images_sha256": digest(itertools.chain.from_iterable(impressions(folder).values())),
+        "program_sha256": digest(program),
+        "checkpoint_sha256": sha256(checkpoint),
+        "minutiae_sha256": sha256(minutiae) if minutiae else None,
         "ppi": ppi,
     }
 
@@ -207,16 +206,3 @@ def _with_intervals(
 def _finger(name: str) -> str:
     match = NAME.fullmatch(name)
     return match[1] if match else name
-
-
-def _digest(paths: Iterable[Path]) -> str:
-    """One sha256 of the names and contents of files."""
-    lines = (f"{path.name}\0{_sha256(path)}\n" for path in paths)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise Misuse(f"{path}: cannot be read: {error.strerror}") from error

@@ -9,24 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from model import picture
 from model.register import Registrar
 from pipeline import preprocess
 from shards import page
 from shards.progress import Progress
-from train import bootstrap, rates
+from train import bootstrap, verification
 from train.answers import NETWORK
-from train.evaluate import make_folder, write_table
+from train.evaluate_files import make_folder, write_table
 from train.fvc import Outcome
 from train.ledger import Row
 
 WORST = 10  # pairs of a kind that are drawn
-BINS = 40  # of a histogram
-FLOOR = 1e-4  # of the DET curve's axes, where a rate is 0
-COLOURS = ("#1f5fa8", "#c4572b", "#5c8a3a", "#7a5195")
 PERCENT = "{:.1%}"
 
 # Figure, heading, format
@@ -59,15 +54,16 @@ def write(outcome: Outcome, folder: Path, out: Path, facts: Row, registrar: Regi
     write_table(out / "figures.csv", [{"method": n, **found} for n, found in methods.items()])
     heard = [name for name, found in methods.items() if "confirmed" in found]
     write_table(out / "scores.csv", [_score_row(row, list(methods), heard) for row in outcome.rows])
-    write_table(out / "det.csv", curves(outcome))
-    write_table(out / "histogram.csv", histograms(outcome))
+    write_table(out / "det.csv", verification.trade_off(outcome.scores, outcome.genuine))
+    write_table(out / "histogram.csv", verification.histograms(outcome.scores, outcome.genuine))
+    drawn = verification.draw(outcome.scores, outcome.genuine)
     text = page.render(
         Path(__file__).with_name("fvc.html"),
         title="Verification by the FVC protocol",
         folder=folder.name,
         counts=counts,
         tables=[_table(figures, RATES), _table(figures, WITNESSED)],
-        curves=_drawn_curves(outcome) if _both(outcome) else None,
+        curves=page.drawn(drawn) if drawn else None,
         worst=draw_worst(outcome, folder, out / "worst", registrar, facts["ppi"]),
         faults=outcome.faults,
         facts=facts,
@@ -87,33 +83,6 @@ def console(outcome: Outcome) -> str:
         cells = (_cell(found, name, form) for name, _, form in columns)
         lines.append(f"{method:20s}" + "".join(f"{cell:>22s}" for cell in cells))
     return "\n".join(lines)
-
-
-def curves(outcome: Outcome) -> list[dict[str, Any]]:
-    """A row a method and threshold: both error rates; none where a kind is missing."""
-    if not _both(outcome):
-        return []
-    rows = []
-    for method, score in outcome.scores.items():
-        found = rates.measure(score, outcome.genuine)
-        for each in zip(found.threshold, found.fmr, found.fnmr, strict=True):
-            threshold, fmr, fnmr = (round(float(value), 6) for value in each)
-            rows.append({"method": method, "threshold": threshold, "fmr": fmr, "fnmr": fnmr})
-    return rows
-
-
-def histograms(outcome: Outcome) -> list[dict[str, Any]]:
-    """A row a method and bin of its scores: how many genuine and impostor comparisons."""
-    rows = []
-    for method, score in outcome.scores.items():
-        known = np.isfinite(score)
-        edges = np.histogram_bin_edges(score[known], BINS)
-        counts = [np.histogram(score[known & of], edges)[0] for of in _kinds(outcome)]
-        for low, high, genuine, impostor in zip(edges, edges[1:], *counts, strict=False):
-            ends = {"low": round(float(low), 6), "high": round(float(high), 6)}
-            many = {"genuine": int(genuine), "impostor": int(impostor)}
-            rows.append({"method": method, **ends, **many})
-    return rows
 
 
 def worst(outcome: Outcome, method: str = NETWORK) -> dict[str, list[int]]:
@@ -188,46 +157,8 @@ def _cell(found: dict[str, float], name: str, form: str) -> str:
     return f"{form.format(middle)} ({form.format(low)}–{form.format(high)})"
 
 
-def _drawn_curves(outcome: Outcome) -> str:
-    """The DET curves of all methods, and the histogram of each."""
-    methods = list(outcome.scores)
-    figure = Figure(figsize=(11, 4 + 2.4), dpi=120, layout="constrained")
-    rows = figure.add_gridspec(2, 1, height_ratios=[1.6, 1])
-    top, bottom = (figure.add_subfigure(row) for row in (rows[0], rows[1]))
-    det = top.subplots()
-    for method, colour in zip(methods, COLOURS, strict=False):
-        found = rates.measure(outcome.scores[method], outcome.genuine)
-        fmr, fnmr = np.maximum(found.fmr, FLOOR), np.maximum(found.fnmr, FLOOR)
-        det.plot(fmr, fnmr, label=method, color=colour, drawstyle="steps-pre")
-    det.plot([FLOOR, 1], [FLOOR, 1], color="#999", linewidth=0.7, linestyle=":")
-    det.set(xscale="log", yscale="log", xlim=(FLOOR, 1), ylim=(FLOOR, 1), title="DET")
-    det.set(xlabel="false match rate", ylabel="false non-match rate", aspect="equal")
-    for axis in (det.xaxis, det.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g} %"))
-    det.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
-    page.plain(det)
-    counted = histograms(outcome)
-    for axes, method in zip(np.atleast_1d(bottom.subplots(1, len(methods))), methods, strict=True):
-        bins = [row for row in counted if row["method"] == method]
-        edges = [bins[0]["low"], *(row["high"] for row in bins)]
-        for kind, colour in (("genuine", COLOURS[0]), ("impostor", COLOURS[1])):
-            counts = np.array([row[kind] for row in bins], float)
-            axes.stairs(counts / max(counts.sum(), 1), edges, fill=True, alpha=0.55, color=colour)
-            axes.stairs(counts / max(counts.sum(), 1), edges, color=colour, label=kind)
-        axes.set_title(method, fontsize=10)
-        axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
-        axes.set_xlabel("score", fontsize=9)
-        axes.legend(frameon=False, fontsize=8)
-        page.plain(axes)
-    return page.drawn(figure)
-
-
 def _kinds(outcome: Outcome) -> tuple[Any, Any]:
     return outcome.genuine, ~outcome.genuine
-
-
-def _both(outcome: Outcome) -> bool:
-    return all(of.any() for of in _kinds(outcome)) and bool(outcome.scores)
 
 
 def _known(figures: dict[str, float]) -> dict[str, float | None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -65,6 +67,29 @@ class Ledger:
     def _write(self, row: Row) -> None:
         self._file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
         self._file.flush()
+
+
+def rests_on(path: Path, facts: Row) -> bool:
+    """Whether the file at `path` begins with just these facts; a damaged one does not."""
+    try:
+        with path.open("rb") as file:
+            return bool(json.loads(file.readline()) == facts)
+    except (OSError, ValueError):
+        return False
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """One sha256 of the names and contents of files."""
+    lines = (f"{path.name}\0{sha256(path)}\n" for path in paths)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Of a file's contents; Misuse where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise Misuse(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _parsed(line: bytes, path: Path) -> Row:
