@@ -1,11 +1,15 @@
 """Speed of registration by the network that ships: python tests/bench/bench_register.py
 
 Pairs of plain prints of 374 × 388 px, each print opened anew for every pair, and the same pairs
-with prints that are open already, as in a table of pairs; beside SIFT + RANSAC, which gives no
-dense map.
+with prints that are open already; beside SIFT + RANSAC, which gives no dense map. And a table of
+MANY pairs in one go, by the wall: against a process a pair, and against one warm process that takes
+pair after pair, prints opened anew.
 """
 
+import os
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,9 +19,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import model  # noqa: E402, F401, I001 - says how many threads BLAS has, before numpy is there
 import click  # noqa: E402
 import cv2  # noqa: E402
-from race import compare, race, render  # noqa: E402
+import numpy as np  # noqa: E402
+from race import Row, compare, race, render  # noqa: E402
 
 from model.__main__ import SHIPPED  # noqa: E402
+from model.pairs import register_pairs  # noqa: E402
 from model.register import Registrar, spread  # noqa: E402
 from model.search import search  # noqa: E402
 from pipeline.synthesis.generate import make_impression, make_master  # noqa: E402
@@ -26,6 +32,8 @@ from train import baseline  # noqa: E402
 
 FINGERS = 4
 MOST = 0.15  # seconds a pair
+MANY, SAMPLES = 1000, 3
+FASTER = 3.0  # times, that a table is to be
 ONE_BY_ONE, OPEN, SIFT = "registration, one by one", "registration, prints open", "SIFT + RANSAC"
 
 
@@ -46,12 +54,63 @@ def measure():
         }
     )
     rows = [compare(spent, FINGERS, name, SIFT) for name in (ONE_BY_ONE, OPEN)]
+    many, starts, in_table = _many(registrar, images)
     stages = ", ".join(f"{name} {1000 * s / FINGERS:.0f}" for name, s in _stages(registrar, images))
     cost = 1 / rows[0].rate
-    return rows, [
+    return rows + many, [
         f"registration: {cost:.3f} core-seconds a pair ({MOST} s at most); ms: {stages}",
         f"registration: {ready:.1f} s by the wall from the checkpoint to the first answer",
+        f"registration: a process for one pair {starts[0]:.1f} s by the wall, compiling, then "
+        + ", ".join(f"{s:.1f}" for s in starts[1:]),
+        f"registration: {in_table:.3f} core-seconds a pair of the table, starts included: were all"
+        f" cores idle, {len(os.sched_getaffinity(0)) * cost / in_table:.1f} times one warm process",
     ]
+
+
+def _many(registrar, images):
+    """The rows of a table of MANY pairs, the seconds of processes that register one pair, and the
+    core-seconds of a pair in the table, starts included."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        paths = [
+            [Path(folder) / f"{k}_{n}.png" for n in range(len(pair))]
+            for k, pair in enumerate(images)
+        ]
+        for files, pair in zip(paths, images, strict=True):
+            for path, image in zip(files, pair, strict=True):
+                cv2.imwrite(str(path), image)
+        rows = [paths[k % len(paths)] for k in range(MANY)]
+        table = Path(folder) / "pairs.csv"
+        table.write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in rows))
+        warm, starts = [], [_start(rows[0], folder)]
+        for _ in range(SAMPLES):
+            starts.append(_start(rows[0], folder))
+            warm.append(_warm(registrar, images, folder))
+        start, before = time.perf_counter(), os.times()
+        register_pairs(SHIPPED, table, Path(folder) / "answers")
+        spent, after = (time.perf_counter() - start) / MANY, os.times()
+        warm.append(_warm(registrar, images, folder))
+    name = f"a table of {MANY} pairs"
+    against = (("a process a pair", starts[1:]), ("one warm process", warm))
+    rows = [Row(name, 1 / spent, what, np.array(of) / spent, FASTER) for what, of in against]
+    cost = sum(after[:4]) - sum(before[:4])  # of this process and of the others, ended by now
+    return rows, starts, cost / MANY
+
+
+def _start(pair, folder):
+    """Seconds that a process takes to register one pair of files."""
+    command = [sys.executable, "-m", "model", "register", *pair, "--out", f"{folder}/one.npz"]
+    start = time.perf_counter()
+    subprocess.run(list(map(str, command)), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def _warm(registrar, images, folder):
+    """Seconds a pair of a warm process that opens its prints for every pair, and saves as well."""
+    start = time.perf_counter()
+    for a, b in images:
+        registrar.register(a, 500, b, 500).save(Path(folder) / "one.npz")
+    return (time.perf_counter() - start) / len(images)
 
 
 def _images(finger):
