@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.ndimage import map_coordinates
 
 from model import similarity
 from pipeline.warp import apply_affine, invert_affine, pixel_grid
@@ -41,9 +39,14 @@ class DenseMap:
 
     def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points of B, float64 [..., 2], of points of A [..., 2]."""
-        at = np.moveaxis(points[..., ::-1] / STEP + MARGIN, -1, 0)
-        bend = [map_coordinates(self.nodes[..., k], at, order=1, mode="nearest") for k in (0, 1)]
-        return apply_affine(self.matrix, points) + np.stack(bend, -1)
+        last = np.array(self.nodes.shape[1::-1]) - 1
+        at = (points / STEP + MARGIN).clip(0, last)
+        cell = np.minimum(at.astype(np.intp), last - 1)
+        (x, y), part = np.moveaxis(cell, -1, 0), at - cell
+        right, low = part[..., :1], part[..., 1:]
+        above = self.nodes[y, x] * (1 - right) + self.nodes[y, x + 1] * right
+        below = self.nodes[y + 1, x] * (1 - right) + self.nodes[y + 1, x + 1] * right
+        return apply_affine(self.matrix, points) + above * (1 - low) + below * low
 
     def on_grid(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """The same, [H, W, 2], of the points of A at columns x [W] and rows y [H]; cheaper."""
@@ -166,7 +169,7 @@ class _Prior:
         Match k has an error of deviation noise / √weight[k] px; a weight of 0 is no match.
         """
         counted = self.seen.T * (weight / noise**2)
-        return cho_solve(cho_factor(counted @ self.seen + self.between), counted @ residual)
+        return np.linalg.solve(counted @ self.seen + self.between, counted @ residual)
 
     def spread(self, coefficients: NDArray, grid: NDArray) -> NDArray[np.float64]:
         """The displacement [Gy, Gx, 2] that coefficients [M, 2] make at a grid [Gy, Gx, 2]."""
