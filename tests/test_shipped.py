@@ -7,6 +7,8 @@ import pytest
 from model.__main__ import SHIPPED
 from model.register import Registrar
 from pipeline.synthesis.generate import make_impression, make_master
+from pipeline.synthesis.impression import Placement, contact, sample_touch
+from pipeline.synthesis.sensor import OPTICAL, draw
 from pipeline.warp import apply_affine, invert_affine, pixel_grid, rotation
 
 SEED, NAME, FINGERS = 2026, "shipped-test", 4
@@ -111,3 +113,22 @@ def test_a_part_of_a_print_at_another_resolution(registrar, made):
     assert found.score > 0.5
     assert len(y) > 0.3 * part.size
     assert np.median(np.hypot(*(found.map_ab[y, x] - truth).T)) < 2 * 1.5
+
+
+def test_a_rolled_print_of_1600_px_and_a_part_of_a_plain_one(registrar):
+    """A card's box at 1000 ppi, against 150 × 150 px of another touch at 500 ppi."""
+    rng, master = np.random.default_rng(31), make_master(SEED, NAME, 0)
+    box = Placement((800, 750), (200, 268), 5, contact=10)
+    touches = [sample_touch(rng, placement) for placement in (box, OPTICAL.placement)]
+    rolled, plain = (draw(OPTICAL, *contact(master, touch, rng), rng) for touch in touches)
+    large = cv2.resize(rolled, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    part = np.ascontiguousarray(plain[130:280, 120:270])
+    found = registrar.register(part, 500, large, 1000)
+    y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
+    at = touches[1].warp(np.c_[x + 120.0, y + 130.0])
+    off = np.hypot(*(found.map_ab[y, x] - 2 * touches[0].warp.inverse(at) - 0.5).T) / 2
+    assert large.shape == (1600, 1500)
+    assert found.score > 0.9
+    assert len(y) > 0.5 * part.size
+    assert np.median(off) < 1.5
+    assert (off < 4).mean() > 0.9
