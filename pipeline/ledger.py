@@ -37,7 +37,7 @@ class Note(NamedTuple):
     key: str  # hash of all that its bytes follow from
     entry: ShardEntry
     bad: list[Bad]  # images that it should have shown but could not
-    hashes: list[str]  # of all its images
+    hashes: list[str]  # of all its images; none were noted before manifests of schema 2
 
 
 @contextlib.contextmanager
@@ -74,7 +74,7 @@ def read(out: Path, name: str) -> Note | None:
     noted = read_json(_path(out, name))
     try:
         entry, bad = ShardEntry(**noted["entry"]), [Bad(*item) for item in noted["bad"]]
-        return Note(noted["key"], entry, bad, noted["hashes"])
+        return Note(noted["key"], entry, bad, noted.get("hashes", []))
     except (KeyError, TypeError):
         return None  # never written, or damaged: then the shard is built again
 

@@ -80,10 +80,14 @@ def check(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
             raise Stopped
         hashes.append(_source(impression, task.spec)[0])
     note = ledger.read(task.out, task.shard.name)
-    fits = note and note.key == task.key(hashes) and (task.skip_bad or not note.bad)
-    return Result(
-        task, note if note and fits and ledger.intact(task.out, note.entry) else None, [], hashes
-    )
+    if note is None or note.key != task.key(hashes) or (note.bad and not task.skip_bad):
+        return Result(task, None, [], hashes)
+    if not ledger.intact(task.out, note.entry):
+        return Result(task, None, [], hashes)
+    if not note.hashes:
+        note = note._replace(hashes=hashes)
+        ledger.write(task.out, note)
+    return Result(task, note, [], hashes)
 
 
 def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:

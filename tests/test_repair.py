@@ -167,6 +167,22 @@ def test_build_mends_what_verify_names(images, out, whole, fault):
         assert others.items() <= stamps(out).items()
 
 
+def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(images, tmp_path, whole):
+    """Its manifest is refused by name; notes of that time do not tell the images' hashes."""
+    out = tmp_path / "set"
+    made(images, out)
+    edit(lambda top: top.update(schema=1))(out)
+    for path in (out / ledger.FOLDER).rglob("*.arrayrecord.json"):
+        noted = json.loads(path.read_text())
+        del noted["hashes"]
+        path.write_text(json.dumps(noted))
+    with pytest.raises(Fault, match=r"schema version 1, this program reads 2; the command that"):
+        store.open_set(out)
+    before = stamps(out)
+    assert made(images, out).kept == len(before)
+    assert content(out) == whole and stamps(out) == before
+
+
 def test_what_only_ends_like_a_shard_is_set_aside_and_told(images, out, whole):
     (out / "train/mine.arrayrecord").write_bytes(b"somebody's")
     assert [f.file for f in verify(out, "quick", 1)] == ["train/mine.arrayrecord"]
