@@ -118,7 +118,7 @@ def test_a_part_of_a_print_at_another_resolution(registrar, made):
 def test_a_rolled_print_of_1600_px_and_a_part_of_a_plain_one(registrar):
     """A card's box at 1000 ppi, against 150 × 150 px of another touch at 500 ppi."""
     rng, master = np.random.default_rng(31), make_master(SEED, NAME, 0)
-    box = Placement((800, 750), (200, 268), 5, contact=10)
+    box = Placement((800, 750), (200, 268), 5, contact=10, pressure=0.05)
     touches = [sample_touch(rng, placement) for placement in (box, OPTICAL.placement)]
     rolled, plain = (draw(OPTICAL, *contact(master, touch, rng), rng) for touch in touches)
     large = cv2.resize(rolled, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
