@@ -16,7 +16,7 @@ from shards.record import encode
 PARTITION = "synthetic/tiny"
 TINY = 2_000
 MANY = 100_000
-PEAK_MB = 400  # of a process that reads the manifest of MANY shards; measured 230
+PEAK_MB = 200  # of a process that reads the manifest of MANY shards; measured 129
 
 
 def entries(total):
