@@ -1,6 +1,7 @@
 """Integrity of a shard set, from a look at its files to the meaning of every record.
 
-    quick   the manifest; each file there, of its size, with a sound footer and its count of records
+    quick   the manifest, the lists of images; each shard there, of its size, with a sound footer
+            and its count of records
     full    also the sha256 of each file; a file that has another is searched for damaged records
     deep    also each record decoded and its meaning checked: ranges, ids, map against visibility,
             map against images (shards.agreement), splits disjoint by person, no pair twice
