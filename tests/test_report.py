@@ -1,5 +1,6 @@
 """The page: complete, self-contained, and honest where something is missing."""
 
+import functools
 import json
 import re
 
@@ -13,7 +14,7 @@ from model import weights
 from model.config import ModelConfig
 from model.net import create
 from shards.errors import Misuse
-from train import evaluate, evaluate_files, evaluate_page, export, report
+from train import bootstrap, evaluate, evaluate_files, evaluate_page, export, report
 
 VIEW = weights.View(72, 32, 8)
 CONFIG = ModelConfig(
@@ -51,7 +52,8 @@ def folder(tmp_path_factory):
     return root
 
 
-def test_page_is_whole_and_self_contained(folder):
+def test_page_is_whole_and_self_contained(folder, monkeypatch):
+    monkeypatch.setattr(bootstrap, "draw", functools.partial(bootstrap.draw, replicas=20))
     said = []
     page = folder / "new" / "report.html"
     report.write(folder / "set", folder / "run", page, None, said.append)
