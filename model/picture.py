@@ -109,9 +109,7 @@ def draw_grid(axes: Axes, image_b: Grey, map_ab: NDArray[np.float32]) -> None:
     seen = np.isfinite(ends[0]).all(1)
     off = np.abs(ends[0] - ends[1]).mean(1)[seen]
     grey, bent = (np.stack([z.real, z.imag], -1) for z in (ends[1][seen], ends[0][seen]))
-    axes.add_collection(
-        LineCollection(list(grey), linewidths=0.8, colors="#444444")
-    )
+    axes.add_collection(LineCollection(list(grey), linewidths=0.8, colors="#444444"))
     drawn = LineCollection(list(bent), linewidths=1.6, cmap=AWAY)
     drawn.set_array(off)
     drawn.set_clim(0, max(2.0, float(np.percentile(off, 99))))
