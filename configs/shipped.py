@@ -14,7 +14,8 @@ CONFIG = Config(
     pipeline=PipelineSpec(
         partitions=("synthetic/shipped",),
         translation=24.0,
-        elastic=3.0,
+        elastic=4.0,
+        stretch=0.1,
         different_impressions=4,
     ),
     model=ModelConfig(

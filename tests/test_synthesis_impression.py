@@ -196,11 +196,11 @@ def test_hard_touches_do_as_they_are_called(master):
     assert areas[0] < 0.65 * areas[1]
 
 
-def test_a_third_of_the_touches_is_hard():
+def test_half_of_the_touches_is_hard():
     rng = np.random.default_rng(0)
     names = [sample_manner(rng).name for _ in range(3000)]
-    assert abs(names.count("plain") / 3000 - 2 / 3) < 0.04
-    assert all(abs(names.count(manner.name) / 3000 - 1 / 15) < 0.02 for manner in HARD)
+    assert abs(names.count("plain") / 3000 - 1 / 2) < 0.04
+    assert all(abs(names.count(manner.name) / 3000 - 1 / 10) < 0.02 for manner in HARD)
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)

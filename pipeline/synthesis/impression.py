@@ -58,7 +58,7 @@ DISPLACED = Manner(
     "displaced", turn=15.0, turn_most=40.0, shift=(50.0, 60.0), shift_most=90.0, roll=25.0
 )
 HARD = (TWISTED, DRY, WET, LIGHT, DISPLACED)
-HARD_SHARE = 1 / 3  # of the touches
+HARD_SHARE = 1 / 2  # of the touches
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Touch:
 
 
 def sample_manner(rng: np.random.Generator) -> Manner:
-    """Plain twice out of three times, else one of HARD, which FVC2004 asked its people for."""
+    """Plain every other time, else one of HARD, which FVC2004 asked its people for."""
     return HARD[int(rng.integers(len(HARD)))] if rng.random() < HARD_SHARE else PLAIN
 
 
