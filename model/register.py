@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import functools
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import jax
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from model.dense import DenseMap
 from model.network import Network
 from model.refine import Texture, texture
 from model.score import LEAST, match_probability, probability
-from model.search import search
+from model.search import CERTAIN, HOPELESS, search
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
 from pipeline.warp import Array, apply_affine, compose_affine, invert_affine
@@ -71,7 +72,6 @@ class Print:
 
     shape: tuple[int, int]  # of the file, (height, width)
     prepared: Prepared
-    texture: Texture
     looks: dict[int, Look] = field(default_factory=dict)  # by the window's size, as they are needed
 
     @property
@@ -80,6 +80,11 @@ class Print:
         ends = [np.flatnonzero(self.prepared.mask.any(axis))[[0, -1]] for axis in (0, 1)]
         away = [np.abs(end - at).max() for end, at in zip(ends, self.prepared.centre, strict=True)]
         return 2 * float(max(away)) + 1
+
+    @functools.cached_property
+    def texture(self) -> Texture:
+        """Its ridges."""
+        return texture(self.prepared.image, self.prepared.mask)
 
     @functools.cached_property
     def rank(self) -> tuple[int, int]:
@@ -99,8 +104,7 @@ class Registrar:
     def open(self, image: NDArray[np.uint8], ppi: float, name: str = "image") -> Print:
         """An image uint8 [H, W] made ready; a Fault that names it where it shows no finger."""
         prepared = polarity.with_dark_ridges(preprocess.prepare(image, ppi, name))
-        ridges = texture(prepared.image, prepared.mask)
-        return Print((image.shape[0], image.shape[1]), prepared, ridges)
+        return Print((image.shape[0], image.shape[1]), prepared)
 
     def open_file(self, path: Path, ppi: float | None = None) -> Print:
         """The image file at `path` made ready; its own resolution where no `ppi` is given."""
@@ -121,8 +125,7 @@ class Registrar:
         B → A, it answers with the inverse of A → B: one map is found for both (`Print.rank`).
         """
         first, second = sorted((a, b), key=lambda print_: print_.rank)
-        working = self.match(first, second)
-        found, agreed = search(working, first.texture, second.texture)
+        working, found, agreed = self._search(first, second)
         score = probability(agreed)
         if found is None or score < LEAST:
             nowhere = np.full((*a.shape, 2), np.nan, np.float32)
@@ -133,6 +136,22 @@ class Registrar:
             found, kept = dense.inverted(found, a.texture.shape), kept[:, [2, 3, 0, 1, 4]]
         map_ab, angle = spread(found, a, b), similarity.angle(found.matrix)
         return Registration(map_ab, score, _in_files(kept, a, b), angle)
+
+    def _search(self, a: Print, b: Print) -> tuple[Array, DenseMap | None, float]:
+        """The network's matches, the map that the ridges bear out best, and how far they do.
+
+        Where that leaves doubt, the network looks again, at B as the map lays it onto A: of what
+        bent and turned B before it sees only what is left, and of such pairs it is surer.
+        """
+        matches = self.match(a, b)
+        found, agreed = search(matches, a.texture, b.texture)
+        if found is None or not HOPELESS < agreed < CERTAIN:
+            return matches, found, agreed
+        again = self.match(a, carried(b, found, a))
+        again[:, 2:4] = found(again[:, 2:4])
+        refound, reagreed = search(again, a.texture, b.texture)
+        better = reagreed > agreed
+        return (again, refound, reagreed) if better else (matches, found, agreed)
 
     def match(self, a: Print, b: Print) -> Array:
         """The network's mutual matches [K, 5] between the fingers, px at 500 ppi."""
@@ -166,6 +185,17 @@ def refuse_one_file(a: Path, b: Path) -> None:
         return
     if same:
         raise Fault(f"{a}: is both A and B; expected two impressions, in two files")
+
+
+def carried(b: Print, found: DenseMap, a: Print) -> Print:
+    """B as the map lays it onto A, in A's frame; light beyond its own."""
+    height, width = a.prepared.mask.shape
+    place = found.on_grid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+    mask = preprocess.on_finger(b.prepared, place)
+    x, y = np.moveaxis(place.astype(np.float32), -1, 0)
+    light = float(np.percentile(b.prepared.image, preprocess.LIGHT_PERCENTILE))
+    image = cv2.remap(b.prepared.image, x, y, cv2.INTER_LINEAR, borderValue=light)
+    return Print(a.shape, replace(a.prepared, image=np.asarray(image, np.uint8), mask=mask))
 
 
 def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model import picture, weights
-from model.refine import texture
 from model.register import Print, Registrar
 from pipeline.preprocess import Prepared
 from pipeline.warp import IDENTITY
@@ -178,4 +177,4 @@ def as_print(image: NDArray[np.uint8], view: weights.View) -> Print:
     large = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     whole, middle = np.ones(size, bool), (view.crop - 1) / 2
     prepared = Prepared(large, whole, IDENTITY, (middle, middle))
-    return Print(size, prepared, texture(large, whole))
+    return Print(size, prepared)
