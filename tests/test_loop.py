@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import signal
 
@@ -15,7 +16,7 @@ from training import MODEL, SPEC, TRAIN, make_set
 from model import weights
 from shards.errors import Fault, Misuse
 from shards.manifest import Manifest
-from train import checkpoint, export, loader, logs, loop, process, step
+from train import checkpoint, export, journal, loader, logs, loop, process, step
 from train.__main__ import main
 
 STEPS = 12  # two epochs of six
@@ -203,7 +204,15 @@ def test_coarser_network_than_the_truth_fits(tmp_path):
     loop.check_fits(Manifest({**SPEC, "grid": 16}, {}, ()), MODEL, tmp_path)
 
 
-def test_divergence_names_step_and_pairs(shards, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("together", "patience", "dispatched"),
+    [(8, 0.0, 10), (2, math.inf, 11), (8, math.inf, 12)],  # while another one ran
+)
+def test_divergence_names_step_and_pairs(
+    shards, tmp_path, monkeypatch, together, patience, dispatched
+):
+    monkeypatch.setattr(journal, "TOGETHER", together)
+    monkeypatch.setattr(journal, "PATIENCE", patience)
     original, bad, calls = step.make_program, jnp.float32(np.nan), 0
 
     def poisoned(*arguments):
@@ -223,7 +232,7 @@ def test_divergence_names_step_and_pairs(shards, tmp_path, monkeypatch):
     assert str(fault.value).count(" × ") == 4 and "and 4 more" in str(fault.value)
     ids = (tmp_path / "run/logs/train.log").read_text().splitlines()[-1]
     assert ids.count("synthetic/test/") == 16
-    assert calls == 10  # it was read while the next one ran
+    assert calls == dispatched
     assert checkpoint.load_meta(tmp_path / "run" / "latest")["step"] == 6
 
 

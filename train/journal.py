@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import jax
@@ -15,7 +16,9 @@ from train.logs import Log
 from train.meters import Clock, Meter
 
 NAMED = 4  # pairs of a batch in one message
-SETTLED = 10  # steps of an epoch before rates are shown: the first are dispatched, not done
+SETTLED = 10  # steps of an epoch before rates are shown
+TOGETHER = 8  # steps whose figures are fetched at once: one by one cost as much as their transfer
+PATIENCE = 0.2  # s after which they are fetched all the same: slow steps one by one
 
 
 class Journal:
@@ -30,7 +33,8 @@ class Journal:
         self.log, self.clock, self.total, self._ideal = log, Clock(), total, ideal
         self._config, self._batches = config, batches
         self._meters = {"interval": Meter(), "epoch": Meter()}
-        self._pending: tuple[int, dict[str, jax.Array]] | None = None
+        self._pending: list[tuple[int, dict[str, jax.Array]]] = []
+        self._read_at, self._rates = time.monotonic(), dict[str, float]()
 
     def epoch(self, step: int) -> int:
         """The epoch, from 1, that a step belongs to."""
@@ -46,8 +50,8 @@ class Journal:
             meter.restore(state[name])
 
     def dispatched(self, step: int, figures: dict[str, jax.Array]) -> None:
-        """A step is on its way; its figures are read with the next one's, or by `read`."""
-        self._pending = (step, figures)
+        """A step is on its way; its figures are taken in later."""
+        self._pending.append((step, figures))
         if self.clock.started:
             self.clock.steps += 1
         else:
@@ -56,12 +60,21 @@ class Journal:
             self.clock.restart()
             self.clock.started = True
 
+    def keep_up(self) -> None:
+        """`read`, while another step runs, once TOGETHER steps or PATIENCE have passed."""
+        if len(self._pending) >= TOGETHER or time.monotonic() - self._read_at > PATIENCE:
+            self.read()
+
     def read(self) -> None:
-        """Take in the last dispatched step; Fault that names step and pairs where it diverged."""
-        if self._pending is None:
-            return
-        (step, figures), self._pending = self._pending, None
-        values = {name: float(value) for name, value in jax.device_get(figures).items()}
+        """Take in all dispatched steps; Fault that names step and pairs of one that diverged."""
+        self._read_at = time.monotonic()
+        pending, self._pending = self._pending, []
+        found = jax.device_get([figures for _, figures in pending])
+        self._rates = self.rates()  # all that is counted is done
+        for (step, _), figures in zip(pending, found, strict=True):
+            self._take_in(step, {name: float(value) for name, value in figures.items()})
+
+    def _take_in(self, step: int, values: dict[str, float]) -> None:
         if not all(math.isfinite(value) for value in values.values()):
             raise self._diverged(step, values)
         rate = values.pop("learning_rate")
@@ -69,7 +82,7 @@ class Journal:
             meter.add(values)
         if step % self._config.log_every == 0 or step in (1, self.total):
             line = {"step": step, "epoch": self.epoch(step), **self._meters["interval"].means()}
-            self.log.step({**line, "learning_rate": rate, **self.rates()})
+            self.log.step({**line, "learning_rate": rate, **self._rates})
             self._meters["interval"] = Meter()
 
     def closed(self, step: int) -> bool:
@@ -88,7 +101,7 @@ class Journal:
     def shown(self, step: int) -> dict[str, object]:
         """What the console shows beside pairs a second and the time left."""
         shown: dict[str, object] = {"step": f"{step}/{self.total}", "epoch": self.epoch(step)}
-        means, rates = self._meters["epoch"].means(), self.rates()
+        means, rates = self._meters["epoch"].means(), self._rates
         if means:
             shown["loss"] = means["loss"]
         if self.log.epochs and self.log.epochs[-1]["val"]:

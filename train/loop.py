@@ -232,13 +232,13 @@ class Trainer:
                     self._save_latest()
 
     def advance(self) -> None:
-        """Dispatch one step, then look at the one before it: the device is never waited for."""
+        """Dispatch one step, then look at those before it: the device is never waited for."""
         with self.journal.clock.waiting():
             batch = next(self.batches)
-        placed = step.put(batch, self.mesh)
+        placed = step.put({name: batch[name] for name in step.LEARNT}, self.mesh)
         with jax.transfer_guard("disallow"):
             self.state, figures = self.program.train(self.state, placed)
-            self.journal.read()
+            self.journal.keep_up()
         self.step += 1
         self.journal.dispatched(self.step, figures)
 

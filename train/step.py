@@ -22,6 +22,8 @@ from train.config import TrainConfig
 from train.loader import Batch
 from train.state import State, over_data, replicated
 
+LEARNT = ("image_a", "image_b", "map_ab", "visible")  # what of a batch the loss reads
+
 Metrics = dict[str, jax.Array]
 
 
@@ -74,25 +76,20 @@ def put(batch: Batch, mesh: jax.sharding.Mesh) -> dict[str, jax.Array]:
 
     Images travel as uint8, a quarter of the bytes of float32, and are cast on the device.
     """
-    place = over_data(mesh)
-    return {
-        name: jax.make_array_from_process_local_data(place, value) for name, value in batch.items()
-    }
+    return jax.make_array_from_process_local_data(over_data(mesh), batch)
 
 
 def abstract_batch(
     model: ModelConfig, config: TrainConfig, grid: int, mesh: jax.sharding.Mesh
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes, types and placement of a global batch; grid: cells along a side of the truth."""
+    """Shapes, types and placement of what is learnt from a global batch; grid: cells along a side
+    of the truth."""
     size, side = config.batch_size, model.image_size
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "image_a": ((size, side, side), jnp.uint8),
         "image_b": ((size, side, side), jnp.uint8),
         "map_ab": ((size, grid, grid, 2), jnp.float32),
         "visible": ((size, grid, grid), jnp.bool_),
-        "genuine": ((size,), jnp.bool_),
-        "kind": ((size,), jnp.uint8),
-        "noise": ((size,), jnp.uint8),
     }
     place = over_data(mesh)
     return {k: jax.ShapeDtypeStruct(s, d, sharding=place) for k, (s, d) in shapes.items()}

@@ -24,11 +24,11 @@ from race import Row, render  # noqa: E402
 import configs  # noqa: E402
 from shards import manifest, record, store  # noqa: E402
 from shards.errors import Misuse  # noqa: E402
-from train import loop, state, step, work  # noqa: E402
+from train import journal, loop, state, step, work  # noqa: E402
 
 PAIRS, SHARDS = 2000, 4
 EPOCHS, FULL = 100, 100_000
-BLOCK = 5  # steps in turn
+BLOCK = journal.TOGETHER  # steps in turn
 
 
 def build(out, spec):
@@ -54,7 +54,8 @@ class Bench:
         settings = loop.Settings(shards.directory, folder / "run", chosen.model, config)
         self.loop = loop.Trainer(settings, shards, self.mesh, str)
         self.program, self.journal = self.loop.program, self.loop.journal
-        self.batch = step.put(next(self.loop.batches), self.mesh)
+        batch = next(self.loop.batches)
+        self.batch = step.put({name: batch[name] for name in step.LEARNT}, self.mesh)
         start = time.perf_counter()
         self.program.train.lower(self.program.abstract, self.batch).compile()
         self.compiling = time.perf_counter() - start
