@@ -125,7 +125,7 @@ class Registrar:
         B → A, it answers with the inverse of A → B: one map is found for both (`Print.rank`).
         """
         first, second = sorted((a, b), key=lambda print_: print_.rank)
-        working, found, agreed = self._search(first, second)
+        working, found, agreed = self.search(first, second)
         score = probability(agreed)
         if found is None or score < LEAST:
             nowhere = np.full((*a.shape, 2), np.nan, np.float32)
@@ -137,7 +137,7 @@ class Registrar:
         map_ab, angle = spread(found, a, b), similarity.angle(found.matrix)
         return Registration(map_ab, score, _in_files(kept, a, b), angle)
 
-    def _search(self, a: Print, b: Print) -> tuple[Array, DenseMap | None, float]:
+    def search(self, a: Print, b: Print) -> tuple[Array, DenseMap | None, float]:
         """The network's matches, the map that the ridges bear out best, and how far they do.
 
         Where that leaves doubt, the network looks again, at B as the map lays it onto A: of what

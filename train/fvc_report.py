@@ -78,10 +78,10 @@ def console(outcome: Outcome) -> str:
     """The figures, a method a line."""
     figures = outcome.figures()
     columns = [c for c in (*RATES, *WITNESSED) if any(c[0] in found for found in figures.values())]
-    lines = [f"{'':20s}" + "".join(f"{heading:>22s}" for _, heading, _ in columns)]
+    lines = [f"{'':20s}" + "".join(f"{heading:>24s}" for _, heading, _ in columns)]
     for method, found in figures.items():
         cells = (_cell(found, name, form) for name, _, form in columns)
-        lines.append(f"{method:20s}" + "".join(f"{cell:>22s}" for cell in cells))
+        lines.append(f"{method:20s}" + "".join(f"{cell:>24s}" for cell in cells))
     return "\n".join(lines)
 
 
