@@ -113,10 +113,11 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=
     rate = figures["pairs_per_s"]
     name = f"training loop, batch {chosen.train.batch_size} ({'core-s' if on_cpu else 'wall'})"
     note = (
-        f"training loop: {config.name} on {jax.device_count()} × {device.device_kind}: waiting for "
-        f"data {figures['wait']:.2%} of the time (1% at most), compiling {bench.compiling:.1f} s, "
-        f"utilisation {figures['utilisation']:.1%} of {work.peak_flops(device) / 1e12:.3g} TFLOP/s "
-        f"a device, {EPOCHS} epochs × {FULL:,} pairs in {EPOCHS * FULL / rate / 3600:.2f} h"
+        f"training loop: {config.name} on {jax.device_count()} × {device.device_kind}: {rate:.3g} "
+        f"pairs/s, waiting for data {figures['wait']:.2%} of the time (1% at most), compiling "
+        f"{bench.compiling:.1f} s, utilisation {figures['utilisation']:.1%} of "
+        f"{work.peak_flops(device) / 1e12:.3g} TFLOP/s a device, {EPOCHS} epochs × {FULL:,} pairs "
+        f"in {EPOCHS * FULL / rate / 3600:.2f} h"
     )
     return [Row(name, rate, "bare step", ratios, 0.97)], [note]
 
