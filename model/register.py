@@ -32,6 +32,7 @@ from shards.errors import Fault
 
 LEAST_CONFIDENCE = 0.01  # of a match that takes part in the fit, which counts it by its confidence
 EXPLAINED = 9.0  # px at 500 ppi, a ridge period: a match that near to the map is explained by it
+GAIN = 0.01  # of agreement, for which another look is kept
 ROWS = 256  # of a map made at a time, to bound the memory
 
 
@@ -140,18 +141,20 @@ class Registrar:
     def search(self, a: Print, b: Print) -> tuple[Array, DenseMap | None, float]:
         """The network's matches, the map that the ridges bear out best, and how far they do.
 
-        Where that leaves doubt, the network looks again, at B as the map lays it onto A: of what
-        bent and turned B before it sees only what is left, and of such pairs it is surer.
+        While that leaves doubt, the network looks again, at B as the map lays it onto A: of what
+        bent and turned B before it sees only what is left, and of such pairs it is surer. It stops
+        where the ridges agree no better by GAIN.
         """
         matches = self.match(a, b)
         found, agreed = search(matches, a.texture, b.texture)
-        if found is None or not HOPELESS < agreed < CERTAIN:
-            return matches, found, agreed
-        again = self.match(a, carried(b, found, a))
-        again[:, 2:4] = found(again[:, 2:4])
-        refound, reagreed = search(again, a.texture, b.texture)
-        better = reagreed > agreed
-        return (again, refound, reagreed) if better else (matches, found, agreed)
+        while found is not None and HOPELESS < agreed < CERTAIN:
+            again = self.match(a, carried(b, found, a))
+            again[:, 2:4] = found(again[:, 2:4])
+            refound, reagreed = search(again, a.texture, b.texture)
+            if reagreed < agreed + GAIN:
+                break
+            matches, found, agreed = again, refound, reagreed
+        return matches, found, agreed
 
     def match(self, a: Print, b: Print) -> Array:
         """The network's mutual matches [K, 5] between the fingers, px at 500 ppi."""
