@@ -40,16 +40,17 @@ def test_the_console_tells_where_a_run_stands(run):
 
 def test_steps_are_taken_in_together_and_none_is_lost(run, monkeypatch, tmp_path):
     monkeypatch.setattr(journal, "PATIENCE", 1e9)
-    go(run, range(1, 1 + journal.TOGETHER))
-    assert logs.read_steps(tmp_path) == []
-    go(run, [1 + journal.TOGETHER])
-    assert [line["step"] for line in logs.read_steps(tmp_path)] == [*range(1, 1 + journal.TOGETHER)]
+    last = 2 + journal.TOGETHER
+    go(run, range(1, last))
+    assert [line["step"] for line in logs.read_steps(tmp_path)] == [1]  # their pace was not known
+    go(run, [last])
+    assert [line["step"] for line in logs.read_steps(tmp_path)] == [*range(1, last)]
     run.read()
-    assert [line["loss"] for line in logs.read_steps(tmp_path)] == [*range(1, 2 + journal.TOGETHER)]
+    assert [line["loss"] for line in logs.read_steps(tmp_path)] == [*range(1, last + 1)]
 
 
 def test_slow_steps_are_taken_in_one_by_one(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(journal, "PATIENCE", 0.0)
+    monkeypatch.setattr(journal, "PATIENCE", 1e-9)  # all are slow
     for step in range(1, 6):
         go(run, [step])
         assert len(logs.read_steps(tmp_path)) == step - 1  # the last one still runs

@@ -17,8 +17,8 @@ from train.meters import Clock, Meter
 
 NAMED = 4  # pairs of a batch in one message
 SETTLED = 10  # steps of an epoch before rates are shown
-TOGETHER = 8  # steps whose figures are fetched at once: one by one cost as much as their transfer
-PATIENCE = 0.2  # s after which they are fetched all the same: slow steps one by one
+TOGETHER = 8  # steps whose figures are fetched at once: one by one cost more than their transfer
+PATIENCE = 0.2  # s that so many may take: the figures of slow steps are fetched one by one
 
 
 class Journal:
@@ -34,7 +34,8 @@ class Journal:
         self._config, self._batches = config, batches
         self._meters = {"interval": Meter(), "epoch": Meter()}
         self._pending: list[tuple[int, dict[str, jax.Array]]] = []
-        self._read_at, self._rates = time.monotonic(), dict[str, float]()
+        self._read_at, self._together = time.monotonic(), 1
+        self._rates: dict[str, float] = {}
 
     def epoch(self, step: int) -> int:
         """The epoch, from 1, that a step belongs to."""
@@ -61,15 +62,19 @@ class Journal:
             self.clock.started = True
 
     def keep_up(self) -> None:
-        """`read`, while another step runs, once TOGETHER steps or PATIENCE have passed."""
-        if len(self._pending) >= TOGETHER or time.monotonic() - self._read_at > PATIENCE:
+        """`read`, while another step runs, once enough have been dispatched."""
+        if len(self._pending) >= self._together:
             self.read()
 
     def read(self) -> None:
         """Take in all dispatched steps; Fault that names step and pairs of one that diverged."""
-        self._read_at = time.monotonic()
+        if not self._pending:
+            return
         pending, self._pending = self._pending, []
         found = jax.device_get([figures for _, figures in pending])
+        before, self._read_at = self._read_at, time.monotonic()
+        pace = max(self._read_at - before, 1e-9) / len(pending)
+        self._together = max(1, int(min(TOGETHER, PATIENCE / pace)))
         self._rates = self.rates()  # all that is counted is done
         for (step, _), figures in zip(pending, found, strict=True):
             self._take_in(step, {name: float(value) for name, value in figures.items()})
