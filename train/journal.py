@@ -18,7 +18,7 @@ from train.meters import Clock, Meter
 NAMED = 4  # pairs of a batch in one message
 SETTLED = 10  # steps of an epoch before rates are shown
 TOGETHER = 8  # steps whose figures are fetched at once: one by one cost more than their transfer
-PATIENCE = 0.2  # s that so many may take: the figures of slow steps are fetched one by one
+PATIENCE = 1.0  # s that so many may take: the figures of slow steps are fetched one by one
 
 
 class Journal:
