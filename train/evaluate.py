@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 from model import grid, metrics, weights
 from model.matching import Correspondences
 from model.net import Net
+from model.register import LEAST_CONFIDENCE
+from model.score import match_probability
 from shards import manifest, record
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
@@ -209,8 +211,9 @@ def _measure(
         claims = zip(*pool.map(claim, range(len(batch["genuine"]))), strict=True)
     names = (SMOOTH, REGISTERED, SIFT, PHASE)
     measured = (methods.measure(of, batch, cells, view) for of in claims)
-    confidence = np.where(found.mutual, found.confidence, 0)[: len(batch["genuine"])]
-    network = results | {"confidence": confidence}
+    said = found.mutual & (found.confidence > LEAST_CONFIDENCE)
+    likely = match_probability(np.maximum(found.confidence, LEAST_CONFIDENCE))
+    network = results | {"confidence": np.where(said, likely, 0)[: len(batch["genuine"])]}
     return {NETWORK: network, **dict(zip(names, measured, strict=True))}
 
 

@@ -20,8 +20,8 @@ SUMMARY, PAIRS = "evaluation.json", "pairs.csv"
 
 def write(evaluation: Evaluation, out: Path, facts: Row) -> Row:
     """OUT/evaluation.json (facts, then figures by method and group), and as CSV figures, pairs,
-    precision_recall and reliability (of the network's matches by their confidence), det and
-    histogram (of the scores).
+    precision_recall and reliability (of the network's matches by the probability that registering
+    gives them), det and histogram (of the scores).
 
     Figures that are undefined are null, and empty in the CSV. Returns what evaluation.json holds.
     """

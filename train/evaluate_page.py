@@ -144,7 +144,11 @@ def conditions_drawn(report: dict[str, Any]) -> str:
     rows = report["reliability"]
     calibration.plot([0, 1], [0, 1], color="#999", linewidth=0.8, linestyle=":")
     calibration.plot([r["confidence"] for r in rows], [r["right"] for r in rows], marker="o")
-    calibration.set(title="The network's confidence", xlabel="confidence", ylabel="share right")
+    calibration.set(
+        title="The confidence that registering states",
+        xlabel="probability of a match",
+        ylabel="share right",
+    )
     for axes in (curve, calibration):
         axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     for axes in panels:
