@@ -33,7 +33,7 @@ partitions = $(call list,$(PARTITION),$(comma),--partition)
 settings = $(foreach item,$(SET),--set $(item))
 
 .PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped test lint lock bench \
-  bench-gpu bench-here
+  bench-gpu bench-here tpu-seen
 .DEFAULT_GOAL := help
 
 help:
@@ -100,9 +100,14 @@ ifeq ($(PLATFORM),cpu)
 train-tpu: $(BASE)
 	JAX_PLATFORMS=cpu $(PY) -m train run --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) --devices 8 $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 else
-train-tpu: $(TPU)
+train-tpu: tpu-seen $(TPU)
 	$(PY) -m train run --require tpu --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 endif
+
+# Said before anything is installed; whether there are cores is for JAX to say.
+tpu-seen:
+	@test -n "$(wildcard /dev/accel* /dev/vfio/[0-9]*)" || \
+	  echo "no TPU is to be seen (/dev/accel*, /dev/vfio/*); PLATFORM=cpu has 8 CPU devices stand in" >&2
 
 # An environment of its own: with libtpu beside it, JAX would look for TPU cores in every other command.
 .venv-tpu/.installed: uv.lock pyproject.toml | $(BASE)
