@@ -25,6 +25,7 @@ def render(report: dict[str, Any], real: Side, synthetic: Side) -> str:
     sheet = cv2.imencode(".png", neighbours(real, synthetic))[1].tobytes()
     return page.render(
         Path(__file__).with_name("compare.html"),
+        title="Real and synthetic prints",
         report=report,
         charts=_charts(real, synthetic),
         sheet=page.inline(sheet),

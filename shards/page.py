@@ -15,7 +15,7 @@ MEDIA = {"png": "image/png", "jpeg": "image/jpeg"}
 
 
 def render(template: Path, **values: Any) -> str:
-    """The page of a template, which may include style.css; nothing in `values` is markup."""
+    """The page of a template that includes head.html; nothing in `values` is markup."""
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,

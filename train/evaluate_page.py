@@ -52,12 +52,7 @@ def write(
         title="Registration of held-out pairs",
         subtitle=f"Shard set {shards.directory}, split {report['split']}",
         evaluated=f"{report['pairs']:,} pairs.",
-        methods=list(report["methods"]),
-        columns=[heading for _, heading, _, _ in COLUMNS],
-        accuracy=accuracy(report["methods"]),
-        groups=groups(report["methods"]),
-        conditions=conditions_drawn(report),
-        calibration=page.said(report["calibration_error"], "{:.3f}"),
+        **section(report),
         curves=page.drawn(drawn) if drawn else None,
         worst=_draw_worst(evaluation, shards, report["split"], registrar),
         facts=facts,
@@ -96,6 +91,18 @@ def _draw_worst(
                 drawn[kind].append({"image": page.drawn(figure, "jpeg", 62), "text": text})
                 progress.advance()
     return drawn
+
+
+def section(report: Row) -> dict[str, Any]:
+    """What accuracy.html shows of a `report`, beside the sentence that says on what."""
+    return {
+        "methods": list(report["methods"]),
+        "columns": [heading for _, heading, _, _ in COLUMNS],
+        "accuracy": accuracy(report["methods"]),
+        "groups": groups(report["methods"]),
+        "conditions": conditions_drawn(report),
+        "calibration": page.said(report["calibration_error"], "{:.3f}"),
+    }
 
 
 def accuracy(methods: dict[str, Any]) -> list[dict[str, Any]]:
