@@ -14,6 +14,14 @@ import numpy as np
 
 from pipeline.synthesis.master import Master
 from pipeline.synthesis.orientation import SIZE, Image, smooth_noise
+from pipeline.synthesis.traces import (
+    Residue,
+    Smear,
+    sample_residue,
+    sample_smear,
+    smeared,
+    stained,
+)
 from pipeline.warp import Array, Warp, pixel_grid
 
 SPACING = 56.0  # px between the control points of the skin's distortion
@@ -43,6 +51,7 @@ class Manner:
     roll: float = 6.0  # px, deviation of the contact's place on the finger
     twist: float = 0.035  # rad, deviation, of the skin at the contact's edge against its middle
     slip: float = 4.5  # px, deviation along each axis, of the same
+    strain: float = 0.015  # deviation of how far all of the skin is stretched along either axis
     pressure: float = 0.0  # added to the placement's
     area: float = 1.0  # factor of the half axes
     dryness: tuple[float, float] = (0.0, 1.0)  # range
@@ -50,7 +59,7 @@ class Manner:
 
 
 PLAIN = Manner()
-TWISTED = Manner("twisted", turn=20.0, turn_most=40.0, twist=0.13, slip=14.0)
+TWISTED = Manner("twisted", turn=20.0, turn_most=40.0, twist=0.13, slip=14.0, strain=0.04)
 DRY = Manner("dry", pressure=-0.25, dryness=(0.8, 1.9), moisture=(0.0, 0.1))
 WET = Manner("wet", pressure=0.3, area=1.06, dryness=(0.0, 0.1), moisture=(0.7, 1.8))
 LIGHT = Manner("light", roll=25.0, pressure=-0.35, area=0.72)
@@ -75,6 +84,8 @@ class Touch:
     slope: tuple[float, float]  # of the pressure, over a half axis
     dryness: float  # 0 … 1, up to 2 in a dry touch: thins and breaks the ridges
     moisture: float  # 0 … 1, up to 2 in a wet one: widens them and fills valleys in patches
+    smear: Smear | None = None
+    residue: Residue | None = None
 
 
 def sample_manner(rng: np.random.Generator) -> Manner:
@@ -103,6 +114,8 @@ def sample_touch(rng: np.random.Generator, placement: Placement, manner: Manner 
         slope=_pair(rng.normal(0, 0.12, 2)),
         dryness=_between(manner.dryness, rng.beta(1.2, 2.2)),
         moisture=_between(manner.moisture, rng.beta(1.2, 2.2)),
+        smear=sample_smear(rng),
+        residue=sample_residue(rng),
     )
 
 
@@ -129,7 +142,12 @@ def contact(master: Master, touch: Touch, rng: np.random.Generator) -> tuple[Ima
     patches = smooth_noise(rng, size, 7)
     level = level - 0.35 * dry + 0.5 * wet
     skin = ridges + (0.8 + 0.8 * dry) * relief + level
-    return skin + (0.15 + 0.5 * dry) * grain + 0.25 * wet * patches, level
+    skin = skin + (0.15 + 0.5 * dry) * grain + 0.25 * wet * patches
+    if touch.smear:
+        skin = smeared(skin, touch.smear, rng)
+    if touch.residue:
+        skin = stained(skin, master.ridges, at, touch.residue, rng)
+    return skin, level
 
 
 def pressure(touch: Touch, rng: np.random.Generator) -> Image:
@@ -158,7 +176,10 @@ def _lay(
     points = pixel_grid(rows, columns) * SPACING + origin
     control = _drag(rng, points - finger, manner) + rng.normal(0, 1.0, points.shape)
     c, s = np.cos(rotation), np.sin(rotation)
-    turn = np.array([[c, -s], [s, c]])  # undoes the finger's turn: from the impression back
+    along_x, along_y, aslant = rng.normal(0, manner.strain, 3)
+    strain = np.array([[1 + along_x, aslant], [aslant, 1 + along_y]])
+    # undoes the finger's turn: from the impression back
+    turn = np.array([[c, -s], [s, c]]) @ strain
     middle = (np.array(SIZE[::-1]) - 1) / 2
     matrix = np.hstack([turn, (middle - turn @ finger)[:, None]])
     bound = Warp(matrix, control * 1e-6, SPACING, origin).strain * 1e6

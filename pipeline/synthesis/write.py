@@ -27,7 +27,7 @@ from pipeline.warp import IDENTITY, Warp
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 
-VERSION = 4  # of the generator: other bytes for the same address need another number
+VERSION = 5  # of the generator: other bytes for the same address need another number
 TOUCHES = 64  # kept in memory: more than the files of one capture of a person share
 
 
