@@ -7,7 +7,7 @@ from skeleton import minutiae
 
 from pipeline.synthesis import orientation
 from pipeline.synthesis.generate import make_master
-from pipeline.synthesis.master import incipient, scars
+from pipeline.synthesis.master import incipient, scars, with_pairs
 from pipeline.synthesis.orientation import CLASSES, PERIOD_RANGE, PROPORTIONS, SIZE, sample_flow
 
 MIDDLE = (np.array(SIZE[::-1]) - 1) / 2
@@ -118,8 +118,30 @@ def test_minutiae_appear_in_natural_number(masters):
     region = finger_region()
     for master in masters:
         endings, bifurcations = minutiae(master.ridges > 0, region)
-        assert 25 <= endings + bifurcations <= 70
+        assert 25 <= endings + bifurcations <= 75
         assert min(endings, bifurcations) >= 7
+
+
+def test_more_ridges_end_than_fork(masters):
+    """Two thirds of the minutiae in the skin; wet touches join some, so that prints have fewer."""
+    found = np.sum([minutiae(master.ridges > 0, finger_region()) for master in masters], 0)
+    assert 0.58 < found[0] / found.sum() < 0.76
+
+
+def test_pairs_of_minutiae_change_one_place_of_a_plain_wave(monkeypatch):
+    """A short ridge (two endings) or a lake (two forks), and no third minutia where it ends."""
+    monkeypatch.setattr("pipeline.synthesis.master.PAIRS", 1)
+    wave = 2 * np.pi * np.mgrid[:320, :320][0].astype(np.float32) / 9
+    found = []
+    for seed in range(30):
+        number = np.random.default_rng(seed).poisson(1)
+        made = with_pairs(np.cos(wave), np.sin(wave), 0 * wave, np.random.default_rng(seed))
+        changed = np.argwhere(np.abs(made - np.cos(wave)) > 1.5)
+        assert (number > 0) == (len(changed) > 0)
+        if number == 1 and changed.min() > 40 and changed.max() < 280:
+            assert np.ptp(changed, 0).max() < 40
+            found.append(tuple(minutiae(made > 0, np.pad(np.ones((280, 280), bool), 20))))
+    assert set(found) == {(0, 2), (2, 0)}
 
 
 def test_incipient_ridges_lie_in_valleys_of_some_fingers(masters):

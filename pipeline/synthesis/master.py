@@ -4,7 +4,8 @@ As in SFinGe (Cappelli, Maio, Lumini and Maltoni; Handbook of Fingerprint Recogn
 filter tuned to the local orientation and period is applied again and again until ridges stand out;
 where growing patches meet out of phase minutiae appear by themselves. The filter is a Gabor
 filter, applied as two passes of samples, along the ridge and across it, so that angle and period
-are continuous and need no bank.
+are continuous and need no bank. Ridge and valley are not quite alike while they grow, so that more
+ridges end than fork, and a few pairs of minutiae are put in late, as growth alone sets them apart.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.synthesis.orientation import SIZE, Flow, Image, sample_flow, smooth_noise
+from pipeline.synthesis.orientation import SIZE, Flow, Image, plane, sample_flow, smooth_noise
 
 ROUNDS = 20
+BIAS = 0.1  # of a ridge's height, for the valleys: 0 would let as many ridges end as fork
+PAIRS = 25  # of minutiae near one another, put in on average …
+PAIRS_ROUND = 18  # … so late that they are joined to their neighbours, but not healed
+PAIR_LENGTH = (12, 30)  # px
+PAIR_REACH = 40  # px, beyond which a pair turns the wave by little
 STEPS = 5  # along the ridge, either way
-STEP = 1.6  # px; no whole number, lest every other pixel be left out
-ALONG_DEVIATION = 5.0  # px
+STEP = 1.9  # px; no whole number, lest every other pixel be left out
+ALONG_DEVIATION = 6.5  # px
 ACROSS = np.arange(-7, 8) / 6.0  # periods across the ridge
 ACROSS_DEVIATION = 0.55  # periods
 PORE_SPACING = 7  # px, at least
@@ -55,10 +61,30 @@ def grow(flow: Flow, rng: np.random.Generator) -> Image:
     along, across = _sample_maps(flow)
     bell = np.exp(-((np.arange(-STEPS, STEPS + 1) * STEP / ALONG_DEVIATION) ** 2) / 2)
     field = rng.standard_normal(flow.angle.shape, np.float32)
-    for _ in range(ROUNDS):
-        field = _gather(np.tanh(3 * field), along, bell / bell.sum())
+    for done in range(ROUNDS):
+        if done == PAIRS_ROUND:
+            field = with_pairs(field, _gather(field, across, _gabor_odd()), flow.angle, rng)
+        field = _gather(np.tanh(3 * (field - BIAS)), along, bell / bell.sum())
         field = _gather(field, across, _gabor())
     return _even(field)
+
+
+def with_pairs(even: Image, odd: Image, angle: Image, rng: np.random.Generator) -> Image:
+    """`even` [H, W] with short ridges, lakes and offshoots: pairs of minutiae on one ridge.
+
+    A minutia is a point about which the phase of the wave, `even` + i `odd`, turns once (Larkin
+    and Fletcher 2007, "A coherent framework for fingerprint analysis"); here two, in opposite
+    senses, so that nothing changes far away. `angle` rad [H, W] is the ridges'.
+    """
+    wave, z = even + 1j * odd, plane(even.shape)
+    for _ in range(rng.poisson(PAIRS)):
+        at = tuple(int(rng.integers(extent)) for extent in even.shape)
+        near = tuple(slice(max(k - PAIR_REACH, 0), k + PAIR_REACH + 1) for k in at)
+        away = z[near] - z[at]
+        half = rng.uniform(*PAIR_LENGTH) / 2 * np.exp(1j * angle[at])
+        turn = np.angle(away - half) - np.angle(away + half)
+        wave[near] *= np.exp(1j * rng.choice([-1, 1]) * turn)
+    return np.asarray(wave.real, np.float32)
 
 
 def _even(field: Image) -> Image:
@@ -124,6 +150,13 @@ def _gabor() -> NDArray[np.float64]:
     wave = np.cos(2 * np.pi * ACROSS)
     weights = bell * (wave - (bell * wave).sum() / bell.sum())
     return weights / (weights * wave).sum()
+
+
+def _gabor_odd() -> NDArray[np.float64]:
+    """Weights of the samples ACROSS that answer by 1 to the wave a quarter period on."""
+    wave = np.sin(2 * np.pi * ACROSS)
+    weights = np.exp(-((ACROSS / ACROSS_DEVIATION) ** 2) / 2) * wave
+    return np.asarray(weights / (weights * wave).sum())
 
 
 def _sample_maps(flow: Flow) -> tuple[Maps, Maps]:

@@ -63,7 +63,7 @@ def sample_flow(rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Flow:
     """A random finger's flow over `size` (height, width) px."""
     label = sample_class(rng)
     cores, deltas = _singularities(label, rng)
-    z = _plane(size)
+    z = plane(size)
     angle = zero_pole(z, cores, deltas) + _correction(z, label, rng)
     if label.endswith("-loop"):
         angle += _upright(z, cores[0], deltas[0], rng)
@@ -81,7 +81,8 @@ def zero_pole(
     return np.asarray(turn / 2, np.float32) * np.ones(z.shape, np.float32)
 
 
-def _plane(size: tuple[int, int]) -> NDArray[np.complex64]:
+def plane(size: tuple[int, int]) -> NDArray[np.complex64]:
+    """Points x + iy px [H, W] from the middle of `size` (height, width), y up."""
     y, x = np.ogrid[: size[0], : size[1]]
     return ((x - (size[1] - 1) / 2) - 1j * (y - (size[0] - 1) / 2)).astype(np.complex64)
 
@@ -160,5 +161,5 @@ def _period(z: NDArray[np.complex64], rng: np.random.Generator) -> Image:
     """Ridge period px [H, W]: wider towards the joint, finer or wider in smooth patches."""
     base = np.clip(rng.normal(8.2, 0.7), 6.9, 10.2)
     joint = rng.uniform(0.05, 0.2) / (1 + np.exp((z.imag + 130) / 25))
-    patches = rng.uniform(0.06, 0.11) * smooth_noise(rng, z.shape, 80)
+    patches = rng.uniform(0.07, 0.13) * smooth_noise(rng, z.shape, 80)
     return np.clip(base * (1 + joint + patches), *PERIOD_RANGE).astype(np.float32)
