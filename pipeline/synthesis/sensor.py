@@ -13,6 +13,14 @@ from scipy.special import expit
 from pipeline.synthesis.impression import Placement
 from pipeline.synthesis.orientation import Image, smooth_noise
 
+WORDS = ("R. THUMB", "1. RIGHT INDEX", "L. MIDDLE", "RING", "10. L. LITTLE", "PLAIN", "R", "7")
+FONTS = (
+    cv2.FONT_HERSHEY_SIMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,  # a clerk's hand
+)
+
 
 @dataclass(frozen=True)
 class Style:
@@ -29,14 +37,35 @@ def draw(style: Style, skin: Image, level: Image, rng: np.random.Generator) -> N
 
 
 def _optical(skin: Image, level: Image, rng: np.random.Generator) -> Image:
-    """Frustrated total reflection: skin that touches is dark, the rest saturates to white."""
+    """Frustrated total reflection: skin that touches is dark, in speckles; the rest is white.
+
+    The means and spreads are those that bring it nearest to FVC2002 DB1_B by the features of
+    `pipeline.compare_classifier`.
+    """
     size = skin.shape
-    ink = expit(skin * rng.uniform(3.5, 6))
-    tone = rng.uniform(20, 100) - 75 * level + 15 * smooth_noise(rng, size, 4)
-    grey = 285 - (285 - np.clip(tone, -20, 140)) * ink
-    specks = (rng.random(size, np.float32) < 0.0002) * rng.uniform(0, 400)
-    grey = cv2.GaussianBlur((grey - specks).astype(np.float32), (0, 0), rng.uniform(0.66, 0.86))
-    return grey + rng.uniform(0.7, 1.6) * rng.standard_normal(size, np.float32)
+    ink = expit((skin - 0.12) * _about(rng, 6, 0.15))
+    tone = np.clip(rng.normal(62, 38), -20, 150) - 15 * level + 7 * smooth_noise(rng, size, 3.5)
+    speckle = min(_about(rng, 56, 0.6), 130) * _band(rng, size, 0.95)
+    white = rng.uniform(258, 278)  # beyond what the converter can tell
+    grey = white - (white - np.maximum(tone, -30) - speckle) * ink
+    grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _about(rng, 0.8, 0.08))
+    return grey + _about(rng, 0.7, 0.4) * rng.standard_normal(size, np.float32)
+
+
+def _about(rng: np.random.Generator, middle: float, spread: float) -> float:
+    """A positive number about `middle`, by a factor of which the logarithm deviates by `spread`."""
+    return float(middle * np.exp(rng.normal(0, spread)))
+
+
+def _band(rng: np.random.Generator, size: tuple[int, ...], scale: float) -> Image:
+    """Normal noise [H, W] of mean 0 and deviation 1 between `scale` and 1.8 times as many px.
+
+    Skin that touches does so in grains of their own size, not in clouds of all sizes.
+    """
+    white = rng.standard_normal(size, np.float32)
+    fine, coarse = (cv2.GaussianBlur(white, (0, 0), s) for s in (scale, 1.8 * scale))
+    band = fine - coarse
+    return np.asarray(band / band.std(), np.float32)
 
 
 def _capacitive(skin: Image, level: Image, rng: np.random.Generator) -> Image:
@@ -93,7 +122,7 @@ def _thermal(skin: Image, level: Image, rng: np.random.Generator) -> Image:
 
 
 def _ink(skin: Image, level: Image, rng: np.random.Generator) -> Image:
-    """Ink on a card, scanned: too much of it or too little, fibres of the paper, a box's lines."""
+    """Ink on a card, scanned: too much of it or too little, fibres of the paper, a form's print."""
     size = skin.shape
     load = rng.normal(0.1, 0.45) + 0.25 * smooth_noise(rng, size, 60)
     fibres = 0.7 * smooth_noise(rng, size, 1.4) + 0.7 * smooth_noise(rng, size, 3.2)
@@ -102,22 +131,41 @@ def _ink(skin: Image, level: Image, rng: np.random.Generator) -> Image:
     paper = rng.uniform(185, 245) + rng.uniform(1, 5) * fibres + 4 * smooth_noise(rng, size, 90)
     black = rng.uniform(20, 95) - 25 * load + 12 * fibres
     grey = paper + (np.clip(black, 10, 170) - paper) * ink
-    grey = np.where(_box(size, rng), np.minimum(grey, rng.uniform(40, 150)), grey)
+    grey = np.where(_card(size, rng), np.minimum(grey, rng.uniform(40, 150)), grey)
     grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), rng.uniform(0.6, 1.1))
     return grey + rng.uniform(1, 4) * rng.standard_normal(size, np.float32)
 
 
-def _box(size: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """The lines [H, W] of a card's box: none, one or two, near the edges."""
+def _card(size: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """What is printed on a card [H, W]: up to two lines of its box, and up to two words."""
     drawn = np.zeros(size, np.uint8)
     for _ in range(int(rng.integers(3))):
-        at, tilt = int(rng.uniform(4, 30)), int(rng.integers(-4, 5))
-        down, across = ((at, 0), (at + tilt, size[0])), ((0, at), (size[1], at + tilt))
-        start, end = down if rng.random() < 0.5 else across
-        cv2.line(drawn, start, end, 1, int(rng.integers(1, 4)))
+        _line(drawn, rng)
         if rng.random() < 0.5:
             drawn = np.ascontiguousarray(drawn[::-1, ::-1])
+    for _ in range(int(rng.integers(3))):
+        _word(drawn, rng)
     return drawn > 0
+
+
+def _line(drawn: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """A line of the box along the left or the upper edge."""
+    at, tilt = int(rng.uniform(4, 30)), int(rng.integers(-4, 5))
+    height, width = drawn.shape
+    down, across = ((at, 0), (at + tilt, height)), ((0, at), (width, at + tilt))
+    start, end = down if rng.random() < 0.5 else across
+    cv2.line(drawn, start, end, 1, int(rng.integers(1, 4)))
+
+
+def _word(drawn: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """A word near the upper or lower edge, one in twenty of them 60 px or more into the image."""
+    word, font = rng.choice(WORDS), FONTS[int(rng.integers(len(FONTS)))]
+    scale, weight = rng.uniform(0.4, 1.1), int(rng.integers(1, 3))  # capitals of 9 to 24 px
+    (width, height), _ = cv2.getTextSize(word, font, scale, weight)
+    inside = 3 + rng.exponential(20)
+    y = inside + height if rng.random() < 0.5 else drawn.shape[0] - inside
+    x = rng.uniform(-0.3 * width, drawn.shape[1] - 0.7 * width)  # may run over the frame
+    cv2.putText(drawn, word, (int(x), int(y)), font, scale, 1, weight)
 
 
 def _any(skin: Image, level: Image, rng: np.random.Generator) -> Image:
