@@ -20,13 +20,13 @@ from pipeline.synthesis.orientation import SIZE, Flow, Image, plane, sample_flow
 
 ROUNDS = 20
 BIAS = 0.1  # of a ridge's height, for the valleys: 0 would let as many ridges end as fork
-PAIRS = 25  # of minutiae near one another, put in on average …
+PAIRS = 20  # of minutiae near one another, put in on average …
 PAIRS_ROUND = 18  # … so late that they are joined to their neighbours, but not healed
 PAIR_LENGTH = (12, 30)  # px
 PAIR_REACH = 40  # px, beyond which a pair turns the wave by little
 STEPS = 5  # along the ridge, either way
-STEP = 1.9  # px; no whole number, lest every other pixel be left out
-ALONG_DEVIATION = 6.5  # px
+STEP = 1.7  # px; not near a whole number, lest every other pixel be left out
+ALONG_DEVIATION = 8.0  # px, about as far as the steps reach: the longer, the fewer minutiae
 ACROSS = np.arange(-7, 8) / 6.0  # periods across the ridge
 ACROSS_DEVIATION = 0.55  # periods
 PORE_SPACING = 7  # px, at least
