@@ -16,6 +16,7 @@ import numpy as np  # noqa: E402
 from pipeline.compare_minutiae import minutiae  # noqa: E402
 from pipeline.synthesis.generate import make_master  # noqa: E402
 from pipeline.synthesis.orientation import SIZE  # noqa: E402
+from shards.progress import Progress  # noqa: E402
 
 CELL = 6  # px; minutiae that one shift brings within two cells of one another agree
 REACH = 60  # px along x and y, of the shifts
@@ -77,19 +78,24 @@ def once_more(points, rng):
 def main(count):
     """Grow COUNT masters and compare every two of them, and each with itself once more."""
     rng = np.random.default_rng(0)
-    found = []
-    with click.progressbar(range(count), label="grow", file=sys.stderr) as numbers:
-        found += [constellation(make_master(1, "synthetic/many", k)) for k in numbers]
+    found, others = [], np.zeros(0)
+    with Progress("grow and compare", count, "masters") as progress:
+        for k in range(count):
+            one = constellation(make_master(1, "synthetic/many", k))
+            others = np.concatenate([others, shares(one, found) if found else []])
+            found.append(one)
+            progress.advance(most=others.max(initial=0))
     sizes = [len(one) for one in found]
-    with click.progressbar(range(1, count), label="compare", file=sys.stderr) as numbers:
-        others = np.concatenate([shares(found[k], found[:k]) for k in numbers])
     same = [shares(one, [once_more(one, rng)])[0] for one in found]
     click.echo(
         f"{count} masters of {min(sizes)} to {max(sizes)} minutiae (median {np.median(sizes):.0f})"
     )
     for name, values in ((f"{len(others):,} pairs of two", others), ("the same once more", same)):
-        levels = np.quantile(values, [0, 0.5, 0.99, 1])
-        click.echo(f"{name}: least, median, 99 %, most " + ", ".join(f"{v:.2f}" for v in levels))
+        levels = np.quantile(values, [0, 0.01, 0.5, 0.99, 0.999, 1])
+        click.echo(
+            f"{name}: least, 1 %, median, 99 %, 99.9 %, most "
+            + ", ".join(f"{v:.2f}" for v in levels)
+        )
 
 
 if __name__ == "__main__":
