@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyfastnoiselite.pyfastnoiselite import FastNoiseLite, FractalType, NoiseType
 
-Image = NDArray[np.uint8]
+from pipeline.view import Image, Part
 
 OCTAVES = 3
 ONE = 1024  # a contrast of 1 in fixed point, while a field is made
@@ -78,18 +78,18 @@ def sample(kind: str, rng: np.random.Generator) -> SensorNoise | Morphology | No
     return Morphology(kind, _64ths(rng.uniform(*STRENGTH_RANGE)), bool(rng.integers(2)))
 
 
-def apply(image: Image, params: SensorNoise | Morphology | None) -> Image:
-    """The image uint8 [H, W] at 500 ppi after the corruption; the same for the same parameters."""
+def apply(
+    image: Image, params: SensorNoise | Morphology | None, part: Part = (slice(None), slice(None))
+) -> Image:
+    """The part uint8 [h, w] of an image uint8 [H, W] at 500 ppi after the image's corruption.
+
+    The same for the same parameters, whatever part of it is asked for.
+    """
     if params is None:
-        return image
+        return image[part]
     if isinstance(params, SensorNoise):
-        return _sensor(image, params)
-    shape = cv2.MORPH_RECT if params.square else cv2.MORPH_CROSS
-    operation = cv2.dilate if params.kind == "dryness" else cv2.erode
-    changed = operation(image, cv2.getStructuringElement(shape, (3, 3)))
-    return np.asarray(
-        cv2.addWeighted(image, 1 - params.strength, changed, params.strength, 0), np.uint8
-    )
+        return _sensor(image, params, part)
+    return _morphology(image, params, part)
 
 
 def _window(rng: np.random.Generator) -> Window:
@@ -100,11 +100,27 @@ def _64ths(value: float) -> float:
     return round(64 * value) / 64
 
 
-def _sensor(image: Image, params: SensorNoise) -> Image:
+def _morphology(image: Image, params: Morphology, part: Part) -> Image:
+    """A maximum or a minimum over the neighbourhood, blended in."""
+    shape = cv2.MORPH_RECT if params.square else cv2.MORPH_CROSS
+    operation = cv2.dilate if params.kind == "dryness" else cv2.erode
+    (top, bottom), (left, right) = (
+        at.indices(extent)[:2] for at, extent in zip(part, image.shape, strict=True)
+    )
+    y, x = max(top - 1, 0), max(left - 1, 0)  # the part's edge has neighbours beyond it
+    near = image[y : bottom + 1, x : right + 1]
+    made = operation(near, cv2.getStructuringElement(shape, (3, 3)))
+    changed = made[top - y : bottom - y, left - x : right - x]
+    blended = cv2.addWeighted(image[part], 1 - params.strength, changed, params.strength, 0)
+    return np.asarray(blended, np.uint8)
+
+
+def _sensor(image: Image, params: SensorNoise, part: Part) -> Image:
     """Contrast about the mean grey scaled by 1 - mottle … 1, then the grain added."""
     mean, deviation = (round(float(value.item())) for value in cv2.meanStdDev(image))
-    mottle = _look(_mottle, params.mottle_at, image.shape)
-    grain = _look(_grain, params.grain_at, image.shape)
+    mottle = _look(_mottle, params.mottle_at, image.shape)[part]
+    grain = _look(_grain, params.grain_at, image.shape)[part]
+    image = image[part]
     lost = np.subtract(image, np.int16(mean), dtype=np.int16)
     lost *= mottle
     # both products and their sum have less than 24 bits: float32 holds them, one rounding is left

@@ -10,6 +10,7 @@ import functools
 import math
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from pipeline import noise, preprocess
 from pipeline.impression import Impression
 from pipeline.preprocess import Image, Mask, Prepared
 from pipeline.spec import PipelineSpec
+from pipeline.view import View, view
 from pipeline.warp import (
     IDENTITY,
     Array,
@@ -31,6 +33,7 @@ from pipeline.warp import (
 )
 from shards.record import Pair
 
+Index = NDArray[np.intp]
 Trace = list[tuple[str, Image]]  # (name, image) of every stage, for a person to look at
 PARTNER, NOISE, GEOMETRY, CENTRE = range(4)  # stages, the last part of a random address
 ELASTIC_SPACING = 72.0  # px at 500 ppi between control points, about 3.7 mm of skin
@@ -49,6 +52,15 @@ class Print:
     to_original: Array  # [2, 3], px of that crop → px of the file
     on_finger: Mask  # [G, G], of the cells of that crop
     truth: Warp | None  # px of the file → px of the finger's master, where known
+
+
+class Frame(NamedTuple):
+    """How the crop lies in the window, which has its centre in the middle for every print."""
+
+    radius: int  # px at 500 ppi, half the side of the window
+    matrix: Array  # [2, 3], px of the crop → px of the window
+    plain: View  # of the crop as it is
+    cells: tuple[Index, Index]  # each [G, G], row and column in the window of its cells' centres
 
 
 @dataclass(frozen=True)
@@ -74,17 +86,15 @@ def open_print(
     """The impression as its `image` uint8 [H, W] shows it; Fault where that shows no finger."""
     prepared = preprocess.prepare(image, impression.ppi, str(impression.path))
     prepared = preprocess.draw_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
-    travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
-    travel += math.expm1(STRETCH_MOST * spec.stretch) * spec.crop / math.sqrt(2)
-    around = preprocess.window(prepared, preprocess.reach(spec.crop, travel))
-    matrix = preprocess.crop_matrix(around, spec.crop, spec.size)
-    plain = preprocess.render(around.image, matrix, spec.size, Warp(IDENTITY))
+    frame = _frame(spec)
+    around = preprocess.window(prepared, frame.radius)
+    plain = frame.plain.render(around.image[frame.plain.part])
     if trace is not None:
         foreground = np.where(prepared.mask, prepared.image, prepared.image // 3)
         trace += [("file", image), ("foreground at 500 ppi", foreground)]
         trace += [("window", around.image), ("A", plain)]
-    on_finger = preprocess.on_finger(around, apply_affine(matrix, _cells(spec)))
-    to_original = compose_affine(around.to_original, matrix)
+    on_finger = around.mask[frame.cells]
+    to_original = compose_affine(around.to_original, frame.matrix)
     return Print(impression, around, plain, to_original, on_finger, truth)
 
 
@@ -95,12 +105,11 @@ def make_pair(
     partition = a.impression.partition
     params = noise.sample(address.noise, address.rng(spec.seed, partition, NOISE))
     warp = sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec)
-    corrupted = noise.apply(b.around.image, params)
-    matrix = preprocess.crop_matrix(b.around, spec.crop, spec.size)
-    image_b = preprocess.render(corrupted, matrix, spec.size, warp)
+    seen = view(b.around.image.shape, _frame(spec).matrix, spec.size, warp)
+    image_b = seen.render(noise.apply(b.around.image, params, seen.part))
     map_ab, visible = _truth(a, b, address.kind, warp, spec)
     if trace is not None:
-        trace += [(address.noise, corrupted), ("B", image_b)]
+        trace += [(address.noise, noise.apply(b.around.image, params)), ("B", image_b)]
     return Pair(
         image_a=a.plain,
         image_b=image_b,
@@ -173,12 +182,24 @@ def _truth(
         in_b, on_both = cells, a.on_finger
     else:
         in_b = _between(a, b, cells)
-        matrix = preprocess.crop_matrix(b.around, spec.crop, spec.size)
-        on_both = a.on_finger & preprocess.on_finger(b.around, apply_affine(matrix, in_b))
+        in_window = apply_affine(_frame(spec).matrix, in_b)
+        on_both = a.on_finger & preprocess.on_finger(b.around, in_window)
     found = np.rint(warp.inverse(in_b, 0.1 / MAP_STEPS) * MAP_STEPS) / MAP_STEPS
     in_view = (found >= -0.5) & (found < spec.size - 0.5)
     visible = in_view[..., 0] & in_view[..., 1] & on_both
     return np.where(visible[..., None], found, np.nan).astype(np.float32), visible
+
+
+@functools.lru_cache(maxsize=4)
+def _frame(spec: PipelineSpec) -> Frame:
+    """What the windows of all prints of a spec have alike; to be read only."""
+    travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
+    travel += math.expm1(STRETCH_MOST * spec.stretch) * spec.crop / math.sqrt(2)
+    radius = preprocess.reach(spec.crop, travel)
+    matrix = preprocess.crop_matrix(preprocess.middle(radius), spec.crop, spec.size)
+    plain = view((2 * radius, 2 * radius), matrix, spec.size, Warp(IDENTITY))
+    x, y = np.moveaxis(np.floor(apply_affine(matrix, _cells(spec)) + 0.5).astype(np.intp), -1, 0)
+    return Frame(radius, matrix, plain, (y, x))
 
 
 @functools.lru_cache(maxsize=4)

@@ -17,19 +17,20 @@ from numpy.typing import NDArray
 
 from pipeline import header
 from pipeline.foreground import Image, Mask, foreground
+from pipeline.view import Part, render
 from pipeline.warp import IDENTITY, Array, Warp, apply_affine, compose_affine, pixel_grid
 from shards.errors import Fault
+
+Weight = NDArray[np.uint16]  # of the image, 0 … FULL
 
 PPI = 500.0  # the working resolution
 SIDE_RANGE = (64, 8192)  # px, what a fingerprint image may measure
 PPI_RANGE = (100.0, 4000.0)
 FEATHER = 16  # px at 500 ppi, two ridges: how softly an image ends at its frame
 TONE_CELL = 16  # px at 500 ppi, over which the tone of the background is averaged
-BILINEAR_VARIANCE = 1 / 6  # px², mean of t·(1 - t) over the fractions t of a px
 GROUND_MIN = 0.02  # share of a neighbourhood that must be background to give the tone
-PLACES = 8  # px at 500 ppi between the places that a crop's centre is drawn from
+PLACES = 16  # px at 500 ppi between the places that a crop's centre is drawn from
 FULL = 128  # weight of an image that is seen alone, in fixed point: its square fits 16 bits
-BLOCK = 64  # px that OpenCV filters at a time on the widest processors
 LIGHT_PERCENTILE = 90  # the tone of the ground where the finger leaves none of it to see
 
 # OpenCV's own warnings about a damaged file do not name it; the Faults below do.
@@ -105,7 +106,7 @@ def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
         )
     image, to_original = to_working_resolution(image, ppi)
     mask = foreground(image, name)
-    moments = cv2.moments(mask[::4, ::4].astype(np.uint8), binaryImage=True)  # every fourth px
+    moments = cv2.moments(mask[::4, ::4].astype(np.uint8))  # every fourth px
     centre = (4 * moments["m10"] / moments["m00"], 4 * moments["m01"] / moments["m00"])
     return Prepared(image, mask, to_original, centre)
 
@@ -154,61 +155,29 @@ def window(prepared: Prepared, radius: int) -> Prepared:
     image, mask = prepared.image[y0:y1, x0:x1], prepared.mask[y0:y1, x0:x1]
     outside = (y0 - top, top + 2 * radius - y1, x0 - left, left + 2 * radius - x1)
     across, down = _fade(width, left, 2 * radius), _fade(height, top, 2 * radius)
-    if min(across.min(), down.min()) < FULL:
-        weight = np.outer(down, across) // np.uint16(FULL)
-        seen = weight >= FULL // 2
-        mask = _bordered(mask.view(np.uint8), outside).view(np.bool_)
-        image = _blend(_bordered(image, outside), weight, seen, mask)
-        mask &= seen
+    faded = _faded(across, down)
+    if faded:
+        image, finger = (_bordered(part, outside) for part in (image, mask.view(np.uint8)))
+        _blend(image, finger, faded)
+        mask = finger.view(np.bool_)
     shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
     to_original = compose_affine(prepared.to_original, shift)
-    return Prepared(image, mask, to_original, (radius - 0.5, radius - 0.5))
+    return Prepared(image, mask, to_original, middle(radius))
 
 
-def crop_matrix(prepared: Prepared, crop: int, size: int) -> Array:
-    """Matrix [2, 3] from px of the crop of `size` px to px of the image; `crop` px at 500 ppi."""
+def middle(radius: int) -> tuple[float, float]:
+    """Centre (x, y) px of a window of 2·radius px."""
+    return radius - 0.5, radius - 0.5
+
+
+def crop_matrix(centre: tuple[float, float], crop: int, size: int) -> Array:
+    """Matrix [2, 3] from px of the crop of `size` px to px of the image; `crop` px at 500 ppi.
+
+    centre: (x, y) px in the image, of the crop.
+    """
     scale = crop / size
-    x, y = (at - scale * (size - 1) / 2 for at in prepared.centre)
+    x, y = (at - scale * (size - 1) / 2 for at in centre)
     return np.array([[scale, 0.0, x], [0.0, scale, y]])
-
-
-def render(image: Image, matrix: Array, size: int, warp: Warp) -> Image:
-    """uint8 [size, size]: the output px p shows the image at matrix · warp(p), anti-aliased.
-
-    The prefilter and the bilinear sampling together are, on average, the Gaussian that takes a
-    blur of half a px before the reduction to half a px after it (Lowe, IJCV 2004, section 3.3).
-    Every crop is made so, hence sharpness tells nothing; and in fixed point, hence the bytes are
-    the same on every machine, which OpenCV's bicubic sampling and warpAffine do not give.
-    """
-    (a, b, _), (c, d, _) = matrix.tolist()
-    scale = math.sqrt(abs(a * d - b * c))
-    variance = (scale**2 - 1) / 4 - BILINEAR_VARIANCE
-    x, y = (at.astype(np.float32) for at in warp.planes(size, size, matrix))
-    if variance > 0:
-        radius = math.ceil(2 * math.sqrt(variance))
-        left, right = _needed(x, image.shape[1], radius)
-        top, bottom = _needed(y, image.shape[0], radius)
-        x, y = x - np.float32(left), y - np.float32(top)
-        size_px, part = (2 * radius + 1, 2 * radius + 1), image[top:bottom, left:right]
-        image = np.asarray(cv2.GaussianBlur(part, size_px, math.sqrt(variance)), np.uint8)
-    fixed = cv2.convertMaps(x, y, cv2.CV_16SC2)  # whole px, and 32nds of a px
-    made = cv2.remap(image, *fixed, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(made, np.uint8)
-
-
-def _needed(at: NDArray[np.float32], extent: int, radius: int) -> tuple[int, int]:
-    """First px and the one after the last, of an axis of `extent` px, for samples at `at`.
-
-    Bilinear sampling takes two px, the filter before it `radius` more; made so many that OpenCV's
-    filter, which takes BLOCK at a time, leaves nothing over to do one by one.
-    """
-    first = min(max(math.floor(at.min()) - radius, 0), extent - 1)
-    after = max(min(math.ceil(at.max()) + radius + 2, extent), first + 1)
-    count = -(-(after - first - 2 * radius) // BLOCK) * BLOCK + 2 * radius
-    if count > extent:
-        return first, after
-    first = min(first, extent - count)
-    return first, first + count
 
 
 def on_finger(prepared: Prepared, points: Array) -> Mask:
@@ -228,7 +197,7 @@ def crop(prepared: Prepared, crop: int = 288, size: int = 128, warp: Warp | None
     """
     warp = warp or Warp(IDENTITY)
     around = window(prepared, reach(crop))
-    matrix = crop_matrix(around, crop, size)
+    matrix = crop_matrix(around.centre, crop, size)
     points = apply_affine(matrix, warp(pixel_grid(size, size)))
     image = render(around.image, matrix, size, warp)
     return Crop(image, on_finger(around, points), compose_affine(around.to_original, matrix))
@@ -256,10 +225,11 @@ def _grey(image: NDArray[np.uint8], name: str) -> Image:
     raise Fault(f"{name}: has {channels} channels; expected 8-bit grey, or three equal channels")
 
 
-def _fade(extent: int, start: int, count: int) -> NDArray[np.uint16]:
+def _fade(extent: int, start: int, count: int) -> Weight:
     """Weight 0 … FULL of the image at `count` px from `start` of an axis of `extent` px."""
     at = np.arange(start, start + count)
-    t = np.clip(np.minimum(at + 1, extent - at) / FEATHER, 0.0, 1.0)
+    inside = np.minimum(np.minimum(at + 1, extent - at), FEATHER)
+    t = np.maximum(inside, 0) / FEATHER
     return np.rint(FULL * t * t * (3 - 2 * t)).astype(np.uint16)
 
 
@@ -268,32 +238,81 @@ def _bordered(image: Image, outside: tuple[int, int, int, int]) -> Image:
     return np.asarray(cv2.copyMakeBorder(image, *outside, cv2.BORDER_CONSTANT), np.uint8)
 
 
-def _blend(image: Image, weight: NDArray[np.uint16], seen: Mask, mask: Mask) -> Image:
-    """The image where weight is FULL, the tone of its background around where it is 0.
-
-    The tone is a normalised convolution (Knutsson & Westin, CVPR 1993) of what is no finger.
-    """
-    side = image.shape[0]
-    ground = (seen > mask) * np.uint8(255)
-    cells = (side // TONE_CELL, side // TONE_CELL)
-    grey, share = (
-        cv2.resize(part, cells, interpolation=cv2.INTER_AREA)
-        for part in (cv2.bitwise_and(image, ground), ground)
+def _faded(across: Weight, down: Weight) -> list[tuple[Part, Weight]]:
+    """What of an image is not seen alone, in four parts, and the weights of the image there."""
+    (top, bottom), (left, right) = (
+        (int(full[0]), int(full[-1]) + 1) if len(full) else (len(axis), len(axis))
+        for axis in (down, across)
+        for full in [np.flatnonzero(axis == FULL)]
     )
+    inner, whole = slice(top, bottom), slice(None)
+    parts = (
+        (slice(top), whole),
+        (slice(bottom, None), whole),
+        (inner, slice(left)),
+        (inner, slice(right, None)),
+    )
+    weights = [np.outer(down[rows], across[columns]) // np.uint16(FULL) for rows, columns in parts]
+    return [(part, weight) for part, weight in zip(parts, weights, strict=True) if weight.size]
+
+
+def _blend(image: Image, finger: Image, faded: list[tuple[Part, Weight]]) -> None:
+    """Blend the image with the tone around where it is not seen alone, in place.
+
+    finger: uint8, 1 on the foreground, made to end where the image has faded by half.
+    """
+    ground = np.asarray(cv2.threshold(finger, 0, 255, cv2.THRESH_BINARY_INV)[1], np.uint8)
+    for part, weight in faded:
+        seen = weight >= FULL // 2
+        finger[part] *= seen
+        ground[part] *= seen
+    tone = _tone(image, finger, ground)
+    for part, weight in faded:
+        change = np.subtract(_enlarged(tone, part), image[part], dtype=np.int16)
+        change *= FULL - weight.view(np.int16)
+        change += FULL // 2
+        change //= FULL
+        change += image[part]
+        image[part] = change
+
+
+def _tone(image: Image, finger: Image, ground: Image) -> Image:
+    """The tone of the background around every cell of TONE_CELL px; `ground` is 255 on it.
+
+    It is a normalised convolution (Knutsson & Westin, CVPR 1993) of what is no finger.
+    """
+    cells = image.shape[0] // TONE_CELL
+    shown = np.asarray(cv2.bitwise_and(image, ground), np.uint8)
+    grey, share = (_averaged(part, cells) for part in (shown, ground))
     # beside the finger, what is left of a cell is its faint outline
     known = np.where(share[..., None] < 128, np.uint8(0), np.dstack([grey, share]))
     total = known.sum((0, 1), np.float64)
     if total[1] > GROUND_MIN * 255 * share.size:
         usual = 255 * total[0] / total[1]
     else:
-        usual = np.percentile(image[seen], LIGHT_PERCENTILE)
+        usual = np.percentile(image[(finger | ground) > 0], LIGHT_PERCENTILE)
     fixed = known.astype(np.uint16) * np.uint16(256)  # integers are blurred alike on all machines
     near = cv2.GaussianBlur(fixed, (0, 0), 1.5, borderType=cv2.BORDER_CONSTANT) / 65280.0
     tone = (255 * near[..., 0] + GROUND_MIN * usual) / (near[..., 1] + GROUND_MIN)
-    fill = cv2.resize(np.rint(tone).astype(np.uint8), (side, side), interpolation=cv2.INTER_LINEAR)
-    change = np.subtract(fill, image, dtype=np.int16)
-    change *= FULL - weight.view(np.int16)
-    change += FULL // 2
-    change //= FULL
-    change += image
-    return change.astype(np.uint8)
+    return np.rint(tone).astype(np.uint8)
+
+
+def _averaged(image: Image, cells: int) -> Image:
+    """Means over so many cells a side: twice over 2 × 2 px first, for which OpenCV is fast."""
+    for side in (image.shape[0] // 2, image.shape[0] // 4, cells):
+        image = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    return image
+
+
+def _enlarged(tone: Image, part: Part) -> Image:
+    """A part of what the cells' tones become, smoothly, at TONE_CELL px a cell."""
+    (top, bottom), (left, right) = (
+        at.indices(TONE_CELL * cells)[:2] for at, cells in zip(part, tone.shape, strict=True)
+    )
+    # a px lies between the centres of its cell and of the one before or after it
+    y, x = (max(0, first // TONE_CELL - 1) for first in (top, left))
+    near = tone[y : bottom // TONE_CELL + 2, x : right // TONE_CELL + 2]
+    size = tuple(TONE_CELL * cells for cells in near.shape[::-1])
+    large = np.asarray(cv2.resize(near, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    y, x = y * TONE_CELL, x * TONE_CELL
+    return large[top - y : bottom - y, left - x : right - x]

@@ -154,6 +154,15 @@ def test_same_address_same_bytes_and_another_address_others(kind):
     assert not np.array_equal(first, noise.apply(image, sampled(kind, 8)))
 
 
+@pytest.mark.parametrize("part", [(0, 300, 0, 290), (0, 40, 250, 290), (17, 211, 3, 99)])
+@pytest.mark.parametrize("kind", (*KINDS, "none"))
+def test_a_part_is_as_it_would_be_in_the_whole(kind, part):
+    image, _ = ridges(300, 290)
+    top, bottom, left, right = part
+    made = noise.apply(image, sampled(kind), (slice(top, bottom), slice(left, right)))
+    assert np.array_equal(made, noise.apply(image, sampled(kind))[top:bottom, left:right])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_bytes_do_not_depend_on_the_cpu(kind):
     """The same without OpenCV's processor-specific code."""
