@@ -47,7 +47,7 @@ def foreground(image: Image, name: str = "image") -> Mask:
     rows, columns = mask.shape
     full = cv2.resize(soft, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR)
     mask = np.asarray(cv2.threshold(full, 127, 1, cv2.THRESH_BINARY)[1], np.uint8)
-    return np.ascontiguousarray(mask[: image.shape[0], : image.shape[1]]).view(np.bool_)
+    return mask[: image.shape[0], : image.shape[1]].view(np.bool_)
 
 
 def _check(ridged: Mask, name: str) -> None:

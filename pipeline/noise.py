@@ -120,15 +120,15 @@ def _sensor(image: Image, params: SensorNoise, part: Part) -> Image:
     mean, deviation = (round(float(value.item())) for value in cv2.meanStdDev(image))
     mottle = _look(_mottle, params.mottle_at, image.shape)[part]
     grain = _look(_grain, params.grain_at, image.shape)[part]
-    image = image[part]
-    lost = np.subtract(image, np.int16(mean), dtype=np.int16)
-    lost *= mottle
+    shown = image[part].astype(np.int16)  # casts apart: numpy is slow where types are mixed
+    lost = shown - np.int16(mean)
+    lost *= mottle.astype(np.int16)
     # both products and their sum have less than 24 bits: float32 holds them, one rounding is left
     amplitude = round(16 * params.grain * deviation) / 16
     weights = amplitude / FIELD_ONE, -params.mottle / FIELD_ONE
     change = cv2.addWeighted(grain.astype(np.int16), weights[0], lost, weights[1], 0)
-    total = image + np.asarray(change, np.int16)
-    return np.clip(total, 0, 255, out=total).astype(np.uint8)
+    shown += np.asarray(change, np.int16)
+    return np.clip(shown, 0, 255, out=shown).astype(np.uint8)
 
 
 def _look(

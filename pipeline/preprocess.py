@@ -286,7 +286,7 @@ def _tone(image: Image, finger: Image, ground: Image) -> Image:
     grey, share = (_averaged(part, cells) for part in (shown, ground))
     # beside the finger, what is left of a cell is its faint outline
     known = np.where(share[..., None] < 128, np.uint8(0), np.dstack([grey, share]))
-    total = known.sum((0, 1), np.float64)
+    total = cv2.sumElems(known)
     if total[1] > GROUND_MIN * 255 * share.size:
         usual = 255 * total[0] / total[1]
     else:
