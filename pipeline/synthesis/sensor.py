@@ -85,14 +85,15 @@ def _capacitive(skin: Image, level: Image, rng: np.random.Generator) -> Image:
     """
     size = skin.shape
     near = cv2.GaussianBlur(expit(level + 3), (0, 0), 25)
-    ground = rng.normal(139, 6) + 6 * smooth_noise(rng, size, 130) - rng.normal(42, 6) * near
+    ground = rng.normal(139, 6) + 6 * smooth_noise(rng, size, 130) - rng.normal(40, 12) * near
     columns = rng.normal(0, 1.8, size[1]) + 1.7 * smooth_noise(rng, (1, size[1]), 9)[0]
     cells = 4.6 * rng.standard_normal(size, np.float32)
     ground = ground + columns.astype(np.float32) + cells
-    rough = _about(rng, 0.35, 0.5) * _blurred(rng, size, 0.58)
-    ink = expit((skin - 0.06 + rough) * _about(rng, 6, 0.2))
-    tone = rng.normal(38.5, 3) + 8 * np.clip(-level, -1, 3)
-    tone += min(_about(rng, 10, 0.6), 30) * _blurred(rng, size, 0.8)
+    rough = min(_about(rng, 0.35, 0.8), 0.8) * _blurred(rng, size, 0.58)
+    ink = expit((skin - 0.06 + rough) * _about(rng, 5, 0.25))
+    ink += rng.uniform(0.05, 0.2) * expit(1.5 * skin) * (1 - ink)  # capacitance falls gently
+    tone = rng.normal(36.5, 4) + 8 * np.clip(-level, -1, 3)
+    tone += min(_about(rng, 10, 0.9), 30) * _blurred(rng, size, 0.9)
     floor = rng.normal(27, 1.5)  # the converter's zero: no finger is darker
     grey = ground - (ground - np.maximum(tone, floor)) * ink
     return grey + 1.2 * rng.standard_normal(size, np.float32)
