@@ -44,7 +44,7 @@ def _optical(skin: Image, level: Image, rng: np.random.Generator) -> Image:
     """
     size = skin.shape
     ink = expit((skin - 0.12) * _about(rng, 6.5, 0.15))
-    tone = np.clip(rng.normal(70, 38), -20, 150) - 15 * level + 7 * smooth_noise(rng, size, 3.5)
+    tone = min(max(rng.normal(70, 38), -20), 150) - 15 * level + 7 * smooth_noise(rng, size, 3.5)
     speckle = min(_about(rng, 50, 0.6), 130) * _band(rng, size, 0.95)
     white = rng.uniform(258, 278)  # beyond what the converter can tell
     grey = white - (white - np.maximum(tone, -30) - speckle) * ink
