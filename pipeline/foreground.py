@@ -51,7 +51,7 @@ def foreground(image: Image, name: str = "image") -> Mask:
 
 
 def _check(ridged: Mask, name: str) -> None:
-    area = int(ridged.sum()) * CELL * CELL
+    area = np.count_nonzero(ridged) * CELL * CELL
     if area < AREA_MIN:
         raise Fault(
             f"{name}: no foreground: ridges cover {area} px at 500 ppi, expected {AREA_MIN} or more"
