@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from prints import ridges
 
-from pipeline import preprocess
+from pipeline import fade, preprocess
 from pipeline.preprocess import Prepared
 from pipeline.warp import (
     IDENTITY,
@@ -166,8 +166,8 @@ def test_a_finger_cut_by_the_frame_fades_into_the_ground():
     assert frame > 20
     assert np.abs(np.diff(beyond, axis=0)).max() <= 6
     assert beyond.min() > 200
-    assert not around.mask[:, : frame + preprocess.FEATHER // 4].any()
-    assert around.mask[:, frame + preprocess.FEATHER :].any()
+    assert not around.mask[:, : frame + fade.FEATHER // 4].any()
+    assert around.mask[:, frame + fade.FEATHER :].any()
 
 
 def test_crop_goes_back_to_the_file():
