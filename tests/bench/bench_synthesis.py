@@ -1,11 +1,15 @@
 """Speed of the generator: python tests/bench/bench_synthesis.py
 
 A master against the resampling alone that its growth cannot do without; an impression of each kind
-of sensor against laying its two layers of skin through the warp, without any of its noise.
+of sensor against laying its two layers of skin through the warp, without any of its noise; and
+two processes that draw fingers against one, in core-seconds a finger.
 """
 
+import multiprocessing
 import resource
 import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -14,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import click  # noqa: E402
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from race import compare, race, render  # noqa: E402
+from race import Row, compare, race, render  # noqa: E402
 
 from pipeline.synthesis.generate import make_impression, make_master  # noqa: E402
 from pipeline.synthesis.impression import sample_touch  # noqa: E402
@@ -25,6 +29,9 @@ from pipeline.synthesis.sensor import STYLES  # noqa: E402
 MASTERS, IMPRESSIONS = 2, 5  # of each style
 MASTER_MOST, IMPRESSION_MOST = 0.7, 0.08  # core-seconds
 MASTER, IMPRESSION = "synthetic masters", "synthetic impressions"
+MEMORY_MOST = 300  # MB a process
+FINGERS, SCALED = 4, 3  # drawn by each process, and how often that is timed
+LINEAR = 0.9  # least ratio of one process's core-seconds a finger to those of two at once
 ADDRESS = (1, "synthetic/bench")
 
 
@@ -53,6 +60,29 @@ def press(master):
             make_impression(master, *ADDRESS, 0, k, (style,))
 
 
+def drawn(number):
+    """Core-seconds of a finger with its impressions, and MB of the process that draws it."""
+    cv2.setNumThreads(1)
+    start = time.process_time()
+    press(make_master(*ADDRESS, number))
+    return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def by_processes(count):
+    """Core-seconds a finger, and the most MB, where `count` processes draw FINGERS each."""
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        seconds, memory = zip(*pool.map(drawn, range(count * FINGERS)), strict=True)
+    return float(np.mean(seconds)), max(memory)
+
+
+def scaling():
+    """The row of two processes, and the memory of one."""
+    found = np.array([(by_processes(1), by_processes(2)) for _ in range(SCALED)])
+    one, two = found[..., 0].T
+    row = Row("fingers, 2 processes", 1 / float(np.median(two)), "one process", one / two, LINEAR)
+    return row, float(found[..., 1].max())
+
+
 def measure():
     """The rows of masters and impressions, and their core-seconds below the table."""
     cv2.setNumThreads(1)
@@ -67,15 +97,16 @@ def measure():
         }
     )
     pressed = len(STYLES) * IMPRESSIONS
+    row, memory = scaling()
     rows = [
         compare(spent, MASTERS, MASTER, grow),
         compare(spent, pressed, IMPRESSION, lay),
+        row,
     ]
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     note = (
         f"synthesis: {1 / rows[0].rate:.2f} core-seconds a master ({MASTER_MOST} at most), "
         f"{1 / rows[1].rate:.3f} an impression ({IMPRESSION_MOST} at most); "
-        f"{memory:.0f} MB of memory by then"
+        f"{memory:.0f} MB a process ({MEMORY_MOST} at most)"
     )
     return rows, [note]
 
