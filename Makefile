@@ -129,7 +129,7 @@ register: $(BASE)
 # --- the network that ships, from nothing ---
 FROM := runs/shipped
 shipped: $(BASE)
-	$(PY) -m pipeline synth --out $(FROM)/images --name shipped --fingers 1000 --impressions 6 --seed 7
+	$(PY) -m pipeline synth --out $(FROM)/images --name shipped --fingers 900 --impressions 8 --seed 7
 	$(PY) -m pipeline build --config configs/shipped.py --data $(FROM)/images --out $(FROM)/shards --skip-bad
 	$(PY) -m train run --config configs/shipped.py --shards $(FROM)/shards --checkpoint_dir $(FROM)/run
 	cp $(FROM)/run/dense_reg_ckpt.safetensors $(SHIPPED)

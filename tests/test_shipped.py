@@ -10,12 +10,38 @@ from model.__main__ import SHIPPED
 from model.refine import agreement
 from model.register import Registrar, carried
 from model.search import search
-from pipeline.synthesis.generate import make_impression, make_master
-from pipeline.synthesis.impression import Placement, contact, sample_touch
-from pipeline.synthesis.sensor import OPTICAL, draw
+from pipeline.synthesis.generate import Made, make_master
+from pipeline.synthesis.impression import (
+    LIGHT,
+    PLAIN,
+    TWISTED,
+    WET,
+    Placement,
+    contact,
+    sample_touch,
+)
+from pipeline.synthesis.sensor import CAPACITIVE, INK, OPTICAL, THERMAL, VIGNETTED, draw
 from pipeline.warp import IDENTITY, apply_affine, invert_affine, pixel_grid, rotation
 
-SEED, NAME, FINGERS = 2026, "shipped-test", 4
+SEED, NAME = 2026, "shipped-test"
+PAIRS = (  # of A and B, each finger's own
+    ((OPTICAL, PLAIN), (CAPACITIVE, PLAIN)),
+    ((THERMAL, PLAIN), (INK, TWISTED)),
+    ((CAPACITIVE, PLAIN), (VIGNETTED, WET)),
+    ((INK, PLAIN), (OPTICAL, LIGHT)),
+)
+FINGERS = len(PAIRS)
+
+
+def touched(finger, *ways):
+    """Impressions of the finger by (sensor, manner), or (sensor, manner, placement)."""
+    rng, master = np.random.default_rng(SEED), make_master(SEED, NAME, finger)
+    made = []
+    for style, manner, *placement in ways:
+        touch = sample_touch(rng, *(placement or [style.placement]), manner)
+        image = draw(style, *contact(master, touch, rng), rng)
+        made.append(Made(image, touch.warp, master.flow.label, {}))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +52,7 @@ def registrar():
 @pytest.fixture(scope="module")
 def made():
     """Two impressions of each finger."""
-    masters = [make_master(SEED, NAME, finger) for finger in range(FINGERS)]
-    return [
-        [make_impression(master, SEED, NAME, finger, k) for k in range(2)]
-        for finger, master in enumerate(masters)
-    ]
+    return [touched(finger, *ways) for finger, ways in enumerate(PAIRS)]
 
 
 def error(found, a, b):
@@ -134,9 +156,9 @@ def test_the_network_looks_again_in_doubt_and_the_better_map_is_kept(registrar, 
 
 
 @pytest.mark.parametrize("finger", [0, 2])
-def test_a_part_of_a_print_at_another_resolution(registrar, made, finger):
+def test_a_part_of_a_print_at_another_resolution(registrar, finger):
     """150 × 150 px of B at 500 ppi, against A as a scanner of 1000 ppi would give it."""
-    a, b = made[finger]
+    a, b = touched(finger, (INK, PLAIN), (OPTICAL, PLAIN))
     part = np.ascontiguousarray(b.image[110:260, 120:270])
     large = cv2.resize(a.image, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     found = registrar.register(part, 500, large, 1000)
@@ -149,16 +171,14 @@ def test_a_part_of_a_print_at_another_resolution(registrar, made, finger):
 
 def test_a_rolled_print_of_1600_px_and_a_part_of_a_plain_one(registrar):
     """A card's box at 1000 ppi, against 150 × 150 px of another touch at 500 ppi."""
-    rng, master = np.random.default_rng(31), make_master(SEED, NAME, 0)
     box = Placement((800, 750), (200, 268), 5, contact=10, pressure=0.05)
-    touches = [sample_touch(rng, placement) for placement in (box, OPTICAL.placement)]
-    rolled, plain = (draw(OPTICAL, *contact(master, touch, rng), rng) for touch in touches)
-    large = cv2.resize(rolled, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
-    part = np.ascontiguousarray(plain[130:280, 120:270])
+    a, b = touched(0, (OPTICAL, PLAIN, box), (OPTICAL, PLAIN))
+    large = cv2.resize(a.image, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    part = np.ascontiguousarray(b.image[130:280, 120:270])
     found = registrar.register(part, 500, large, 1000)
     y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
-    at = touches[1].warp(np.c_[x + 120.0, y + 130.0])
-    off = np.hypot(*(found.map_ab[y, x] - 2 * touches[0].warp.inverse(at) - 0.5).T) / 2
+    truth = a.warp.inverse(b.warp(np.c_[x + 120.0, y + 130.0]))
+    off = np.hypot(*(found.map_ab[y, x] - 2 * truth - 0.5).T) / 2
     assert large.shape == (1600, 1500)
     assert found.score > 0.9
     assert len(y) > 0.5 * part.size
