@@ -14,15 +14,19 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 import model  # noqa: E402, F401, I001 - says how many threads BLAS has, before numpy is there
-import bench_build  # noqa: E402
-import bench_shards  # noqa: E402
-import bench_synthesis  # noqa: E402
 import click  # noqa: E402
 import race  # noqa: E402
 
 
 def main():
-    """Run them one after the other; the build first, as its memory is measured too."""
+    """Run them one after the other; the build first, as its memory is measured too.
+
+    Each is loaded when its turn comes: processes that others start load this file as well.
+    """
+    import bench_build
+    import bench_shards
+    import bench_synthesis
+
     rows, notes = quietly("build", bench_build.measure)
     drawn, more = quietly("synthesis", bench_synthesis.measure)
     rows, notes = rows + drawn, notes + more

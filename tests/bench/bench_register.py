@@ -26,11 +26,12 @@ from model.__main__ import SHIPPED  # noqa: E402
 from model.pairs import register_pairs  # noqa: E402
 from model.register import Registrar, spread  # noqa: E402
 from model.search import search  # noqa: E402
-from pipeline.synthesis.generate import make_impression, make_master  # noqa: E402
-from pipeline.synthesis.sensor import OPTICAL  # noqa: E402
+from pipeline.synthesis.generate import make_master  # noqa: E402
+from pipeline.synthesis.impression import contact, sample_touch  # noqa: E402
+from pipeline.synthesis.sensor import OPTICAL, draw  # noqa: E402
 from train import baseline  # noqa: E402
 
-FINGERS = 4
+FINGERS = 8
 MOST = 0.15  # seconds a pair
 MANY, SAMPLES = 1000, 3
 FASTER = 3.0  # times, that a table is to be
@@ -114,8 +115,10 @@ def _warm(registrar, images, folder):
 
 
 def _images(finger):
-    master = make_master(1, "bench", finger)
-    return [make_impression(master, 1, "bench", finger, k, (OPTICAL,)).image for k in (0, 1)]
+    """Two plain touches; of hard ones the ridges leave more doubt, and more maps are tried."""
+    master, rng = make_master(1, "bench", finger), np.random.default_rng(finger)
+    touches = [sample_touch(rng, OPTICAL.placement) for _ in range(2)]
+    return [draw(OPTICAL, *contact(master, touch, rng), rng) for touch in touches]
 
 
 def _stages(registrar, images):
