@@ -26,7 +26,9 @@ TURN = math.radians(65)  # of the search, either way
 
 FLOORS = {"none": 0.5, "sensor": 0.2, "dryness": 0.35, "pressure": 0.35}  # lowest right score
 IMPRESSIONS_FLOOR = 0.2  # of two impressions, which differ in more than the corruption
+FAINT = 0.1  # of two that have little in common or are dry, if no shift makes them agree better
 OFFSET = 0.25  # px, highest of one right map; real ones measure up to 0.04
+FAINT_OFFSET = 0.5  # px, the same where agreement is faint and its peak flat
 FOUND = 0.35  # of the search: one finger gives 0.43 or more, two fingers up to 0.25
 
 Float = NDArray[np.float32]
@@ -50,7 +52,8 @@ def fault_of(pair: Pair, found: Agreement) -> str | None:
             f"map is off by ({found.x:.1f}, {found.y:.1f}) px: the images agree to"
             f" {found.best:.2f} there and to {found.score:.2f} at the map"
         )
-    if found.score >= floor:
+    faint = pair.kind == "genuine-impressions" and shift <= FAINT_OFFSET
+    if found.score >= (FAINT if faint else floor):
         return None
     elsewhere = search(pair.image_a, pair.image_b)
     if elsewhere >= max(FOUND, found.score + 0.2):

@@ -1,0 +1,39 @@
+"""What the agreement of two images with their map says, in the cases between right and wrong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pairs import make_pairs
+
+from shards.agreement import FAINT, IMPRESSIONS_FLOOR, Agreement, fault_of, measure
+
+MIDDLING = (FAINT + IMPRESSIONS_FLOOR) / 2
+
+
+@pytest.fixture(scope="module")
+def impressions():
+    """A pair of two impressions."""
+    pair = next(pair for pair in make_pairs(20, 3) if pair.genuine)
+    return replace(pair, kind="genuine-impressions", noise="none")
+
+
+def test_faint_agreement_is_enough_where_no_shift_makes_it_better(impressions):
+    assert fault_of(impressions, Agreement(MIDDLING, MIDDLING, 0.1, -0.2)) is None
+    assert fault_of(impressions, Agreement(MIDDLING, IMPRESSIONS_FLOOR - 0.01, 3.0, 1.0))
+    assert fault_of(impressions, Agreement(FAINT - 0.01, FAINT - 0.01, 0.0, 0.0))
+
+
+def test_it_is_not_enough_of_one_image_twice(impressions):
+    genuine = replace(impressions, kind="genuine", noise="dryness")
+    assert fault_of(genuine, Agreement(MIDDLING, MIDDLING, 0.0, 0.0))
+
+
+def test_a_map_of_elsewhere_has_no_peak_at_itself(impressions):
+    """Of a hundred maps of wrong places, the faint agreement lets through hardly any."""
+    rng, passed = np.random.default_rng(0), 0
+    for shift in rng.uniform(8, 40, (100, 2)) * rng.choice([-1, 1], (100, 2)):
+        wrong = np.clip(impressions.map_ab + shift.astype(np.float32), 0, 127)
+        moved = replace(impressions, map_ab=wrong)
+        passed += fault_of(moved, measure(moved)) is None
+    assert passed <= 3
