@@ -28,7 +28,8 @@ FLOORS = {"none": 0.5, "sensor": 0.2, "dryness": 0.35, "pressure": 0.35}  # lowe
 IMPRESSIONS_FLOOR = 0.2  # of two impressions, which differ in more than the corruption
 FAINT = 0.1  # of two that have little in common or are dry, if no shift makes them agree better
 OFFSET = 0.25  # px, highest of one right map; real ones measure up to 0.04
-FAINT_OFFSET = 0.5  # px, the same where agreement is faint and its peak flat
+FLAT = 0.1  # of two impressions, by which a shift must agree better to speak against the map
+SILENCE = "images do not agree"
 FOUND = 0.35  # of the search: one finger gives 0.43 or more, two fingers up to 0.25
 
 Float = NDArray[np.float32]
@@ -45,22 +46,32 @@ class Agreement(NamedTuple):
 
 def fault_of(pair: Pair, found: Agreement) -> str | None:
     """What the agreement of a genuine pair says against its map, or None."""
-    floor = IMPRESSIONS_FLOOR if pair.kind == "genuine-impressions" else FLOORS[pair.noise]
-    shift = math.hypot(found.x, found.y)
-    if found.best >= floor and shift > OFFSET:
+    impressions = pair.kind == "genuine-impressions"
+    floor = IMPRESSIONS_FLOOR if impressions else FLOORS[pair.noise]
+    flat = (
+        impressions and found.best - found.score < FLAT
+    )  # smeared skin has its peak anywhere near
+    if found.best >= floor and math.hypot(found.x, found.y) > OFFSET and not flat:
         return (
             f"map is off by ({found.x:.1f}, {found.y:.1f}) px: the images agree to"
             f" {found.best:.2f} there and to {found.score:.2f} at the map"
         )
-    faint = pair.kind == "genuine-impressions" and shift <= FAINT_OFFSET
-    if found.score >= (FAINT if faint else floor):
+    if found.score >= (FAINT if flat else floor):
         return None
     elsewhere = search(pair.image_a, pair.image_b)
     if elsewhere >= max(FOUND, found.score + 0.2):
         return (
             f"map is wrong: the images agree to {found.score:.2f} by it, to {elsewhere:.2f} turned"
         )
-    return f"images do not agree: {found.score:.2f} by their map, expected {floor} or more"
+    return f"{SILENCE}: {found.score:.2f} by their map, expected {floor} or more"
+
+
+def is_silent(pair: Pair, fault: str) -> bool:
+    """Whether images of two impressions say nothing, neither for their map nor against it.
+
+    A touch may be so dry, wet or smeared; but few are.
+    """
+    return pair.kind == "genuine-impressions" and fault.startswith(SILENCE)
 
 
 def measure(pair: Pair) -> Agreement:

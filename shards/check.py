@@ -37,6 +37,8 @@ class ShardReport:
     persons: dict[str, int] = field(default_factory=dict)  # → the first record that shows them
     records: list[tuple[int, int, int]] = field(default_factory=list)  # number, index, digest
     offsets: list[tuple[float, float]] = field(default_factory=list)  # px, of right maps
+    silent: list[Finding] = field(default_factory=list)  # faults if they are many
+    impressions: int = 0  # pairs of two
 
     def add(self, record: int | None, what: str) -> None:
         """One more finding."""
@@ -72,7 +74,7 @@ def _read(job: Job, report: ShardReport, reader: ArrayRecordReader) -> None:
             _compare_later(report, number, pair)
             faults = list(_meaning(job, report.entry, pair))
             if not faults and pair.genuine:
-                faults = _agreement(report, pair)
+                faults = _agreement(report, number, pair)
             elif not faults and impostors < IMPOSTORS:
                 impostors += 1
                 faults = _impostor(pair)
@@ -120,11 +122,15 @@ def _images(root: str, partition: str, sha256: str, count: int) -> Collection[st
         return None
 
 
-def _agreement(report: ShardReport, pair: Pair) -> list[str]:
+def _agreement(report: ShardReport, number: int, pair: Pair) -> list[str]:
     found = agreement.measure(pair)
     what = agreement.fault_of(pair, found)
+    report.impressions += pair.kind == "genuine-impressions"
     if what is None:
         report.offsets.append((found.x, found.y))
+    elif agreement.is_silent(pair, what):
+        report.silent.append(Finding(report.entry.name, number, what))
+        return []
     return [what] if what else []
 
 

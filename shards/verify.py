@@ -12,6 +12,7 @@ not grow with the set but for 40 bytes a record of one partition and one entry a
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from shards.progress import Progress
 LEVELS = ("quick", "full", "deep")
 DRIFT = 0.05  # px, the furthest that maps may be off on average: what the format promises of each
 DRIFT_FROM = 16  # pairs, fewer show no average
+SILENT_SHARE = 1e-3  # of a partition's pairs of two impressions, of which nothing can be seen
 POOL_FROM = {"quick": 2_000, "full": 20, "deep": 1}  # shards, from which processes pay
 
 
@@ -71,6 +73,8 @@ class _Whole:
         self.entries: list[ShardEntry] = []
         self.records: list[np.ndarray] = []  # of this partition: uint64 [n, 3] a shard
         self.offsets: list[np.ndarray] = []  # of this partition: px [n, 2] a shard
+        self.silent: list[Finding] = []  # of this partition
+        self.impressions = 0  # pairs of two, of this partition
 
     def take(self, report: ShardReport) -> Iterator[Finding]:
         """One more shard; shards come by partition."""
@@ -87,6 +91,8 @@ class _Whole:
             self.records.append(np.array(report.records, np.uint64))
         if report.offsets:
             self.offsets.append(np.array(report.offsets))
+        self.silent += report.silent
+        self.impressions += report.impressions
 
     def finish(self) -> Iterator[Finding]:
         """What the partition that ends here shows as a whole."""
@@ -98,7 +104,10 @@ class _Whole:
             if (np.abs([x, y]) > DRIFT + 4 * error).any():
                 what = f"maps of its {len(offsets)} genuine pairs are off by ({x:.2f}, {y:.2f}) px"
                 yield Finding(self.partition, None, what + " on average")
-        self.entries, self.records, self.offsets = [], [], []
+        if len(self.silent) > math.ceil(SILENT_SHARE * self.impressions):
+            yield from self.silent
+        self.entries, self.records, self.offsets, self.silent = [], [], [], []
+        self.impressions = 0
 
     def _doubles(self) -> Iterator[Finding]:
         shard = np.repeat(np.arange(len(self.records)), [len(r) for r in self.records])

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from pairs import make_pairs
 
-from shards.agreement import FAINT, IMPRESSIONS_FLOOR, Agreement, fault_of, measure
+from shards.agreement import (
+    FAINT,
+    FLAT,
+    IMPRESSIONS_FLOOR,
+    SILENCE,
+    Agreement,
+    fault_of,
+    is_silent,
+    measure,
+)
 
 MIDDLING = (FAINT + IMPRESSIONS_FLOOR) / 2
 
@@ -20,13 +29,29 @@ def impressions():
 
 def test_faint_agreement_is_enough_where_no_shift_makes_it_better(impressions):
     assert fault_of(impressions, Agreement(MIDDLING, MIDDLING, 0.1, -0.2)) is None
-    assert fault_of(impressions, Agreement(MIDDLING, IMPRESSIONS_FLOOR - 0.01, 3.0, 1.0))
+    assert fault_of(impressions, Agreement(MIDDLING, MIDDLING + FLAT + 0.01, 3.0, 1.0))
     assert fault_of(impressions, Agreement(FAINT - 0.01, FAINT - 0.01, 0.0, 0.0))
 
 
-def test_it_is_not_enough_of_one_image_twice(impressions):
+def test_a_flat_peak_may_lie_beside_the_map_and_a_sharp_one_not(impressions):
+    assert fault_of(impressions, Agreement(0.40, 0.41, 0.4, 0.0)) is None
+    assert "map is off by (0.8, 0.0) px" in str(
+        fault_of(impressions, Agreement(0.40, 0.42 + FLAT, 0.8, 0.0))
+    )
+
+
+def test_none_of_this_is_allowed_to_one_image_twice(impressions):
     genuine = replace(impressions, kind="genuine", noise="dryness")
     assert fault_of(genuine, Agreement(MIDDLING, MIDDLING, 0.0, 0.0))
+    assert fault_of(genuine, Agreement(0.40, 0.41, 0.4, 0.0))
+
+
+def test_two_impressions_may_say_nothing_and_one_image_twice_may_not(impressions):
+    fault = fault_of(impressions, Agreement(0.0, 0.05, 2.0, 1.0))
+    assert fault is not None
+    assert is_silent(impressions, fault) == fault.startswith(SILENCE)
+    assert not is_silent(replace(impressions, kind="genuine"), fault)
+    assert not is_silent(impressions, "map is wrong: the images agree to 0.02 by it")
 
 
 def test_a_map_of_elsewhere_has_no_peak_at_itself(impressions):

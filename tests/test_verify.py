@@ -15,6 +15,7 @@ from pairs import make_pairs
 
 from shards import check, manifest, sources, store, verify
 from shards.__main__ import main
+from shards.errors import Finding
 from shards.record import decode, encode
 
 IMPRESSION = "synthetic/test/train-000_2"
@@ -359,6 +360,18 @@ def test_maps_that_are_all_a_little_off_are_found(tmp_path):
     faults = found(write(tmp_path / "set", content), "deep")
     assert len(faults) == 1 and faults[0].endswith("px on average")
     assert faults[0].startswith("synthetic/test: maps of its 24 genuine pairs are off by (-0.")
+
+
+@pytest.mark.parametrize(("silent", "told"), [(0, 0), (3, 0), (4, 4)])
+def test_silent_pairs_are_faults_where_they_are_many(silent, told):
+    """Of 2,500 pairs of two impressions three may say nothing."""
+    entry = manifest.ShardEntry("train/a", "synthetic/a", "train", 1, "0" * 64, 2500, {})
+    report = check.ShardReport(entry, impressions=2500)
+    report.silent += [Finding(entry.name, k, "images do not agree") for k in range(silent)]
+    whole = verify._Whole()
+    assert list(whole.take(report)) == []
+    assert len(list(whole.finish())) == told
+    assert list(whole.finish()) == []
 
 
 def test_no_record_under_a_right_checksum_makes_the_deep_check_crash(tmp_path):
