@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
@@ -18,6 +19,7 @@ from shards.errors import Fault
 T = TypeVar("T")
 R = TypeVar("R")
 Work = Callable[[T, Callable[[], bool]], R]  # a task, and whether to stop
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def cores() -> int:
@@ -39,7 +41,9 @@ def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Gen
     stop = context.Event()
     pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _start, (stop,))
     try:
-        for done in as_completed([pool.submit(_work, work, task) for task in tasks]):
+        with _held():
+            jobs = [pool.submit(_work, work, task) for task in tasks]
+        for done in as_completed(jobs):
             yield done.result()
     except BrokenProcessPool as error:
         raise Fault(
@@ -49,6 +53,16 @@ def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Gen
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _held() -> Iterator[None]:
+    """Signals wait. Workers that start meanwhile inherit it: Ctrl-C strikes none half awake."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _stop: Event
@@ -61,7 +75,7 @@ def _start(stop: Event) -> None:
 
     _stop = stop
     cv2.setNumThreads(1)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
