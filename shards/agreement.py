@@ -48,9 +48,8 @@ def fault_of(pair: Pair, found: Agreement) -> str | None:
     """What the agreement of a genuine pair says against its map, or None."""
     impressions = pair.kind == "genuine-impressions"
     floor = IMPRESSIONS_FLOOR if impressions else FLOORS[pair.noise]
-    flat = (
-        impressions and found.best - found.score < FLAT
-    )  # smeared skin has its peak anywhere near
+    # smeared skin has its peak anywhere near
+    flat = impressions and found.best - found.score < FLAT
     if found.best >= floor and math.hypot(found.x, found.y) > OFFSET and not flat:
         return (
             f"map is off by ({found.x:.1f}, {found.y:.1f}) px: the images agree to"

@@ -21,18 +21,18 @@ sys.path[:0] = [str(ROOT)]
 import click  # noqa: E402
 import numpy as np  # noqa: E402
 
+from model.__main__ import SHIPPED  # noqa: E402
 from model.register import Print, Registrar  # noqa: E402
+from model.search import BORNE_OUT  # noqa: E402
 from pipeline import __main__ as pipeline  # noqa: E402
 from pipeline.synthesis import generate, impression  # noqa: E402
 from pipeline.synthesis.sensor import OPTICAL  # noqa: E402
 from train.fvc import impressions  # noqa: E402
 
 CONFIG = ROOT / "configs" / "shipped.py"
-SHIPPED = ROOT / "model" / "dense_reg.safetensors"
 FINGERS, IMPRESSIONS = 110, 8
 STEPS = 2000  # of 4 pairs
 THINNED = 3  # one pair out of so many is tried
-BORNE_OUT = 0.4  # agreement of ridges from which a map of the network that ships is the truth
 NEAR = (4.0, 9.0)  # px at 500 ppi: half a ridge period, and one
 
 
@@ -117,7 +117,7 @@ def tried(checkpoint, folder):
             a, b = sorted((a, b), key=lambda one: one.rank)
             _, truth, borne_out = best.search(a, b)
             a, b = Print(a.shape, a.prepared), Print(b.shape, b.prepared)  # seen by no network yet
-            if borne_out > BORNE_OUT:
+            if borne_out > BORNE_OUT:  # then the map of the network that ships is the truth
                 matches = tested.match(a, b)
                 off = np.hypot(*(truth(matches[:, :2]) - matches[:, 2:4]).T)
                 near.append([(off < least).mean() for least in NEAR])
