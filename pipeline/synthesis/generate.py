@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from zlib import crc32
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.synthesis.impression import contact, sample_manner, sample_touch
 from pipeline.synthesis.master import Master, sample_master
-from pipeline.synthesis.sensor import STYLES, Style, draw
+from pipeline.synthesis.sensor import STYLES, Style, expose
 from pipeline.warp import Warp
 
 
@@ -24,7 +23,7 @@ class Made:
     image: NDArray[np.uint8]  # [H, W], dark ridges
     warp: Warp  # px of the image → px of the finger's master, by which the image was rendered
     label: str  # the finger's class
-    params: dict[str, Any]  # what the touch was like, plain values
+    params: dict[str, Any]  # what touch and sensor were like: all but noise; plain values
 
 
 def make_master(seed: int, partition: str, finger: int) -> Master:
@@ -40,14 +39,19 @@ def make_impression(
     impression: int,
     styles: Sequence[Style] = STYLES,
 ) -> Made:
-    """One impression (0, 1, …) of `master`, by a sensor out of `styles`."""
-    rng = _generator(seed, partition, finger, 1 + impression)
+    """One impression (0, 1, …) of `master`, by a sensor out of `styles`.
+
+    The address gives two streams: the first samples what the params record, the second draws the
+    fields of noise.
+    """
+    rng, noise = _generator(seed, partition, finger, 1 + impression).spawn(2)
     style = styles[int(rng.integers(len(styles)))]
     touch = sample_touch(rng, style.placement, sample_manner(rng))
-    skin, level = contact(master, touch, rng)
-    params = {k: v for k, v in dataclasses.asdict(touch).items() if k != "warp"}
-    image = draw(style, skin, level, rng)
-    return Made(image, touch.warp, master.flow.label, {"style": style.name, **params})
+    sensor = style.sample(rng)
+    image = expose(sensor, *contact(master, touch, noise), noise)
+    params = {"style": style.name, **asdict(touch), "sensor": asdict(sensor)}
+    del params["warp"]  # recorded beside them
+    return Made(image, touch.warp, master.flow.label, params)
 
 
 def _generator(seed: int, partition: str, finger: int, stage: int) -> np.random.Generator:

@@ -71,15 +71,28 @@ HARD_SHARE = 1 / 2  # of the touches
 
 
 @dataclass(frozen=True)
+class Drag:
+    """How the skin that sticks stays behind the finger that slips and twists."""
+
+    stuck: tuple[float, float]  # half axes (x, y) px, about the finger's middle, of what sticks
+    soft: float  # width of what gives way around it, as a share of those
+    twist: float  # rad, of the finger against what sticks
+    slip: tuple[float, float]  # (x, y) px, the same
+
+
+@dataclass(frozen=True)
 class Touch:
     """The parameters of one impression of H × W px."""
 
     manner: str  # name of the manner that it was drawn from
     size: tuple[int, int]  # (height, width) px
-    warp: Warp  # impression px → master px
+    warp: Warp  # impression px → master px: what finger, rotation, stretch and drag come to
+    finger: tuple[float, float]  # (x, y) px in the impression of the master's middle
     centre: tuple[float, float]  # (x, y) px of the contact region in the impression
     axes: tuple[float, float]  # half axes (x, y) px of the contact region
     rotation: float  # rad, of the finger, counter-clockwise as seen
+    stretch: tuple[float, float, float]  # shares, of all the skin: along x, along y, aslant
+    drag: Drag  # as far as it does not fold the skin
     pressure: float  # level of the skin in the middle: widens the ridges
     slope: tuple[float, float]  # of the pressure, over a half axis
     dryness: float  # 0 … 1, up to 2 in a dry touch: thins and breaks the ridges
@@ -103,13 +116,20 @@ def sample_touch(rng: np.random.Generator, placement: Placement, manner: Manner 
     pressure = float(rng.normal(placement.pressure + manner.pressure, 0.3))
     axes = np.array(placement.axes) * rng.normal(1, (0.07, 0.09)) * (1 + 0.12 * np.tanh(pressure))
     off = rng.normal((0, placement.contact), (manner.roll, manner.roll + 6))
+    finger = middle + shift + (0, placement.finger)
+    along_x, along_y, aslant = rng.normal(0, manner.strain, 3).tolist()
+    stretch = (along_x, along_y, aslant)
+    drag = _sample_drag(rng, manner)
     return Touch(
         manner=manner.name,
         size=size,
-        warp=_lay(rng, size, rotation, middle + shift + (0, placement.finger), manner),
+        warp=_lay(rng, size, finger, rotation, stretch, drag),
+        finger=_pair(finger),
         centre=_pair(middle + shift + off),
         axes=_pair(axes * manner.area),
         rotation=rotation,
+        stretch=stretch,
+        drag=drag,
         pressure=pressure,
         slope=_pair(rng.normal(0, 0.12, 2)),
         dryness=_between(manner.dryness, rng.beta(1.2, 2.2)),
@@ -166,17 +186,21 @@ def pressure(touch: Touch, rng: np.random.Generator) -> Image:
 def _lay(
     rng: np.random.Generator,
     size: tuple[int, int],
-    rotation: float,
     finger: Array,
-    manner: Manner,
+    rotation: float,
+    stretch: tuple[float, float, float],
+    drag: Drag,
 ) -> Warp:
-    """The warp that puts the master's middle at `finger` (x, y) px, turned and stretched."""
+    """The warp that puts the master's middle at `finger` (x, y) px, turned and stretched.
+
+    It adds to the skin's drag a jitter of 1 px, which alone is drawn here.
+    """
     rows, columns = (int(np.ceil(extent / SPACING)) + 3 for extent in size)
     origin = (-SPACING, -SPACING)
     points = pixel_grid(rows, columns) * SPACING + origin
-    control = _drag(rng, points - finger, manner) + rng.normal(0, 1.0, points.shape)
+    control = _behind(drag, points - finger) + rng.normal(0, 1.0, points.shape)
     c, s = np.cos(rotation), np.sin(rotation)
-    along_x, along_y, aslant = rng.normal(0, manner.strain, 3)
+    along_x, along_y, aslant = stretch
     strain = np.array([[1 + along_x, aslant], [aslant, 1 + along_y]])
     # undoes the finger's turn: from the impression back
     turn = np.array([[c, -s], [s, c]]) @ strain
@@ -186,7 +210,16 @@ def _lay(
     return Warp(matrix, control * min(1.0, STRAIN / bound), SPACING, origin)
 
 
-def _drag(rng: np.random.Generator, points: Array, manner: Manner) -> Array:
+def _sample_drag(rng: np.random.Generator, manner: Manner) -> Drag:
+    return Drag(
+        stuck=_pair(rng.uniform(30, 65, 2)),
+        soft=rng.uniform(1.6, 2.6),
+        twist=rng.normal(0, manner.twist),
+        slip=_pair(rng.normal(0, manner.slip, 2)),
+    )
+
+
+def _behind(drag: Drag, points: Array) -> Array:
     """Displacement [..., 2] px at `points` about the middle of the contact.
 
     The skin sticks in the middle while the finger slips and twists, so that the skin between is
@@ -194,13 +227,11 @@ def _drag(rng: np.random.Generator, points: Array, manner: Manner) -> Array:
     images". The finger's edge is what `Touch.rotation` and the warp's matrix lay down; the middle
     stays behind.
     """
-    stuck, soft = rng.uniform(30, 65, 2), rng.uniform(1.6, 2.6)
-    distance = np.clip((np.hypot(*np.moveaxis(points / stuck, -1, 0)) - 1) / soft, 0, 1)
-    behind = (1 + np.cos(np.pi * distance)) / 2
-    angle = rng.normal(0, manner.twist)
-    c, s = np.cos(angle), np.sin(angle)
+    radius = np.hypot(*np.moveaxis(points / drag.stuck, -1, 0))
+    behind = (1 + np.cos(np.pi * np.clip((radius - 1) / drag.soft, 0, 1))) / 2
+    c, s = np.cos(drag.twist), np.sin(drag.twist)
     twist = points @ (np.array([[c, s], [-s, c]]) - np.eye(2))
-    return np.asarray(behind[..., None] * (twist + rng.normal(0, manner.slip, 2)))
+    return np.asarray(behind[..., None] * (twist + drag.slip))
 
 
 def _pair(values: Array) -> tuple[float, float]:

@@ -1,0 +1,61 @@
+"""Capacitance: ridges near black, valleys little darker than the shaded, striped ground.
+
+Every cell has its own gain, most of the ground's noise (3.9 of 4.6 grey levels in FVC2002 DB3_B),
+which a ridge hides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from pipeline.synthesis.orientation import Image, smooth_noise
+from pipeline.synthesis.sensors.noise import about, blur, blurred
+
+
+@dataclass(frozen=True)
+class Capacitive:
+    """An array of cells; greys of 0 … 255."""
+
+    ground: float  # grey of a cell that nothing is near
+    shade: float  # by how much a finger about it darkens that
+    rough: float  # deviation of the skin's height from cell to cell, half ridges
+    steepness: float  # of the step from touching to not, over half a ridge's height
+    reach: float  # share of the step that skin gives which is near and does not touch
+    tone: float  # grey of skin that touches under no pressure
+    speckle: float  # deviation of that
+    floor: float  # the converter's zero: no finger is darker
+
+    def grey(self, skin: Image, level: Image, rng: np.random.Generator) -> Image:
+        """See `Sensor`."""
+        size = skin.shape
+        near = blur(expit(level + 3), 25)
+        ground = self.ground + 6 * smooth_noise(rng, size, 130) - self.shade * near
+        columns = rng.normal(0, 1.8, size[1]) + 1.7 * smooth_noise(rng, (1, size[1]), 9)[0]
+        cells = 4.6 * rng.standard_normal(size, np.float32)
+        ground = ground + columns.astype(np.float32) + cells
+        rough = self.rough * blurred(rng, size, 0.58)
+        ink = expit((skin - 0.06 + rough) * self.steepness)
+        ink += self.reach * expit(1.5 * skin) * (1 - ink)  # capacitance falls gently
+        tone = self.tone + 8 * np.clip(-level, -1, 3) + self.speckle * blurred(rng, size, 0.9)
+        grey = ground - (ground - np.maximum(tone, self.floor)) * ink
+        return grey + 1.2 * rng.standard_normal(size, np.float32)
+
+
+def sample_capacitive(rng: np.random.Generator) -> Capacitive:
+    """The means and spreads are those that bring it nearest to FVC2002 DB3_B.
+
+    By the features of `pipeline.compare_classifier`.
+    """
+    return Capacitive(
+        ground=rng.normal(139, 6),
+        shade=rng.normal(40, 12),
+        rough=min(about(rng, 0.35, 0.8), 0.8),
+        steepness=about(rng, 5, 0.25),
+        reach=rng.uniform(0.05, 0.2),
+        tone=rng.normal(36.5, 4),
+        speckle=min(about(rng, 10, 0.9), 30.0),
+        floor=rng.normal(27, 1.5),
+    )
