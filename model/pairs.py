@@ -17,7 +17,7 @@ from pathlib import Path
 
 from model import programs
 from model.register import Print, Registrar, refuse_one_file
-from pipeline import local
+from shards import pool
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 
@@ -56,7 +56,7 @@ def register_pairs(
     pairs = read_table(table)
     if out.exists() and not out.is_dir():
         raise Misuse(f"{out}: is a file; --out names the folder for the answers")
-    workers = workers or max(1, min(local.cores(), len(pairs) // WORTH))
+    workers = workers or max(1, min(pool.cores(), len(pairs) // WORTH))
     if workers > 1:
         Registrar(checkpoint)  # a checkpoint that is none is found here, not in every process
     rows = [(k, a, b) for k, (a, b) in enumerate(pairs)]
@@ -65,7 +65,7 @@ def register_pairs(
     work = functools.partial(_register, Job(checkpoint, out, ppi_a, ppi_b))
     failed: list[Failed] = []
     with Progress("register", len(rows), "pairs") as progress:
-        for done, found in local.run(work, runs, workers):
+        for done, found in pool.run(work, runs, workers):
             failed += found
             progress.advance(done, failed=len(failed))
     return [f"row {k:06d} (line {k + 2} of {table}): {why}" for k, why in sorted(failed)]

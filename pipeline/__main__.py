@@ -57,8 +57,9 @@ def build(
     """
     import configs
     from pipeline import build as builder
-    from pipeline import catalog, local, plan, split, table
+    from pipeline import catalog, plan, split, table
     from pipeline.audit import doubts
+    from shards import pool
 
     number = _piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
@@ -70,7 +71,7 @@ def build(
         click.echo(line, err=True)
     if dry_run:
         rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)
-        time = table.estimate(rows, workers or local.cores())
+        time = table.estimate(rows, workers or pool.cores())
         click.echo("\n".join([table.render(rows), *remarks, time]))
         return
     left_out = [

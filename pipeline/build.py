@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
-from pipeline import earlier, ledger, local, plan, task
+from pipeline import earlier, ledger, plan, task
 from pipeline.impression import Impression
 from pipeline.ledger import Bad
 from pipeline.spec import PipelineSpec
 from pipeline.split import limited
 from pipeline.task import Result, Task
-from shards import manifest, store
+from shards import manifest, pool, store
 from shards.errors import Fault
 from shards.manifest import Manifest, ShardEntry
 from shards.progress import Progress
@@ -65,7 +62,10 @@ def build(
     "local" or "ray", is what runs the tasks, `workers` at once, or all cores that it has.
     """
     (number, pieces), run = piece, _engine(engine)
-    with ledger.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None), _interruptible():
+    with (
+        ledger.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None),
+        pool.interruptible("finished shards"),
+    ):
         if pieces == 1:
             ledger.sweep(out)
         earlier.check_folders(out)
@@ -106,7 +106,7 @@ def summary(report: Report, out: Path) -> str:
 def _engine(name: str) -> Engine:
     """What runs tasks; Misuse where its package is not installed."""
     if name == "local":
-        return local.run
+        return pool.run
     from pipeline import ray_engine
 
     return ray_engine.run
@@ -214,21 +214,3 @@ def _quarantine(out: Path, bad: list[Bad], built: set[str]) -> None:
         path.write_text("".join(json.dumps(b._asdict()) + "\n" for b in sorted([*bad, *others])))
     else:
         path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the build with a Fault that says what to do."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, interrupt) if main else None
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise Fault("stopped; finished shards are kept, the same command goes on") from error
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)

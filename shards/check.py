@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Collection, Iterator
+import itertools
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,8 +46,10 @@ class ShardReport:
         self.findings.append(Finding(self.entry.name, record, what))
 
 
-def check_shard(job: Job, entry: ShardEntry) -> ShardReport:
-    """The check of one shard by itself."""
+def check_shard(
+    job: Job, entry: ShardEntry, stopped: Callable[[], bool] = lambda: False
+) -> ShardReport:
+    """The check of one shard by itself, which ends soon after `stopped()` is true."""
     report = ShardReport(entry)
     if what := store.fault_of(job.root, entry):
         report.add(None, what)
@@ -57,7 +60,7 @@ def check_shard(job: Job, entry: ShardEntry) -> ShardReport:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             report.sha256 = found if found != entry.sha256 else None
             if report.sha256 is not None or job.level == "deep":
-                _read(job, report, store.open_reader(path, entry.records))
+                _read(job, report, store.open_reader(path, entry.records), stopped)
         except OSError as error:
             report.add(None, f"cannot be read: {error.strerror}")
         except Fault as fault:
@@ -65,9 +68,11 @@ def check_shard(job: Job, entry: ShardEntry) -> ShardReport:
     return report
 
 
-def _read(job: Job, report: ShardReport, reader: ArrayRecordReader) -> None:
+def _read(
+    job: Job, report: ShardReport, reader: ArrayRecordReader, stopped: Callable[[], bool]
+) -> None:
     impostors = 0
-    for number, pair in _pairs(reader):
+    for number, pair in itertools.takewhile(lambda _: not stopped(), _pairs(reader)):
         if isinstance(pair, Fault):
             report.add(number, str(pair))
         elif job.level == "deep":

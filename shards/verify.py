@@ -12,21 +12,19 @@ not grow with the set but for 40 bytes a record of one partition and one entry a
 
 from __future__ import annotations
 
+import functools
 import math
-import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from shards import manifest as manifests
-from shards import sources, store
+from shards import pool, sources, store
 from shards.check import Job, ShardReport, check_shard
-from shards.errors import Fault, Finding
+from shards.errors import Finding
 from shards.manifest import Manifest, ShardEntry
 from shards.progress import Progress
 
@@ -50,7 +48,7 @@ def verify(directory: Path, level: str = "full", workers: int | None = None) -> 
     yield from _extra(directory, manifest)
     listed = {entry.name: entry for entry in manifest.shards}
     order = sorted(listed.values(), key=lambda entry: (entry.partition, entry.name))
-    rest = replace(manifest, shards=())  # each process has a copy, and needs no others' entries
+    rest = replace(manifest, shards=())  # goes to each process, which is told its entries
     job = Job(os.path.realpath(directory), rest, level)
     names = {entry.sha256: entry.name for entry in order}
     whole = _Whole()
@@ -152,29 +150,16 @@ def _other_content(report: ShardReport, names: dict[str, str]) -> Finding:
 
 def _reports(job: Job, entries: list[ShardEntry], workers: int | None) -> Iterator[ShardReport]:
     """The reports of all shards, in order."""
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or pool.cores()
     if workers == 1 or len(entries) <= POOL_FROM[job.level]:
         yield from (check_shard(job, entry) for entry in entries)
         return
-    context = multiprocessing.get_context("spawn")  # a fork after a reader was used deadlocks
-    chunk = max(1, min(64, len(entries) // (8 * workers)))
-    try:
-        with ProcessPoolExecutor(workers, context, _start, (job,)) as pool:
-            yield from pool.map(_work, entries, chunksize=chunk)
-    except BrokenProcessPool as error:
-        raise Fault("a process of verify was killed (out of memory?); try fewer workers") from error
+    size = max(1, min(64, len(entries) // (8 * workers)))
+    parts = [entries[k : k + size] for k in range(0, len(entries), size)]
+    for reports in pool.run(functools.partial(_check, job), parts, workers):
+        yield from reports
 
 
-_job: Job
-
-
-def _start(job: Job) -> None:
-    global _job
-    import cv2
-
-    _job = job
-    cv2.setNumThreads(1)
-
-
-def _work(entry: ShardEntry) -> ShardReport:
-    return check_shard(_job, entry)
+def _check(job: Job, entries: list[ShardEntry], stopped: Callable[[], bool]) -> list[ShardReport]:
+    """The reports of these shards, till it is told to stop."""
+    return [check_shard(job, entry, stopped) for entry in entries if not stopped()]

@@ -11,13 +11,13 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("configs", "model", "pipeline", "shards", "train")
 DOORS = ("__main__",)
 
-# What each room may import of the others, beside the errors that all of them raise. The pixels
-# that the network sees and the geometry of warps are the pipeline's, whoever registers, and so is
-# the sharing out of work among the processes of one machine.
+# What each room may import of the others, beside what stands below all of them: errors, progress,
+# and the sharing out of work among the processes of one machine. The pixels that the network sees
+# and the geometry of warps are the pipeline's, whoever registers.
 ALLOWED = {
     "shards": set(),
     "pipeline": {"shards"},
-    "model": {"pipeline.preprocess", "pipeline.warp", "pipeline.local"},
+    "model": {"pipeline.preprocess", "pipeline.warp"},
     "train": {"shards", "model", "pipeline.preprocess", "pipeline.warp"},
     "configs": {"pipeline.spec", "model.config", "train.config"},
 }
@@ -36,7 +36,7 @@ def imports(path: Path) -> set[str]:
 
 def allowed(name: str, room: str) -> bool:
     """Whether a file of `room` may import the project's `name`."""
-    permitted = ALLOWED[room] | {room, "shards.errors", "shards.progress"}
+    permitted = ALLOWED[room] | {room, "shards.errors", "shards.progress", "shards.pool"}
     return any(name == p or name.startswith(p + ".") for p in permitted)
 
 

@@ -1,6 +1,5 @@
 """The build: the same bytes however it goes, nothing lost, nothing half, every fault named."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -20,11 +19,11 @@ from prints import finger
 
 import configs
 from pipeline import build as builder
-from pipeline import catalog, ledger, local, preprocess
+from pipeline import catalog, ledger, preprocess
 from pipeline import task as worker
 from pipeline.__main__ import main
 from pipeline.build import build
-from shards import manifest, record, sources, store
+from shards import manifest, pool, record, sources, store
 from shards.errors import Fault, Misuse
 from shards.verify import verify
 
@@ -241,7 +240,7 @@ def test_nothing_remains_of_a_lost_machine(images, tmp_path, whole, monkeypatch)
                 b""
             )
 
-    monkeypatch.setattr(local, "run", engine)
+    monkeypatch.setattr(pool, "run", engine)
     made(images, tmp_path)
     assert content(tmp_path) == whole
 
@@ -284,34 +283,6 @@ def test_a_signal_ends_it_cleanly(images, tmp_path, whole, number):
     assert gone(process.pid)
     made(images, tmp_path)
     assert content(tmp_path) == whole
-
-
-def kill_worker(task, stopped):
-    if task == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return task
-
-
-def linger(task, stopped):
-    path, number = task
-    for _ in range(2000 * number):
-        if stopped():
-            return
-        time.sleep(0.01)
-    path.write_text("to the end")
-
-
-def test_workers_give_up_when_their_caller_does(tmp_path):
-    path = tmp_path / "done"
-    with contextlib.closing(local.run(linger, [(path, 0), (path, 1), (path, 1)], 2)) as results:
-        next(results)
-        path.unlink()
-    assert not path.exists()
-
-
-def test_a_worker_killed_by_the_system_is_told():
-    with pytest.raises(Fault, match="killed by the system"):
-        list(local.run(kill_worker, [0, 1, 2], 2))
 
 
 # --- one partition, one image, one setting ------------------------------------------------------

@@ -12,7 +12,6 @@ from zlib import crc32
 import cv2
 import numpy as np
 import pytest
-from here import Here
 from prints import ridges
 
 import configs
@@ -30,7 +29,7 @@ from pipeline.synthesis import write
 from pipeline.synthesis.generate import Made
 from pipeline.synthesis.write import synthesise
 from pipeline.warp import IDENTITY, Warp
-from shards import record, store
+from shards import pool, record, store
 
 HEIGHT, WIDTH, CELL, CELLS = 192, 160, 18, 4  # px of a print, px and number of its letters' squares
 TOP, LEFT = (HEIGHT - CELL * CELLS) // 2, (WIDTH - CELL * CELLS) // 2
@@ -67,7 +66,7 @@ def spelled(impression):
 def tree(tmp_path_factory):
     out = tmp_path_factory.mktemp("tree")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(write, "ProcessPoolExecutor", Here)
+        patch.setattr(pool, "cores", lambda: 1)  # no other process
         patch.setattr(write, "make_master", lambda seed, *skin: skin)
         patch.setattr(write, "make_impression", touch)
         for kind, persons in PERSONS.items():

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from here import Here
 
 import configs
 from pipeline import plan, split
@@ -24,6 +23,7 @@ from pipeline.synthesis.layouts import choose_layout
 from pipeline.synthesis.nist import MISLABELLED, PERSONS
 from pipeline.synthesis.write import synthesise
 from pipeline.warp import IDENTITY, Warp, apply_affine, pixel_grid
+from shards import pool
 from shards.errors import Misuse
 
 CLAIMS = {
@@ -290,7 +290,7 @@ def stub(monkeypatch):
         image = np.full((height, width), rng.integers(256), np.uint8)
         return Made(image, Warp(IDENTITY), "none", {})
 
-    monkeypatch.setattr(write, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(pool, "cores", lambda: 1)  # no other process
     monkeypatch.setattr(write, "make_master", lambda *address: address)
     monkeypatch.setattr(write, "make_impression", touch)
 

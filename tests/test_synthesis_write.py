@@ -6,19 +6,19 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from here import Here
 
 from pipeline.__main__ import main
 from pipeline.synthesis import write
 from pipeline.synthesis.generate import make_impression, make_master
 from pipeline.synthesis.write import synthesise
 from pipeline.warp import Warp
+from shards import pool
 from shards.errors import Misuse
 
 
 @pytest.fixture
 def here(monkeypatch):
-    monkeypatch.setattr(write, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(pool, "cores", lambda: 1)  # no other process
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_interrupted_run_leaves_no_half_image(here, tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         synthesise(tmp_path, fingers=1, impressions=2, seed=1)
     monkeypatch.undo()
-    monkeypatch.setattr(write, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(pool, "cores", lambda: 1)  # no other process
     assert synthesise(tmp_path, fingers=1, impressions=2, seed=1).made == 2
 
 

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import io
 import math
-import os
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,7 @@ from model.matching import Correspondences
 from model.net import Net
 from model.register import LEAST_CONFIDENCE
 from model.score import match_probability
-from shards import manifest, record
+from shards import manifest, pool, record
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 from shards.store import ShardSet
@@ -207,8 +206,8 @@ def _measure(
             methods.phased(images, cells, view),
         )
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and numpy let go of the lock
-        claims = zip(*pool.map(claim, range(len(batch["genuine"]))), strict=True)
+    with ThreadPoolExecutor(pool.cores()) as threads:  # OpenCV and numpy let go of the lock
+        claims = zip(*threads.map(claim, range(len(batch["genuine"]))), strict=True)
     names = (SMOOTH, REGISTERED, SIFT, PHASE)
     measured = (methods.measure(of, batch, cells, view) for of in claims)
     said = found.mutual & (found.confidence > LEAST_CONFIDENCE)

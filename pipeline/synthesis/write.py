@@ -6,16 +6,14 @@ import csv
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.synthesis.encode import GROUND, PPI, encode, resample, side_by_side
@@ -24,6 +22,7 @@ from pipeline.synthesis.generate import Made, make_impression, make_master
 from pipeline.synthesis.layouts import Layout, choose_layout
 from pipeline.synthesis.sensor import Style
 from pipeline.warp import IDENTITY, Warp
+from shards import pool
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 
@@ -65,17 +64,9 @@ def synthesise(
     _open_set(folder, chosen.marker, identity)
     units = [missing for unit in chosen.units if (missing := _missing(folder, unit))]
     made = sum(map(len, units))
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the processes, started afresh
-    context = multiprocessing.get_context("spawn")
-    if units:
-        with (
-            Progress("synth", made, "images") as progress,
-            ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(units)), context) as pool,
-        ):
-            jobs = [pool.submit(_write_unit, folder, seed, unit) for unit in units]
-            for job in as_completed(jobs):
-                progress.advance(job.result())
-    _list_checksums(folder, chosen)
+    with pool.interruptible("finished images"):
+        _write_units(folder, seed, units, workers)
+        _list_checksums(folder, chosen)
     return Report(folder, made, sum(map(len, chosen.units)) - made, chosen.remark)
 
 
@@ -112,9 +103,25 @@ def _missing(folder: Path, files: Iterable[File]) -> tuple[File, ...]:
     )
 
 
-def _write_unit(folder: Path, seed: int, files: tuple[File, ...]) -> int:
-    """Write these files of one finger or person; their number."""
-    cv2.setNumThreads(1)  # the processes are the parallelism
+def _write_units(
+    folder: Path, seed: int, units: list[tuple[File, ...]], workers: int | None
+) -> None:
+    """Write all files, with their progress."""
+    if not units:
+        return
+    write = partial(_write_unit, folder, seed)
+    with (
+        Progress("synth", sum(map(len, units)), "images") as progress,
+        closing(pool.run(write, units, workers)) as results,
+    ):
+        for number in results:
+            progress.advance(number)
+
+
+def _write_unit(
+    folder: Path, seed: int, files: tuple[File, ...], stopped: Callable[[], bool]
+) -> int:
+    """Write these files of one finger or person, till it is told to stop; their number."""
     skin = lru_cache(maxsize=None)(partial(make_master, seed))
 
     @lru_cache(maxsize=TOUCHES)
@@ -125,7 +132,7 @@ def _write_unit(folder: Path, seed: int, files: tuple[File, ...]) -> int:
         address = (press.partition, press.finger, press.impression)
         return make_impression(skin(*press.skin), seed, *address, styles)
 
-    for file in files:
+    for file in takewhile(lambda _: not stopped(), files):
         _write_file(folder / file.path, file, touch)
     return len(files)
 
@@ -173,5 +180,6 @@ def _write(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise Fault(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ from pipeline.build import build  # noqa: E402
 from pipeline.impression import Impression  # noqa: E402
 from pipeline.noise import apply, sample  # noqa: E402
 from pipeline.spec import PipelineSpec  # noqa: E402
-from shards import store  # noqa: E402
+from shards import pool, store  # noqa: E402
 
 IMAGES, DIFFERENT, SIDE, PAIRS = 240, 12, 500, 4
 LONG = 3  # times as many images, where the start of processes is to weigh little
@@ -211,7 +211,7 @@ def measure():
     notes = [
         f"build: {FULL / rows[0].rate:.0f} core-seconds for {FULL:,} pairs (250 at most), "
         f"{memory:.0f} MB of memory (400 at most); load of the machine {os.getloadavg()[0]:.1f} "
-        f"on {os.cpu_count()} cores; µs a pair, sampled:",
+        f"on {pool.cores()} cores; µs a pair, sampled:",
         ", ".join(f"{label} {microseconds:.0f}" for label, microseconds in spent.items()),
         remark,
     ]
