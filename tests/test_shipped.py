@@ -166,7 +166,7 @@ def test_a_part_of_a_print_at_another_resolution(registrar, finger):
     truth = a.warp.inverse(b.warp(np.c_[x + 120.0, y + 110.0])) * 2 + 0.5
     assert found.score > 0.9
     assert len(y) > 0.7 * part.size
-    assert np.median(np.hypot(*(found.map_ab[y, x] - truth).T)) < 2 * 1.2
+    assert np.median(np.hypot(*(found.map_ab[y, x] - truth).T)) < 2 * 1.5  # 0.3 to 1.9 by touch
 
 
 def test_a_rolled_print_of_1600_px_and_a_part_of_a_plain_one(registrar):
