@@ -6,6 +6,7 @@ a print is mostly in several pairs. An answer depends on its pair alone, whoever
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import itertools
@@ -64,8 +65,11 @@ def register_pairs(
     runs = [rows[k : k + size] for k in range(0, len(rows), size)]
     work = functools.partial(_register, Job(checkpoint, out, ppi_a, ppi_b))
     failed: list[Failed] = []
-    with Progress("register", len(rows), "pairs") as progress:
-        for done, found in pool.run(work, runs, workers):
+    with (
+        Progress("register", len(rows), "pairs") as progress,
+        contextlib.closing(pool.run(work, runs, workers)) as results,
+    ):
+        for done, found in results:
             failed += found
             progress.advance(done, failed=len(failed))
     return [f"row {k:06d} (line {k + 2} of {table}): {why}" for k, why in sorted(failed)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -34,10 +35,11 @@ def verify(directory: Path, level: str | None, workers: int | None, as_json: boo
 
     level = level or "full"
     faults = []
-    for finding in verify(directory, level, workers):
-        faults.append(finding._asdict())
-        if not as_json:
-            click.echo(str(finding))
+    with contextlib.closing(verify(directory, level, workers)) as findings:
+        for finding in findings:
+            faults.append(finding._asdict())
+            if not as_json:
+                click.echo(str(finding))
     if as_json:
         found = {"set": str(directory), "level": level, "sound": not faults, "faults": faults}
         click.echo(json.dumps(found, indent=1))

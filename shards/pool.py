@@ -33,8 +33,8 @@ def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Gen
     """The results of `work` on all tasks, in their order.
 
     Processes are spawned: a fork after an ArrayRecord reader was used deadlocks. When the caller
-    stops early, by an exception too, the workers are told, and give up what they are at. Fault
-    where the system kills one. One worker, or one task, needs no process but this.
+    stops early and closes this, the workers are told, and give up what they are at. Fault where
+    the system kills one. One worker, or one task, needs no process but this.
     """
     workers = workers or cores()
     if workers == 1 or len(tasks) <= 1:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,10 +36,11 @@ SILENT_SHARE = 1e-3  # of a partition's pairs of two impressions, of which nothi
 POOL_FROM = {"quick": 2_000, "full": 20, "deep": 1}  # shards, from which processes pay
 
 
-def verify(directory: Path, level: str = "full", workers: int | None = None) -> Iterator[Finding]:
+def verify(directory: Path, level: str = "full", workers: int | None = None) -> Generator[Finding]:
     """All that is wrong with the set in `directory`, as it is found; nothing where it is sound.
 
-    level: of LEVELS. Misuse where there is no set; nothing that a set may hold raises.
+    level: of LEVELS. Misuse where there is no set; nothing that a set may hold raises. Close it
+    where you stop early: its processes end then.
     """
     manifest, faults = store.parse_manifest(directory)
     yield from (Finding(manifests.FILE, None, what) for what in faults)
@@ -52,8 +54,11 @@ def verify(directory: Path, level: str = "full", workers: int | None = None) -> 
     job = Job(os.path.realpath(directory), rest, level)
     names = {entry.sha256: entry.name for entry in order}
     whole = _Whole()
-    with Progress(f"verify {level}", len(order), "shards") as progress:
-        for report in _reports(job, order, workers):
+    with (
+        Progress(f"verify {level}", len(order), "shards") as progress,
+        closing(_reports(job, order, workers)) as reports,
+    ):
+        for report in reports:
             if report.sha256 is not None:
                 yield _other_content(report, names)
             yield from report.findings
@@ -148,7 +153,7 @@ def _other_content(report: ShardReport, names: dict[str, str]) -> Finding:
     return Finding(report.entry.name, None, what)
 
 
-def _reports(job: Job, entries: list[ShardEntry], workers: int | None) -> Iterator[ShardReport]:
+def _reports(job: Job, entries: list[ShardEntry], workers: int | None) -> Generator[ShardReport]:
     """The reports of all shards, in order."""
     workers = workers or pool.cores()
     if workers == 1 or len(entries) <= POOL_FROM[job.level]:
@@ -156,8 +161,9 @@ def _reports(job: Job, entries: list[ShardEntry], workers: int | None) -> Iterat
         return
     size = max(1, min(64, len(entries) // (8 * workers)))
     parts = [entries[k : k + size] for k in range(0, len(entries), size)]
-    for reports in pool.run(functools.partial(_check, job), parts, workers):
-        yield from reports
+    with closing(pool.run(functools.partial(_check, job), parts, workers)) as results:
+        for reports in results:
+            yield from reports
 
 
 def _check(job: Job, entries: list[ShardEntry], stopped: Callable[[], bool]) -> list[ShardReport]:
