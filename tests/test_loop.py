@@ -181,8 +181,9 @@ def test_other_config_is_refused_by_its_keys(shards, straight):
 
 def test_other_shards_are_refused(straight, tmp_path):
     other = make_set(tmp_path / "set", seed=1).directory
-    with pytest.raises(Fault, match="not those that the checkpoint was trained on"):
-        train(other, straight, resume=str(straight / "dense_reg_epoch_1"))
+    for resume in (str(straight / "dense_reg_epoch_1"), None):  # also where all is done
+        with pytest.raises(Fault, match="not those that the checkpoint was trained on"):
+            train(other, straight, resume=resume)
 
 
 @pytest.mark.parametrize(

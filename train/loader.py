@@ -99,7 +99,8 @@ class TrainingBatches:
         ]
         if other:
             raise Fault(
-                "the data are not those that the checkpoint was trained on: " + "; ".join(other)
+                f"the data are not those that the checkpoint was trained on: {'; '.join(other)}. "
+                "Go on with its own, or train on these into another --checkpoint_dir"
             )
         self._iterator.set_state(state["iterator"])
 

@@ -143,6 +143,7 @@ class Trainer:
         else:
             meta = checkpoint.load_meta(found)
             self._compare(found, meta)
+            self.batches.restore(meta["data"])
             if self._is_finished(found, meta):
                 return True
             self._restore(found, meta)
@@ -172,7 +173,6 @@ class Trainer:
         self.log.rewind(0)
 
     def _restore(self, path: Path, meta: checkpoint.Meta) -> None:
-        self.batches.restore(meta["data"])
         self.state = checkpoint.load_state(path, self.program.abstract)
         self.step = self.saved = meta["step"]
         self.journal.restore(meta["journal"])
