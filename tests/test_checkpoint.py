@@ -126,6 +126,17 @@ def test_a_kill_at_any_moment_leaves_a_whole_latest(tmp_path, mesh, monkeypatch)
     assert moment > 6 and found == {(2, 2), (2, 3), (3, 3)}
 
 
+def test_settling_takes_away_nothing_but_what_it_wrote(tmp_path):
+    ours = ("latest.next.partial", "latest.previous.gone", "dense_reg_epoch_5.partial.gone")
+    orbax = "dense_reg_epoch_5.partial.orbax-checkpoint-tmp-1"
+    theirs = ("data.partial", "photos.gone", "my.partial.notes", "latest_old.gone")
+    for name in (*ours, orbax, *theirs):
+        (tmp_path / name).mkdir()
+    (tmp_path / "notes.partial.txt").write_text("a file")
+    checkpoint.settle(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {*theirs, "notes.partial.txt"}
+
+
 FULL_DISK = """
 import resource, sys
 from pathlib import Path

@@ -30,6 +30,7 @@ from train.state import State
 FORMAT = 1
 DIGESTS = "digests.json"
 LATEST, NEXT, PREVIOUS = "latest", "latest.next", "latest.previous"
+NAMES = (LATEST, NEXT, PREVIOUS, "dense_reg_epoch_*")  # of checkpoints in a run's folder
 PARTIAL, GONE = ".partial", ".gone"  # endings of what is being written and being deleted
 
 Meta = dict[str, Any]  # "format", "step", "epoch", "config", "data", …: JSON values
@@ -87,8 +88,9 @@ def settle(run: Path) -> None:
     """
     if not run.is_dir():
         return
-    for rest in [*run.glob(f"*{PARTIAL}*"), *run.glob(f"*{GONE}")]:
-        _delete(rest)
+    for name in NAMES:
+        for rest in [*run.glob(f"{name}{PARTIAL}*"), *run.glob(f"{name}{GONE}")]:
+            _delete(rest)
     if (run / NEXT).is_dir():
         if (run / LATEST).is_dir():
             _delete(run / PREVIOUS)
@@ -232,8 +234,7 @@ def _checkpointer() -> ocp.Checkpointer:
 
 def _others(path: Path) -> list[Path]:
     """Checkpoints beside `path`, the newest first."""
-    names = (LATEST, NEXT, PREVIOUS, "dense_reg_epoch_*")
-    found = {p for name in names for p in path.parent.glob(name) if (p / DIGESTS).is_file()}
+    found = {p for name in NAMES for p in path.parent.glob(name) if (p / DIGESTS).is_file()}
     return sorted(found - {path}, key=lambda p: (p / DIGESTS).stat().st_mtime_ns, reverse=True)
 
 
