@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 import importlib.util
@@ -94,23 +95,28 @@ def _parse(text: str, expected: Any, key: str) -> Any:
     try:
         value = ast.literal_eval({"null": "None", "true": "True", "false": "False"}.get(text, text))
     except (ValueError, SyntaxError):
-        value = text
-    if _fits(value, expected):
-        return value
-    if expected is float and type(value) is int:
-        return float(value)
-    if typing.get_origin(expected) is tuple:
-        items = tuple(value) if isinstance(value, (list, tuple)) else tuple(text.split(","))
-        if _fits(items, expected):
-            return items
-    name = getattr(expected, "__name__", None) if isinstance(expected, type) else None
-    raise Misuse(f"--set {key}={text}: expected {name or expected}, found {text!r}")
+        value = text.split(",")  # words need no quotes
+    try:
+        return _as(value, expected)
+    except (TypeError, OverflowError) as error:
+        name = expected.__name__ if isinstance(expected, type) else expected
+        raise Misuse(f"--set {key}={text}: expected {name}, found {text!r}") from error
 
 
-def _fits(value: Any, expected: Any) -> bool:
+def _as(value: Any, expected: Any) -> Any:
+    """The value as the annotation `expected` has it: lists for tuples and whole numbers for floats
+    are welcome, at any depth; TypeError where it is something else."""
+    kinds = typing.get_args(expected)
     if isinstance(expected, types.UnionType):
-        return any(_fits(value, option) for option in typing.get_args(expected))
-    if typing.get_origin(expected) is tuple:
-        item = typing.get_args(expected)[0]
-        return isinstance(value, tuple) and all(_fits(v, item) for v in value)
-    return type(value) is expected
+        for kind in kinds:
+            with contextlib.suppress(TypeError):
+                return _as(value, kind)
+    elif kinds and isinstance(value, (list, tuple)):
+        kinds = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
+        if len(kinds) == len(value):
+            return tuple(map(_as, value, kinds))
+    elif expected is float and type(value) is int:
+        return float(value)
+    elif type(value) is expected:
+        return value
+    raise TypeError(f"{value!r} is no {expected}")

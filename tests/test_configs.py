@@ -36,6 +36,23 @@ def test_override_keeps_types():
     assert configs.load(overrides=("train.steps=7", "train.steps=null")).train.steps is None
 
 
+def test_override_of_tuples():
+    """Of several types, of whole numbers where px or rad are meant, of one item, of lists."""
+    config = configs.load(
+        overrides=(
+            "pipeline.limits=(('sd300',10),['sd302',7])",
+            "pipeline.rotation_range=-1,1",
+            "pipeline.partitions=a/x",
+            "model.stage_channels=[64,128,256]",
+        )
+    )
+    assert config.pipeline.limits == (("sd300", 10), ("sd302", 7))
+    assert config.pipeline.rotation_range == (-1.0, 1.0)
+    assert {type(angle) for angle in config.pipeline.rotation_range} == {float}
+    assert config.pipeline.partitions == ("a/x",)
+    assert config.model.stage_channels == (64, 128, 256)
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
@@ -44,6 +61,12 @@ def test_override_keeps_types():
         ("train.steps", "expected key=value"),
         ("train.steps=many", "found 'many'"),
         ("train.batch_size=1.5", "expected int"),
+        ("pipeline.rotation_range=0.5,", "expected tuple[float, float], found '0.5,'"),
+        ("pipeline.rotation_range=0,0,1", "expected tuple[float, float]"),
+        ("pipeline.limits=(('sd300',),)", "expected tuple[tuple[str, int], ...]"),
+        ("pipeline.limits=((10,'sd300'),)", "expected tuple[tuple[str, int], ...]"),
+        ("train.learning_rate=1e999", "learning_rate inf is not finite"),
+        (f"train.weight_decay=1{'0' * 400}", "expected float"),
     ],
 )
 def test_wrong_override(override, said):

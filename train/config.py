@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -30,6 +31,9 @@ class TrainConfig:
                 raise ValueError(f"{name} {getattr(self, name)} is not 1 or more")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed {self.seed} is not within 0 to 2³² - 1")
+        for name in ("learning_rate", "weight_decay", "clip_norm"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} {getattr(self, name)} is not finite")
         if not 0 <= self.warmup_fraction <= 1:
             raise ValueError(f"warmup_fraction {self.warmup_fraction} is not within 0 to 1")
         if min(self.learning_rate, self.clip_norm) <= 0 or self.weight_decay < 0:
