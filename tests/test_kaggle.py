@@ -15,18 +15,22 @@ def leave(run, step):
 
 
 def test_shards_of_an_earlier_session(tmp_path):
-    here, root = tmp_path / "shards", tmp_path / "input"
-    assert kaggle.find_shards(here, root) == here  # nothing there: it is named as it was given
+    here, root, said = tmp_path / "shards", tmp_path / "input", []
+    assert (
+        kaggle.find_shards(here, said.append, root) == here
+    )  # nothing there: it is named as it was given
     (root / "other").mkdir(parents=True)
     (root / "other" / "manifest.json").write_text("{}")  # of something else
     earlier = root / "notebooks" / "me" / "first" / "data" / "shards"
     make_set(earlier)
-    assert kaggle.find_shards(here, root) == earlier
+    assert kaggle.find_shards(here, said.append, root) == earlier
+    assert said == [f"{here}: no shard set here; taking the one in {earlier}"]
     make_set(root / "second")
     with pytest.raises(Misuse, match=r"several below .*first/data/shards"):
-        kaggle.find_shards(here, root)
+        kaggle.find_shards(here, said.append, root)
     make_set(here)
-    assert kaggle.find_shards(here, root) == here
+    assert kaggle.find_shards(here, said.append, root) == here
+    assert len(said) == 1
 
 
 def test_the_newest_run_goes_on(tmp_path):

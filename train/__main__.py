@@ -65,7 +65,7 @@ def run(
         hosts.join(coordinator or hosts.AUTO, process)
     found = find_devices(devices, require)
     settings = loop.Settings(
-        kaggle.find_shards(shards),
+        kaggle.find_shards(shards, click.echo),
         checkpoint_dir,
         chosen.model,
         chosen.train,

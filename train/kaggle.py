@@ -5,6 +5,7 @@ Inputs are mounted read-only below /kaggle/input, at a depth that depends on whe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from shards import manifest
@@ -15,10 +16,10 @@ INPUT = Path("/kaggle/input")
 DEPTH = 6  # folders below INPUT in which something is looked for
 
 
-def find_shards(given: Path, root: Path = INPUT) -> Path:
+def find_shards(given: Path, echo: Callable[[str], None], root: Path = INPUT) -> Path:
     """`given` where it holds a shard set or there is no other, else the one below `root`.
 
-    Misuse where there are several.
+    Says so where it takes another; Misuse where there are several.
     """
     if (given / manifest.FILE).is_file():
         return given
@@ -30,6 +31,8 @@ def find_shards(given: Path, root: Path = INPUT) -> Path:
             f"{given}: no shard set here, and several below {root}: "
             f"{', '.join(map(str, found))}; name one with --shards"
         )
+    if found:
+        echo(f"{given}: no shard set here; taking the one in {found[0]}")
     return found[0] if found else given
 
 
