@@ -93,7 +93,14 @@ def test_description_of_another_network(path, net, change):
         weights.load(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "null"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{", "null", "[" * 100_000,
+        '{"crop": 0, "size": 32, "grid": 8}', '{"crop": 72, "size": 32, "grid": -8}',
+    ],
+    ids=lambda text: text[:20],
+)  # fmt: skip
 def test_description_that_is_none(path, net, text):
     stored(path, net, pipeline=text)
     with pytest.raises(Fault, match="'pipeline' is of another network"):
