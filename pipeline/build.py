@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pipeline import earlier, ledger, plan, task
@@ -81,11 +82,13 @@ def build(
         if pieces == 1:
             earlier.tell_changes(_images(checked), before, say)
         kept = {r.task.shard.name: r for r in checked if r.note}
-        todo = [t for t in mine if t.shard.name not in kept]
+        refused = {r.task.shard.name: r.bad for r in checked if r.bad}
+        known = kept.keys() | refused.keys()
+        todo = [t for t in mine if t.shard.name not in known]
         _check_space(out, todo)
         earlier.withdraw(out, old, {t.shard.partition for t in todo})
         built = list(_run("build", "pairs", task.run, todo, workers, run))
-        _refuse([bad for result in built for bad in result.bad if not result.note])
+        _refuse(chain(*refused.values(), *(result.bad for result in built if not result.note)))
         if pieces == 1:
             ledger.sweep(out)  # what a worker was at when its machine was lost
         done = [*kept.values(), *built, *_of_others(tasks, mine)]
@@ -129,10 +132,10 @@ def _run(
             yield result
 
 
-def _refuse(bad: list[Bad]) -> None:
+def _refuse(images: Iterable[Bad]) -> None:
     """Fault that names all bad images, if there are any."""
-    if bad:
-        lines = "\n".join(f"  {path}: {reason}" for _, path, reason in sorted(bad))
+    if bad := sorted(images):
+        lines = "\n".join(f"  {path}: {reason}" for _, path, reason in bad)
         raise Fault(
             f"{len(bad)} images cannot be used; mend or remove them, or leave them out with "
             f"--skip-bad. What does not need them is built and kept:\n{lines}"

@@ -72,7 +72,8 @@ def settings(spec: PipelineSpec) -> dict[str, Any]:
 def check(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
     """The shard's note, if it is there and all is as it was built from; always the images' hashes.
 
-    Raises Stopped soon after `stopped()` is true.
+    Where images were left out of it that may not be, those and no note: a build would meet them
+    again. Raises Stopped soon after `stopped()` is true.
     """
     hashes = []
     for impression in task.shard.images:
@@ -80,10 +81,10 @@ def check(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
             raise Stopped
         hashes.append(_source(impression, task.spec)[0])
     note = ledger.read(task.out, task.shard.name)
-    if note is None or note.key != task.key(hashes) or (note.bad and not task.skip_bad):
+    if note is None or note.key != task.key(hashes) or not ledger.intact(task.out, note.entry):
         return Result(task, None, [], hashes)
-    if not ledger.intact(task.out, note.entry):
-        return Result(task, None, [], hashes)
+    if note.bad and not task.skip_bad:
+        return Result(task, None, note.bad, hashes)
     if not note.hashes:
         note = note._replace(hashes=hashes)
         ledger.write(task.out, note)

@@ -389,9 +389,20 @@ def test_bad_images_can_be_left_out_and_are_listed(data, tmp_path, whole):
     ]
     assert not any(ids & {p.image_id_a, p.image_id_b} for p in pairs)
     assert len(pairs) < 120
-    # what was left out is asked about again without the flag, and mended images come back
-    with pytest.raises(Fault, match="4 images cannot be used"):
+    before = content(tmp_path / "out")
+    with pytest.raises(Fault, match="4 images cannot be used"):  # without the flag
         made(data, tmp_path / "out")
+    assert content(tmp_path / "out") == before
+
+
+def test_a_partition_with_images_left_out_stays_where_another_is_built_on(data, tmp_path):
+    """Refused for one that was left out before, and for one that is bad by now: both are named."""
+    (data / "DB1_B/101_1.tif").write_bytes(b"no image")
+    made(data, tmp_path / "out", skip_bad=True)
+    (data / "DB3_B/103_1.tif").write_bytes(b"no image either")
+    with pytest.raises(Fault, match=r"2 images cannot be used(.|\n)*DB1_B/101_1(.|\n)*DB3_B/103_1"):
+        made(data, tmp_path / "out")
+    assert set(store.load_manifest(tmp_path / "out").partitions) == {PARTITIONS[0]}
 
 
 def test_mended_images_come_back(data, images, tmp_path, whole):
