@@ -94,7 +94,7 @@ def _register_two(
     found = registrar.register_prints(a, b)
     found.save(out)
     mapped = np.isfinite(found.map_ab[..., 0]).mean()
-    click.echo(f"{out}: score {found.score:.3f}, {len(found.matches)} matches, {mapped:.0%} mapped")
+    click.echo(f"{out}: {found.stated}, {len(found.matches)} matches, {mapped:.0%} mapped")
     if picture is not None:
         from model.picture import draw
 

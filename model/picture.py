@@ -169,9 +169,9 @@ def _placed(image_b: Grey, shape: tuple[int, ...]) -> NDArray[np.float32]:
 def _figures(found: Registration) -> str:
     """The line above the picture."""
     if not len(found.matches):
-        return f"score {found.score:.3f}: no common region found"
+        return f"{found.stated}: no common region found"
     share = np.isfinite(found.map_ab[..., 0]).mean()
     return (
-        f"score {found.score:.3f}   {len(found.matches)} matches"
+        f"{found.stated}   {len(found.matches)} matches"
         f"   turned by {np.degrees(found.angle):+.1f}°   {share:.0%} of A's frame mapped"
     )

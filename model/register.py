@@ -23,7 +23,7 @@ from model import dense, polarity, resolution, similarity, weights
 from model.dense import DenseMap
 from model.network import Network
 from model.refine import Texture, texture
-from model.score import LEAST, match_probability, probability
+from model.score import LEAST, STAND_IN, Curves
 from model.search import CERTAIN, HOPELESS, search
 from pipeline import preprocess
 from pipeline.preprocess import Crop, Prepared
@@ -44,6 +44,14 @@ class Registration:
     score: float  # probability of one finger where half of all pairs are (`model.score`)
     matches: NDArray[np.float32]  # [K, 5], x_a, y_a, x_b, y_b, probability; those the map explains
     angle: float  # rad, from A to B, counter-clockwise as seen; NaN where nothing is claimed
+    calibrated: bool = (
+        True  # else score and probabilities put in order, and no more (`model.score`)
+    )
+
+    @property
+    def stated(self) -> str:
+        """The score as it is said to people."""
+        return f"score {self.score:.3f}{'' if self.calibrated else ' (uncalibrated)'}"
 
     def save(self, path: Path) -> None:
         """Write map_ab, score and matches as .npz, at once or not at all; Fault where it fails."""
@@ -98,7 +106,9 @@ class Registrar:
 
     def __init__(self, checkpoint: Path) -> None:
         """Load the .safetensors file `checkpoint`; Fault or Misuse where it is unusable."""
-        self.network = Network(weights.load(checkpoint))
+        loaded = weights.load(checkpoint)
+        self.network = Network(loaded)
+        self.calibrated, self.curves = loaded.curves is not None, loaded.curves or STAND_IN
         self.config, self.view = self.network.config, self.network.view
         self._cells = functools.cache(self.network.cells)
 
@@ -127,16 +137,18 @@ class Registrar:
         """
         first, second = sorted((a, b), key=lambda print_: print_.rank)
         working, found, agreed = self.search(first, second)
-        score = probability(agreed)
+        score = self.curves.probability(agreed)
         if found is None or score < LEAST:
             nowhere = np.full((*a.shape, 2), np.nan, np.float32)
-            return Registration(nowhere, score, np.zeros((0, 5), np.float32), float("nan"))
+            none = np.zeros((0, 5), np.float32)
+            return Registration(nowhere, score, none, float("nan"), self.calibrated)
         off = np.hypot(*(found(working[:, :2]) - working[:, 2:4]).T)
         kept = working[off < EXPLAINED]
         if first is not a:
             found, kept = dense.inverted(found, a.texture.shape), kept[:, [2, 3, 0, 1, 4]]
         map_ab, angle = spread(found, a, b), similarity.angle(found.matrix)
-        return Registration(map_ab, score, _in_files(kept, a, b), angle)
+        matches = _in_files(kept, a, b, self.curves)
+        return Registration(map_ab, score, matches, angle, self.calibrated)
 
     def search(self, a: Print, b: Print) -> tuple[Array, DenseMap | None, float]:
         """The network's matches, the map that the ridges bear out best, and how far they do.
@@ -216,12 +228,12 @@ def spread(found: DenseMap, a: Print, b: Print) -> NDArray[np.float32]:
     return out
 
 
-def _in_files(matches: Array, a: Print, b: Print) -> NDArray[np.float32]:
+def _in_files(matches: Array, a: Print, b: Print, curves: Curves) -> NDArray[np.float32]:
     """Matches [K, 5] in px at 500 ppi → in px of the files, with the probability to be right."""
     return np.c_[
         apply_affine(a.prepared.to_original, matches[:, :2]),
         apply_affine(b.prepared.to_original, matches[:, 2:4]),
-        match_probability(matches[:, 4]),
+        curves.match_probability(matches[:, 4]),
     ].astype(np.float32)
 
 

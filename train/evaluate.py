@@ -27,7 +27,7 @@ from model import grid, metrics, weights
 from model.matching import Correspondences
 from model.net import Net
 from model.register import LEAST_CONFIDENCE
-from model.score import match_probability
+from model.score import STAND_IN, UNCALIBRATED
 from shards import manifest, pool, record
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
@@ -173,6 +173,7 @@ def describe(shards: ShardSet, split: str, checkpoint: Path) -> Row:
         "shards_sha256": manifest.digest(shas),
         "split": split,
         "checkpoint_sha256": sha256(checkpoint),
+        "score": "probability" if weights.load(checkpoint).curves else UNCALIBRATED,
         "program_sha256": digest(program),
     }
 
@@ -211,7 +212,8 @@ def _measure(
     names = (SMOOTH, REGISTERED, SIFT, PHASE)
     measured = (methods.measure(of, batch, cells, view) for of in claims)
     said = found.mutual & (found.confidence > LEAST_CONFIDENCE)
-    likely = match_probability(np.maximum(found.confidence, LEAST_CONFIDENCE))
+    curves = checkpoint.curves or STAND_IN
+    likely = curves.match_probability(np.maximum(found.confidence, LEAST_CONFIDENCE))
     network = results | {"confidence": np.where(said, likely, 0)[: len(batch["genuine"])]}
     return {NETWORK: network, **dict(zip(names, measured, strict=True))}
 

@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from flax import nnx
@@ -17,6 +18,7 @@ from shards.errors import Fault, Misuse
 from train import checkpoint
 
 FILE = "dense_reg_ckpt.safetensors"
+ALIGNED = 8  # bytes, that the parameters begin at
 
 Arrays = dict[str, np.ndarray]  # "backbone.stem.kernel" → float32
 
@@ -31,17 +33,17 @@ def save(path: Path, arrays: Arrays, facts: dict[str, str]) -> None:
     writers: dict[str, Callable[..., None]] = {".safetensors": _save_tensors, ".pkl": _save_pickle}
     if path.suffix not in writers:
         raise Misuse(f"{path}: the name must end in {' or '.join(writers)}")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            plain = {name: np.array(array, order="C") for name, array in arrays.items()}
-            writers[path.suffix](plain, temporary, facts)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
-        raise Fault(f"{path}: cannot be written: {error}") from error
+    plain = {name: np.array(array, order="C") for name, array in arrays.items()}
+    _replace(path, lambda temporary: writers[path.suffix](plain, temporary, facts))
+
+
+def add(path: Path, facts: dict[str, str]) -> None:
+    """Put `facts` into the metadata of a .safetensors; no byte of its parameters changes."""
+    data = path.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header["__metadata__"] |= facts
+    _replace(path, lambda temporary: temporary.write_bytes(_headed(header) + data[start:]))
 
 
 def load(path: Path) -> tuple[Arrays, dict[str, str]]:
@@ -50,7 +52,7 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
         stored = weights.load(path)
         tensors = weights.tensors(nnx.state(stored.net))
         arrays = {name: np.asarray(value) for name, value in tensors.items()}
-        return arrays, weights.metadata(stored.net.config, stored.view)
+        return arrays, weights.metadata(stored.net.config, stored.view, stored.curves)
     found = checkpoint.find(path, str(path)) or path
     return checkpoint.load_parameters(found), checkpoint.load_meta(found)["export"]
 
@@ -58,10 +60,29 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
 def _save_tensors(arrays: Arrays, path: Path, facts: dict[str, str]) -> None:
     """The same bytes for the same parameters: the library writes its header in a random order."""
     data = serialise(arrays, facts)
-    size = int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":"))
-    text = header.encode().ljust(size)  # the format pads a header with spaces
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
+    start = 8 + int.from_bytes(data[:8], "little")
+    path.write_bytes(_headed(json.loads(data[8:start])) + data[start:])
+
+
+def _headed(header: dict[str, Any]) -> bytes:
+    """The bytes before the parameters: the header's length, and the header."""
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text = text.ljust(-(-len(text) // ALIGNED) * ALIGNED)  # the format pads it with spaces
+    return len(text).to_bytes(8, "little") + text
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """What `write` writes to a path, at `path`: whole or not at all; Fault where it fails."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, SafetensorError) as error:
+        raise Fault(f"{path}: cannot be written: {error}") from error
 
 
 def _save_pickle(arrays: Arrays, path: Path, facts: dict[str, str]) -> None:
