@@ -1,9 +1,10 @@
 """Trained parameters from a safetensors file: all that registering and evaluating need.
 
 A file holds a tensor for each parameter, named by its dotted path in the network
-("backbone.stem.kernel"), and three texts of metadata: "format" (FORMAT), "model_config" (JSON of
-ModelConfig) and "pipeline" (JSON {"crop", "size", "grid"} of the data it was trained on). It runs
-no code when it is read, and nothing of it is trusted before names, shapes, types and values hold.
+("backbone.stem.kernel"), and texts of metadata: "format" (FORMAT), "model_config" (JSON of
+ModelConfig), "pipeline" (JSON {"crop", "size", "grid"} of the data it was trained on) and, where
+`train.calibrate` was run, "calibration" (JSON of `model.score.Curves`). It runs no code when it is
+read, and nothing of it is trusted before names, shapes, types and values hold.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from safetensors import SafetensorError, safe_open
 
 from model.config import ModelConfig
 from model.net import Net, create
+from model.score import Curves
 from shards.errors import Fault, Misuse
 
 FORMAT = "1"
+CALIBRATION = "calibration"
 SHOWN = 4  # differences in one message
 
 
@@ -49,6 +52,7 @@ class Checkpoint:
 
     net: Net
     view: View
+    curves: Curves | None = None  # for probabilities; None before they were fitted
 
 
 def load(path: Path) -> Checkpoint:
@@ -61,7 +65,7 @@ def load(path: Path) -> Checkpoint:
         raise Misuse(f"{path}: no such checkpoint; `make train` or `make demo` writes one")
     try:
         with safe_open(path, framework="numpy") as file:
-            config, view = _described(file.metadata() or {}, path)
+            config, view, curves = _described(file.metadata() or {}, path)
             names = file.keys()
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
             graph, state = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
@@ -72,16 +76,22 @@ def load(path: Path) -> Checkpoint:
     _check_values(values, path)
     for keys, leaf in nnx.to_flat_state(state):
         leaf.set_value(jnp.asarray(values[_name(keys)]))
-    return Checkpoint(nnx.merge(graph, state), view)
+    return Checkpoint(nnx.merge(graph, state), view, curves)
 
 
-def metadata(config: ModelConfig, view: View) -> dict[str, str]:
+def metadata(config: ModelConfig, view: View, curves: Curves | None = None) -> dict[str, str]:
     """The metadata that `load` expects of a file."""
     return {
         "format": FORMAT,
         "model_config": json.dumps(dataclasses.asdict(config)),
         "pipeline": json.dumps(dataclasses.asdict(view)),
+        **(calibration(curves) if curves else {}),
     }
+
+
+def calibration(curves: Curves) -> dict[str, str]:
+    """The part of the metadata that says them."""
+    return {CALIBRATION: json.dumps(dataclasses.asdict(curves))}
 
 
 def tensors(params: nnx.State) -> dict[str, Any]:
@@ -93,8 +103,8 @@ def _name(keys: tuple[Any, ...]) -> str:
     return ".".join(str(key) for key in keys)
 
 
-def _described(metadata: dict[str, str], path: Path) -> tuple[ModelConfig, View]:
-    """The network and the view that a file's metadata describe."""
+def _described(metadata: dict[str, str], path: Path) -> tuple[ModelConfig, View, Curves | None]:
+    """The network, the view and the curves that a file's metadata describe."""
     if metadata.get("format") != FORMAT:
         found = repr(metadata.get("format"))[:40]
         raise Fault(f"{path}: no checkpoint of this program: format {found}, expected {FORMAT!r}")
@@ -105,7 +115,8 @@ def _described(metadata: dict[str, str], path: Path) -> tuple[ModelConfig, View]
             f"{path}: trained on crops of {view.crop} px brought to {view.size} px, but its"
             f" network takes {config.image_size} px"
         )
-    return config, view
+    said = metadata.get(CALIBRATION)
+    return config, view, None if said is None else _parse(Curves, said, CALIBRATION, path)
 
 
 def _parse(kind: Any, text: str, key: str, path: Path) -> Any:
