@@ -55,6 +55,24 @@ def test_first_impression_is_by_number_not_by_name(tmp_path):
     assert [p.name for p in fvc.impressions(tmp_path)["5"]] == ["5_2.TIF", "5_10.TIF"]
 
 
+def test_hidden_files_are_no_fingers(tmp_path):
+    """As macOS leaves them beside every file on a disk of another system."""
+    files = folder(tmp_path, [1], 2)
+    (files / "._1_1.png").touch()
+    assert [p.name for p in fvc.impressions(files)["1"]] == ["1_1.png", "1_2.png"]
+    assert set(fvc.impressions(files)) == {"1"}
+
+
+@pytest.mark.parametrize("copy", ["1_1.TIF", "1_01.png"])
+def test_an_impression_that_is_there_twice_is_named(tmp_path, copy):
+    files = folder(tmp_path, [1, 2], 2)
+    (files / copy).touch()
+    with pytest.raises(Misuse, match="one impression") as fault:
+        fvc.impressions(files)
+    assert f"{copy} and" in str(fault.value) or f"and {copy}" in str(fault.value)
+    assert "1_1.png" in str(fault.value)
+
+
 def test_every_comparison_is_scored_by_every_method(tmp_path):
     found = fvc.run(folder(tmp_path, [1, 2, 3]), Compare(), tmp_path, FACTS)
     assert len(found.rows) == 12

@@ -25,7 +25,7 @@ from train import bootstrap, rates, witness
 from train.answers import Answer
 from train.ledger import Ledger, Row, digest, sha256
 
-NAME = re.compile(r"(.+)_(\d+)\.(tif|tiff|png|bmp)", re.IGNORECASE)
+NAME = re.compile(r"([^.].*)_(\d+)\.(tif|tiff|png|bmp)", re.IGNORECASE)
 LEDGER = "answers.jsonl"
 ROOT = Path(__file__).parents[1]
 PROGRAM = (  # what makes the answers
@@ -94,16 +94,24 @@ class Outcome:
 
 
 def impressions(folder: Path) -> dict[str, list[Path]]:
-    """{finger: its files by impression} of FINGER_IMPRESSION.{tif,tiff,png,bmp} in a folder."""
+    """{finger: its files by impression} of FINGER_IMPRESSION.{tif,tiff,png,bmp} in a folder.
+
+    Hidden files are none. Misuse where there are none, or two of one impression.
+    """
     if not folder.is_dir():
         raise Misuse(f"{folder}: no such folder")
-    found: dict[str, list[tuple[int, Path]]] = {}
+    found: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.iterdir()):
         if match := NAME.fullmatch(path.name):
-            found.setdefault(match[1], []).append((int(match[2]), path))
+            first = found.setdefault(match[1], {}).setdefault(int(match[2]), path)
+            if first != path:
+                raise Misuse(
+                    f"{folder}: {first.name} and {path.name} are one impression, of finger "
+                    f"{match[1]}; leave one of them"
+                )
     if not found:
         raise Misuse(f"{folder}: holds no impressions named FINGER_IMPRESSION.tif, .png or .bmp")
-    return {finger: [path for _, path in sorted(files)] for finger, files in found.items()}
+    return {finger: [path for _, path in sorted(of.items())] for finger, of in found.items()}
 
 
 def comparisons(fingers: dict[str, list[Path]]) -> list[Comparison]:
