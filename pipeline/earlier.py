@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,16 +126,14 @@ def clean(out: Path, built: set[str], now: Manifest, say: Say) -> None:
     What only ends like a shard is set aside under another name, for it may be dear to somebody.
     """
     known, strange = {entry.name for entry in now.shards}, []
-    for path in sorted(out.rglob("*.arrayrecord")):
-        name = path.relative_to(out).as_posix()
+    for name in store.list_files(out):
         partition = _partition_of(name)
         if name in known:
             continue
         if partition is None:
-            aside = path.rename(path.with_name(f"{path.name}.stray"))
-            say(f"{path}: is no shard of the set; now {aside.name}")
+            say(f"{out / name}: is no shard of the set; now {_set_aside(out / name).name}")
         elif partition in built:
-            path.unlink()
+            (out / name).unlink()
         else:
             strange.append(partition)
     for partition in sorted(set(strange)):
@@ -163,11 +163,17 @@ def _difference(out: Path, before: Any, now: dict[str, Any]) -> str:
 
 def _clear(out: Path) -> None:
     (out / manifest.FILE).unlink(missing_ok=True)
-    for path in [path for split in SPLITS for path in (out / split).glob("*.arrayrecord")]:
-        if _partition_of(path.relative_to(out).as_posix()):
-            path.unlink()
+    for name in store.list_files(out):
+        if _partition_of(name):
+            (out / name).unlink()
     for path in (out / sources.FOLDER).glob("*-*.jsonl"):
         path.unlink()
+
+
+def _set_aside(path: Path) -> Path:
+    """Give a file another name, that none has."""
+    names = (f"{path.name}.stray{number or ''}" for number in itertools.count())
+    return path.rename(next(n for n in map(path.with_name, names) if not os.path.lexists(n)))
 
 
 def _partition_of(name: str) -> str | None:

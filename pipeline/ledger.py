@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shards import sources
 from shards.errors import Fault, Misuse
-from shards.manifest import ShardEntry
+from shards.manifest import SPLITS, ShardEntry
 
 FOLDER = ".build"
 
@@ -86,7 +87,9 @@ def write(out: Path, note: Note) -> None:
 
 def sweep(out: Path) -> None:
     """Remove what interrupted builds left under temporary names; only while the lock is held."""
-    for path in [*out.glob(".*.tmp"), *out.glob("*/.*.tmp"), *(out / FOLDER).rglob(".*.tmp")]:
+    folders = [out, *(out / name for name in (*SPLITS, sources.FOLDER))]
+    left = [path for folder in folders for path in folder.glob(".*.tmp")]
+    for path in [*left, *(out / FOLDER).rglob(".*.tmp")]:
         path.unlink(missing_ok=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import stat
 import threading
@@ -89,6 +90,20 @@ def load_manifest(directory: Path) -> Manifest:
     if manifest is None or faults:
         raise Fault(_said(f"{directory / manifests.FILE}", faults))
     return manifest
+
+
+def list_files(directory: Path) -> list[str]:
+    """The names of all files that end like shards where those of the set lie: <split>/<name>.
+
+    Deeper down, or beside the splits, may lie sets of their own.
+    """
+    return [
+        f"{split}/{name}"
+        for split in manifests.SPLITS
+        for _, _, names in itertools.islice(os.walk(directory / split), 1)
+        for name in sorted(names)
+        if name.endswith(".arrayrecord")
+    ]
 
 
 def open_set(directory: Path) -> ShardSet:

@@ -135,12 +135,10 @@ def _sources(directory: Path, manifest: Manifest) -> Iterator[Finding]:
 def _extra(directory: Path, manifest: Manifest) -> Iterator[Finding]:
     """Shard files that the manifest does not list."""
     known = {entry.name for entry in manifest.shards}
-    for folder, _, files in os.walk(directory):
-        for file in sorted(files):
-            name = Path(folder, file).relative_to(directory).as_posix()
-            if file.endswith(".arrayrecord") and name not in known:
-                shown = name.encode("utf-8", "backslashreplace").decode()
-                yield Finding(shown, None, "is not in the manifest")
+    for name in store.list_files(directory):
+        if name not in known:
+            shown = name.encode("utf-8", "backslashreplace").decode()
+            yield Finding(shown, None, "is not in the manifest")
 
 
 def _other_content(report: ShardReport, names: dict[str, str]) -> Finding:

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 
 import cv2
 import pytest
@@ -191,8 +192,26 @@ def test_what_only_ends_like_a_shard_is_set_aside_and_told(images, out, whole):
     assert told == [
         f"{out}/train/mine.arrayrecord: is no shard of the set; now mine.arrayrecord.stray"
     ]
-    assert (out / "train/mine.arrayrecord.stray").read_bytes() == b"somebody's"
+    (out / "train/mine.arrayrecord").write_bytes(b"another's")
+    made(images, out)
+    set_aside = sorted(path.read_bytes() for path in out.glob("train/mine.arrayrecord.stray*"))
+    assert set_aside == [b"another's", b"somebody's"]
     assert list(verify(out, "full", 1)) == []
+
+
+def test_other_sets_below_are_left_alone(images, out, whole, tmp_path):
+    """By a build above them, one with other settings too, and by the check of what it built."""
+    above = tmp_path / "above"
+    for below in ("mine", "train/mine"):
+        shutil.copytree(out, above / below)
+    for name in (".mine.tmp", "mine/.manifest.json.0a1b2c3d.tmp"):  # of a build that goes on
+        (above / name).touch()
+    for seed in (0, 1):
+        made(images, above, dataclasses.replace(SPEC, seed=seed), PARTITIONS[1:], rebuild=True)
+        assert list(verify(above, "quick", 1)) == []
+        assert content(above / "train/mine") == whole
+        assert content(above / "mine").items() > whole.items()
+    assert not (above / ".mine.tmp").exists()
 
 
 def test_folders_of_shards_that_are_links_are_refused(images, out, whole):
