@@ -30,7 +30,10 @@ LEDGER = "answers.jsonl"
 ROOT = Path(__file__).parents[1]
 PROGRAM = (  # what makes the answers
     "model/*.py",
-    *(f"pipeline/{name}.py" for name in ("foreground", "preprocess", "warp")),
+    *(
+        f"pipeline/{name}.py"
+        for name in ("fade", "foreground", "header", "preprocess", "view", "warp")
+    ),
     *(f"train/{name}.py" for name in ("answers", "baseline", "phase", "witness")),
 )
 
