@@ -158,11 +158,11 @@ def contact(master: Master, touch: Touch, rng: np.random.Generator) -> tuple[Ima
     size = touch.size
     dry = touch.dryness * np.clip(0.7 + 0.4 * smooth_noise(rng, size, 80), 0, 1.3)
     wet = touch.moisture * np.clip(smooth_noise(rng, size, 90), 0, 2)
-    grain = 0.5 * smooth_noise(rng, size, 1.6) + 0.7 * smooth_noise(rng, size, 4)
+    grain = 0.75 * smooth_noise(rng, size, 1.6) + 0.45 * smooth_noise(rng, size, 4)
     patches = smooth_noise(rng, size, 7)
-    level = level - 0.35 * dry + 0.5 * wet
-    skin = ridges + (0.8 + 0.8 * dry) * relief + level
-    skin = skin + (0.15 + 0.5 * dry) * grain + 0.25 * wet * patches
+    level = level - 0.22 * dry + 0.45 * wet
+    skin = ridges + (0.9 + 0.5 * dry) * relief + level
+    skin = skin + (0.06 + 0.3 * dry) * grain + 0.17 * wet * patches
     if touch.smear:
         skin = smeared(skin, touch.smear, rng)
     if touch.residue:

@@ -51,7 +51,7 @@ def sample_master(rng: np.random.Generator, size: tuple[int, int] = SIZE) -> Mas
     """A random finger of `size` (height, width) px."""
     flow = sample_flow(rng, size)
     ridges = grow(flow, rng)
-    relief = 0.3 * smooth_noise(rng, size, 3.2) + 0.2 * smooth_noise(rng, size, 13)
+    relief = 0.22 * smooth_noise(rng, size, 3.2) + 0.08 * smooth_noise(rng, size, 13)
     relief += incipient(ridges, rng) - pores(ridges, rng) - creases(size, rng) - scars(size, rng)
     return Master(flow, ridges, relief)
 
@@ -99,7 +99,7 @@ def pores(ridges: Image, rng: np.random.Generator) -> Image:
     window = np.ones((PORE_SPACING, PORE_SPACING), np.uint8)
     at = (liking == cv2.dilate(liking, window)) & (ridges > 0.5)
     depth = rng.uniform(0.0, 1.0, ridges.shape).astype(np.float32) ** 2 * at
-    return np.asarray(8 * cv2.GaussianBlur(depth, (0, 0), 0.9), np.float32)
+    return np.asarray(11 * cv2.GaussianBlur(depth, (0, 0), 0.9), np.float32)
 
 
 def incipient(ridges: Image, rng: np.random.Generator) -> Image:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.synthesis.orientation import Image, smooth_noise
 
 CONTACT = 130.0  # px of master, about its middle, that the earlier touch left something of
-SMEAR_SHARE, RESIDUE_SHARE = 0.12, 0.2  # of the touches
+SMEAR_SHARE, RESIDUE_SHARE = 0.08, 0.1  # of the touches
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,14 @@ class Capacitive:
         size = skin.shape
         near = blur(expit(level + 3), 25)
         ground = self.ground + 6 * smooth_noise(rng, size, 130) - self.shade * near
-        columns = rng.normal(0, 1.8, size[1]) + 1.7 * smooth_noise(rng, (1, size[1]), 9)[0]
-        cells = 4.6 * rng.standard_normal(size, np.float32)
-        ground = ground + columns.astype(np.float32) + cells
-        rough = self.rough * blurred(rng, size, 0.58)
-        ink = expit((skin - 0.06 + rough) * self.steepness)
-        ink += self.reach * expit(1.5 * skin) * (1 - ink)  # capacitance falls gently
-        tone = self.tone + 8 * np.clip(-level, -1, 3) + self.speckle * blurred(rng, size, 0.9)
+        columns = rng.normal(0, 2.4, size[1]) + 1.7 * smooth_noise(rng, (1, size[1]), 9)[0]
+        rows = rng.normal(0, 0.7, (size[0], 1)).astype(np.float32)
+        cells = 5 * rng.standard_normal(size, np.float32)
+        ground = ground + columns.astype(np.float32) + rows + cells
+        rough = self.rough * blurred(rng, size, 0.6)
+        ink = expit((skin - 0.09 + rough) * self.steepness)
+        ink += self.reach * expit(0.65 * skin) * (1 - ink)  # capacitance falls gently
+        tone = self.tone + 8 * np.clip(-level, -1, 3) + self.speckle * blurred(rng, size, 1.2)
         grey = ground - (ground - np.maximum(tone, self.floor)) * ink
         return grey + 1.2 * rng.standard_normal(size, np.float32)
 
@@ -52,10 +53,10 @@ def sample_capacitive(rng: np.random.Generator) -> Capacitive:
     return Capacitive(
         ground=rng.normal(139, 6),
         shade=rng.normal(40, 12),
-        rough=min(about(rng, 0.35, 0.8), 0.8),
-        steepness=about(rng, 5, 0.25),
-        reach=rng.uniform(0.05, 0.2),
+        rough=min(about(rng, 0.25, 0.6), 0.8),
+        steepness=about(rng, 6, 0.2),
+        reach=rng.uniform(0.09, 0.27),
         tone=rng.normal(36.5, 4),
-        speckle=min(about(rng, 10, 0.9), 30.0),
+        speckle=min(about(rng, 7, 1.2), 30.0),
         floor=rng.normal(27, 1.5),
     )

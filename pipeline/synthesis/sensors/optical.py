@@ -25,9 +25,9 @@ class Optical:
 
     def grey(self, skin: Image, level: Image, rng: np.random.Generator) -> Image:
         """See `Sensor`."""
-        ink = expit((skin - 0.12) * self.steepness)
+        ink = expit((skin - 0.05) * self.steepness)
         tone = self.tone - 15 * level + 7 * smooth_noise(rng, skin.shape, 3.5)
-        speckle = self.speckle * band(rng, skin.shape, 0.95)
+        speckle = self.speckle * band(rng, skin.shape, 0.76)
         grey = self.white - (self.white - np.maximum(tone, -30) - speckle) * ink
         grey = blur(grey, self.blur)
         grey += self.sharpening * (grey - blur(grey, 1.6))
@@ -40,11 +40,11 @@ def sample_optical(rng: np.random.Generator) -> Optical:
     By the features of `pipeline.compare_classifier`.
     """
     return Optical(
-        steepness=about(rng, 6.5, 0.15),
-        tone=min(max(rng.normal(70, 38), -20.0), 150.0),
-        speckle=min(about(rng, 50, 0.6), 130.0),
-        white=rng.uniform(258, 278),
-        blur=about(rng, 0.88, 0.08),
-        sharpening=rng.uniform(0, 0.5),
+        steepness=about(rng, 7.3, 0.15),
+        tone=min(max(rng.normal(58, 42), -20.0), 150.0),
+        speckle=min(about(rng, 53, 0.85), 130.0),
+        white=rng.uniform(258, 281),
+        blur=about(rng, 0.96, 0.08),
+        sharpening=rng.uniform(0, 0.46),
         noise=about(rng, 1.6, 0.4),
     )
