@@ -228,6 +228,10 @@ def test_killed_and_started_again_it_writes_the_same_bytes(folder, tmp_path, mea
         assert result.exit_code == 0, result.output
         assert measure.made == left
         assert files(killed) == files(whole)
+    (whole / "report.html").unlink()
+    (whole / "report.html").symlink_to("/dev/full")
+    full = measured(Measure(), folder, whole)
+    assert full.exit_code == 1 and f"error: {whole}: cannot be written: [Errno 28]" in full.output
     figures = json.loads((whole / "evaluation.json").read_text())["methods"][evaluate.NETWORK]
     assert figures["genuine"]["epe_median"] > 1
 

@@ -85,6 +85,14 @@ def test_command_names_what_failed_and_writes_the_rest(root, monkeypatch):
     assert "DB&lt;1&gt;" in page
     assert "no foreground" in page
 
+    # a full disk is said, and what is there stays
+    (out / "det.csv").unlink()
+    (out / "det.csv").symlink_to("/dev/full")
+    full = call(root, out, "--minutiae", root / "m.npz")
+    assert full.exit_code == 1
+    assert f"error: {out}: cannot be written: [Errno 28]" in full.output
+    (out / "det.csv").unlink()
+
     # once more: nothing is compared again; with another witness nothing is mixed
     before = (out / fvc.LEDGER).read_bytes()
     assert call(root, out, "--minutiae", root / "m.npz").exit_code == 1

@@ -181,9 +181,10 @@ def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
 
     Example: python -m train report --shards data/shards --run runs/a --out runs/a/report.html
     """
-    from train import report
+    from train import evaluate_files, report
 
-    report.write(shards, run, out, picture, click.echo)
+    with evaluate_files.writing(out.parent):
+        report.write(shards, run, out, picture, click.echo)
     click.echo(out)
 
 
@@ -194,11 +195,11 @@ def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -
     from train import evaluate, evaluate_files, evaluate_page
 
     programs.keep()
-    evaluate_files.make_folder(out)  # before the work, not after it
-    shards, registrar = open_set(directory), Registrar(checkpoint)
-    facts = evaluate.describe(shards, split, checkpoint)
-    found = evaluate.evaluate(shards, split, weights.load(checkpoint), out, facts)
-    evaluate_page.write(found, evaluate_files.write(found, out, facts), shards, out, registrar)
+    with evaluate_files.writing(out):  # tried before the work, not after it
+        shards, registrar = open_set(directory), Registrar(checkpoint)
+        facts = evaluate.describe(shards, split, checkpoint)
+        found = evaluate.evaluate(shards, split, weights.load(checkpoint), out, facts)
+        evaluate_page.write(found, evaluate_files.write(found, out, facts), shards, out, registrar)
     click.echo(f"{found.table()}\n{out}: report.html, evaluation.json, figures.csv, pairs.csv, …")
 
 
@@ -215,10 +216,10 @@ def _evaluate_fvc(
     files = list(chain.from_iterable(fvc.impressions(folder).values()))
     heard = witness.load(minutiae, files) if minutiae else None
     registrar = Registrar(checkpoint)
-    evaluate_files.make_folder(out)
-    facts = fvc.describe(folder, checkpoint, ppi, minutiae)
-    found = fvc.run(folder, answers.Methods(registrar, ppi).compare, out, facts, heard)
-    fvc_report.write(found, folder, out, facts, registrar)
+    with evaluate_files.writing(out):
+        facts = fvc.describe(folder, checkpoint, ppi, minutiae)
+        found = fvc.run(folder, answers.Methods(registrar, ppi).compare, out, facts, heard)
+        fvc_report.write(found, folder, out, facts, registrar)
     click.echo(f"{fvc_report.console(found)}\n{out}: report.html, fvc.json, *.csv, worst/")
     if found.faults:
         raise Fault("; ".join(found.faults))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shards.errors import Misuse
+from shards.errors import Fault, Misuse
 from train import conditions, curves, verification
 from train.evaluate import NETWORK, Evaluation, Figures
 from train.ledger import Row
@@ -63,6 +65,22 @@ def read(out: Path, facts: Row) -> tuple[dict[str, Any], list[dict[str, str]]] |
             return report, list(csv.DictReader(file))
     except (OSError, ValueError):
         return None
+
+
+@contextlib.contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Make the folder of an answer, and let the work begin whose answer is written there.
+
+    Misuse where there can be no folder, Fault where the disk takes no more of it.
+    """
+    make_folder(out)
+    try:
+        yield
+    except OSError as error:
+        raise Fault(
+            f"{out}: cannot be written: {error}; what was compared is kept: make room, "
+            "then the same command goes on"
+        ) from error
 
 
 def make_folder(path: Path) -> None:
