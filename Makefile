@@ -132,6 +132,7 @@ shipped: $(BASE)
 	$(PY) -m pipeline synth --out $(FROM)/images --name shipped --fingers 900 --impressions 8 --seed 7
 	$(PY) -m pipeline build --config configs/shipped.py --data $(FROM)/images --out $(FROM)/shards --skip-bad
 	$(PY) -m train run --config configs/shipped.py --shards $(FROM)/shards --checkpoint_dir $(FROM)/run
+	$(PY) -m train calibrate --shards $(FROM)/shards --checkpoint $(FROM)/run/dense_reg_ckpt.safetensors
 	cp $(FROM)/run/dense_reg_ckpt.safetensors $(SHIPPED)
 
 # --- development ---

@@ -110,9 +110,12 @@ def _register_table(
     ppi_b: float | None,
     workers: int | None,
 ) -> None:
+    from model import score, weights
     from model.pairs import register_pairs
 
     faults = register_pairs(checkpoint, table, out, ppi_a, ppi_b, workers)
+    if weights.load(checkpoint).curves is None:
+        click.echo(f"{checkpoint}: {score.UNCALIBRATED}", err=True)
     for fault in faults:
         click.echo(f"error: {fault}", err=True)
     if faults:

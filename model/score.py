@@ -51,6 +51,11 @@ UNCALIBRATED = (
 )
 
 
+def meaning(calibrated: bool) -> str:
+    """What a score is, for whoever reads it."""
+    return "probability" if calibrated else UNCALIBRATED
+
+
 def log_odds(confidence: NDArray[np.floating]) -> NDArray[np.float64]:
     """Of probabilities in (0, 1]."""
     below_one = np.minimum(confidence, 1 - CERTAIN)

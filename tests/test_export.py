@@ -3,6 +3,7 @@
 import json
 import pickle
 import struct
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,6 +17,7 @@ from training import MODEL
 from model import weights
 from model.config import ModelConfig
 from model.net import create
+from model.score import STAND_IN
 from shards.errors import Fault, Misuse
 from train import checkpoint, export, state
 from train.__main__ import main
@@ -106,6 +108,31 @@ def test_safetensors_to_pickle_in_builtins_and_numpy(run, net, tmp_path):
     assert all(np.array_equal(found["params"][name], tensors[name]) for name in tensors)
     named = [m.split(b"\n")[0] for m in out.read_bytes().split(b"\x8c")]
     assert not [text for text in named if b"jax" in text or b"flax" in text]
+
+
+def test_curves_go_along(run, tmp_path):
+    a, b, out = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "w.pkl"))
+    assert command("export", "--checkpoint", run, "--out", a).exit_code == 0
+    export.add(a, weights.calibration(STAND_IN))
+    assert command("export", "--checkpoint", a, "--out", b).exit_code == 0
+    assert weights.load(b).curves == STAND_IN and b.read_bytes() == a.read_bytes()
+    assert command("export", "--checkpoint", a, "--out", out).exit_code == 0
+    found = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
+    assert found["calibration"]["score_slope"] == STAND_IN.score_slope
+
+
+def test_facts_are_added_whole_or_not_at_all(run, tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    assert command("export", "--checkpoint", run, "--out", path).exit_code == 0
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(Fault, match=r"a\.safetensors: cannot be written: .*No space left"):
+        export.add(path, weights.calibration(STAND_IN))
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 def test_wrong_names(run, tmp_path):

@@ -1,12 +1,14 @@
 """The way from files to files around the network, which an oracle stands in for."""
 
+import re
+
 import cv2
 import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from flax import nnx
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from model import weights
 from model.__main__ import main
@@ -14,6 +16,7 @@ from model.config import ModelConfig
 from model.matching import Correspondences
 from model.net import create
 from model.register import Registrar
+from model.score import Curves
 from pipeline.warp import Warp, apply_affine, invert_affine, random_control, rotation
 from shards.errors import Fault
 
@@ -244,9 +247,24 @@ def test_command_writes_map_and_picture(folder, checkpoint):
         "--picture", picture, "--ppi_a", 500,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
+    assert re.search(r"score 0\.\d+ \(uncalibrated\), ", result.output)
     with np.load(out) as answer:
         assert set(answer) == {"map_ab", "score", "matches"}
     assert cv2.imread(str(picture)).shape[2] == 3
+
+
+def test_curves_of_the_checkpoint_make_the_score(registrar, checkpoint, tmp_path):
+    """And with them it is not called uncalibrated."""
+    own = Curves(0.5, 1e-6, 0.0, 1.0)
+    path = tmp_path / "own.safetensors"
+    values = load_file(checkpoint)
+    view = weights.View(288, 128, 32)
+    save_file(values, path, weights.metadata(CONFIG, view, own))
+    images = ridges(SHAPE), 500, ridges(SHAPE, 1), 500
+    plain, found = registrar.register(*images), Registrar(path).register(*images)
+    assert found.score == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)
+    assert not plain.calibrated and "uncalibrated" in plain.stated
+    assert found.calibrated and found.stated == f"score {found.score:.3f}"
 
 
 def test_one_file_twice_is_refused(folder, checkpoint):

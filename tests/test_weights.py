@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from model import weights
 from model.config import ModelConfig
 from model.net import create
+from model.score import STAND_IN
 from shards.errors import Fault, Misuse
 
 CONFIG = ModelConfig(
@@ -104,6 +106,42 @@ def test_description_of_another_network(path, net, change):
 def test_description_that_is_none(path, net, text):
     stored(path, net, pipeline=text)
     with pytest.raises(Fault, match="'pipeline' is of another network"):
+        weights.load(path)
+
+
+def test_curves_are_read(path, net):
+    stored(path, net, **weights.calibration(STAND_IN))
+    assert weights.load(path).curves == STAND_IN
+
+
+def test_curves_are_not_needed(path):
+    assert weights.load(path).curves is None
+
+
+GOOD = {"score_offset": -6.6, "score_slope": 20.9, "match_offset": 1.5, "match_slope": 1.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[1.0, 2.0, 3.0, 4.0]",
+        json.dumps({k: v for k, v in GOOD.items() if k != "match_slope"}),
+        *(
+            json.dumps(GOOD | {name: value})
+            for name in ("score_offset", "score_slope", "match_slope")
+            for value in (math.nan, math.inf, 1e300, "1.0", None, True, [1.0])
+        ),
+        json.dumps(GOOD | {"score_slope": -1.0}),
+        json.dumps(GOOD | {"match_slope": 0.0}),
+        json.dumps(GOOD | {"more": 0.0}),
+        '{"score_offset": 1e999}',
+    ],
+)
+def test_curves_that_are_none(path, net, text):
+    stored(path, net, calibration=text)
+    with pytest.raises(Fault, match="'calibration'"):
         weights.load(path)
 
 

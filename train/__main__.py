@@ -116,6 +116,37 @@ def evaluate(
 
 
 @main.command()
+@click.option("--shards", type=click.Path(path_type=Path), required=True, help="Trained on.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=".safetensors")
+@click.option("--fingers", type=click.IntRange(2), default=100, show_default=True, help="To draw.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None) -> None:
+    """Make the scores and the matches' confidences of a .safetensors probabilities.
+
+    Registers pairs of synthetic fingers that are drawn for it, and looks at validation pairs of
+    SHARDS; fits two logistic curves to what comes out, and writes them into CHECKPOINT, whose
+    parameters stay as they are. Takes some three core-minutes.
+
+    Example: python -m train calibrate --shards data/shards
+    --checkpoint runs/a/dense_reg_ckpt.safetensors
+    """
+    import itertools
+
+    from model import programs
+    from pipeline.sources import drawn
+    from pipeline.spec import PipelineSpec
+    from shards.store import open_set
+    from train import calibrate as calibration
+
+    programs.keep()
+    spec = PipelineSpec(fingers=fingers, impressions=4, finger_seed=99)
+    found = itertools.groupby(drawn.impressions("synthetic/calib", spec), lambda of: of.finger)
+    to_draw = [list(impressions) for _, impressions in found]
+    said = calibration.calibrate(checkpoint, open_set(shards), to_draw, drawn.draw, workers)
+    click.echo(f"{said}\n{checkpoint}: calibrated")
+
+
+@main.command()
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="What to write.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".safetensors or .pkl")
 def export(checkpoint: Path, out: Path) -> None:
@@ -201,6 +232,7 @@ def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -
         found = evaluate.evaluate(shards, split, weights.load(checkpoint), out, facts)
         evaluate_page.write(found, evaluate_files.write(found, out, facts), shards, out, registrar)
     click.echo(f"{found.table()}\n{out}: report.html, evaluation.json, figures.csv, pairs.csv, …")
+    _warn(facts["score"], checkpoint)
 
 
 def _evaluate_fvc(
@@ -208,7 +240,7 @@ def _evaluate_fvc(
 ) -> None:
     from itertools import chain
 
-    from model import programs
+    from model import programs, score
     from model.register import Registrar
     from train import answers, evaluate_files, fvc, fvc_report, witness
 
@@ -218,11 +250,21 @@ def _evaluate_fvc(
     registrar = Registrar(checkpoint)
     with evaluate_files.writing(out):
         facts = fvc.describe(folder, checkpoint, ppi, minutiae)
+        facts["score"] = score.meaning(registrar.calibrated)
         found = fvc.run(folder, answers.Methods(registrar, ppi).compare, out, facts, heard)
         fvc_report.write(found, folder, out, facts, registrar)
     click.echo(f"{fvc_report.console(found)}\n{out}: report.html, fvc.json, *.csv, worst/")
+    _warn(facts["score"], checkpoint)
     if found.faults:
         raise Fault("; ".join(found.faults))
+
+
+def _warn(meaning: str, checkpoint: Path) -> None:
+    """Say of scores that are no probabilities that they are none."""
+    from model import score
+
+    if meaning == score.UNCALIBRATED:
+        click.echo(f"{checkpoint}: {meaning}", err=True)
 
 
 if __name__ == "__main__":

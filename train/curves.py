@@ -35,7 +35,11 @@ def precision_recall(results: Mapping[str, NDArray]) -> Rows:
 
 def reliability(results: Mapping[str, NDArray]) -> Rows:
     """Of matches by confidence, in BINS: number, mean confidence, and the share that is right."""
-    confidence, right = _judged(results)
+    return by_confidence(*_judged(results))
+
+
+def by_confidence(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Rows:
+    """The same of anything that is said [K] with a `confidence`, and is right or not."""
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     rows = []
     for k in range(BINS):

@@ -23,11 +23,10 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from model import grid, metrics, weights
+from model import grid, metrics, score, weights
 from model.matching import Correspondences
 from model.net import Net
 from model.register import LEAST_CONFIDENCE
-from model.score import STAND_IN, UNCALIBRATED
 from shards import manifest, pool, record
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
@@ -173,7 +172,7 @@ def describe(shards: ShardSet, split: str, checkpoint: Path) -> Row:
         "shards_sha256": manifest.digest(shas),
         "split": split,
         "checkpoint_sha256": sha256(checkpoint),
-        "score": "probability" if weights.load(checkpoint).curves else UNCALIBRATED,
+        "score": score.meaning(weights.load(checkpoint).curves is not None),
         "program_sha256": digest(program),
     }
 
@@ -212,7 +211,7 @@ def _measure(
     names = (SMOOTH, REGISTERED, SIFT, PHASE)
     measured = (methods.measure(of, batch, cells, view) for of in claims)
     said = found.mutual & (found.confidence > LEAST_CONFIDENCE)
-    curves = checkpoint.curves or STAND_IN
+    curves = checkpoint.curves or score.STAND_IN
     likely = curves.match_probability(np.maximum(found.confidence, LEAST_CONFIDENCE))
     network = results | {"confidence": np.where(said, likely, 0)[: len(batch["genuine"])]}
     return {NETWORK: network, **dict(zip(names, measured, strict=True))}
