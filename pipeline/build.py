@@ -18,7 +18,7 @@ from pipeline.split import limited
 from pipeline.task import Result, Task
 from shards import manifest, pool, store
 from shards.errors import Fault
-from shards.manifest import Manifest, ShardEntry
+from shards.manifest import ShardEntry
 from shards.progress import Progress
 
 QUARANTINE = "quarantine.jsonl"
@@ -70,13 +70,14 @@ def build(
         if pieces == 1:
             ledger.sweep(out)
         earlier.check_folders(out)
-        old = earlier.accept(out, task.settings(spec), rebuild, say)
         tasks = [
             Task(s, spec, out, skip_bad) for s in plan.make_plan(limited(selection, spec), spec)
         ]
         mine = tasks[number::pieces]
-        before = earlier.known_images(out, old, {t.shard.partition for t in tasks}, say)
-        earlier.vouch(tasks, before, old)
+        with ledger.turn(out):
+            old = earlier.accept(out, task.settings(spec), rebuild, say)
+            before = earlier.known_images(out, old, {t.shard.partition for t in tasks}, say)
+            earlier.vouch(tasks, before, old)
         there = [t for t in mine if t.shard.partition in before or ledger.read(out, t.shard.name)]
         checked = list(_run("check", "images", task.check, there, workers, run))
         if pieces == 1:
@@ -86,13 +87,16 @@ def build(
         known = kept.keys() | refused.keys()
         todo = [t for t in mine if t.shard.name not in known]
         _check_space(out, todo)
-        earlier.withdraw(out, old, {t.shard.partition for t in todo})
+        if todo:
+            with ledger.turn(out):
+                earlier.withdraw(out, todo)
         built = list(_run("build", "pairs", task.run, todo, workers, run))
         _refuse(chain(*refused.values(), *(result.bad for result in built if not result.note)))
         if pieces == 1:
             ledger.sweep(out)  # what a worker was at when its machine was lost
-        done = [*kept.values(), *built, *_of_others(tasks, mine)]
-        return _finish(len(tasks), done, len(kept), list(left_out), old, out, say)
+        with ledger.turn(out):
+            done = [*kept.values(), *built, *_of_others(tasks, mine)]
+            return _finish(len(tasks), done, len(kept), list(left_out), out, say)
 
 
 def summary(report: Report, out: Path) -> str:
@@ -167,7 +171,6 @@ def _finish(
     done: list[Result],
     kept: int,
     left_out: list[Bad],
-    old: Manifest | None,
     out: Path,
     say: Say,
 ) -> Report:
@@ -177,7 +180,7 @@ def _finish(
     bad = sorted([*left_out, *(b for note in notes for b in note.bad)])
     report = Report(entries, bad, kept, shards - len(notes))
     if not report.missing:
-        images = _images(done)
+        images, old = _images(done), earlier.known_manifest(out)
         rest = earlier.without(old, images) if old else None
         store.write_sources(out, images)
         made = manifest.assemble(

@@ -39,7 +39,7 @@ def accept(out: Path, settings: dict[str, Any], rebuild: bool, say: Say) -> Mani
     Fault that names what differs where `out` was begun with other settings, unless `rebuild`,
     which takes away what was built.
     """
-    old = _manifest(out, say)
+    old = known_manifest(out, say)
     before = ledger.read_json(out / SPEC) or (old.spec if old else None)
     now = json.loads(json.dumps(settings))
     if before is not None and before != now:
@@ -98,16 +98,18 @@ def vouch(tasks: Sequence[Task], before: Images, old: Manifest | None) -> None:
             ledger.write(task.out, Note(task.key(hashes), entry, [], hashes))
 
 
-def withdraw(out: Path, old: Manifest | None, dirty: set[str]) -> None:
-    """Take the partitions that are about to change out of the manifest, so that it never lies."""
-    if old is None:
-        (out / manifest.FILE).unlink(missing_ok=True)
-    elif dirty & set(old.partitions):
-        rest = without(old, dirty)
-        if rest.partitions:
-            store.write_manifest(out, rest)
-        else:
-            (out / manifest.FILE).unlink()
+def withdraw(out: Path, tasks: Sequence[Task]) -> None:
+    """Take what is about to be built out of the manifest and the notes, so that they never lie.
+
+    Out of the manifest as it is now, for another piece may have changed it.
+    """
+    dirty, old = {task.shard.partition for task in tasks}, known_manifest(out)
+    if old is None or not old.partitions.keys() - dirty:
+        store.remove_manifest(out)
+    elif old.partitions.keys() & dirty:
+        store.write_manifest(out, without(old, dirty))
+    for task in tasks:
+        ledger.forget(out, task.shard.name)
 
 
 def without(old: Manifest, partitions: Iterable[str]) -> Manifest:
@@ -141,7 +143,8 @@ def clean(out: Path, built: set[str], now: Manifest, say: Say) -> None:
         say(f"{out}: {count} shards of {partition} are no part of the set; build it or remove them")
 
 
-def _manifest(out: Path, say: Say) -> Manifest | None:
+def known_manifest(out: Path, say: Say = lambda line: None) -> Manifest | None:
+    """The manifest in `out`; None where there is none or it is damaged, which is said."""
     if not (out / manifest.FILE).exists():
         return None
     old, faults = store.parse_manifest(out)
@@ -162,7 +165,7 @@ def _difference(out: Path, before: Any, now: dict[str, Any]) -> str:
 
 
 def _clear(out: Path) -> None:
-    (out / manifest.FILE).unlink(missing_ok=True)
+    store.remove_manifest(out)
     for name in store.list_files(out):
         if _partition_of(name):
             (out / name).unlink()

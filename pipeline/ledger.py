@@ -62,6 +62,22 @@ def lock(out: Path, piece: str | None = None) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def turn(out: Path) -> Iterator[None]:
+    """Wait till no other piece of a build looks at the manifest of `out`, nor changes it; be short.
+
+    So that what it lists is never being built: a partition leaves it, and a shard its note, before
+    the shard is written; the partition comes back when there are notes of all its shards.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context((out / FOLDER / "turn").open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _refusal(out, error) from error
+        yield
+
+
 def _refusal(out: Path, error: OSError) -> Fault:
     if isinstance(error, BlockingIOError):
         return Fault(f"{out}: another build is writing here; wait for its end")
@@ -83,6 +99,11 @@ def read(out: Path, name: str) -> Note | None:
 def write(out: Path, note: Note) -> None:
     """Note that a shard is finished."""
     write_json(_path(out, note.entry.name), {**note._asdict(), "entry": note.entry.fields()})
+
+
+def forget(out: Path, name: str) -> None:
+    """Take back the note of shard `name`, if there is one."""
+    _path(out, name).unlink(missing_ok=True)
 
 
 def sweep(out: Path) -> None:

@@ -57,6 +57,14 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
         temporary.write_bytes(manifests.to_bytes(manifest))
 
 
+def remove_manifest(directory: Path) -> None:
+    """Remove OUT/manifest.json, if it is there, durably: before a shard that it lists changes."""
+    path = directory / manifests.FILE
+    with _told(path):
+        path.unlink(missing_ok=True)
+        _sync(directory)
+
+
 def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> None:
     """Write OUT/sources/<partition>.jsonl of each partition, before the manifest that names them.
 
