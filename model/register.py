@@ -198,6 +198,8 @@ def refuse_one_file(a: Path, b: Path) -> None:
         same = a.samefile(b)
     except OSError:  # one that is not there is named when it is opened
         return
+    except ValueError as error:
+        raise Fault(f"{str(a)!r} or {str(b)!r} can be no file's name: {error}") from error
     if same:
         raise Fault(f"{a}: is both A and B; expected two impressions, in two files")
 
