@@ -28,6 +28,7 @@ def main() -> None:
 )
 @click.option("--out", type=Path, required=True, help="map.npz; with --pairs a folder.")
 @click.option("--pairs", type=Path, help="CSV with the columns a,b: register every row.")
+@click.option("--maps/--no-maps", default=True, help="With --pairs: keep each row's map, or not.")
 @click.option("--picture", type=Path, help="Also draw the registration, as PNG.")
 @click.option("--ppi-a", type=click.FloatRange(50, 10000), help="Resolution of A.")
 @click.option("--ppi-b", type=click.FloatRange(50, 10000), help="Resolution of B.")
@@ -37,6 +38,7 @@ def register(
     checkpoint: Path,
     out: Path,
     pairs: Path | None,
+    maps: bool,
     picture: Path | None,
     ppi_a: float | None,
     ppi_b: float | None,
@@ -46,14 +48,21 @@ def register(
 
     The resolution is --ppi-a and --ppi-b, else what the file's tag says, else 500.
 
+    With --pairs, OUT/scores.csv has a line a row (row, a, b, score, matches, fault), and
+    OUT/000000.npz and so on the maps, unless --no-maps. The table may have the columns ppi_a and
+    ppi_b too, for the rows that say it; its relative paths are from the working directory. Rows
+    that were finished before, of the same images, are kept: the same command goes on.
+
     \b
     Example: python -m model register 101_1.tif 101_2.tif --out map.npz --picture map.png
-             python -m model register --pairs pairs.csv --checkpoint CKPT --out answers
+             python -m model register --pairs pairs.csv --no-maps --out answers
     """
     if pairs is not None:
         if images or picture:
             raise Misuse("--pairs takes its images from the table and draws no picture")
-        _register_table(checkpoint, pairs, out, ppi_a, ppi_b, workers)
+        _register_table(checkpoint, pairs, out, (ppi_a, ppi_b), workers, maps)
+    elif not maps:
+        raise Misuse("--no-maps goes with --pairs")
     elif len(images) != 2:
         raise Misuse(f"expected two images A B, or --pairs; found {len(images)} images")
     else:
@@ -106,21 +115,21 @@ def _register_table(
     checkpoint: Path,
     table: Path,
     out: Path,
-    ppi_a: float | None,
-    ppi_b: float | None,
+    ppi: tuple[float | None, float | None],
     workers: int | None,
+    maps: bool,
 ) -> None:
     from model import score, weights
-    from model.pairs import register_pairs
+    from model.pairs import SCORES, register_pairs
 
-    faults = register_pairs(checkpoint, table, out, ppi_a, ppi_b, workers)
+    faults = register_pairs(checkpoint, table, out, *ppi, workers, maps)
     if weights.load(checkpoint).curves is None:
         click.echo(f"{checkpoint}: {score.UNCALIBRATED}", err=True)
     for fault in faults:
         click.echo(f"error: {fault}", err=True)
     if faults:
         sys.exit(1)
-    click.echo(f"{out}: every row registered")
+    click.echo(f"{out}: every row registered, {SCORES}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""Many registrations in one go: a table of pairs in, a folder of answers out.
+"""Many registrations in one go: a table of pairs in, a table of scores and a folder of maps out.
 
 The rows are shared out among processes in runs, each of which keeps the prints that it has opened:
-a print is mostly in several pairs. An answer depends on its pair alone, whoever makes it.
+a print is mostly in several pairs. An answer depends on its pair alone, whoever makes it, and what
+is answered is not done again while all that it rests on is the same.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import functools
+import hashlib
 import itertools
 import math
 from collections import OrderedDict
@@ -16,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from model import programs
+from model import programs, table
 from model.register import Print, Registrar, refuse_one_file
+from model.table import Pair, Score
 from shards import pool
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
@@ -25,9 +27,8 @@ from shards.progress import Progress
 RUN = 32  # rows that a process takes at a time
 WORTH = 64  # rows for each process, at the least: it takes as long to start
 KEPT = 2**26  # px at 500 ppi of prints kept open by a process, at some 6 bytes each
-
-Row = tuple[int, Path, Path]  # number, A, B
-Failed = tuple[int, str]  # number, why
+SCORES = "scores.csv"
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -36,56 +37,81 @@ class Job:
 
     checkpoint: Path
     out: Path
-    ppi_a: float | None
-    ppi_b: float | None
+    maps: bool  # whether each row's map and matches are kept
+    program: str  # a digest of the program and the checkpoint
+
+    def answer(self, pair: Pair) -> Path:
+        """Where the map of a row is kept."""
+        return self.out / f"{pair.row:06d}.npz"
+
+    def inputs(self, pair: Pair) -> str:
+        """A digest of all that the answer to a row rests on."""
+        of_files = (_digest(pair.a), pair.ppi_a, _digest(pair.b), pair.ppi_b)
+        return hashlib.sha256(repr((self.program, *of_files)).encode()).hexdigest()[:16]
+
+    def holds(self, pair: Pair, score: Score) -> bool:
+        """Whether a row of an earlier table of scores is what this row would be again."""
+        same = (score.a, score.b) == (str(pair.a), str(pair.b)) and not score.fault
+        there = not self.maps or self.answer(pair).is_file()
+        return same and there and score.inputs == self.inputs(pair)
 
 
 def register_pairs(
     checkpoint: Path,
-    table: Path,
+    pairs: Path,
     out: Path,
     ppi_a: float | None = None,
     ppi_b: float | None = None,
     workers: int | None = None,
+    maps: bool = True,
 ) -> list[str]:
-    """Register every row of `table` (columns a, b: image files) → the faults of those that failed.
+    """Register every row of the table `pairs` (`table.read_pairs`) → the faults of those that fail.
 
-    Row i is answered by out/iiiiii.npz, six digits from 000000, whose bytes do not depend on the
-    number of processes; a row that fails leaves none and stops no other. Misuse where the table
-    cannot be read or `out` is no folder, Fault or Misuse where the checkpoint is unusable.
+    out/scores.csv has a line a row (`table.Score`). Row i's map and matches are in out/iiiiii.npz,
+    six digits from 000000, unless `maps` are not wanted. The bytes do not depend on the number of
+    processes; a row that fails stops no other, and has no map. Rows that an earlier call finished
+    on the same files, by the same program and checkpoint, are kept. Misuse where the table cannot
+    be read or `out` is no folder, Fault or Misuse where the checkpoint is unusable.
     """
-    pairs = read_table(table)
+    rows = table.read_pairs(pairs, ppi_a, ppi_b)
     if out.exists() and not out.is_dir():
         raise Misuse(f"{out}: is a file; --out names the folder for the answers")
-    workers = workers or max(1, min(pool.cores(), len(pairs) // WORTH))
-    if workers > 1:
-        Registrar(checkpoint)  # a checkpoint that is none is found here, not in every process
-    rows = [(k, a, b) for k, (a, b) in enumerate(pairs)]
-    size = min(RUN, math.ceil(len(rows) / workers))
+    for kept in (_digest, _ready):
+        kept.cache_clear()  # files may have changed since another call
+    _ready(checkpoint)  # one that is none is found here, before an answer is taken back
+    job = Job(checkpoint, out, maps, _program(checkpoint))
+    before = {score.row: score for score in table.read_scores(out / SCORES)}
+    scores = [before[p.row] for p in rows if p.row in before and job.holds(p, before[p.row])]
+    table.write_scores(out / SCORES, scores)
+    done = {score.row for score in scores}
+    scores += _answered(job, [pair for pair in rows if pair.row not in done], workers)
+    scores.sort()
+    table.write_scores(out / SCORES, scores)
+    lines = {pair.row: pair.line for pair in rows}
+    return [
+        f"row {score.row:06d} (line {lines[score.row]} of {pairs}): {score.fault}"
+        for score in scores
+        if score.fault
+    ]
+
+
+def _answered(job: Job, rows: list[Pair], workers: int | None) -> list[Score]:
+    """Answer rows; each is in the table of scores as soon as its run is done."""
+    workers = workers or max(1, min(pool.cores(), len(rows) // WORTH))
+    size = max(1, min(RUN, math.ceil(len(rows) / workers)))
     runs = [rows[k : k + size] for k in range(0, len(rows), size)]
-    work = functools.partial(_register, Job(checkpoint, out, ppi_a, ppi_b))
-    failed: list[Failed] = []
+    scores: list[Score] = []
+    failed = 0
     with (
         Progress("register", len(rows), "pairs") as progress,
-        contextlib.closing(pool.run(work, runs, workers)) as results,
+        contextlib.closing(pool.run(functools.partial(_register, job), runs, workers)) as results,
     ):
-        for done, found in results:
-            failed += found
-            progress.advance(done, failed=len(failed))
-    return [f"row {k:06d} (line {k + 2} of {table}): {why}" for k, why in sorted(failed)]
-
-
-def read_table(path: Path) -> list[tuple[Path, Path]]:
-    """The image files in the columns a and b of a CSV file with a header."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise Misuse(f"{path}: is no readable table of pairs: {error}") from error
-    if not rows or not {"a", "b"} <= rows[0].keys():
-        found = list(rows[0]) if rows else "no rows"
-        raise Misuse(f"{path}: found {found}; expected a header a,b and a pair of images a line")
-    return [(Path(row["a"] or ""), Path(row["b"] or "")) for row in rows]
+        for found in results:
+            table.append_scores(job.out / SCORES, found)
+            scores += found
+            failed += sum(bool(score.fault) for score in found)
+            progress.advance(len(found), failed=failed)
+    return scores
 
 
 class Prints:
@@ -108,20 +134,26 @@ class Prints:
         return self._kept[key]
 
 
-def _register(job: Job, rows: list[Row], stop: Callable[[], bool]) -> tuple[int, list[Failed]]:
-    """Answer rows; how many there were, and which of them failed and why."""
+def _register(job: Job, rows: list[Pair], stop: Callable[[], bool]) -> list[Score]:
+    """Answer a run of rows."""
+    return [_score(job, pair) for pair in itertools.takewhile(lambda _: not stop(), rows)]
+
+
+def _score(job: Job, pair: Pair) -> Score:
+    """Answer a row."""
     registrar, prints = _ready(job.checkpoint)
-    failed = []
-    for number, a, b in itertools.takewhile(lambda _: not stop(), rows):
-        answer = job.out / f"{number:06d}.npz"
-        try:
-            refuse_one_file(a, b)
-            opened = prints.open(a, job.ppi_a), prints.open(b, job.ppi_b)
-            registrar.register_prints(*opened).save(answer)
-        except Fault as fault:
-            answer.unlink(missing_ok=True)
-            failed.append((number, str(fault)))
-    return len(rows), failed
+    answer, score = job.answer(pair), Score(pair.row, str(pair.a), str(pair.b))
+    try:
+        answer.unlink(missing_ok=True)  # of other inputs
+        refuse_one_file(pair.a, pair.b)
+        opened = prints.open(pair.a, pair.ppi_a), prints.open(pair.b, pair.ppi_b)
+        found = registrar.register_prints(*opened)
+        if job.maps:
+            found.save(answer)
+    except Fault as fault:
+        return score._replace(fault=str(fault))
+    said = f"{found.score:.6g}", str(len(found.matches)), job.inputs(pair)
+    return score._replace(score=said[0], matches=said[1], inputs=said[2])
 
 
 @functools.lru_cache(1)
@@ -130,3 +162,18 @@ def _ready(checkpoint: Path) -> tuple[Registrar, Prints]:
     programs.keep()
     registrar = Registrar(checkpoint)
     return registrar, Prints(registrar.open_file)
+
+
+def _program(checkpoint: Path) -> str:
+    """A digest of what makes answers of images."""
+    files = [path for room in ("model", "pipeline") for path in sorted(ROOT.glob(f"{room}/*.py"))]
+    return hashlib.sha256("".join(map(_digest, [*files, checkpoint])).encode()).hexdigest()
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    """Of a file's contents; empty where it cannot be read, which is said when it is opened."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return ""
