@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
 
 from shards import agreement, meaning, sources, store
@@ -16,7 +19,7 @@ from shards.errors import Fault, Finding
 from shards.manifest import Manifest, ShardEntry
 from shards.record import Pair, decode, person
 
-IMPOSTORS = 16  # a shard, searched for being the same finger after all: 10 ms each
+IMPOSTORS = 16  # a shard, drawn to be searched for being one finger after all: 8 ms each
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class ShardReport:
     offsets: list[tuple[float, float]] = field(default_factory=list)  # px, of right maps
     silent: list[Finding] = field(default_factory=list)  # faults if they are many
     impressions: int = 0  # pairs of two
+    counts: Counter[str] = field(default_factory=Counter)  # "kind/noise" → records
 
     def add(self, record: int | None, what: str) -> None:
         """One more finding."""
@@ -71,21 +75,37 @@ def check_shard(
 def _read(
     job: Job, report: ShardReport, reader: ArrayRecordReader, stopped: Callable[[], bool]
 ) -> None:
-    impostors = 0
+    impostors, drawn = 0, _drawn_impostors(report.entry)
     for number, pair in itertools.takewhile(lambda _: not stopped(), _pairs(reader)):
         if isinstance(pair, Fault):
             report.add(number, str(pair))
         elif job.level == "deep":
             _compare_later(report, number, pair)
+            impostors += not pair.genuine
             faults = list(_meaning(job, report.entry, pair))
             if not faults and pair.genuine:
                 faults = _agreement(report, number, pair)
-            elif not faults and impostors < IMPOSTORS:
-                impostors += 1
+            elif not faults and impostors in drawn:
                 faults = _impostor(pair)
             for what in faults:
                 report.add(number, what)
+    _compare_counts(report)
     reader.close()
+
+
+def _drawn_impostors(entry: ShardEntry) -> set[int]:
+    """Which of a shard's impostor pairs are searched, counted from 1: drawn by its name."""
+    total = sum(n for sort, n in entry.counts.items() if sort.startswith("impostor/"))
+    rng = np.random.default_rng(zlib.crc32(entry.name.encode()))
+    return set((1 + rng.permutation(total)[:IMPOSTORS]).tolist())
+
+
+def _compare_counts(report: ShardReport) -> None:
+    """Other kinds of pairs than the manifest counts, where all records were read."""
+    found, said = report.counts, Counter(report.entry.counts)
+    if found.total() == said.total() and found != said:
+        held, told = (", ".join(f"{n} {s}" for s, n in sorted(c.items())) for c in (found, said))
+        report.add(None, f"holds {held}; the manifest says {told}")
 
 
 def _pairs(reader: ArrayRecordReader) -> Iterator[tuple[int, Pair | Fault]]:
@@ -147,6 +167,7 @@ def _impostor(pair: Pair) -> list[str]:
 def _compare_later(report: ShardReport, number: int, pair: Pair) -> None:
     digest = hashlib.sha256(pair.image_a.data)
     digest.update(pair.image_b.data)
+    report.counts[f"{pair.kind}/{pair.noise}"] += 1
     report.records.append((number, pair.index, int.from_bytes(digest.digest()[:8], "little")))
     for finger in (pair.finger_a, pair.finger_b):
         report.persons.setdefault(person(finger), number)

@@ -4,7 +4,8 @@
             and its count of records
     full    also the sha256 of each file; a file that has another is searched for damaged records
     deep    also each record decoded and its meaning checked: ranges, ids, map against visibility,
-            map against images (shards.agreement), splits disjoint by person, no pair twice
+            map against images (shards.agreement), splits disjoint by person, no pair twice; of
+            impostor pairs 16 a shard, drawn by its name, are searched for being one finger
 
 Shards are checked one by one in several processes and their findings streamed, so that memory does
 not grow with the set but for 40 bytes a record of one partition and one entry a person.

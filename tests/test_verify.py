@@ -299,6 +299,29 @@ def test_each_harm_to_a_record_is_found_and_named(tmp_path, what):
     assert any(line.startswith(f"{FIRST}: record {number}: ") and what in line for line in faults)
 
 
+def test_impostors_are_searched_wherever_in_a_shard_they_lie(tmp_path):
+    """Half of them show one finger, but none of the first 16."""
+    same, pairs = pairs_of(24, 1)[0], [pair for pair in make_pairs(128, 1) if not pair.genuine]
+    for k in range(16, 32):
+        image_a = np.roll(same.image_a, k - 24, 0)  # no pair twice
+        pairs[k] = at(pairs[k], image_a=image_a, image_b=same.image_b)
+    out = write(tmp_path, {FIRST.replace("-of-00002", "-of-00001"): pairs})
+    faults = [line for line in found(out, "deep") if "impostor pair whose images agree" in line]
+    assert 4 < len(faults) < 12  # of the 16 drawn
+
+
+def test_other_kinds_of_records_than_the_manifest_counts_are_found(tmp_path):
+    out = write(tmp_path, {FIRST.replace("-of-00002", "-of-00001"): pairs_of(24, 1)})
+    sound = store.load_manifest(out)
+    (entry,) = sound.shards
+    wrong = {"genuine/sensor": entry.records}
+    images = listed(out)
+    store.write_manifest(out, manifest.assemble(sound.spec, images, [replace(entry, counts=wrong)]))
+    assert found(out, "full") == []
+    (line,) = found(out, "deep")
+    assert "2 impostor/pressure" in line and "the manifest says 24 genuine/sensor" in line
+
+
 def test_another_seed_than_the_specs_is_found(tmp_path):
     content = plan()
     parts = store.load_manifest(write(tmp_path / "set", content)).partitions
