@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from pipeline import earlier, ledger, plan, task
+from pipeline import earlier, ledger, plan, quarantine, task
 from pipeline.impression import Impression
 from pipeline.ledger import Bad
 from pipeline.spec import PipelineSpec
@@ -18,10 +17,10 @@ from pipeline.split import limited
 from pipeline.task import Result, Task
 from shards import manifest, pool, store
 from shards.errors import Fault
+from shards.info import QUARANTINE
 from shards.manifest import ShardEntry
 from shards.progress import Progress
 
-QUARANTINE = "quarantine.jsonl"
 SHARD_BYTES = 131_072  # of an ArrayRecord file beside its records
 TEXT_BYTES = 400  # of a record beside its arrays, at most
 
@@ -174,7 +173,7 @@ def _finish(
     out: Path,
     say: Say,
 ) -> Report:
-    """Write manifest and quarantine if all shards are there, and remove what is no part of them."""
+    """Write quarantine and manifest if all shards are there, and remove what is no part of them."""
     notes = [result.note for result in done if result.note]
     entries = sorted((note.entry for note in notes), key=lambda entry: entry.name)
     bad = sorted([*left_out, *(b for note in notes for b in note.bad)])
@@ -189,8 +188,8 @@ def _finish(
             [*(rest.shards if rest else ()), *entries],
             rest.partitions if rest else {},
         )
+        quarantine.write(out, report.bad, set(images), say)
         store.write_manifest(out, made)
-        _quarantine(out, report.bad, set(images))
         earlier.clean(out, set(images), made, say)
     return report
 
@@ -208,15 +207,3 @@ def _check_space(out: Path, tasks: list[Task]) -> None:
 def size(pairs: int, spec: PipelineSpec) -> int:
     """Bytes of a shard of so many pairs, an upper estimate."""
     return SHARD_BYTES + pairs * (2 * spec.size**2 + 9 * spec.grid**2 + TEXT_BYTES)
-
-
-def _quarantine(out: Path, bad: list[Bad], built: set[str]) -> None:
-    """OUT/quarantine.jsonl: the images left out, also those of partitions not built now."""
-    path = out / QUARANTINE
-    lines = path.read_text().splitlines() if path.exists() else []
-    others = [Bad(**json.loads(line)) for line in lines]
-    others = [b for b in others if b.image_id.rpartition("/")[0] not in built]
-    if bad or others:
-        path.write_text("".join(json.dumps(b._asdict()) + "\n" for b in sorted([*bad, *others])))
-    else:
-        path.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ def summary(directory: Path) -> dict[str, Any]:
         "records": sum(entry.records for entry in manifest.shards),
         "shards": len(manifest.shards),
         "bytes": sum(entry.bytes for entry in manifest.shards),
-        "quarantined": len(unusable.read_text().splitlines()) if unusable.is_file() else 0,
+        "quarantined": len(unusable.read_bytes().splitlines()) if unusable.is_file() else 0,
         "spec": manifest.spec,
         "spec_hash": manifest.spec_hash,
         "partitions": {name: _partition(manifest, name) for name in sorted(manifest.partitions)},

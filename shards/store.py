@@ -50,11 +50,15 @@ def describe(path: Path) -> ShardEntry:
     return _describe(path, path)
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file of a set durably, whole or not at all; Fault where the disk refuses."""
+    with _temporary(path) as temporary, _told(path):
+        temporary.write_bytes(data)
+
+
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write OUT/manifest.json atomically; after the shards, as the word that they are complete."""
-    path = directory / manifests.FILE
-    with _temporary(path) as temporary, _told(path):
-        temporary.write_bytes(manifests.to_bytes(manifest))
+    write_file(directory / manifests.FILE, manifests.to_bytes(manifest))
 
 
 def remove_manifest(directory: Path) -> None:
@@ -72,10 +76,8 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
     """
     for partition, files in images.items():
         path, data = directory / sources.name(partition), sources.to_bytes(files)
-        if path.is_file() and path.read_bytes() == data:
-            continue
-        with _temporary(path) as temporary, _told(path):
-            temporary.write_bytes(data)
+        if not path.is_file() or path.read_bytes() != data:
+            write_file(path, data)
 
 
 def parse_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:

@@ -405,6 +405,30 @@ def test_a_partition_with_images_left_out_stays_where_another_is_built_on(data, 
     assert set(store.load_manifest(tmp_path / "out").partitions) == {PARTITIONS[0]}
 
 
+def test_a_damaged_line_of_the_list_is_told_and_dropped(data, images, tmp_path, monkeypatch):
+    """What else it says of partitions that are not built now stays; it is written at once."""
+    out = tmp_path / "out"
+    (data / "DB1_B/101_1.tif").write_bytes(b"no image")
+    made(data, out, skip_bad=True)
+    path, (line,) = out / "quarantine.jsonl", (out / "quarantine.jsonl").read_bytes().splitlines()
+    odd = [
+        b'{"image_id": ',
+        b"\xff\xfe",
+        b'{"image_id": 1, "path": "", "reason": ""}',
+        b"[" * 100_000,
+    ]
+    path.write_bytes(b"\n".join([line, *odd]))
+    (out / "train/fvc2002-db3_b-00000-of-00077.arrayrecord").write_bytes(b"of an earlier plan")
+    told = []
+    made(data, out, partitions=PARTITIONS[1:], say=told.append)
+    assert told == [f"{path}: 4 damaged lines are left out"]
+    assert path.read_bytes() == line + b"\n"
+    assert list(verify(out, "quick", 1)) == []
+    monkeypatch.setattr(store.os, "fsync", lambda _: os.fsync(-1))  # as on a full disk
+    with pytest.raises(Fault, match=r"quarantine\.jsonl: cannot be written"):
+        made(data, out, skip_bad=True)
+
+
 def test_mended_images_come_back(data, images, tmp_path, whole):
     expected = spoil(data)
     made(data, tmp_path / "out", skip_bad=True)

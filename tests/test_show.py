@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -104,6 +105,12 @@ def test_info_tells_counts_by_partition_split_kind_and_noise(sheets):
     assert told["partitions"]["synthetic/test"]["images"] == 2
     text = run("info", sheets).stdout
     assert "16 pairs in 2 shards" in text and "synthetic/test: 12 pairs of 2 images" in text
+
+
+def test_info_counts_what_is_in_quarantine_whatever_it_says(sheets, tmp_path):
+    shutil.copytree(sheets, tmp_path / "set")
+    (tmp_path / "set/quarantine.jsonl").write_bytes(b"\xff\xfe\n{\n")
+    assert json.loads(run("info", tmp_path / "set", "--json").stdout)["quarantined"] == 2
 
 
 def test_info_without_a_set_is_wrong_use(tmp_path):
