@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 
 IDENTITY: Array = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 NO_CONTROL: Array = np.zeros((0, 0, 2))
+AREA = (1e-3, 1e6)  # of a px elsewhere, as a warp may be read from a file
 
 
 def rotation(
@@ -178,15 +179,24 @@ class Warp:
 
     @staticmethod
     def from_json(fields: dict[str, Any]) -> Warp:
-        """The warp that `to_json` wrote; KeyError, TypeError or ValueError where it is not one."""
+        """The warp that `to_json` wrote, from px to px of one finger.
+
+        KeyError, TypeError, OverflowError or ValueError where the fields hold none, or one that
+        turns the finger over or shrinks it to nothing.
+        """
         matrix = np.array(fields["matrix"], np.float64)
         control = np.array(fields["control"], np.float64).reshape(
             (0, 0, 2) if not fields["control"] else (len(fields["control"]), -1, 2)
         )
-        if matrix.shape != (2, 3) or not (np.isfinite(matrix).all() and np.isfinite(control).all()):
-            raise ValueError("a warp holds a finite 2×3 matrix and finite control displacements")
-        x, y = fields["origin"]
-        return Warp(matrix, control, float(fields["spacing"]), (float(x), float(y)))
+        spacing, (x, y) = float(fields["spacing"]), map(float, fields["origin"])
+        if matrix.shape != (2, 3) or not all(
+            np.isfinite(part).all() for part in (matrix, control, spacing, x, y)
+        ):
+            raise ValueError("a warp holds a 2×3 matrix and control displacements, all finite")
+        (a, b, _), (c, d, _) = matrix.tolist()
+        if not (spacing > 0 and AREA[0] < a * d - b * c < AREA[1]):
+            raise ValueError(f"matrix {matrix.tolist()}, spacing {spacing} take no image to another")
+        return Warp(matrix, control, spacing, (x, y))
 
     def _bases(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Array, Array]:
         """B-spline values of the columns [Gx, len(x)] and of the rows [Gy, len(y)] of `control`."""

@@ -66,7 +66,12 @@ def test_other_folders_are_not_claimed(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"warp": 3}', '{"warp": {"matrix": [[1, 0], [0, 1]], "control": []}}']
+    "text",
+    [
+        *("", "[]", "{}", '{"warp": 3}', "[" * 100_000),
+        '{"warp": {"matrix": [[1, 0], [0, 1]], "control": []}}',
+        json.dumps({"warp": {**WARP.to_json(), "matrix": [[10**400, 0, 0], [0, 1, 0]]}}),
+    ],
 )
 def test_a_damaged_sidecar_is_named(tmp_path, text):
     path = tmp_path / "00001_0.json"

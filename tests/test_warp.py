@@ -135,7 +135,19 @@ def test_json_is_exact():
 
 
 @pytest.mark.parametrize(
-    "change", [{"matrix": [[1, 0, 0]]}, {"matrix": [[1, 0, math.nan], [0, 1, 0]]}, {"origin": [1]}]
+    "change",
+    [
+        {"matrix": [[1, 0, 0]]},
+        {"matrix": [[1, 0, math.nan], [0, 1, 0]]},
+        {"matrix": [[1, 2, 0], [2, 4, 0]]},
+        {"matrix": [[0.1, 0.3, 0], [0.3, 0.9, 0]]},  # of determinant 1e-17 by rounding
+        {"matrix": [[1, 0, 0], [0, -1, 0]]},
+        {"origin": [1]},
+        {"origin": [math.inf, 0]},
+        {"spacing": 0},
+        {"spacing": -32.0},
+        {"spacing": math.nan},
+    ],
 )
 def test_json_of_no_warp_is_refused(change):
     with pytest.raises((ValueError, TypeError)):

@@ -50,7 +50,7 @@ def load_truth(path: Path) -> Warp:
     """The warp from px of an impression to px of its finger's master; Fault where it is damaged."""
     try:
         return Warp.from_json(json.loads(path.read_text())["warp"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Fault(
             f"{path}: is no sidecar of a synthetic impression ({type(error).__name__}: {error}); "
             "remove it and run the same python -m pipeline synth again"
