@@ -11,7 +11,6 @@ import contextlib
 import functools
 import hashlib
 import itertools
-import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -98,7 +97,7 @@ def register_pairs(
 def _answered(job: Job, rows: list[Pair], workers: int | None) -> list[Score]:
     """Answer rows; each is in the table of scores as soon as its run is done."""
     workers = workers or max(1, min(pool.cores(), len(rows) // WORTH))
-    size = max(1, min(RUN, math.ceil(len(rows) / workers)))
+    size = max(1, min(RUN, len(rows) // workers)) if workers > 1 else 1  # what a kill loses
     runs = [rows[k : k + size] for k in range(0, len(rows), size)]
     scores: list[Score] = []
     failed = 0
