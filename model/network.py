@@ -1,9 +1,10 @@
 """A trained network as registering uses it: a window that grows with the print, features once.
 
-A network without attention layers says of a cell what its surroundings show, wherever in the window
-they lie, so that its window may be larger than in training: half a window at a time, which bounds
-the number of programs that are compiled. With attention it has learned positions too, and the
-window stays as it was.
+A network without attention layers says of a cell nearly what its surroundings show, wherever in the
+window they lie (only its norms and the mean that is taken off its features are of all the window),
+so that its window may be larger than in training: half a window at a time, which bounds the number
+of programs that are compiled. With attention it has learned positions too, and the window stays as
+it was.
 """
 
 from __future__ import annotations
