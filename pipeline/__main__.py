@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -18,10 +19,25 @@ def main() -> None:
     """Folders of fingerprint images → shards of pairs with ground truth."""
 
 
+def roots(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --data; --dataset_root is what the published script calls it."""
+    published = click.option(
+        *("--dataset-root", "dataset_root"),
+        type=Path,
+        multiple=True,
+        hidden=True,
+        deprecated="It is --data here.",
+    )
+    data = click.option(
+        "--data", type=Path, multiple=True, help="Data root; may be given several times."
+    )
+    return data(published(command))
+
+
 @main.command()
 @click.option("--out", type=Path, required=True, help="Folder of the shard set.")
 @click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
-@click.option("--data", type=Path, multiple=True, help="Data root; may be given several times.")
+@roots
 @click.option("--partition", multiple=True, help="Only these, such as fvc2002/db1_b,sd302/U.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
@@ -34,6 +50,7 @@ def build(
     out: Path,
     config: Path | None,
     data: tuple[Path, ...],
+    dataset_root: tuple[Path, ...],
     partition: tuple[str, ...],
     workers: int | None,
     engine: str,
@@ -66,7 +83,7 @@ def build(
     wanted = _partitions(partition) or spec.partitions
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
-    selection, unparsed = catalog.choose(data, wanted, spec, skip_bad)
+    selection, unparsed = catalog.choose(data + dataset_root, wanted, spec, skip_bad)
     for line in doubts(selection, spec):
         click.echo(line, err=True)
     if dry_run:
@@ -121,11 +138,17 @@ def _piece(text: str | None) -> tuple[int, int]:
 
 
 @main.command()
-@click.option("--data", type=Path, multiple=True, help="Data root; may be given several times.")
+@roots
 @click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
 @click.option("--checksums", is_flag=True, help="Read every file against the publisher's lists.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def audit(data: tuple[Path, ...], config: Path | None, checksums: bool, as_json: bool) -> None:
+def audit(
+    data: tuple[Path, ...],
+    dataset_root: tuple[Path, ...],
+    config: Path | None,
+    checksums: bool,
+    as_json: bool,
+) -> None:
     """Tell what lies on the disk: counts, splits, exclusions, errata, damage, what is missing.
 
     Example: python -m pipeline audit --data /data/nist --checksums
@@ -139,7 +162,7 @@ def audit(data: tuple[Path, ...], config: Path | None, checksums: bool, as_json:
     from pipeline.sources.drawn import is_drawn
 
     spec = configs.load(config or configs.PAPER).pipeline
-    found = catalog.discover(catalog.roots(data))
+    found = catalog.discover(catalog.roots(data + dataset_root))
     wanted = [name for name in spec.partitions if not is_drawn(name, spec)]
     result = audit(found, wanted, spec.held_out, checksums)
     click.echo(json.dumps(result.to_json(), indent=2) if as_json else render(result))

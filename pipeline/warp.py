@@ -195,7 +195,7 @@ class Warp:
             raise ValueError("a warp holds a 2×3 matrix and control displacements, all finite")
         (a, b, _), (c, d, _) = matrix.tolist()
         if not (spacing > 0 and AREA[0] < a * d - b * c < AREA[1]):
-            raise ValueError(f"matrix {matrix.tolist()}, spacing {spacing} take no image to another")
+            raise ValueError(f"matrix {matrix.tolist()}, spacing {spacing}: no map of an image")
         return Warp(matrix, control, spacing, (x, y))
 
     def _bases(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Array, Array]:

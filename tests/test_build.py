@@ -532,6 +532,27 @@ def test_command_builds_and_ends_with_a_table(images, tmp_path, whole):
     assert f"0 shards built, {shards} were there already" in again.output
 
 
+PLANNED = ["build", "--out", "none", "--dry-run", "--partition", ",".join(PARTITIONS)]
+
+
+@pytest.mark.parametrize("command", [PLANNED, ["audit"]])
+def test_the_published_name_of_a_data_root_is_understood(images, command):
+    """--dataset_root of the published script means --data, and says so."""
+    now, before, both = (
+        CliRunner().invoke(main, [*command, *map(str, roots)])
+        for roots in (
+            ("--data", images),
+            ("--dataset_root", images),
+            ("--data", images / "DB1_B", "--dataset_root", images / "DB3_B"),
+        )
+    )
+    assert before.stdout == now.stdout != "" and before.exit_code == now.exit_code
+    assert both.stdout.splitlines()[1:] == now.stdout.splitlines()[1:]  # the first may name roots
+    assert "'dataset_root' is deprecated" in before.stderr and "--data" in before.stderr
+    assert "deprecated" not in now.stderr
+    assert "dataset" not in CliRunner().invoke(main, [command[0], "--help"]).output
+
+
 def test_names_that_do_not_parse_are_named_or_left_out(data, tmp_path):
     image = (data / "DB1_B/101_1.tif").read_bytes()
     (data / "DB1_B/finger.tif").write_bytes(image)
