@@ -28,7 +28,8 @@ FLOORS = {"none": 0.5, "sensor": 0.2, "dryness": 0.35, "pressure": 0.35}  # lowe
 IMPRESSIONS_FLOOR = 0.2  # of two impressions, which differ in more than the corruption
 FAINT = 0.1  # of two that have little in common or are dry, if no shift makes them agree better
 OFFSET = 0.25  # px, highest of one right map; real ones measure up to 0.04
-FLAT = 0.1  # of two impressions, by which a shift must agree better to speak against the map
+FLAT = 0.1  # of two impressions, by which a shift must agree better, beside chance, than their map
+PATCH = 4  # px², half a ridge period square: what one independent value of a correlation takes
 SILENCE = "images do not agree"
 FOUND = 0.35  # of the search: one finger gives 0.43 or more, two fingers up to 0.25
 
@@ -48,8 +49,7 @@ def fault_of(pair: Pair, found: Agreement) -> str | None:
     """What the agreement of a genuine pair says against its map, or None."""
     impressions = pair.kind == "genuine-impressions"
     floor = IMPRESSIONS_FLOOR if impressions else FLOORS[pair.noise]
-    # smeared skin has its peak anywhere near
-    flat = impressions and found.best - found.score < FLAT
+    flat = impressions and found.best - found.score < flatness(pair)
     if found.best >= floor and math.hypot(found.x, found.y) > OFFSET and not flat:
         return (
             f"map is off by ({found.x:.1f}, {found.y:.1f}) px: the images agree to"
@@ -63,6 +63,16 @@ def fault_of(pair: Pair, found: Agreement) -> str | None:
             f"map is wrong: the images agree to {found.score:.2f} by it, to {elsewhere:.2f} turned"
         )
     return f"{SILENCE}: {found.score:.2f} by their map, expected {floor} or more"
+
+
+def flatness(pair: Pair) -> float:
+    """By how much a shift must agree better than the map of two impressions to speak against it.
+
+    Smeared skin has its peak anywhere near, and so has a sliver in common, by chance: twice the
+    deviation of a correlation of so many independent values.
+    """
+    seen = pair.image_a.size * float(pair.visible.mean())
+    return FLAT + 2 * math.sqrt(PATCH / max(seen, PATCH))
 
 
 def is_silent(pair: Pair, fault: str) -> bool:

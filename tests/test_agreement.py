@@ -8,11 +8,11 @@ from pairs import make_pairs
 
 from shards.agreement import (
     FAINT,
-    FLAT,
     IMPRESSIONS_FLOOR,
     SILENCE,
     Agreement,
     fault_of,
+    flatness,
     is_silent,
     measure,
 )
@@ -29,15 +29,28 @@ def impressions():
 
 def test_faint_agreement_is_enough_where_no_shift_makes_it_better(impressions):
     assert fault_of(impressions, Agreement(MIDDLING, MIDDLING, 0.1, -0.2)) is None
-    assert fault_of(impressions, Agreement(MIDDLING, MIDDLING + FLAT + 0.01, 3.0, 1.0))
+    assert fault_of(
+        impressions, Agreement(MIDDLING, MIDDLING + flatness(impressions) + 0.01, 3.0, 1.0)
+    )
     assert fault_of(impressions, Agreement(FAINT - 0.01, FAINT - 0.01, 0.0, 0.0))
 
 
 def test_a_flat_peak_may_lie_beside_the_map_and_a_sharp_one_not(impressions):
     assert fault_of(impressions, Agreement(0.40, 0.41, 0.4, 0.0)) is None
     assert "map is off by (0.8, 0.0) px" in str(
-        fault_of(impressions, Agreement(0.40, 0.42 + FLAT, 0.8, 0.0))
+        fault_of(impressions, Agreement(0.40, 0.41 + flatness(impressions), 0.8, 0.0))
     )
+
+
+def test_a_sliver_in_common_says_less_than_half_a_print(impressions):
+    """What little is in common agrees by chance, with one shift of many more than with another."""
+    visible = np.zeros_like(impressions.visible)
+    visible[: len(visible) // 2] = True
+    half = replace(impressions, visible=visible)
+    sliver = replace(impressions, visible=visible & (np.indices(visible.shape).sum(0) < 4))
+    assert flatness(half) < 0.2 < flatness(sliver)
+    found = Agreement(0.25, 0.45, 3.0, 1.0)
+    assert fault_of(half, found) and fault_of(sliver, found) is None
 
 
 def test_none_of_this_is_allowed_to_one_image_twice(impressions):
