@@ -14,6 +14,8 @@ CONFIG ?= configs/paper.py
 WORKERS ?=
 ENGINE ?=
 PARTITION ?=
+SKIP_BAD ?=
+REBUILD ?=
 RUN ?= $(KAGGLE)checkpoints/dense_reg
 RESUME ?=
 SHIPPED := model/dense_reg.safetensors
@@ -27,7 +29,10 @@ DEMO := runs/demo
 DEMO_PAIR := $(addprefix $(DEMO)/images/synthetic/demo/,00019_0.png 00019_2.png)  # of the test split
 
 comma := ,
-list = $(foreach item,$(subst $(2), ,$(1)),$(3) $(item))
+space := $() $()
+path = "$(patsubst ~/%,$(HOME)/%,$(1))"
+list = $(foreach item,$(subst $(2), ,$(subst $(space),|,$(1))),$(3) $(call path,$(subst |,$(space),$(item))))
+flag = $(if $(filter-out 0,$($(1))),$(2))
 data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
 settings = $(foreach item,$(SET),--set $(item))
@@ -39,6 +44,7 @@ settings = $(foreach item,$(SET),--set $(item))
 help:
 	@echo "make demo                      the whole way on synthetic fingers, no data needed -> $(DEMO)/report.html"
 	@echo "make shards [DATA=dir[:dir]] [OUT=dir] [CONFIG=file] [WORKERS=n] [PARTITION=p[,p]] [ENGINE=ray]"
+	@echo "            [SKIP_BAD=1] [REBUILD=1]   without the images that cannot be used | in place of a set built otherwise"
 	@echo "make verify | show [OUT=dir]   integrity of a shard set | a contact sheet of its pairs"
 	@echo "make train [OUT=dir] [RUN=dir] [CONFIG=file] [RESUME=latest] [SET='train.epochs=10 ...']"
 	@echo "make train-tpu [PLATFORM=cpu]  the same, only where there are TPU cores (cpu: 8 devices stand in)"
@@ -57,16 +63,15 @@ BASE := $(call stamp,)
 DEV := $(call stamp,dev)
 TPU := $(call stamp,tpu)
 
-define install
-$(call stamp,$(1)): uv.lock pyproject.toml
+# the optional groups of a stamp such as .venv/.installed-cuda-dev
+groups = $(filter-out installed,$(subst -, ,$*))
+$(sort $(BASE) $(DEV) $(TPU)): .venv/.%: uv.lock pyproject.toml
 	@test -x $(PY) || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  echo "error: '$(PYTHON) -m venv' failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@echo "installing into .venv from uv.lock $(if $(call extras,$(1)),($(call extras,$(1))))"
+	@echo "installing into .venv from uv.lock $(if $(groups),($(groups)))"
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@.venv/bin/uv sync --quiet --frozen --inexact --python $(PY) $(addprefix --extra ,$(call extras,$(1)))
-	@touch $$@
-endef
-$(foreach group,$(sort none dev tpu),$(eval $(call install,$(filter-out none,$(group)))))
+	@.venv/bin/uv sync --quiet --frozen --inexact --python $(PY) $(addprefix --extra ,$(groups))
+	@touch $@
 
 # --- the whole way on synthetic fingers ---
 demo: $(BASE)
@@ -85,23 +90,23 @@ demo: $(BASE)
 
 # --- the way of the data ---
 shards: $(BASE)
-	$(PY) -m pipeline build --out $(OUT) --config $(CONFIG) $(data) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(if $(ENGINE),--engine $(ENGINE)) $(settings)
+	$(PY) -m pipeline build --out $(call path,$(OUT)) --config $(call path,$(CONFIG)) $(data) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(if $(ENGINE),--engine $(ENGINE)) $(call flag,SKIP_BAD,--skip-bad) $(call flag,REBUILD,--rebuild) $(settings)
 
 verify: $(BASE)
-	$(PY) -m shards verify $(OUT)
+	$(PY) -m shards verify $(call path,$(OUT))
 
 show: $(BASE)
-	$(PY) -m shards show $(OUT) --out $(OUT)/sheet.png $(partitions)
+	$(PY) -m shards show $(call path,$(OUT)) --out $(call path,$(OUT))/sheet.png $(partitions)
 
 train: $(BASE)
-	$(PY) -m train run --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+	$(PY) -m train run --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 
 ifeq ($(PLATFORM),cpu)
 train-tpu: $(BASE)
-	JAX_PLATFORMS=cpu $(PY) -m train run --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) --devices 8 $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+	JAX_PLATFORMS=cpu $(PY) -m train run --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) --devices 8 $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 else
 train-tpu: tpu-seen $(TPU)
-	$(PY) -m train run --require tpu --shards $(OUT) --checkpoint_dir $(RUN) --config $(CONFIG) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+	$(PY) -m train run --require tpu --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 endif
 
 # Said before anything is installed; whether there are cores is for JAX to say.
@@ -117,14 +122,14 @@ tpu-seen:
 
 check-tpu: .venv-tpu/.installed
 	@JAX_PLATFORMS=cpu TPU_WORKER_HOSTNAMES=localhost TPU_ACCELERATOR_TYPE=v5litepod-8 ALLOW_MULTIPLE_LIBTPU_LOAD=1 \
-	  .venv-tpu/bin/python -m train check-tpu --config $(CONFIG) --topology $(TOPOLOGY) $(settings)
+	  .venv-tpu/bin/python -m train check-tpu --config $(call path,$(CONFIG)) --topology $(TOPOLOGY) $(settings)
 
 evaluate: $(BASE)
-	$(PY) -m train evaluate --shards $(OUT) --checkpoint $(CHECKPOINT) --out $(RUN)/evaluation
+	$(PY) -m train evaluate --shards $(call path,$(OUT)) --checkpoint $(call path,$(CHECKPOINT)) --out $(call path,$(RUN))/evaluation
 
 register: $(BASE)
 	@test -n "$(A)" -a -n "$(B)" || { echo "usage: make register A=image B=image [CHECKPOINT=file]" >&2; exit 2; }
-	$(PY) -m model register $(A) $(B) --checkpoint $(CHECKPOINT) --out registration.npz --picture registration.png
+	$(PY) -m model register $(call path,$(A)) $(call path,$(B)) --checkpoint $(call path,$(CHECKPOINT)) --out registration.npz --picture registration.png
 
 # --- the network that ships, from nothing ---
 FROM := runs/shipped

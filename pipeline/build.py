@@ -141,7 +141,7 @@ def _refuse(images: Iterable[Bad]) -> None:
         lines = "\n".join(f"  {path}: {reason}" for _, path, reason in bad)
         raise Fault(
             f"{len(bad)} images cannot be used; mend or remove them, or leave them out with "
-            f"--skip-bad. What does not need them is built and kept:\n{lines}"
+            f"--skip-bad (make: SKIP_BAD=1). What does not need them is built and kept:\n{lines}"
         )
 
 

@@ -118,7 +118,7 @@ class Catalog:
             more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
             raise Fault(
                 f"{len(bad)} files are not understood; python -m pipeline audit lists all. Mend or "
-                "remove them, or leave them out with --skip-bad:\n"
+                "remove them, or leave them out with --skip-bad (make: SKIP_BAD=1):\n"
                 + printable("\n".join(lines + more))
             )
         return {name: found[name] for name in partitions}

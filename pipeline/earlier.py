@@ -160,7 +160,7 @@ def _difference(out: Path, before: Any, now: dict[str, Any]) -> str:
     told = "; ".join(f"{k} was {before.get(k)!r:.60}, is now {now.get(k)!r:.60}" for k in keys)
     return (
         f"{out}: was built with other settings: {told}. Nothing was changed. Take another --out, "
-        "or replace the set with --rebuild"
+        "or replace the set with --rebuild (make: REBUILD=1)"
     )
 
 

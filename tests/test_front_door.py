@@ -1,9 +1,14 @@
 """What the Makefile and the README promise beside what the commands' own tests hold."""
 
+import os
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pairs import make_pairs
 
 from pipeline.split import split_of
@@ -32,3 +37,58 @@ def test_the_readme_reads_a_shard(tmp_path, monkeypatch):
     np.testing.assert_array_equal(seen["image_a"], pair.image_a)
     np.testing.assert_array_equal(seen["image_b"], pair.image_b)
     np.testing.assert_array_equal(seen["map_ab"], pair.map_ab)
+
+
+def commands(*arguments):
+    """The lines that make would run, and what it complains of."""
+    if shutil.which("make") is None:
+        pytest.skip("no make here")
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "EXTRAS", "DATA", "OUT", "RUN", "CONFIG")
+    done = subprocess.run(
+        ["make", "-n", *arguments],
+        cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if key not in outer},
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.splitlines(), done.stderr
+
+
+def words(*arguments):
+    """Those of the last line that make would run, as a shell takes them."""
+    return shlex.split(commands(*arguments)[0][-1])
+
+
+def test_names_with_spaces_stay_whole():
+    line = words("register", "A=my print (1).tif", "B=b c.png", "CHECKPOINT=my net")
+    assert line[3:8] == ["register", "my print (1).tif", "b c.png", "--checkpoint", "my net"]
+    line = words("shards", "DATA=/my disk:/nist:", "OUT=my shards")
+    assert after(line, "--data") == ["/my disk", "/nist"] and after(line, "--out") == ["my shards"]
+    assert after(words("train", "RUN=my run"), "--checkpoint_dir") == ["my run"]
+    line = words("show", "OUT=~/my shards")
+    assert line[4:] == [f"{Path.home()}/my shards", "--out", f"{Path.home()}/my shards/sheet.png"]
+
+
+def after(line, option):
+    """What follows each such option in a line."""
+    return [line[k + 1] for k, word in enumerate(line) if word == option]
+
+
+def test_a_set_may_be_built_without_bad_images_and_replaced():
+    asked = ("--skip-bad", "--rebuild")
+    for given, expected in (
+        ([], ()),
+        (["SKIP_BAD=0", "REBUILD=0"], ()),
+        (["SKIP_BAD=1"], asked[:1]),
+        (["SKIP_BAD=1", "REBUILD=1"], asked),
+    ):
+        assert tuple(word for word in words("shards", *given) if word in asked) == expected
+
+
+@pytest.mark.parametrize("extras", ["", "cuda", "dev cuda", "tpu dev"])
+def test_any_optional_groups_are_installed_without_complaint(extras):
+    lines, complaints = commands("test", "-W", "uv.lock", f"EXTRAS={extras}")
+    assert complaints == ""
+    groups = after(next(line.split() for line in lines if " sync " in line), "--extra")
+    assert groups == sorted({"dev", *extras.split()})
+    assert f"touch .venv/.installed-{'-'.join(groups)}" in lines
