@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from shards.errors import Fault
+
+
+def split_names(given: Iterable[str]) -> tuple[str, ...]:
+    """The names in options that may hold several each, joined by commas; once each."""
+    names = (name.strip() for item in given for name in item.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 class Door(click.Group):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from configs.door import Door
+from configs.door import Door, split_names
 from shards.errors import Misuse
 
 
@@ -80,7 +80,7 @@ def build(
 
     number = _piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
-    wanted = _partitions(partition) or spec.partitions
+    wanted = split_names(partition) or spec.partitions
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
     selection, unparsed = catalog.choose(data + dataset_root, wanted, spec, skip_bad)
@@ -121,12 +121,6 @@ def show(
 
     write_sheet(image, out, ppi, configs.load(config or configs.PAPER, overrides).pipeline)
     click.echo(f"{out}: every stage of {image}")
-
-
-def _partitions(given: tuple[str, ...]) -> tuple[str, ...]:
-    """The names in options that may hold several each, once each."""
-    names = (name.strip() for item in given for name in item.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _piece(text: str | None) -> tuple[int, int]:

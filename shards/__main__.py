@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from configs.door import Door
+from configs.door import Door, split_names
 
 
 @click.group(cls=Door)
@@ -70,8 +70,8 @@ def info(directory: Path, as_json: bool) -> None:
 @click.argument("directory", type=Path)
 @click.option("--out", type=Path, required=True, help="The PNG to write.")
 @click.option("--pairs", type=click.IntRange(1, 1000), default=16, show_default=True)
-@click.option("--partition", help="Only this one, such as fvc2002/db1_b.")
-def show(directory: Path, out: Path, pairs: int, partition: str | None) -> None:
+@click.option("--partition", multiple=True, help="Only these, such as fvc2002/db1_b,sd302/U.")
+def show(directory: Path, out: Path, pairs: int, partition: tuple[str, ...]) -> None:
     """Draw a contact sheet of pairs with their correspondences.
 
     Each pair: A with a grid and numbered points, B with the same as its map bends them, and A
@@ -82,7 +82,7 @@ def show(directory: Path, out: Path, pairs: int, partition: str | None) -> None:
     from shards.show import write_sheet
     from shards.store import open_set
 
-    drawn = write_sheet(open_set(directory), out, pairs, partition)
+    drawn = write_sheet(open_set(directory), out, pairs, split_names(partition))
     click.echo(f"{out}: {drawn} pairs")
 
 

@@ -8,6 +8,7 @@ run on across the borders of the squares.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Collection
 from pathlib import Path
 
 import cv2
@@ -33,12 +34,15 @@ Colour = tuple[int, int, int]  # blue, green, red
 Picture = NDArray[np.uint8]  # [h, w, 3]
 
 
-def write_sheet(shards: ShardSet, out: Path, pairs: int = 16, partition: str | None = None) -> int:
+def write_sheet(
+    shards: ShardSet, out: Path, pairs: int = 16, partitions: Collection[str] = ()
+) -> int:
     """Write a PNG of up to `pairs` pairs drawn evenly from all splits; returns how many.
 
-    Misuse where the set has no such partition; Fault where a record or the file fails.
+    Of `partitions`, or of all where none is named. Misuse where the set has no such partition;
+    Fault where a record or the file fails.
     """
-    chosen = choose(shards, pairs, partition)
+    chosen = choose(shards, pairs, partitions)
     tiles = []
     for split, index in chosen:
         entry, number = shards.where(split, index)
@@ -55,20 +59,27 @@ def write_sheet(shards: ShardSet, out: Path, pairs: int = 16, partition: str | N
     return len(tiles)
 
 
-def choose(shards: ShardSet, pairs: int, partition: str | None) -> list[tuple[str, int]]:
-    """(split, index) of a fixed random sample, sorted."""
+def choose(shards: ShardSet, pairs: int, partitions: Collection[str] = ()) -> list[tuple[str, int]]:
+    """(split, index) of a fixed random sample, in order; no list is made of all records."""
     known = sorted(shards.manifest.partitions)
-    if partition is not None and partition not in known:
-        raise Misuse(f"{shards.directory} has no partition {partition}; it has {', '.join(known)}")
-    all_of = [
-        (split, index)
+    if unknown := sorted(set(partitions) - set(known)):
+        has = f"{shards.directory} has no partition {', '.join(unknown)}"
+        raise Misuse(f"{has}; it has {', '.join(known)}")
+    wanted = [
+        (split, start, entry.records)
         for split in SPLITS
         for start, entry in shards.starts(split)
-        if partition in (None, entry.partition)
-        for index in range(start, start + entry.records)
+        if not partitions or entry.partition in partitions
     ]
-    some = np.random.default_rng(0).permutation(len(all_of))[:pairs]
-    return [all_of[k] for k in sorted(some)]
+    ends = np.cumsum([0, *(records for _, _, records in wanted)])
+    total = int(ends[-1])
+    drawn = np.random.default_rng(0).choice(total, min(pairs, total), replace=False)
+    found = []
+    for k in np.sort(drawn).tolist():
+        shard = int(np.searchsorted(ends, k, "right")) - 1
+        split, start, _ = wanted[shard]
+        found.append((split, start + k - int(ends[shard])))
+    return found
 
 
 def tile(pair: Pair, split: str, where: str) -> Picture:

@@ -10,7 +10,10 @@ from pairs import make_pairs
 
 from shards import manifest, show, store
 from shards.__main__ import main
+from shards.manifest import ShardEntry
 from shards.record import encode
+
+PARTITIONS = ("synthetic/test", "sd302/U")
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +49,32 @@ def test_a_sheet_holds_the_pairs_asked_for(sheets, tmp_path):
 
 def test_the_sample_is_fixed_without_doubles_and_of_the_partition(sheets):
     shards = store.open_set(sheets)
-    chosen = show.choose(shards, 10, None)
-    assert chosen == show.choose(shards, 10, None) and len(set(chosen)) == 10
-    assert show.choose(shards, 100, "sd302/U") == [("test", k) for k in range(4)]
+    chosen = show.choose(shards, 10)
+    assert chosen == show.choose(shards, 10) and len(set(chosen)) == 10
+    test, train = ([(split, k) for k in range(n)] for split, n in (("test", 4), ("train", 12)))
+    assert show.choose(shards, 100, ["sd302/U"]) == test
+    assert show.choose(shards, 100) == show.choose(shards, 16, list(PARTITIONS)) == train + test
+
+
+def test_a_sample_of_very_many_records_needs_no_list_of_them(tmp_path):
+    """A million million of them, as the manifest says."""
+    partition, most = "synthetic/many", 10**11
+    names = (manifest.shard_name(partition, "train", k, 10) for k in range(10))
+    counts = {"genuine/none": most}
+    entries = [ShardEntry(n, partition, "train", 1, "0" * 64, most, counts) for n in names]
+    shards = store.ShardSet(tmp_path, manifest.assemble({}, {partition: {}}, entries))
+    chosen = show.choose(shards, 500)
+    numbers = [index for _, index in chosen]
+    assert len(set(numbers)) == 500 and numbers == sorted(numbers)
+    assert {shards.where(*record)[0].name for record in chosen} == {e.name for e in entries}
+
+
+def test_a_sheet_of_several_partitions(sheets, tmp_path):
+    """Named by one option or by two, as make does; the last does not win."""
+    for given in ([",".join(PARTITIONS)], [PARTITIONS[0], "--partition", PARTITIONS[1]]):
+        out = tmp_path / "x.png"
+        result = run("show", sheets, "--out", out, "--pairs", 100, "--partition", *given)
+        assert result.exit_code == 0 and "16 pairs" in result.stdout
 
 
 def test_an_unknown_partition_is_wrong_use(sheets, tmp_path):
