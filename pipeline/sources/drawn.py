@@ -2,6 +2,8 @@
 
 They are what `python -m pipeline synth` writes as a set of the same name, numbers and seed, under
 the same names, to the same pixels and with the same truth; so are then the pairs made of them.
+To the same pixels on processors with AVX2, with AVX-512 or without; on others one px in 10⁵ is a
+grey level off, for numpy and OpenCV then round sums and functions otherwise.
 The generator is loaded where it is asked: it brings scipy, 0.3 s that a build of files saves.
 """
 
