@@ -19,6 +19,7 @@ from model.config import ModelConfig
 from model.grid import pool_truth
 from model.matching import Correspondences
 from model.net import create
+from model.score import UNCALIBRATED
 from pipeline.warp import pixel_grid
 from shards.errors import Fault, Misuse
 from train import bootstrap, conditions, evaluate, evaluate_page, methods
@@ -141,6 +142,7 @@ def test_command_writes_figures_by_method_and_group(folder, tmp_path):
     result = call(folder, tmp_path)
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "evaluation.json").read_text())
+    assert report["score"] == UNCALIBRATED and f"c.safetensors: {UNCALIBRATED}" in result.output
     steps = {evaluate.NETWORK, evaluate.SMOOTH, evaluate.REGISTERED}
     assert set(report["methods"]) == steps | {evaluate.SIFT, evaluate.PHASE}
     sift = report["methods"][evaluate.SIFT]

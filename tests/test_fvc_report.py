@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from model import weights
 from model.config import ModelConfig
 from model.net import create
+from model.score import UNCALIBRATED
 from train import fvc, fvc_report, verification
 from train.__main__ import main
 
@@ -58,7 +59,9 @@ def test_command_names_what_failed_and_writes_the_rest(root, monkeypatch):
     result = call(root, out, "--minutiae", root / "m.npz")
     assert result.exit_code == 1
     assert "3_1.png: no foreground" in result.output
+    assert f": {UNCALIBRATED}" in result.output
     summary = json.loads((out / "fvc.json").read_text())
+    assert summary["score"] == UNCALIBRATED
     counts = {k: summary[k] for k in ("fingers", "genuine", "impostor", "failed")}
     assert counts == {"fingers": 3, "genuine": 2, "impostor": 3, "failed": 2}
     methods = ["network", "SIFT + RANSAC", "phase correlation", "rigid oracle"]

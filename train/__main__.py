@@ -125,7 +125,8 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
 
     Registers pairs of synthetic fingers that are drawn for it, and looks at validation pairs of
     SHARDS; fits two logistic curves to what comes out, and writes them into CHECKPOINT, whose
-    parameters stay as they are. Takes some three core-minutes.
+    parameters stay as they are. Takes some three core-minutes; of fewer fingers the score is less
+    sure of itself.
 
     Example: python -m train calibrate --shards data/shards
     --checkpoint runs/a/dense_reg_ckpt.safetensors
