@@ -17,7 +17,7 @@ from pipeline.warp import Array
 CANDIDATES = 4  # similarities tried
 BORNE_OUT = 0.4  # agreement of ridges that a wrong map hardly reaches; they have 0.1, at most 0.29
 CERTAIN = 0.6  # … and one that is a ridge beside the truth hardly does
-HOPELESS = 0.12  # not worth looking beside
+HOPELESS = 0.08  # not worth looking beside, though most wrong maps have more
 BESIDE = 12.0  # length; more than a ridge period, less than two
 DIRECTIONS = 6
 
