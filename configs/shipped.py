@@ -1,8 +1,8 @@
 """The network that ships: synthetic fingers alone, one to two hours on two CPU cores.
 
 Command:  make shipped
-Time:     78 min for training, 10 for fingers and shards, on two cores with other work on them
-Score:    confirmed 0.791 / 0.763 on 60 pairs of FVC2002 DB1_B / DB3_B (docs/EXPERIMENTS.md)
+Time:     76 min for training, 6 for fingers and shards, on two cores with other work on them
+Score:    confirmed 0.792 / 0.767 on 60 pairs of FVC2002 DB1_B / DB3_B (docs/EXPERIMENTS.md)
 """
 
 from configs import Config
