@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from built import content
 from click.testing import CliRunner
 from prints import finger
 
@@ -51,15 +52,6 @@ def selected(root, partitions=PARTITIONS):
 
 def made(root, out, spec=SPEC, partitions=PARTITIONS, **options):
     return build(spec, selected(root, partitions), out, options.pop("workers", 1), **options)
-
-
-def content(out):
-    """Every file of the set and its bytes, the build's own notes aside."""
-    return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and ledger.FOLDER not in path.parts
-    }
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import shutil
 
 import cv2
 import pytest
+from built import content, two_databases
 from prints import finger
 
 import configs
@@ -31,27 +32,12 @@ STEPS = {
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Two databases of ten fingers."""
-    root = tmp_path_factory.mktemp("data")
-    for database in ("DB1_B", "DB3_B"):
-        (root / database).mkdir()
-        for number in range(101, 111):
-            image = finger([number, ord(database[2])], 190, 180)
-            cv2.imwrite(str(root / database / f"{number}_1.tif"), image)
-    return root
+    return two_databases(tmp_path_factory.mktemp("data"))
 
 
 def made(root, out, number=0, pieces=1, spec=SPEC, **options):
     selection = catalog.discover([root]).select(PARTITIONS)
     return builder.build(spec, selection, out, 1, (number, pieces), **options)
-
-
-def content(out):
-    """Every file of the set and its bytes, the build's own notes aside."""
-    return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and ledger.FOLDER not in path.parts
-    }
 
 
 @pytest.fixture(scope="module")

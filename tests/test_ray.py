@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import cv2
 import pytest
+from built import content
 from click.testing import CliRunner
 from prints import finger
 
 import configs
-from pipeline import catalog, ledger
+from pipeline import catalog
 from pipeline.__main__ import main
 from pipeline.build import build
 from shards import manifest
@@ -38,14 +39,6 @@ def images(tmp_path_factory):
 def made(images, out, engine="ray", workers=None):
     selection = catalog.discover([images]).select([PARTITION])
     return build(SPEC, selection, out, workers, engine=engine)
-
-
-def content(out):
-    return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and ledger.FOLDER not in path.parts
-    }
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import shutil
 
 import cv2
 import pytest
+from built import content, two_databases
 from prints import finger
 
 import configs
@@ -28,26 +29,11 @@ SECOND = "train/fvc2002-db1_b-00001-of-00003.arrayrecord"
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Two databases of ten fingers under FVC2002's names."""
-    root = tmp_path_factory.mktemp("data")
-    for database in ("DB1_B", "DB3_B"):
-        (root / database).mkdir()
-        for number in range(101, 111):
-            image = finger([len(database), number, ord(database[2])], 190, 180)
-            cv2.imwrite(str(root / database / f"{number}_1.tif"), image)
-    return root
+    return two_databases(tmp_path_factory.mktemp("data"))
 
 
 def made(root, out, spec=SPEC, partitions=PARTITIONS, **options):
     return build(spec, catalog.discover([root]).select(partitions), out, 1, **options)
-
-
-def content(out):
-    """Every file of the set and its bytes, the build's own notes aside."""
-    return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and ledger.FOLDER not in path.parts
-    }
 
 
 def stamps(out):
