@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
+from pipeline.preprocess import to_working_resolution  # noqa: E402
 from pipeline.synthesis.generate import make_master  # noqa: E402
 from pipeline.synthesis.impression import HARD, PLAIN, Manner, contact, sample_touch  # noqa: E402
 from pipeline.synthesis.master import Master  # noqa: E402
@@ -74,9 +75,10 @@ def dense_map(master: Master) -> Image:
     touches = [sample_touch(rng, s.placement, m) for s, m in ((OPTICAL, PLAIN), (INK, HARD[0]))]
     skins = [contact(master, touch, rng) for touch in touches]
     images = [
-        np.asarray(cv2.cvtColor(draw(style, *skin, rng), cv2.COLOR_GRAY2BGR), np.uint8)
+        to_working_resolution(draw(style, *skin, rng), style.ppi)[0]
         for style, skin in zip((OPTICAL, INK), skins, strict=True)
     ]
+    images = [np.asarray(cv2.cvtColor(i, cv2.COLOR_GRAY2BGR), np.uint8) for i in images]
     (a, b), (level_a, level_b) = touches, (skin[1] for skin in skins)
     grid = pixel_grid(*a.size)
     mapped = b.warp.inverse(a.warp(grid))

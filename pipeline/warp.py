@@ -168,6 +168,18 @@ class Warp:
                 return found
         raise ValueError(f"warp of strain {self.strain:.2f} did not invert to {tolerance} px")
 
+    def at_scale(self, scale: float) -> Warp:
+        """The same from an output image of `scale` times as many px along either axis.
+
+        The outer edges of both lie on each other.
+        """
+        shift = 0.5 / scale - 0.5  # px have their centres half a px from the edge in both
+        finer = np.array([[1 / scale, 0.0, shift], [0.0, 1 / scale, shift]])
+        x, y = ((start - shift) * scale for start in self.origin)
+        return Warp(
+            compose_affine(self.matrix, finer), self.control * scale, self.spacing * scale, (x, y)
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact when read back by `from_json`."""
         return {

@@ -53,7 +53,8 @@ def whole_contact():
 
 
 def one_sensor():
-    generate.make_impression = functools.partial(generate.make_impression, styles=(OPTICAL,))
+    for name in ("choose_style", "make_impression"):
+        setattr(generate, name, functools.partial(getattr(generate, name), styles=(OPTICAL,)))
 
 
 def plain_touches():

@@ -63,6 +63,7 @@ def test_the_shards_are_those_by_way_of_files(straight, tmp_path):
     counts = store.load_manifest(straight).partitions[PARTITION].counts
     assert sum(by["genuine-impressions"] for by in counts.values()) == 10
     assert list(verify(straight, "deep", 1)) == []
+    assert len({impression.ppi for impression in drawn.impressions(PARTITION, SPEC)}) > 2
 
 
 def test_a_record_is_drawn_again_from_what_it_names(straight):

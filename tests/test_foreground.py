@@ -117,7 +117,7 @@ def test_a_box_that_touches_the_print_is_not_filled(rolled):
 def test_a_rolled_print_at_1000_ppi(rolled):
     """1600 × 1500 px on disk: the mask is that of the same card at 500 ppi."""
     image = words(lines(paper(rolled[0])))
-    fine = resample(image, 1000)
+    fine = resample(image, 2.0)
     assert fine.shape == (1500, 1600)
     prepared = preprocess.prepare(fine, 1000.0)
     agreement, _ = overlap(prepared.mask, foreground(image))

@@ -11,19 +11,24 @@ from pipeline.synthesis.sensor import STYLES
 MASTER = make_master(3, "polarity", 0)
 
 
-def prepared(image):
-    return preprocess.prepare(image, 500, "print")
+def made_by(style):
+    return make_impression(MASTER, 3, "polarity", 0, 0, (style,))
+
+
+def prepared(image, ppi=500):
+    return preprocess.prepare(image, ppi, "print")
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_dark_ridges_are_left_alone(style):
-    made = prepared(make_impression(MASTER, 3, "polarity", 0, 0, (style,)).image)
+    impression = made_by(style)
+    made = prepared(impression.image, impression.ppi)
     assert with_dark_ridges(made) is made
 
 
 @pytest.mark.parametrize("style", STYLES[:2], ids=lambda style: style.name)
 def test_an_inverted_print_is_turned_back(style):
-    image = make_impression(MASTER, 3, "polarity", 0, 0, (style,)).image
+    image = made_by(style).image
     plain, turned = prepared(image), prepared(255 - image)
     assert is_inverted(turned)
     assert np.array_equal(with_dark_ridges(turned).image, plain.image)

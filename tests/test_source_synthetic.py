@@ -7,20 +7,22 @@ import pytest
 
 from pipeline.sources.synthetic import find, load_truth
 from pipeline.split import split_of
+from pipeline.synthesis.encode import encode
 from pipeline.warp import Warp, rotation
 from shards.errors import Fault, Misuse
 
 WARP = Warp(rotation(0.3, (100, 120), (4, -7)), np.full((4, 5, 2), 1.25), 60.0, (-60.0, -60.0))
+IMAGE = np.zeros((4, 4), np.uint8)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A set as `synth` writes it; the reader opens no image."""
+    """A set as `synth` writes it; of an image the reader opens the header alone."""
     folder = tmp_path / "deep" / "synthetic" / "demo"
     folder.mkdir(parents=True)
     (folder / "set.json").write_text("{}")
-    for stem in ("00010_0", "00002_1", "00002_0"):
-        (folder / f"{stem}.png").write_bytes(b"")
+    for stem, ppi in (("00010_0", 1000), ("00002_1", 569), ("00002_0", 500)):
+        (folder / f"{stem}.png").write_bytes(encode(IMAGE, ".png", ppi))
         (folder / f"{stem}.json").write_text(json.dumps({"warp": WARP.to_json()}))
     return folder
 
@@ -31,7 +33,8 @@ def test_impressions_by_finger(folder, tmp_path):
         f"synthetic/demo/{stem}" for stem in ("00002_0", "00002_1", "00010_0")
     ]
     first = listing.impressions[0]
-    assert first.partition == "synthetic/demo" and first.ppi == 500 and first.frgp is None
+    assert [i.ppi for i in listing.impressions] == [500, 569, 1000]
+    assert first.partition == "synthetic/demo" and first.frgp is None
     assert first.finger == first.person == "synthetic/demo/00002"
     assert first.truth == folder / "00002_0.json"
     assert not listing.unparsed
@@ -56,6 +59,23 @@ def test_an_image_without_its_truth_is_named(folder, tmp_path):
 def test_a_foreign_name_is_named(folder, tmp_path):
     (folder / "thumb.png").write_bytes(b"")
     assert [n.path.name for n in find(tmp_path).unparsed] == ["thumb.png"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (encode(IMAGE, ".png"), "resolution is unknown: no pHYs chunk"),
+        (encode(IMAGE, ".png", 72), "pHYs chunk says 2835"),
+        (encode(IMAGE, ".tif"), "is not a PNG file"),
+        (b"", "empty file"),
+    ],
+    ids=["no resolution", "an editor's", "no PNG", "empty"],
+)
+def test_an_image_without_its_resolution_is_named(folder, tmp_path, data, reason):
+    (folder / "00002_1.png").write_bytes(data)
+    listing = find(tmp_path)
+    assert [(n.path.name, reason in n.reason) for n in listing.unparsed] == [("00002_1.png", True)]
+    assert len(listing.impressions) == 2
 
 
 def test_other_folders_are_not_claimed(folder, tmp_path):

@@ -23,6 +23,7 @@ from pipeline.sources.listing import (
     Folder,
     Unparsed,
 )
+from pipeline.sources.png import png_ppi
 from shards.errors import Fault, Misuse
 
 REAL = Path(__file__).parents[2] / "shared/data/fvc2002"
@@ -494,4 +495,4 @@ def test_no_name_crashes_a_parser(stem, folder):
 def test_no_header_crashes_the_resolution(data, tmp_path_factory):
     path = tmp_path_factory.mktemp("head") / "x.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
-    assert isinstance(nist.png_ppi(path), float | Unparsed)
+    assert isinstance(png_ppi(path), float | Unparsed)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.foreground import foreground
+from pipeline.preprocess import to_working_resolution
 from pipeline.synthesis import generate
+from pipeline.synthesis.encode import resample
 from pipeline.synthesis.generate import make_impression, make_master
 from pipeline.synthesis.impression import (
     DISPLACED,
@@ -26,7 +28,7 @@ from pipeline.synthesis.impression import (
 )
 from pipeline.synthesis.orientation import SIZE
 from pipeline.synthesis.sensor import ANY, CAPACITIVE, OPTICAL, STYLES, draw, expose
-from pipeline.warp import Warp, pixel_grid
+from pipeline.warp import Warp, apply_affine, pixel_grid
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,10 @@ def touches(style, count, manner=PLAIN, **fields):
 
 
 def render(master, touch, style, seed=0):
+    """The image, brought to the touch's px at 500 ppi, and its level [H, W]."""
     skin, level = contact(master, touch, np.random.default_rng(seed))
-    return draw(style, skin, level, np.random.default_rng(seed)), level
+    image = draw(style, skin, level, np.random.default_rng(seed))
+    return resample(image, 500 / style.ppi, touch.size), level
 
 
 def sample(image, points):
@@ -228,8 +232,8 @@ def test_a_build_finds_the_finger(master, style, manner):
     Of light touches by no sensor in particular one in ten is found with some of its ground.
     """
     beside = []
-    for touch in touches(style, 3, manner):
-        image, level = render(master, touch, style)
+    for seed, touch in enumerate(touches(style, 3, manner)):
+        image, level = render(master, touch, style, seed)
         found = foreground(image)
         assert found[level > -1].mean() > 0.5
         beside.append(found[level < -12].mean())
@@ -257,7 +261,11 @@ def restored(like, found):
 
 
 def test_image_is_drawn_again_from_its_record(master):
-    """From warp and params out of a file, with the noise of the address: the same bytes."""
+    """From warp and params out of a file, with the noise of the address: the same bytes.
+
+    Where the warp had to be brought to another resolution and back, its last bits are rounded, and
+    one px in thousands with them.
+    """
     address, traces = (5, "synthetic/test", 1), []
     for k, style in enumerate(3 * STYLES):
         made = make_impression(master, *address, k, (style,))
@@ -267,8 +275,11 @@ def test_image_is_drawn_again_from_its_record(master):
         assert found.pop("style") == style.name
         sensor = restored(style.sample(rng), found.pop("sensor"))
         touch = restored(replace(like, warp=None), {**found, "warp": None})
-        touch = replace(touch, warp=Warp.from_json(json.loads(json.dumps(made.warp.to_json()))))
-        assert np.array_equal(expose(sensor, *contact(master, touch, noise), noise), made.image)
+        warp = Warp.from_json(json.loads(json.dumps(made.warp.to_json())))
+        touch = replace(touch, warp=warp.at_scale(500 / made.ppi))
+        again = expose(sensor, made.ppi, *contact(master, touch, noise), noise)
+        off = np.abs(again.astype(int) - made.image)
+        assert off.max() <= (made.ppi != 500) and (off > 0).mean() < 1e-3
         traces += [touch.smear, touch.residue]
     assert any(traces[::2]) and any(traces[1::2])
 
@@ -289,8 +300,39 @@ def test_touch_is_recorded_as_far_as_its_warp_can_tell():
 
 
 def test_image_has_the_sensor_s_size(master):
-    sizes = {style.name: style.placement.size for style in STYLES}
-    for k in range(4):
-        made = make_impression(master, 5, "synthetic/test", 1, k)
-        assert made.image.shape == sizes[made.params["style"]] and made.image.dtype == np.uint8
+    """In px of its own resolution."""
+    sizes = {"optical": (374, 388), "thermal": (480, 300), "ink": (880, 800), "any": (455, 410)}
+    for style in (style for style in STYLES if style.name in sizes):
+        image = make_impression(master, 5, "synthetic/test", 1, 0, (style,)).image
+        assert image.shape == sizes[style.name] and image.dtype == np.uint8
     assert make_impression(master, 0, "x", 0, 0, (CAPACITIVE,)).params["style"] == "capacitive"
+
+
+def test_style_of_an_address_is_told_before_it_is_drawn(master, monkeypatch):
+    blank = np.zeros((4, 4), np.float32)
+    monkeypatch.setattr(generate, "contact", lambda *_: (blank, blank))
+    told = set()
+    for k in range(30):
+        address = (5, "synthetic/test", k % 7, k)
+        style, made = generate.choose_style(*address), make_impression(master, *address)
+        assert (style.name, style.ppi) == (made.params["style"], made.ppi)
+        told.add(style)
+    assert told == set(STYLES)
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
+def test_warp_leads_from_px_of_the_sensor_s_own_resolution(master, style):
+    """What a build makes of an image of any ppi shows the skin where its warp says, to 0.1 px."""
+    off = []
+    for k in range(5):
+        made = make_impression(master, 5, "synthetic/test", 1, k, (style,))
+        back, to_file = to_working_resolution(made.image, made.ppi)
+        grid = (pixel_grid(160, 160) + (np.array(back.shape[::-1]) - 160) / 2).reshape(-1, 2)
+        skin = made.warp(apply_affine(to_file, grid))
+        for axis in np.eye(2):
+            low, mid, high = (
+                correlation(-master.ridges, back, skin, grid + axis * step)
+                for step in (-0.5, 0, 0.5)
+            )
+            off.append(0.25 * (low - high) / (low - 2 * mid + high))
+    assert np.median(np.abs(off)) < 0.1

@@ -85,10 +85,10 @@ def test_capacitive_ground_is_noisy_px_by_px_and_by_columns():
 
 def test_cards_are_printed_on_near_their_edges_and_at_times_in_the_print():
     drawn = np.array(
-        [sample_card(np.random.default_rng(k)).printed((440, 400)) for k in range(200)]
+        [sample_card(np.random.default_rng(k)).printed((880, 800)) for k in range(200)]
     )
     printed = drawn.any((1, 2)).mean()
-    inside = drawn[:, 70:-70, 70:-70].any((1, 2)).mean()
+    inside = drawn[:, 140:-140, 140:-140].any((1, 2)).mean()
     assert 0.75 < printed < 0.98
     assert 0.01 < inside < 0.15
     assert drawn.mean() < 0.03
@@ -136,6 +136,8 @@ RANGES = {  # what no sample leaves: bounds of the law, or where a print would l
         "blur": (0.5, 1.5),
         "sharpening": (0, 1),
         "noise": (0.2, 10),
+        "field_offset": (-4, 4),
+        "field_gain": (-0.06, 0.06),
     },
     CAPACITIVE: {
         "ground": (100, 180),
@@ -173,8 +175,8 @@ RANGES = {  # what no sample leaves: bounds of the law, or where a print would l
         "fibres": (1, 5),
         "black": (20, 95),
         "print": (40, 150),
-        "blur": (0.6, 1.1),
-        "noise": (1, 4),
+        "blur": (1.2, 2.2),
+        "noise": (2, 8),
     },
     ANY: {
         "steepness": (1.5, 6),
@@ -205,15 +207,15 @@ def test_cards_stay_in_their_ranges():
     for count in (len(lines), len(words)):
         assert abs(count / len(cards) - 1) < 0.15  # none, one or two of either
     assert {(line.upright, line.turned) for line in lines} == {(a, b) for a in BOTH for b in BOTH}
-    assert {line.inside for line in lines} == set(range(4, 30))
-    assert {line.tilt for line in lines} == set(range(-4, 5))
-    assert {line.weight for line in lines} == {1, 2, 3}
+    assert {line.inside for line in lines} == set(range(8, 60))
+    assert {line.tilt for line in lines} == set(range(-8, 9))
+    assert {line.weight for line in lines} == set(range(2, 7))
     assert {word.text for word in words} == set(WORDS)
     assert {word.font for word in words} == set(FONTS)
-    assert {word.weight for word in words} == {1, 2} and {word.upper for word in words} == BOTH
-    assert all(0.4 <= word.scale <= 1.1 and 0 <= word.along <= 1 for word in words)
-    assert min(word.inside for word in words) >= 3
-    assert 0.01 < np.mean([word.inside > 63 for word in words]) < 0.1
+    assert {word.weight for word in words} == {2, 3, 4} and {word.upper for word in words} == BOTH
+    assert all(0.8 <= word.scale <= 2.2 and 0 <= word.along <= 1 for word in words)
+    assert min(word.inside for word in words) >= 6
+    assert 0.01 < np.mean([word.inside > 126 for word in words]) < 0.1
 
 
 class Fields:
@@ -237,8 +239,11 @@ def test_once_sampled_nothing_is_drawn_but_noise(style):
     for seed in range(4):
         sensor = style.sample(np.random.default_rng(seed))
         skin = np.full(SIZE, 0.2, np.float32)
-        image = expose(sensor, skin, 0 * skin, Fields(seed))
-        assert np.array_equal(image, expose(sensor, skin, 0 * skin, np.random.default_rng(seed)))
+        image, again = (
+            expose(sensor, style.ppi, skin, 0 * skin, rng)
+            for rng in (Fields(seed), np.random.default_rng(seed))
+        )
+        assert np.array_equal(image, again)
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
@@ -249,7 +254,7 @@ def test_each_number_sampled_is_seen_in_the_image(style):
 
     def image(**changed):
         noise = np.random.default_rng(1)
-        return expose(replace(sensor, **changed), skin, 0.3 * skin.T, noise)
+        return expose(replace(sensor, **changed), style.ppi, skin, 0.3 * skin.T, noise)
 
     plain = image()
     for name, ends in RANGES[style].items():

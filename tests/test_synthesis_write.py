@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
+from pipeline.sources.png import png_ppi
 from pipeline.synthesis import write
 from pipeline.synthesis.generate import make_impression, make_master
 from pipeline.synthesis.write import synthesise
@@ -49,10 +50,17 @@ def test_sidecar_is_the_warp_of_the_image(made):
     warp = Warp.from_json(found["warp"])
     assert np.array_equal(warp.matrix, expected.warp.matrix)
     assert np.array_equal(warp.control, expected.warp.control)
-    assert (found["ppi"], found["class"]) == (500, expected.label)
+    assert (found["ppi"], found["class"]) == (expected.ppi, expected.label)
     assert found["params"]["dryness"] == expected.params["dryness"]
     image = cv2.imread(str(made / "00001_0.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(image, expected.image)
+
+
+def test_each_image_says_its_own_resolution(made):
+    """In its header, as in its sidecar."""
+    said = {path.stem: png_ppi(path) for path in made.glob("*.png")}
+    assert said == {stem: json.loads((made / f"{stem}.json").read_text())["ppi"] for stem in said}
+    assert len(set(said.values())) > 1
 
 
 def test_number_of_processes_changes_no_byte(made, here, tmp_path):

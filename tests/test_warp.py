@@ -127,6 +127,31 @@ def test_random_control_covers_the_image_and_keeps_small_draws():
     assert 0.3 < control.std() < 0.7
 
 
+@pytest.mark.parametrize("scale", [0.5, 1.024, 1.138, 2.0])
+def test_an_image_of_another_scale_has_the_same_warp(scale):
+    """It is the warp after the map of the finer px onto the others, edges on edges."""
+    warp = elastic(4, 0.4, 20.0, rotation(0.6, (60, 50), (5, -3)))
+    made = warp.at_scale(scale)
+    points = np.random.default_rng(0).uniform(-20, 150, (200, 2))
+    finer = (points + 0.5) * scale - 0.5
+    assert np.allclose(made(finer), warp(points), rtol=0, atol=1e-10)
+    assert np.allclose(made.displacement(finer), scale * warp.displacement(points), atol=1e-10)
+    assert made.strain == pytest.approx(warp.strain, rel=1e-12)
+    assert np.allclose(made.inverse(warp(points)), finer, rtol=0, atol=1e-4)
+    assert np.allclose(made.at_scale(1 / scale)(points), warp(points), rtol=0, atol=1e-10)
+
+
+def test_an_image_of_the_same_scale_has_the_very_numbers():
+    warp = elastic(4, matrix=rotation(0.6, (60, 50), (5, -3)))
+    assert warp.at_scale(1.0).to_json() == warp.to_json()
+
+
+def test_corner_of_four_finer_px_is_the_middle_of_one():
+    rigid = Warp(rotation(0.6, (60, 50)))
+    middle = rigid.at_scale(2.0)(np.array([0.5, 0.5]))
+    assert np.allclose(middle, rigid(np.array([0.0, 0.0])), rtol=0, atol=1e-12)
+
+
 def test_json_is_exact():
     for warp in (elastic(2, matrix=rotation(0.1, (1, 2))), Warp(rotation(0.2, (0, 0)))):
         again = Warp.from_json(warp.to_json())

@@ -12,7 +12,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,12 +30,20 @@ from shards.progress import Progress
 from shards.store import ShardSet
 from train import curves, evaluate, export
 
-PPI = 500.0  # of the impressions that are drawn
 BLOCK = 10  # fingers that a process takes at a time, among which the impostors are sought
 AWAY = (1, 3)  # places from a finger to those that it is compared with, within its block
 PAIRS = 500  # of the validation split, whose matches are judged
 
-T = TypeVar("T")
+
+class HasResolution(Protocol):
+    """What there is to be known of an impression here."""
+
+    @property
+    def ppi(self) -> float:
+        """Of its image."""
+
+
+T = TypeVar("T", bound=HasResolution)
 Draw = Callable[[T], tuple[NDArray[np.uint8], Any]]  # an impression → its image, and more
 Judged = tuple[Array, NDArray[np.bool_]]  # values [N], and of which of them it is true
 
@@ -169,7 +177,7 @@ def _compare(
             if stop():
                 return []
             with contextlib.suppress(Fault):  # too little of a finger is on it
-                opened[finger, k] = registrar.open(draw(impression)[0], PPI)
+                opened[finger, k] = registrar.open(draw(impression)[0], impression.ppi)
     pairs = (pair for pair in _pairs(block) if opened.keys() >= set(pair))
     return [
         (_agreement(registrar, opened[a], opened[b]), a[0] == b[0])
@@ -189,7 +197,7 @@ def _ready(checkpoint: Path) -> Registrar:
     return Registrar(checkpoint)
 
 
-def _pairs(block: Sequence[Sequence[T]]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+def _pairs(block: Sequence[Sequence[object]]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """The pairs of a block, as (finger, impression) of either print."""
     for finger, impressions in enumerate(block):
         for k in range(0, len(impressions), 2):

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.impression import Impression
 from pipeline.preprocess import Image
-from pipeline.sources.synthetic import PPI
 from pipeline.spec import PipelineSpec
 from pipeline.warp import Warp
 from shards.errors import Misuse
@@ -39,16 +38,18 @@ def impressions(partition: str, spec: PipelineSpec) -> list[Impression]:
         raise Misuse(
             f"{partition}: expected synthetic/NAME of letters, digits, dots, dashes and underscores"
         )
-    found = []
-    for number in range(spec.fingers):
-        finger = f"{partition}/{number:05d}"
-        for k in range(spec.impressions):
-            name = f"{finger}_{k}"
-            address = (spec.finger_seed, number, k)
-            found.append(
-                Impression(Path(name), name, partition, finger, finger, PPI, drawn=address)
-            )
+    addresses = ((n, k) for n in range(spec.fingers) for k in range(spec.impressions))
+    found = [_impression(partition, spec.finger_seed, *address) for address in addresses]
     return sorted(found, key=lambda impression: impression.image_id)
+
+
+def _impression(partition: str, seed: int, number: int, k: int) -> Impression:
+    from pipeline.synthesis import generate
+
+    finger = f"{partition}/{number:05d}"
+    name, ppi = f"{finger}_{k}", generate.choose_style(seed, partition, number, k).ppi
+    address = (seed, number, k)
+    return Impression(Path(name), name, partition, finger, finger, ppi, drawn=address)
 
 
 def identity(impression: Impression) -> bytes:

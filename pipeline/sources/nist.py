@@ -1,4 +1,4 @@
-"""What NIST's Special Databases 300, 301 and 302 share: file names, finger positions, PNG headers.
+"""What NIST's Special Databases 300, 301 and 302 share: file names and finger positions.
 
 A file name is fields joined by "_", each recognised by its pattern; the last is the finger
 position (FRGP). A finger is (person, FRGP 1-10), whatever device, release or resolution recorded
@@ -8,13 +8,12 @@ it; subject numbers are one namespace.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from pipeline.impression import Impression
 from pipeline.sources.listing import PALM, SLAP, Answer, Excluded, Unparsed
+from pipeline.sources.png import png_ppi
 
 FIELDS = {
     "subject": re.compile(r"[0-9]{8}"),
@@ -23,9 +22,6 @@ FIELDS = {
     "resolution": re.compile(r"500|1000|2000|variable", re.I),
     "capture": re.compile(r"roll|plain|slap|slap-segmented|palm|palm-segmented", re.I),
 }
-PPI_RANGE = (200.0, 2540.0)  # what a fingerprint scanner may claim; 72 or 96 is an editor's default
-_PNG = b"\x89PNG\r\n\x1a\n"
-_INCH = 0.0254  # m
 
 
 def fields(stem: str) -> dict[str, str] | None:
@@ -94,39 +90,3 @@ def parse(path: Path, partition: str, folder: Mapping[str, str], example: str) -
     person, image_id = f"nist/{found['subject']}", f"{partition}/{path.stem}"
     identity = (partition, person, f"{person}/{finger:02d}")
     return Impression(path, image_id, *identity, ppi, folder["capture"], finger)
-
-
-def png_ppi(path: Path) -> float | Unparsed:
-    """The resolution in a PNG's pHYs chunk, pixels an inch; what is wrong where there is none."""
-    try:
-        with path.open("rb") as file:
-            signature = file.read(len(_PNG))
-            if signature != _PNG:
-                return Unparsed("is not a PNG file" if signature else "empty file")
-            phys = _phys(file)
-    except OSError as error:
-        return Unparsed(f"cannot be read: {error.strerror}")
-    if phys is None:
-        return Unparsed("its resolution is unknown: no pHYs chunk, which the publisher's PNG has")
-    return _ppi(*struct.unpack(">IIB", phys))
-
-
-def _phys(file: BinaryIO) -> bytes | None:
-    """The body of a PNG's pHYs chunk, which stands before its pixels; None where there is none."""
-    while len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        if kind == b"pHYs":
-            body = file.read(9)
-            return body if len(body) == 9 else None
-        if kind in (b"IDAT", b"IEND"):
-            return None
-        file.seek(length + 4, 1)
-    return None
-
-
-def _ppi(x: int, y: int, unit: int) -> float | Unparsed:
-    """Pixels an inch of pHYs' whole pixels a metre: 19,685 is 500, not 499.999."""
-    ppi = x * _INCH
-    if unit != 1 or x != y or not PPI_RANGE[0] <= ppi <= PPI_RANGE[1]:
-        return Unparsed(f"its pHYs chunk says {x} × {y} a {'metre' if unit == 1 else 'unit'}")
-    return float(round(ppi)) if abs(ppi - round(ppi)) <= _INCH else ppi

@@ -1,7 +1,8 @@
 """Synthetic fingers as `python -m pipeline synth` writes them, with their truth beside them.
 
 synthetic/NAME/{finger:05d}_{impression}.png, and under the same stem a .json with the exact warp
-from the impression to the finger's master. Every finger is a person of its own.
+from the impression to the finger's master. The resolution is the PNG's own (its pHYs chunk). Every
+finger is a person of its own.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from pathlib import Path
 
 from pipeline.impression import Impression
 from pipeline.sources.listing import Answer, Claim, Folder, Listing, Unparsed, collect, walk
+from pipeline.sources.png import png_ppi
 from pipeline.warp import Warp
 from shards.errors import Fault
-
-PPI = 500.0
 
 _STEM = re.compile(r"(\d{5,})_(\d+)", re.ASCII)
 
@@ -42,8 +42,11 @@ def parse(path: Path, partition: str, names: frozenset[str]) -> Answer:
     truth = path.with_suffix(".json")
     if truth.name not in names:
         return Unparsed(f"its {truth.name} is missing; run the same python -m pipeline synth again")
+    ppi = png_ppi(path)
+    if isinstance(ppi, Unparsed):
+        return ppi
     finger = f"{partition}/{match[1]}"
-    return Impression(path, f"{partition}/{path.stem}", partition, finger, finger, PPI, truth=truth)
+    return Impression(path, f"{partition}/{path.stem}", partition, finger, finger, ppi, truth=truth)
 
 
 def load_truth(path: Path) -> Warp:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import Any
 from zlib import crc32
 
 import cv2
@@ -12,19 +13,20 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
-PPI = 500  # of the generator
+PPI = 500  # of masters and skin, and of most sensors
 INCH = 0.0254  # m
 GROUND = 254  # grey of an optical sensor that nothing touches
 TIFF_EXTRA = 512  # bytes of FVC2002's files beside the pixels
 _IHDR_END = 33  # bytes of a PNG before the place of its pHYs chunk
 
 
-def resample(image: Image, ppi: float, size: tuple[int, int] | None = None) -> Image:
-    """`image` [h, w] of 500 ppi at `ppi`, bicubic, uint8 [H, W] of `size` (height, width) px.
+def resample(
+    image: NDArray[Any], scale: float, size: tuple[int, int] | None = None
+) -> NDArray[Any]:
+    """`image` [h, w] with `scale` times as many px a length, bicubic, [H, W] of the same dtype.
 
-    The upper left corner stays; without `size` all of the image is kept.
+    The upper left corner stays. `size` is (height, width) px; without it all of the image is kept.
     """
-    scale = ppi / PPI
     height, width = size or (round(extent * scale) for extent in image.shape)
     if (height, width, scale) == (*image.shape, 1.0):
         return image

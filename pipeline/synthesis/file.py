@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.synthesis.encode import PPI
 from pipeline.synthesis.sensor import Style
 
 
@@ -16,7 +15,7 @@ class Press:
     partition: str  # address of the touch, with the next two
     finger: int
     impression: int
-    drop: int = 0  # px at 500 ppi from the top where several fingers are in an image
+    drop: int = 0  # px of the sensor from the top where several fingers are in an image
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class File:
 
     path: str  # below the set's folder
     presses: tuple[Press, ...]  # from left to right
-    styles: tuple[Style, ...]  # the sensor is one of these
-    ppi: float = PPI  # of its pixels
+    styles: tuple[Style, ...]  # the sensor is one of these, of one ppi for several fingers
+    ppi: int | None = None  # of its pixels; None: the sensor's own
     size: tuple[int, int] | None = None  # (height, width) px; None where it follows from the sensor
     claim: float | None = None  # ppi in the PNG's header
     truth: bool = False  # whether a sidecar with class, warp and parameters lies beside it

@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.synthesis.encode import PPI
 from pipeline.synthesis.impression import contact, sample_manner, sample_touch
 from pipeline.synthesis.master import Master, sample_master
 from pipeline.synthesis.sensor import STYLES, Style, expose
@@ -23,7 +24,8 @@ class Made:
     image: NDArray[np.uint8]  # [H, W], dark ridges
     warp: Warp  # px of the image → px of the finger's master, by which the image was rendered
     label: str  # the finger's class
-    params: dict[str, Any]  # what touch and sensor were like: all but noise; plain values
+    params: dict[str, Any]  # what touch (px at 500 ppi) and sensor were like, but for noise
+    ppi: int = PPI  # of the image; that of the master is 500
 
 
 def make_master(seed: int, partition: str, finger: int) -> Master:
@@ -45,13 +47,25 @@ def make_impression(
     fields of noise.
     """
     rng, noise = _generator(seed, partition, finger, 1 + impression).spawn(2)
-    style = styles[int(rng.integers(len(styles)))]
+    style = _choose(rng, styles)
     touch = sample_touch(rng, style.placement, sample_manner(rng))
     sensor = style.sample(rng)
-    image = expose(sensor, *contact(master, touch, noise), noise)
+    image = expose(sensor, style.ppi, *contact(master, touch, noise), noise)
     params = {"style": style.name, **asdict(touch), "sensor": asdict(sensor)}
     del params["warp"]  # recorded beside them
-    return Made(image, touch.warp, master.flow.label, params)
+    warp = touch.warp.at_scale(style.ppi / PPI)
+    return Made(image, warp, master.flow.label, params, style.ppi)
+
+
+def choose_style(
+    seed: int, partition: str, finger: int, impression: int, styles: Sequence[Style] = STYLES
+) -> Style:
+    """The kind of sensor by which that impression is made."""
+    return _choose(_generator(seed, partition, finger, 1 + impression).spawn(1)[0], styles)
+
+
+def _choose(rng: np.random.Generator, styles: Sequence[Style]) -> Style:
+    return styles[int(rng.integers(len(styles)))]
 
 
 def _generator(seed: int, partition: str, finger: int, stage: int) -> np.random.Generator:

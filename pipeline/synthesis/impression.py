@@ -2,7 +2,8 @@
 
 Sampled once into a `Touch` (all that makes this impression differ from another), then applied.
 The skin is resampled through `Touch.warp` and nothing moves afterwards, so that warp is the exact
-map from a pixel of the impression to the master.
+map from a pixel of the impression to the master. All lengths are px at 500 ppi, whatever the
+sensor's own resolution is.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def _fvc_files(
     placement: Placement = replace(style.placement, size=(height, width))
     for k in range(impressions):
         press = Press((partition, finger), partition, finger, k)
-        styles = (replace(style, placement=placement),)
+        styles = (replace(style, placement=placement, ppi=ppi),)
         yield File(f"{folder}/{number}_{k + 1}.tif", (press,), styles, ppi, size)
 
 

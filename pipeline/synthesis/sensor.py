@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.synthesis.encode import PPI, resample
 from pipeline.synthesis.impression import Placement
 from pipeline.synthesis.orientation import Image
 from pipeline.synthesis.sensors.anything import sample_anything
@@ -28,9 +29,9 @@ class Sensor(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def grey(self, skin: Image, level: Image, rng: np.random.Generator) -> Image:
-        """Greys [H, W] of `skin` [H, W] under `level` [H, W], both as `contact` gives them.
+        """Greys [H, W] of `skin` [H, W] under `level` [H, W], as `contact` gives them.
 
-        Dark ridges; `rng` draws fields of noise and nothing else.
+        All in px of the sensor. Dark ridges; `rng` draws fields of noise and nothing else.
         """
 
 
@@ -41,18 +42,23 @@ class Style:
     name: str
     placement: Placement
     sample: Callable[[np.random.Generator], Sensor]
+    ppi: int = PPI  # of the sensor's px
 
 
 def expose(
-    sensor: Sensor, skin: Image, level: Image, rng: np.random.Generator
+    sensor: Sensor, ppi: int, skin: Image, level: Image, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """The sensor's image uint8 [H, W], dark ridges, of `skin` [H, W] under `level` [H, W]."""
+    """The image uint8 [H, W], dark ridges, of `skin` [h, w] under `level` [h, w] by a sensor.
+
+    `skin` and `level` have 500 ppi, the image `ppi`; their upper left corners lie on each other.
+    """
+    skin, level = (resample(layer, ppi / PPI) for layer in (skin, level))
     return np.clip(np.rint(sensor.grey(skin, level, rng)), 1, 254).astype(np.uint8)
 
 
 def draw(style: Style, skin: Image, level: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The image by a random sensor of this style; see `expose`."""
-    return expose(style.sample(rng), skin, level, rng)
+    return expose(style.sample(rng), style.ppi, skin, level, rng)
 
 
 OPTICAL = Style(  # as FVC2002 DB1
@@ -72,17 +78,20 @@ VIGNETTED = Style(  # as FVC2004 DB2
 )
 THERMAL = Style(  # as FVC2004 DB3
     "thermal",
-    Placement((480, 300), (112, 185), finger=5, contact=15, pressure=0.0),
+    Placement((469, 293), (112, 185), finger=5, contact=15, pressure=0.0),
     sample_thermal,
+    ppi=512,
 )
 INK = Style(  # a plain print of NIST's cards
     "ink",
     Placement((440, 400), (135, 190), finger=5, contact=10, pressure=0.05),
     sample_ink,
+    ppi=1000,
 )
 ANY = Style(  # of no make: so that a network leans on no sensor's looks
     "any",
     Placement((400, 360), (122, 175), finger=10, contact=10, pressure=0.0),
     sample_anything,
+    ppi=569,  # as FVC2002 DB2
 )
 STYLES = (OPTICAL, CAPACITIVE, VIGNETTED, THERMAL, INK, ANY)

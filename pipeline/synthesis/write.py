@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.synthesis.encode import GROUND, PPI, encode, resample, side_by_side
+from pipeline.synthesis.encode import GROUND, encode, resample, side_by_side
 from pipeline.synthesis.file import File, Listed, Press
 from pipeline.synthesis.generate import Made, make_impression, make_master
 from pipeline.synthesis.layouts import Layout, choose_layout
@@ -26,7 +26,7 @@ from shards import pool
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 
-VERSION = 6  # of the generator: other bytes for the same address need another number
+VERSION = 7  # of the generator: other bytes for the same address need another number
 TOUCHES = 64  # kept in memory: more than the files of one capture of a person share
 
 
@@ -144,12 +144,14 @@ def _write_file(path: Path, file: File, touch: Callable[[Press, tuple[Style, ...
     path.parent.mkdir(parents=True, exist_ok=True)
     if file.truth:
         _write(path.with_suffix(".json"), _sidecar(made[0]))
-    _write(path, encode(resample(image, file.ppi, file.size), path.suffix, file.claim))
+    ppi = file.ppi or made[0].ppi
+    image = resample(image, ppi / made[0].ppi, file.size)
+    _write(path, encode(image, path.suffix, file.claim or (ppi if file.truth else None)))
 
 
 def _sidecar(made: Made) -> bytes:
     fields = {
-        "ppi": PPI,
+        "ppi": made.ppi,
         "class": made.label,
         "warp": made.warp.to_json(),
         "params": made.params,

@@ -1,4 +1,7 @@
-"""What is printed on a card about a finger: up to two lines of its box, and up to two words."""
+"""What is printed on a card about a finger: up to two lines of its box, and up to two words.
+
+As a scanner of 1000 ppi sees it.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ class Line:
 
     upright: bool  # along the left edge or the right one, else the upper or the lower one
     turned: bool  # along the right or the lower one
-    inside: int  # px from that edge to where the line starts, 4 … 29
-    tilt: int  # px by which it ends farther inside, -4 … 4
-    weight: int  # px, 1 … 3
+    inside: int  # px from that edge to where the line starts, 8 … 59
+    tilt: int  # px by which it ends farther inside, -8 … 8
+    weight: int  # px, 2 … 6
 
     def draw(self, drawing: Drawing) -> None:
         """Add the line to `drawing` [H, W]."""
@@ -46,8 +49,8 @@ class Word:
 
     text: str  # of WORDS
     font: int  # of FONTS, by OpenCV's number
-    scale: float  # 0.4 … 1.1: capitals of 9 to 24 px
-    weight: int  # px, 1 or 2
+    scale: float  # 0.8 … 2.2: capitals of 18 to 48 px
+    weight: int  # px, 2 to 4
     upper: bool  # near the upper edge
     inside: float  # px from that edge
     along: float  # 0 … 1 from the left to the right; at the ends 30 % of it is outside
@@ -88,20 +91,20 @@ def _sample_line(rng: np.random.Generator) -> Line:
     return Line(
         upright=rng.random() < 0.5,
         turned=rng.random() < 0.5,
-        inside=int(rng.uniform(4, 30)),
-        tilt=int(rng.integers(-4, 5)),
-        weight=int(rng.integers(1, 4)),
+        inside=int(rng.uniform(8, 60)),
+        tilt=int(rng.integers(-8, 9)),
+        weight=int(rng.integers(2, 7)),
     )
 
 
 def _sample_word(rng: np.random.Generator) -> Word:
-    """One in twenty of them lies 60 px or more inside the image."""
+    """One in twenty of them lies 120 px or more inside the image."""
     return Word(
         text=str(rng.choice(WORDS)),
         font=FONTS[int(rng.integers(len(FONTS)))],
-        scale=rng.uniform(0.4, 1.1),
-        weight=int(rng.integers(1, 3)),
+        scale=rng.uniform(0.8, 2.2),
+        weight=int(rng.integers(2, 5)),
         upper=rng.random() < 0.5,
-        inside=3 + rng.exponential(20),
+        inside=6 + rng.exponential(40),
         along=rng.random(),
     )
