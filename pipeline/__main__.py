@@ -106,11 +106,11 @@ def build(
 @main.command()
 @click.argument("image", type=Path)
 @click.option("--out", type=Path, required=True, help="The sheet, a PNG.")
-@click.option("--ppi", type=float, default=500.0, show_default=True, help="Of the image.")
+@click.option("--ppi", type=float, help="Of the image; by default what a PNG says, or else 500.")
 @click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
 @click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
 def show(
-    image: Path, out: Path, ppi: float, config: Path | None, overrides: tuple[str, ...]
+    image: Path, out: Path, ppi: float | None, config: Path | None, overrides: tuple[str, ...]
 ) -> None:
     """Draw every stage from an image file to its pairs.
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from pipeline import plan
 from pipeline.impression import Impression
 from pipeline.pair import Address, Trace, make_pair, open_print
-from pipeline.preprocess import load
+from pipeline.preprocess import PPI, load
+from pipeline.sources.listing import Unparsed
+from pipeline.sources.png import png_ppi
 from pipeline.spec import PipelineSpec
 from shards import show
 from shards.errors import Fault
@@ -22,11 +24,14 @@ MARGIN = 6
 Picture = NDArray[np.uint8]  # [h, w, 3]
 
 
-def write_sheet(path: Path, out: Path, ppi: float, spec: PipelineSpec) -> None:
+def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) -> None:
     """Write a PNG: the stages of the image at `path` in a row, below them each of its three pairs.
 
-    Fault where the image cannot be used, or the sheet not be written.
+    Without `ppi` it has what its header says if it is a PNG, or else 500. Fault where the image
+    cannot be used, or the sheet not be written.
     """
+    told = png_ppi(path)
+    ppi = ppi or (PPI if isinstance(told, Unparsed) else told)
     impression = Impression(path, f"show/{path.stem}", "show", "show", "show", ppi)
     stages: Trace = []
     print_ = open_print(impression, load(path), None, spec, stages)

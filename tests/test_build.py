@@ -24,6 +24,7 @@ from pipeline import catalog, ledger, preprocess
 from pipeline import task as worker
 from pipeline.__main__ import main
 from pipeline.build import build
+from pipeline.synthesis.encode import encode
 from shards import manifest, pool, record, sources, store
 from shards.errors import Fault, Misuse
 from shards.verify import verify
@@ -575,6 +576,20 @@ def test_wrong_use_is_told(images, tmp_path, arguments, status, message):
     assert result.exit_code == status, result.output
     assert message in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_show_takes_the_resolution_that_a_png_says(images, tmp_path):
+    image = cv2.imread(str(images / "DB1_B" / "101_1.tif"), cv2.IMREAD_UNCHANGED)
+    path, sheet = tmp_path / "101_1.png", tmp_path / "sheet.png"
+
+    def shown(says, *options):
+        path.write_bytes(encode(image, ".png", says))
+        found = CliRunner().invoke(main, ["show", str(path), "--out", str(sheet), *options])
+        assert found.exit_code == 0, found.output
+        return sheet.read_bytes()
+
+    assert shown(569) == shown(None, "--ppi=569") == shown(500, "--ppi=569")
+    assert shown(None) == shown(72) == shown(None, "--ppi=500") != shown(569)
 
 
 def test_show_draws_every_stage(images, tmp_path):

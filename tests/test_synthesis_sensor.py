@@ -83,6 +83,40 @@ def test_capacitive_ground_is_noisy_px_by_px_and_by_columns():
     assert abs(correlation(noise, 2, 0)) < 0.1
 
 
+def displaced(image, axis):
+    """Px by which odd lines across `axis` see farther along it than halfway between their next.
+
+    What is above the mean of the two next ones, regressed on the slope between these.
+    """
+    image = np.moveaxis(image, axis, 0)
+    above = image[1:-1] - (image[:-2] + image[2:]) / 2
+    slope = (image[2:] - image[:-2]) / 2
+    shares = [(above * slope)[k::2].sum() / (slope**2)[k::2].sum() for k in (0, 1)]
+    return (shares[0] - shares[1]) / 4  # the next ones see as far to the other side
+
+
+@pytest.mark.parametrize(("style", "down", "right"), [(CAPACITIVE, 0.15, -0.06), (OPTICAL, 0, 0)])
+def test_capacitive_cells_lie_in_pairs(style, down, right):
+    """As those of FVC2002 DB3_B do, all over and in every image; those of DB1_B do not."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    skin = (1.2 * np.sin(0.6 * x) * np.sin(0.6 * y)).astype(np.float32)
+    level = np.zeros(SIZE, np.float32)
+    images = [draw(style, skin, level, np.random.default_rng(k)) for k in range(40)]
+    seen = np.mean(images, 0)  # without the noise of each, which would hide half of it
+    assert displaced(seen, 0) == pytest.approx(down, abs=0.015)
+    assert displaced(seen, 1) == pytest.approx(right, abs=0.015)
+
+
+def test_video_fields_are_amplified_as_the_record_says():
+    """Even lines over odd ones, by an offset and by a share of the grey."""
+    sensor = OPTICAL.sample(np.random.default_rng(0))
+    sensor = replace(sensor, field_offset=1.5, field_gain=0.02, tone=100.0, speckle=1.0)
+    skin, level = (np.full(SIZE, value, np.float32) for value in (1.0, 0.0))
+    image = expose(sensor, 500, skin, level, np.random.default_rng(1)).astype(float)
+    expected = 2 * (1.5 + 0.02 * (image.mean() - 60))
+    assert image[::2].mean() - image[1::2].mean() == pytest.approx(expected, abs=0.15)
+
+
 def test_cards_are_printed_on_near_their_edges_and_at_times_in_the_print():
     drawn = np.array(
         [sample_card(np.random.default_rng(k)).printed((880, 800)) for k in range(200)]
