@@ -15,7 +15,7 @@ from shards.manifest import SPLITS, ShardEntry
 from shards.record import KINDS, NOISES
 
 SECONDS_A_PAIR = 0.0015  # of a core, measured by tests/bench/bench_build.py
-SECONDS_A_FINGER, SECONDS_A_DRAWING = 0.24, 0.025  # by tests/bench/bench_synthesis.py
+SECONDS_A_FINGER, SECONDS_A_DRAWING = 0.24, 0.03  # by tests/bench/bench_synthesis.py
 COLUMNS = ("shards", "images", *KINDS, *NOISES[1:], "pairs", "MB")
 Rows = dict[tuple[str, str], Counter[str]]  # (partition, split) → column → number
 
