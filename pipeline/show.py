@@ -30,8 +30,9 @@ def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) ->
     Without `ppi` it has what its header says if it is a PNG, or else 500. Fault where the image
     cannot be used, or the sheet not be written.
     """
-    told = png_ppi(path)
-    ppi = ppi or (PPI if isinstance(told, Unparsed) else told)
+    if ppi is None:
+        told = png_ppi(path)
+        ppi = PPI if isinstance(told, Unparsed) else told
     impression = Impression(path, f"show/{path.stem}", "show", "show", "show", ppi)
     stages: Trace = []
     print_ = open_print(impression, load(path), None, spec, stages)

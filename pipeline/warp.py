@@ -40,6 +40,15 @@ def rotation(
     return np.array([[c, s, x - (c * x + s * y) + dx], [-s, c, y - (c * y - s * x) + dy]])
 
 
+def scaling(scale: float) -> Array:
+    """Matrix float64 [2, 3] to an image's px from those of one with `scale` times as many a length.
+
+    Their upper left corners lie on each other, and so do all edges.
+    """
+    shift = 0.5 / scale - 0.5  # px have their centres half a px from the edge in both
+    return np.array([[1 / scale, 0.0, shift], [0.0, 1 / scale, shift]])
+
+
 # Products of small matrices are written out: BLAS rounds them differently from machine to machine.
 
 
@@ -173,12 +182,10 @@ class Warp:
 
         The outer edges of both lie on each other.
         """
-        shift = 0.5 / scale - 0.5  # px have their centres half a px from the edge in both
-        finer = np.array([[1 / scale, 0.0, shift], [0.0, 1 / scale, shift]])
-        x, y = ((start - shift) * scale for start in self.origin)
-        return Warp(
-            compose_affine(self.matrix, finer), self.control * scale, self.spacing * scale, (x, y)
-        )
+        finer = scaling(scale)
+        x, y = (np.array(self.origin) - finer[:, 2]) * scale
+        matrix = compose_affine(self.matrix, finer)
+        return Warp(matrix, self.control * scale, self.spacing * scale, (float(x), float(y)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact when read back by `from_json`."""

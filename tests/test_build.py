@@ -590,6 +590,8 @@ def test_show_takes_the_resolution_that_a_png_says(images, tmp_path):
 
     assert shown(569) == shown(None, "--ppi=569") == shown(500, "--ppi=569")
     assert shown(None) == shown(72) == shown(None, "--ppi=500") != shown(569)
+    nothing = CliRunner().invoke(main, ["show", str(path), "--out", str(sheet), "--ppi=0"])
+    assert nothing.exit_code == 1 and "is said to have 0 ppi" in nothing.output
 
 
 def test_show_draws_every_stage(images, tmp_path):

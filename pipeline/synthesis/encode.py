@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.warp import scaling
+
 Image = NDArray[np.uint8]
 
 PPI = 500  # of masters and skin, and of most sensors
@@ -30,12 +32,10 @@ def resample(
     height, width = size or (round(extent * scale) for extent in image.shape)
     if (height, width, scale) == (*image.shape, 1.0):
         return image
-    shift = 0.5 / scale - 0.5  # px have their centres half a px from the corner in both
-    matrix = np.array([[1 / scale, 0, shift], [0, 1 / scale, shift]])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     border = cv2.BORDER_REPLICATE
     return np.asarray(
-        cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=border)
+        cv2.warpAffine(image, scaling(scale), (width, height), flags=flags, borderMode=border)
     )
 
 
