@@ -65,10 +65,10 @@ def test_optical_speckle_has_a_size():
 
 
 def test_capacitive_ridges_stand_on_a_floor():
-    """No ridge is darker than the floor, and most of it is near: the histogram is skewed."""
+    """None is darker than the floor, and most of a pressed one is near: a skewed histogram."""
     skews = []
     for seed in range(12):
-        ridge = print_of(1.0, CAPACITIVE, seed)
+        ridge = print_of(1.0, CAPACITIVE, seed, level=0.5)
         low, middle, high = np.percentile(ridge, [1, 50, 99])
         assert low > 18 and middle < 60
         skews.append((high - middle) / (middle - low))
@@ -95,9 +95,12 @@ def displaced(image, axis):
     return (shares[0] - shares[1]) / 4  # the next ones see as far to the other side
 
 
-@pytest.mark.parametrize(("style", "down", "right"), [(CAPACITIVE, 0.15, -0.06), (OPTICAL, 0, 0)])
+@pytest.mark.parametrize(("style", "down", "right"), [(CAPACITIVE, 0.215, -0.085), (OPTICAL, 0, 0)])
 def test_capacitive_cells_lie_in_pairs(style, down, right):
-    """As those of FVC2002 DB3_B do, all over and in every image; those of DB1_B do not."""
+    """As those of FVC2002 DB3_B do, all over and in every image; those of DB1_B do not.
+
+    By 0.19 px and 0.075 px, of which the sharpening makes as much more as it adds to fine detail.
+    """
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     skin = (1.2 * np.sin(0.6 * x) * np.sin(0.6 * y)).astype(np.float32)
     level = np.zeros(SIZE, np.float32)
@@ -177,11 +180,10 @@ RANGES = {  # what no sample leaves: bounds of the law, or where a print would l
         "ground": (100, 180),
         "shade": (-20, 100),
         "rough": (0, 0.8),
-        "steepness": (1.5, 16),
-        "reach": (0, 0.5),
-        "tone": (10, 65),
+        "reach": (0, 0.7),
+        "tone": (5, 75),
         "speckle": (0, 30),
-        "floor": (15, 40),
+        "floor": (25, 36),
     },
     VIGNETTED: {
         "fall": (0.3, 1.3),

@@ -1,8 +1,8 @@
-"""Capacitance: ridges near black, valleys little darker than the shaded, striped ground.
+"""Capacitance: ridges near black, mottled valleys little darker than the shaded, striped ground.
 
-Every cell has its own gain, most of the ground's noise (3.9 of 4.6 grey levels in FVC2002 DB3_B),
-which a ridge hides. And cells lie in pairs: all over FVC2002 DB3_B what rows and columns show is
-nearer to a neighbour's than a px, in turn on either side.
+Every cell has its own gain, most of the ground's noise, which a ridge hides. Cells lie in pairs:
+all over FVC2002 DB3_B what rows and columns show is nearer to a neighbour's than a px, in turn on
+either side. And they feel skin that does not touch, which is near in one place and far in the next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from scipy.special import expit
 from pipeline.synthesis.orientation import Image, smooth_noise
 from pipeline.synthesis.sensors.noise import about, blur, blurred
 
-PAIRED_ROWS, PAIRED_COLUMNS = 0.15, 0.06  # px by which a cell sees what is nearer to its partner
+PAIRED_ROWS, PAIRED_COLUMNS = 0.19, 0.075  # px by which a cell sees what is nearer to its partner
+SHARPENING = ((0.7, 0.16), (1.6, 0.063))  # low passes, px, and what share each takes is added again
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,8 @@ class Capacitive:
 
     ground: float  # grey of a cell that nothing is near
     shade: float  # by how much a finger about it darkens that
-    rough: float  # deviation of the skin's height from cell to cell, half ridges
-    steepness: float  # of the step from touching to not, over half a ridge's height
-    reach: float  # share of the step that skin gives which is near and does not touch
+    rough: float  # deviation of the skin's height from cell to cell where it touches, half ridges
+    reach: float  # share of the step from ground to touch that skin gives which is just near
     tone: float  # grey of skin that touches under no pressure
     speckle: float  # deviation of that
     floor: float  # the converter's zero: no finger is darker
@@ -37,16 +37,23 @@ class Capacitive:
         skin = _paired(_paired(skin, 0, PAIRED_ROWS), 1, -PAIRED_COLUMNS)
         near = blur(expit(level + 3), 25)
         ground = self.ground + 6 * smooth_noise(rng, size, 130) - self.shade * near
-        columns = rng.normal(0, 2.4, size[1]) + 1.7 * smooth_noise(rng, (1, size[1]), 9)[0]
-        rows = rng.normal(0, 0.7, (size[0], 1)).astype(np.float32)
-        cells = 5 * rng.standard_normal(size, np.float32)
-        ground = ground + columns.astype(np.float32) + rows + cells
+        columns = rng.normal(0, 2.6, size[1]) + 1.7 * smooth_noise(rng, (1, size[1]), 9)[0]
+        ground = ground + columns.astype(np.float32) + 2.9 * rng.standard_normal(size, np.float32)
         rough = self.rough * blurred(rng, size, 0.6)
-        ink = expit((skin - 0.09 + rough) * self.steepness)
-        ink += self.reach * expit(0.65 * skin) * (1 - ink)  # capacitance falls gently
-        tone = self.tone + 8 * np.clip(-level, -1, 3) + self.speckle * blurred(rng, size, 1.2)
+        ink = expit((skin - 0.12 + rough) * 8.4)
+        uneven = expit(level + 4) * _nearness(rng, size)  # of skin, which is not all about
+        ink += self.reach * expit(1.16 * (skin + uneven)) * (1 - ink)
+        haze = 2.9 * blurred(rng, size, 2.4) + self.speckle * blurred(rng, size, 1.2)
+        tone = self.tone + 17.5 * np.clip(-level, -1, 3) + haze
         grey = ground - (ground - np.maximum(tone, self.floor)) * ink
-        return grey + 1.2 * rng.standard_normal(size, np.float32)
+        grey += sum(share * (grey - blur(grey, low)) for low, share in SHARPENING)
+        return np.asarray(grey + 1.3 * rng.standard_normal(size, np.float32), np.float32)
+
+
+def _nearness(rng: np.random.Generator, size: tuple[int, ...]) -> Image:
+    """How much nearer skin that does not touch is [H, W], half ridges: at times by far."""
+    uneven = 1.64 * blurred(rng, size, 0.6) + 3.14 * blurred(rng, size, 1.2)
+    return np.asarray(uneven + 0.178 * (uneven**2 - 1), np.float32)
 
 
 def _paired(skin: Image, axis: int, away: float) -> Image:
@@ -66,12 +73,11 @@ def sample_capacitive(rng: np.random.Generator) -> Capacitive:
     By the features of `pipeline.compare_classifier`.
     """
     return Capacitive(
-        ground=rng.normal(139, 6),
-        shade=rng.normal(40, 12),
-        rough=min(about(rng, 0.25, 0.6), 0.8),
-        steepness=about(rng, 6, 0.2),
-        reach=rng.uniform(0.09, 0.27),
-        tone=rng.normal(36.5, 4),
-        speckle=min(about(rng, 7, 1.2), 30.0),
-        floor=rng.normal(27, 1.5),
+        ground=rng.normal(139.5, 4.3),
+        shade=rng.normal(41.8, 9.6),
+        rough=min(about(rng, 0.04, 1.04), 0.8),
+        reach=rng.uniform(0.015, 0.67),
+        tone=rng.normal(39.4, 7.4),
+        speckle=min(about(rng, 2.5, 1.63), 30.0),
+        floor=rng.normal(30.6, 0.46),
     )

@@ -16,6 +16,7 @@ from pipeline.synthesis.orientation import Image, smooth_noise
 from pipeline.synthesis.sensors.noise import about, band, blur
 
 BAND = 0.4  # px, deviation of the blur along the lines
+SKEW = 0.35  # of the speckles: light ones, fewer, stand out farther than dark ones
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Optical:
         """See `Sensor`."""
         ink = expit((skin - 0.045) * self.steepness)
         tone = self.tone - 15 * level + 7.2 * smooth_noise(rng, skin.shape, 3.5)
-        speckle = self.speckle * band(rng, skin.shape, 0.757)
-        grey = self.white - (self.white - np.maximum(tone, -30) - speckle) * ink
+        speckle = band(rng, skin.shape, 0.757)
+        speckle += SKEW * (speckle**2 - 1)
+        touched = np.maximum(tone, -30) + self.speckle * speckle
+        grey = self.white - (self.white - touched) * ink
         grey = blur(grey, self.blur)
         grey += self.sharpening * (grey - blur(grey, 1.6))
         grey += self.noise * rng.standard_normal(skin.shape, np.float32)
