@@ -41,7 +41,7 @@ class Capacitive:
         ground = ground + columns.astype(np.float32) + 2.9 * rng.standard_normal(size, np.float32)
         rough = self.rough * blurred(rng, size, 0.6)
         ink = expit((skin - 0.12 + rough) * 8.4)
-        uneven = expit(level + 4) * _nearness(rng, size)  # of skin, which is not all about
+        uneven = expit(level + 4) * _nearness(rng, size)  # beside the finger there is no skin
         ink += self.reach * expit(1.16 * (skin + uneven)) * (1 - ink)
         haze = 2.9 * blurred(rng, size, 2.4) + self.speckle * blurred(rng, size, 1.2)
         tone = self.tone + 17.5 * np.clip(-level, -1, 3) + haze
