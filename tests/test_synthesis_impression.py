@@ -229,15 +229,18 @@ def test_half_of_the_touches_is_hard():
 def test_a_build_finds_the_finger(master, style, manner):
     """At least half of where the skin is pressed, and mostly nearly nothing far beside it.
 
-    Of light touches by no sensor in particular one in ten is found with some of its ground.
+    Of light touches by no sensor in particular one in ten is found with some of its ground, and of
+    capacitive ones, whose bare ground is striped, one in six.
     """
     beside = []
-    for seed, touch in enumerate(touches(style, 3, manner)):
+    for seed, touch in enumerate(touches(style, 5, manner)):
         image, level = render(master, touch, style, seed)
         found = foreground(image)
         assert found[level > -1].mean() > 0.5
-        beside.append(found[level < -12].mean())
-    assert np.median(beside) < 0.1
+        far = level < -12
+        if far.any():
+            beside.append(found[far].mean())
+    assert len(beside) >= 2 and np.median(beside) < 0.1
 
 
 def test_same_address_same_bytes_in_any_order(master):
