@@ -180,7 +180,7 @@ RANGES = {  # what no sample leaves: bounds of the law, or where a print would l
         "ground": (100, 180),
         "shade": (-20, 100),
         "rough": (0, 0.8),
-        "reach": (0, 0.7),
+        "reach": (0.015, 0.67),
         "tone": (5, 75),
         "speckle": (0, 30),
         "floor": (25, 36),

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from pipeline.synthesis.orientation import Image, smooth_noise
-from pipeline.synthesis.sensors.noise import about, blur, blurred
+from pipeline.synthesis.sensors.noise import about, blur, blurred, skewed
 
 PAIRED_ROWS, PAIRED_COLUMNS = 0.19, 0.075  # px by which a cell sees what is nearer to its partner
 SHARPENING = ((0.7, 0.16), (1.6, 0.063))  # low passes, px, and what share each takes is added again
@@ -47,13 +47,12 @@ class Capacitive:
         tone = self.tone + 17.5 * np.clip(-level, -1, 3) + haze
         grey = ground - (ground - np.maximum(tone, self.floor)) * ink
         grey += sum(share * (grey - blur(grey, low)) for low, share in SHARPENING)
-        return np.asarray(grey + 1.3 * rng.standard_normal(size, np.float32), np.float32)
+        return grey + 1.3 * rng.standard_normal(size, np.float32)
 
 
 def _nearness(rng: np.random.Generator, size: tuple[int, ...]) -> Image:
     """How much nearer skin that does not touch is [H, W], half ridges: at times by far."""
-    uneven = 1.64 * blurred(rng, size, 0.6) + 3.14 * blurred(rng, size, 1.2)
-    return np.asarray(uneven + 0.178 * (uneven**2 - 1), np.float32)
+    return skewed(1.64 * blurred(rng, size, 0.6) + 3.14 * blurred(rng, size, 1.2), 0.178)
 
 
 def _paired(skin: Image, axis: int, away: float) -> Image:

@@ -32,6 +32,11 @@ def blurred(rng: np.random.Generator, size: tuple[int, ...], scale: float) -> Im
     return np.asarray(noise / noise.std(), np.float32)
 
 
+def skewed(noise: Image, share: float) -> Image:
+    """`noise` [H, W] of which what is high stands out: `share` of its square (less 1) is added."""
+    return np.asarray(noise + share * (noise**2 - 1), np.float32)
+
+
 def blur(grey: Image, deviation: float) -> Image:
     """`grey` [H, W] through a Gaussian point spread of `deviation` px."""
     return np.asarray(cv2.GaussianBlur(grey.astype(np.float32), (0, 0), deviation), np.float32)

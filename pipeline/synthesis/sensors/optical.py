@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from pipeline.synthesis.orientation import Image, smooth_noise
-from pipeline.synthesis.sensors.noise import about, band, blur
+from pipeline.synthesis.sensors.noise import about, band, blur, skewed
 
 BAND = 0.4  # px, deviation of the blur along the lines
 SKEW = 0.35  # of the speckles: light ones, fewer, stand out farther than dark ones
@@ -37,8 +37,7 @@ class Optical:
         """See `Sensor`."""
         ink = expit((skin - 0.045) * self.steepness)
         tone = self.tone - 15 * level + 7.2 * smooth_noise(rng, skin.shape, 3.5)
-        speckle = band(rng, skin.shape, 0.757)
-        speckle += SKEW * (speckle**2 - 1)
+        speckle = skewed(band(rng, skin.shape, 0.757), SKEW)
         touched = np.maximum(tone, -30) + self.speckle * speckle
         grey = self.white - (self.white - touched) * ink
         grey = blur(grey, self.blur)
