@@ -21,6 +21,7 @@ from pipeline.spec import PipelineSpec
 from pipeline.warp import Warp
 from shards import manifest, record, store
 from shards.errors import Fault
+from shards.manifest import ShardEntry
 
 METHOD = 9  # raised whenever the same spec and images give other bytes
 
@@ -107,10 +108,14 @@ def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
     if bad and not task.skip_bad:
         return Result(task, None, bad, hashes)
     prints = {k: found for k, (_, found) in enumerate(opened) if isinstance(found, Print)}
-    entry = store.write_shard(task.out / task.shard.name, _records(task, prints, stopped))
-    note = Note(task.key(hashes), entry, bad, hashes)
-    ledger.write(task.out, note)
-    return Result(task, note, bad, hashes)
+
+    def note(entry: ShardEntry) -> Note:
+        return Note(task.key(hashes), entry, bad, hashes)
+
+    # Noted just before it has its name: whenever a kill comes, what is there is known.
+    path, records = task.out / task.shard.name, _records(task, prints, stopped)
+    entry = store.write_shard(path, records, lambda entry: ledger.write(task.out, note(entry)))
+    return Result(task, note(entry), bad, hashes)
 
 
 def _open(impression: Impression, spec: PipelineSpec) -> tuple[str, Print | Bad]:

@@ -10,7 +10,7 @@ import stat
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,24 @@ OPEN_READERS = 128  # a thread
 SHOWN = 5  # faults in one message
 
 
-def write_shard(path: Path, records: Iterable[bytes]) -> ShardEntry:
+def write_shard(
+    path: Path, records: Iterable[bytes], announce: Callable[[ShardEntry], None] = lambda _: None
+) -> ShardEntry:
     """Write OUT/<split>/<name> at once or not at all, and read it back.
 
     Nothing of a shard is durable before it is closed, so it is written under a temporary name
-    (hidden, ends in .tmp), synced, read back in full and then renamed. Fault where the disk or
-    the records do not allow it; what `records` raises passes through.
+    (hidden, ends in .tmp), read back in full, synced and then renamed. `announce` is told its
+    entry just before, when no earlier shard has the name any more. Fault where the disk or the
+    records do not allow it; what `records` or `announce` raises passes through.
     """
     manifests.parse_name(_name(path))
     with _temporary(path) as temporary:
         _write(temporary, path, records)
-        return _describe(temporary, path)
+        entry = _describe(temporary, path)
+        with _told(path):
+            path.unlink(missing_ok=True)
+        announce(entry)
+        return entry
 
 
 def describe(path: Path) -> ShardEntry:

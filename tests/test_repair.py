@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+from pathlib import Path
 
 import cv2
 import pytest
@@ -152,6 +153,33 @@ def test_build_mends_what_verify_names(images, out, whole, fault):
         touched = ("fvc2002-db1_b",) if "sources" in named else (FIRST, SECOND)
         others = {n: at for n, at in before.items() if not any(part in n for part in touched)}
         assert others.items() <= stamps(out).items()
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["after it has its name", "before"])
+def test_a_kill_as_a_shard_gets_its_name(images, tmp_path, whole, monkeypatch, named):
+    """What is there is known and kept; what is not there is never taken to be, nor what was."""
+    out, rename = tmp_path / "set", Path.replace
+
+    class Killed(BaseException):
+        pass
+
+    def killed(self, target):
+        if Path(target).suffix == ".arrayrecord":
+            if named:
+                rename(self, target)
+            raise Killed
+        rename(self, target)
+
+    made(images, out)
+    make_stale(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(Killed):
+            made(images, out)
+    assert (out / FIRST).exists() == named
+    shards = len(stamps(out))
+    assert made(images, out).kept == shards
+    assert content(out) == whole
 
 
 def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(images, tmp_path, whole):
