@@ -34,6 +34,6 @@ CONFIG = Config(
         attention="linear",
     ),
     train=TrainConfig(
-        epochs=2, batch_size=4, learning_rate=3e-3, warmup_fraction=0.02, checkpoint_every=1
+        epochs=3, batch_size=4, learning_rate=3e-3, warmup_fraction=0.02, checkpoint_every=1
     ),
 )

@@ -62,15 +62,24 @@ def _structure(image: Image) -> list[Cells]:
     """Structure tensor (xx, yy, xy), each float32 [h / CELL, w / CELL], exact means over a cell.
 
     Gradients are taken at 250 ppi, where a ridge period has four px; the outermost px, where
-    scanners leave lines, repeat their neighbours.
+    scanners leave lines, repeat their neighbours. What a column or a row has all along, the stripes
+    of a sensor's cells, is taken out: to a light touch beside them they look like more ridges.
     """
     down, right = (-extent % CELL for extent in image.shape)
     padded = cv2.copyMakeBorder(image[:-1, :-1], 0, 1 + down, 0, 1 + right, cv2.BORDER_REPLICATE)
     rows, columns = (extent // CELL for extent in padded.shape)
     half = cv2.resize(padded, (columns * CELL // 2, rows * CELL // 2), interpolation=cv2.INTER_AREA)
     half = cv2.copyMakeBorder(half[1:-1, 1:-1], 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    x, y = (g.astype(np.float32) for g in cv2.spatialGradient(half))
+    along_x, along_y = (np.asarray(gradient, np.int16) for gradient in cv2.spatialGradient(half))
+    x, y = np.ascontiguousarray(_across(along_x.T).T), _across(along_y)
     return [_halved(_halved(product)) for product in (x * x, y * y, x * y)]
+
+
+def _across(gradient: NDArray[np.int16]) -> Cells:
+    """Gradients [N, K] across lines of K px, less the median of each line, float32 [N, K]."""
+    middle = gradient.shape[1] // 2
+    usual = np.partition(gradient, middle, axis=1)[:, middle, None]
+    return np.asarray(gradient - usual, np.float32)
 
 
 def _halved(values: Cells) -> Cells:

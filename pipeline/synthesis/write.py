@@ -26,7 +26,7 @@ from shards import pool
 from shards.errors import Fault, Misuse
 from shards.progress import Progress
 
-VERSION = 8  # of the generator: other bytes for the same address need another number
+VERSION = 9  # of the generator: other bytes for the same address need another number
 TOUCHES = 64  # kept in memory: more than the files of one capture of a person share
 
 

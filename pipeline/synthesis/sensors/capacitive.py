@@ -16,6 +16,7 @@ from pipeline.synthesis.orientation import Image, smooth_noise
 from pipeline.synthesis.sensors.noise import about, blur, blurred, skewed
 
 PAIRED_ROWS, PAIRED_COLUMNS = 0.19, 0.075  # px by which a cell sees what is nearer to its partner
+FAINTEST = 30.0  # grey levels by which skin that touches is darker than the cell would be, at least
 SHARPENING = ((0.7, 0.16), (1.6, 0.063))  # low passes, px, and what share each takes is added again
 
 
@@ -45,7 +46,7 @@ class Capacitive:
         ink += self.reach * expit(1.16 * (skin + uneven)) * (1 - ink)
         haze = 2.9 * blurred(rng, size, 2.4) + self.speckle * blurred(rng, size, 1.2)
         tone = self.tone + 17.5 * np.clip(-level, -1, 3) + haze
-        grey = ground - (ground - np.maximum(tone, self.floor)) * ink
+        grey = ground - np.maximum(ground - np.maximum(tone, self.floor), FAINTEST) * ink
         grey += sum(share * (grey - blur(grey, low)) for low, share in SHARPENING)
         return grey + 1.3 * rng.standard_normal(size, np.float32)
 
