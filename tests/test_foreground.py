@@ -135,6 +135,20 @@ def test_a_plain_print_by_a_sensor(touch, style):
     assert beside < 0.06
 
 
+@pytest.mark.parametrize("axis", [0, 1], ids=["rows", "columns"])
+def test_stripes_of_a_sensor_are_no_ridges(axis):
+    """A small touch in ground whose rows or columns differ, of which there is far more."""
+    image, inside = ridges(360, 340, light=140, dark=90)
+    small = inside & (np.hypot(*(np.indices(image.shape) - 175)) < 70)
+    offsets = np.random.default_rng(3).normal(0, 6, image.shape[axis])
+    striped = np.where(small, image, 140) + np.expand_dims(offsets, 1 - axis)
+    noise = np.random.default_rng(4).normal(0, 2, image.shape)
+    found = foreground(np.clip(np.rint(striped + noise), 0, 255).astype(np.uint8))
+    agreement, beside = overlap(found, small)
+    assert agreement > 0.8
+    assert beside < 0.15
+
+
 @pytest.mark.parametrize("light", [250, 95])
 @pytest.mark.parametrize("touching", [False, True])
 def test_foreground_is_the_finger_on_white_and_on_grey(light, touching):

@@ -27,7 +27,7 @@ from pipeline.synthesis.impression import (
     sample_touch,
 )
 from pipeline.synthesis.orientation import SIZE
-from pipeline.synthesis.sensor import ANY, CAPACITIVE, OPTICAL, STYLES, draw, expose
+from pipeline.synthesis.sensor import ANY, CAPACITIVE, INK, OPTICAL, STYLES, draw, expose
 from pipeline.warp import Warp, apply_affine, pixel_grid
 
 
@@ -227,10 +227,9 @@ def test_half_of_the_touches_is_hard():
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 @pytest.mark.parametrize("manner", HARD, ids=lambda manner: manner.name)
 def test_a_build_finds_the_finger(master, style, manner):
-    """At least half of where the skin is pressed, and mostly nearly nothing far beside it.
+    """At least half of where the skin is pressed, and nearly nothing far beside it.
 
-    Of light touches by no sensor in particular one in ten is found with some of its ground, and of
-    capacitive ones, whose bare ground is striped, one in six.
+    Of light prints in ink one in sixteen is found with a fifth of its paper.
     """
     beside = []
     for seed, touch in enumerate(touches(style, 5, manner)):
@@ -240,7 +239,8 @@ def test_a_build_finds_the_finger(master, style, manner):
         far = level < -12
         if far.any():
             beside.append(found[far].mean())
-    assert len(beside) >= 2 and np.median(beside) < 0.1
+    assert len(beside) >= 2
+    assert sum(share > 0.1 for share in beside) <= (style is INK)
 
 
 def test_same_address_same_bytes_in_any_order(master):
