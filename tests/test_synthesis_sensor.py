@@ -75,6 +75,19 @@ def test_capacitive_ridges_stand_on_a_floor():
     assert np.median(skews) > 1.2
 
 
+@pytest.mark.parametrize("tone", [40.0, 150.0])
+def test_capacitive_ridges_are_darker_than_their_ground(tone):
+    """However lightly the skin touches, and however much the finger shades the cells."""
+    sensor = CAPACITIVE.sample(np.random.default_rng(0))
+    sensor = replace(sensor, ground=130.0, shade=60.0, reach=0.0, tone=tone, speckle=1.0)
+    level = np.full(SIZE, -2.0, np.float32)
+    ridge, bare = (
+        expose(sensor, 500, np.full(SIZE, skin, np.float32), level, np.random.default_rng(1))
+        for skin in (2.0, -5.0)
+    )
+    assert 28 < np.median(bare) - np.median(ridge) < 32
+
+
 def test_capacitive_ground_is_noisy_px_by_px_and_by_columns():
     ground = print_of(-2.0, CAPACITIVE, 1, level=-9.0)
     noise = ground - cv2.GaussianBlur(ground, (0, 0), 4)
