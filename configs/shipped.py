@@ -1,9 +1,9 @@
 """The network that ships: synthetic fingers alone, one to two hours on two CPU cores.
 
 Command:  make shipped
-Time:     51 min for training, 9 for fingers and shards, on two cores with other work on them
-Score:    confirmed 0.790 / 0.768 on 60 pairs of FVC2002 DB1_B / DB3_B; the one that ships, of an
-          earlier generator, 0.790 / 0.764 and aligns more of 280 (docs/EXPERIMENTS.md)
+Time:     79 min for training, 7 for fingers and shards, on two cores with other work on them
+Score:    confirmed 0.776 / 0.773 on 280 pairs each of FVC2002 DB1_B / DB3_B; the one that ships,
+          of an earlier generator and two epochs, 0.774 / 0.774 (docs/EXPERIMENTS.md)
 """
 
 from configs import Config
