@@ -83,12 +83,19 @@ def is_silent(pair: Pair, fault: str) -> bool:
     return pair.kind == "genuine-impressions" and fault.startswith(SILENCE)
 
 
+def in_common(pair: Pair) -> NDArray[np.bool_]:
+    """The px of A, bool [H, W], all about which is visible in B: none if no four cells meet."""
+    height, width = pair.image_a.shape
+    seen = cv2.resize(pair.visible.astype(np.float32), (width, height))
+    return np.asarray(seen > 0.999, np.bool_)
+
+
 def measure(pair: Pair) -> Agreement:
-    """The agreement of a genuine pair; all 0 where nothing is visible."""
+    """The agreement of a genuine pair; all 0 where nothing is in common."""
     height, width = pair.image_a.shape
     known = np.where(pair.visible[..., None], pair.map_ab, np.float32(0))
     at = _array(cv2.resize(known, (width, height)))
-    seen = _array(cv2.resize(pair.visible.astype(np.float32), (width, height))) > 0.999
+    seen = in_common(pair)
     a = ridges(pair.image_a) * seen
     b = resampled(ridges(pair.image_b), at) * seen
     energy = math.sqrt(float((a * a).sum()) * float((b * b).sum()))

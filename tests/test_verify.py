@@ -15,6 +15,7 @@ from pairs import make_pairs
 
 from shards import check, manifest, sources, store, verify
 from shards.__main__ import main
+from shards.agreement import in_common
 from shards.errors import Finding
 from shards.record import decode, encode
 
@@ -395,6 +396,23 @@ def test_silent_pairs_are_faults_where_they_are_many(silent, told):
     assert list(whole.take(report)) == []
     assert len(list(whole.finish())) == told
     assert list(whole.finish()) == []
+
+
+@pytest.mark.parametrize(("kind", "judged"), [("genuine-impressions", False), ("genuine", True)])
+def test_a_line_of_cells_in_common_is_nothing_to_compare(kind, judged):
+    """Two impressions may meet in so little; one image twice never does."""
+    pair = next(pair for pair in make_pairs(20, 3) if pair.genuine)
+    noise = "none" if kind == "genuine-impressions" else "dryness"
+    inside = np.pad(np.eye(len(pair.visible) - 2, dtype=bool), 1)
+    line = replace(pair, kind=kind, noise=noise, visible=pair.visible & inside)
+    assert line.visible.sum() > 2
+    entry = manifest.ShardEntry("train/a", "synthetic/a", "train", 1, "0" * 64, 1, {})
+    report = check.ShardReport(entry)
+    assert bool(check._agreement(report, 0, line)) == judged
+    assert report.silent == [] and report.offsets == []
+    block = np.zeros_like(line.visible)
+    block[4:6, 4:6] = True
+    assert in_common(replace(line, visible=block)).any()
 
 
 def test_no_record_under_a_right_checksum_makes_the_deep_check_crash(tmp_path):
