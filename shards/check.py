@@ -148,16 +148,14 @@ def _images(root: str, partition: str, sha256: str, count: int) -> Collection[st
 
 
 def _agreement(report: ShardReport, number: int, pair: Pair) -> list[str]:
-    impressions = pair.kind == "genuine-impressions"
-    report.impressions += impressions
-    if impressions and not agreement.in_common(pair).any():
-        return []  # but for a few cells in a line they show different parts of the finger
     found = agreement.measure(pair)
     what = agreement.fault_of(pair, found)
+    report.impressions += pair.kind == "genuine-impressions"
     if what is None:
         report.offsets.append((found.x, found.y))
     elif agreement.is_silent(pair, what):
-        report.silent.append(Finding(report.entry.name, number, what))
+        if agreement.in_common(pair).any():  # else they show different parts of the finger
+            report.silent.append(Finding(report.entry.name, number, what))
         return []
     return [what] if what else []
 

@@ -401,15 +401,17 @@ def test_silent_pairs_are_faults_where_they_are_many(silent, told):
 @pytest.mark.parametrize(("kind", "judged"), [("genuine-impressions", False), ("genuine", True)])
 def test_a_line_of_cells_in_common_is_nothing_to_compare(kind, judged):
     """Two impressions may meet in so little; one image twice never does."""
-    pair = next(pair for pair in make_pairs(20, 3) if pair.genuine)
+    pair, *_, other = (pair for pair in make_pairs(20, 3) if pair.genuine)
     noise = "none" if kind == "genuine-impressions" else "dryness"
     inside = np.pad(np.eye(len(pair.visible) - 2, dtype=bool), 1)
-    line = replace(pair, kind=kind, noise=noise, visible=pair.visible & inside)
+    same = replace(pair, kind=kind, noise=noise, visible=pair.visible & inside)
+    line = replace(same, image_b=other.image_b)  # another part of the finger
     assert line.visible.sum() > 2
     entry = manifest.ShardEntry("train/a", "synthetic/a", "train", 1, "0" * 64, 1, {})
     report = check.ShardReport(entry)
     assert bool(check._agreement(report, 0, line)) == judged
     assert report.silent == [] and report.offsets == []
+    assert "map is wrong" in check._agreement(report, 1, same)[0]  # they have far more in common
     block = np.zeros_like(line.visible)
     block[4:6, 4:6] = True
     assert in_common(replace(line, visible=block)).any()
