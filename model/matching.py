@@ -75,7 +75,10 @@ class Refiner(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         width = config.width
         self.hidden = nnx.Linear(2 * width + 9, width, rngs=rngs)
-        self.offset = nnx.Linear(width, 2, rngs=rngs, kernel_init=nnx.initializers.zeros)
+        # Small, so that training starts near the cells' centres; not zero, so that the gradient
+        # reaches `hidden` from the first step.
+        small = nnx.initializers.variance_scaling(1e-3, "fan_in", "normal")
+        self.offset = nnx.Linear(width, 2, rngs=rngs, kernel_init=small)
         self.stride, self.cells = config.stride, config.cells
 
     def __call__(self, matches: Matches, index: jax.Array) -> jax.Array:

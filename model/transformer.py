@@ -43,8 +43,9 @@ ATTENTION = {"softmax": softmax_attention, "linear": linear_attention}
 class Layer(nnx.Module):
     """Pre-norm attention from `x` to `source`, then a two-layer perceptron, both residual.
 
-    Where a cell lies is told to queries and keys alone (Carion et al. 2020): what it looks like
-    stays free of it.
+    Positions are added to queries and keys alone (Carion et al. 2020), so that values stay free of
+    them. As in LoFTR no product has a bias: the network subtracts each image's mean from the last
+    layer's output, so that a bias there would have no effect on the loss.
     """
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
@@ -54,8 +55,8 @@ class Layer(nnx.Module):
         self.query, self.key, self.value = (linear(width, width) for _ in range(3))
         self.merge = linear(width, width)
         self.mlp_norm = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
-        self.mlp_in = nnx.Linear(width, config.mlp, dtype=dtype, rngs=rngs)
-        self.mlp_out = nnx.Linear(config.mlp, width, dtype=dtype, rngs=rngs)
+        self.mlp_in = linear(width, config.mlp)
+        self.mlp_out = linear(config.mlp, width)
         self.heads, self.attention = config.heads, config.attention
 
     def __call__(self, x: jax.Array, source: jax.Array, position: jax.Array) -> jax.Array:

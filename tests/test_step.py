@@ -5,14 +5,15 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from training import MODEL, TRAIN, make_set
+from training import MODEL, TRAIN, assert_same_metrics, distance, make_set
 
+from model import weights
 from shards.errors import Misuse
 from train import state, step
 from train.loader import read
 
 SCALE = 72 / 32
-GOLDEN = {"loss": 12.521685600280762, "grad_norm": 18.868595123291016}
+GOLDEN = {"loss": 13.641549110412598, "grad_norm": 20.553226470947266}
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,10 @@ def test_micro_batches_are_the_whole_batch(batch):
     whole, one = learn(batch, 5)
     parts, four = learn(batch, 5, dataclasses.replace(TRAIN, accumulate=4))
     for a, b in zip(whole, parts, strict=True):
-        assert a.keys() == b.keys()
-        for name in a:
-            assert b[name] == pytest.approx(a[name], rel=1e-5, abs=1e-5)
-    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(four.params), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+        assert_same_metrics(a, b)
+    one, four = (jax.device_get(weights.tensors(last.params)) for last in (one, four))
+    initial = jax.device_get(weights.tensors(learn(batch, 0)[1].params))
+    assert distance(one, four) < 1e-3 * distance(one, initial)
 
 
 def test_evaluation_is_the_same_in_any_batching(batch):

@@ -36,7 +36,7 @@ def test_refiner_of_a_tiny_network(tiny):
 
 def test_layers_come_in_pairs(tiny):
     """Query, key, value and merge, the perceptron's two, two norms: for self and for cross."""
-    layer = 4 * 16 * 16 + 2 * (16 * 16 + 16) + 2 * 2 * 16
+    layer = 4 * 16 * 16 + 2 * 16 * 16 + 2 * 2 * 16
     deeper = summarise(dataclasses.replace(MODEL, layers=3))
     assert deeper.parts["transformer"] - tiny.parts["transformer"] == 2 * 2 * layer
     assert deeper.parts["backbone"] == tiny.parts["backbone"]

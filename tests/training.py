@@ -1,5 +1,7 @@
-"""A tiny shard set and a tiny network for the trainer's tests."""
+"""A tiny shard set and a tiny network for the trainer's tests, and the comparison of two runs."""
 
+import numpy as np
+import pytest
 from pairs import make_pairs
 
 from model.config import ModelConfig
@@ -34,3 +36,23 @@ def make_set(directory, train=50, val=10, seed=0, shards=2, spec=SPEC):
     images = {"synthetic/test": {"synthetic/test/0_1": "0" * 64}}
     store.write_manifest(directory, manifest.assemble(spec, images, entries))
     return store.open_set(directory)
+
+
+def assert_same_metrics(one, two):
+    """The metrics of a step agree up to rounding, whatever the devices and the processor.
+
+    The refinement starts at the likeliest cell. Between two equally likely cells rounding decides,
+    and one cell of a batch that starts elsewhere moves that term, and with it the loss and the norm
+    of the gradient, by a jump.
+    """
+    assert one.keys() == two.keys()
+    jumping = {"refine": 1e-2, "loss": 1e-3, "grad_norm": 1e-2}
+    for name, value in one.items():
+        tolerance = jumping.get(name, 1e-5)
+        assert two[name] == pytest.approx(value, rel=tolerance, abs=1e-6), name
+
+
+def distance(one, two):
+    """Euclidean distance between two sets of parameters, arrays by name."""
+    assert one.keys() == two.keys()
+    return np.sqrt(sum(np.sum(np.square(one[name] - two[name])) for name in one))
