@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.config import ModelConfig
+from model.network.config import ModelConfig
 from pipeline.spec import PipelineSpec
-from shards.errors import Misuse
+from shards.foundation.errors import Misuse
 from train.config import TrainConfig
 
 PAPER = Path(__file__).with_name("paper.py")

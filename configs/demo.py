@@ -6,7 +6,7 @@ Score:    PCK@4 0.726 by the network alone, 0.992 with the ridges (docs/EXPERIME
 """
 
 from configs import Config
-from model.config import ModelConfig
+from model.network.config import ModelConfig
 from pipeline.spec import PipelineSpec
 from train.config import TrainConfig
 

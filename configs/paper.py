@@ -6,7 +6,7 @@ Score:    none published for this module alone
 """
 
 from configs import Config
-from model.config import ModelConfig
+from model.network.config import ModelConfig
 from pipeline.spec import PipelineSpec
 from train.config import TrainConfig
 

@@ -7,7 +7,7 @@ Score:    confirmed 0.776 / 0.773 on 280 pairs each of FVC2002 DB1_B / DB3_B; th
 """
 
 from configs import Config
-from model.config import ModelConfig
+from model.network.config import ModelConfig
 from pipeline.spec import PipelineSpec
 from train.config import TrainConfig
 

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from pipeline.preprocess import to_working_resolution  # noqa: E402
-from pipeline.synthesis.generate import make_master  # noqa: E402
-from pipeline.synthesis.impression import HARD, PLAIN, Manner, contact, sample_touch  # noqa: E402
-from pipeline.synthesis.master import Master  # noqa: E402
-from pipeline.synthesis.orientation import CLASSES  # noqa: E402
-from pipeline.synthesis.sensor import (  # noqa: E402
+from pipeline.imaging.preprocess import to_working_resolution
+from pipeline.imaging.warp import pixel_grid
+from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.impression import HARD, PLAIN, Manner, contact, sample_touch
+from pipeline.synthesis.master import Master
+from pipeline.synthesis.orientation import CLASSES
+from pipeline.synthesis.sensor import (
     CAPACITIVE,
     INK,
     OPTICAL,
@@ -28,7 +29,6 @@ from pipeline.synthesis.sensor import (  # noqa: E402
     Style,
     draw,
 )
-from pipeline.warp import pixel_grid  # noqa: E402
 
 Image = NDArray[np.uint8]
 

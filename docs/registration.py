@@ -10,16 +10,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-import model  # noqa: E402, F401, I001 - says how many threads BLAS has, before numpy is there
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import model  # noqa: F401, I001 - says how many threads BLAS has, before numpy is there
+import cv2
+import numpy as np
 
-from model import picture  # noqa: E402
-from model.__main__ import SHIPPED  # noqa: E402
-from model.register import Registrar  # noqa: E402
-from pipeline.synthesis.generate import make_master  # noqa: E402
-from pipeline.synthesis.impression import HARD, PLAIN, contact, sample_touch  # noqa: E402
-from pipeline.synthesis.sensor import OPTICAL, draw  # noqa: E402
+from model.registration import plot
+from model.__main__ import SHIPPED
+from model.registration.registrar import Registrar
+from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.impression import HARD, PLAIN, contact, sample_touch
+from pipeline.synthesis.sensor import OPTICAL, draw
 
 ADDRESS = (2, "synthetic/readme", 1)
 SEED = 3
@@ -35,7 +35,7 @@ def main() -> None:
         images.append(draw(OPTICAL, *contact(master, touch, rng), rng))
     found = Registrar(SHIPPED).register(images[0], 500, images[1], 500)
     path = Path(__file__).with_name("registration.png")
-    picture.draw(images[0], images[1], found, path)
+    plot.draw(images[0], images[1], found, path)
     step = 255 / (GREYS - 1)
     few = np.rint(np.rint(np.asarray(cv2.imread(str(path))) / step) * step).astype(np.uint8)
     cv2.imwrite(str(path), few, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from configs.door import Door
-from shards.errors import Misuse
+from shards.foundation.cli import Door
+from shards.foundation.errors import Misuse
 
 SHIPPED = Path(__file__).with_name("dense_reg.safetensors")
 
@@ -78,7 +78,7 @@ def summary(config: Path | None, overrides: tuple[str, ...]) -> None:
     Example: python -m model summary --config configs/paper.py --set model.layers=2
     """
     import configs
-    from model.summary import summarise
+    from model.network.summary import summarise
 
     click.echo(summarise(configs.load(config or configs.PAPER, overrides).model))
 
@@ -92,12 +92,12 @@ def _register_two(
 ) -> None:
     import numpy as np
 
-    from model import programs
-    from model.register import Registrar, refuse_one_file
-    from pipeline import preprocess
+    from model.network import compilation_cache
+    from model.registration.registrar import Registrar, refuse_one_file
+    from pipeline.imaging import preprocess
 
     refuse_one_file(*images)
-    programs.keep()
+    compilation_cache.keep()
     registrar = Registrar(checkpoint)
     a, b = (registrar.open_file(*each) for each in zip(images, ppi, strict=True))
     found = registrar.register_prints(a, b)
@@ -105,7 +105,7 @@ def _register_two(
     mapped = np.isfinite(found.map_ab[..., 0]).mean()
     click.echo(f"{out}: {found.stated}, {len(found.matches)} matches, {mapped:.0%} mapped")
     if picture is not None:
-        from model.picture import draw
+        from model.registration.plot import draw
 
         draw(preprocess.load(images[0]), preprocess.load(images[1]), found, picture)
         click.echo(picture)
@@ -119,12 +119,13 @@ def _register_table(
     workers: int | None,
     maps: bool,
 ) -> None:
-    from model import score, weights
-    from model.pairs import SCORES, register_pairs
+    from model.network import weights
+    from model.registration import calibration
+    from model.registration.batch import SCORES, register_pairs
 
     faults = register_pairs(checkpoint, table, out, *ppi, workers, maps)
     if weights.load(checkpoint).curves is None:
-        click.echo(f"{checkpoint}: {score.UNCALIBRATED}", err=True)
+        click.echo(f"{checkpoint}: {calibration.UNCALIBRATED}", err=True)
     for fault in faults:
         click.echo(f"error: {fault}", err=True)
     if faults:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from configs.door import Door, split_names
-from shards.errors import Misuse
+from shards.foundation.cli import Door, split_names
+from shards.foundation.errors import Misuse
 
 
 @click.group(cls=Door)
@@ -74,9 +74,9 @@ def build(
     """
     import configs
     from pipeline import build as builder
-    from pipeline import catalog, plan, split, table
+    from pipeline import build_table, catalog, plan, split
     from pipeline.audit import doubts
-    from shards import pool
+    from shards.foundation import pool
 
     number = _piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
@@ -87,9 +87,11 @@ def build(
     for line in doubts(selection, spec):
         click.echo(line, err=True)
     if dry_run:
-        rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)
-        time = table.estimate(rows, workers or pool.cores())
-        click.echo("\n".join([table.render(rows), *remarks, time]))
+        rows, remarks = build_table.planned(
+            plan.make_plan(split.limited(selection, spec), spec), spec
+        )
+        time = build_table.estimate(rows, workers or pool.cores())
+        click.echo("\n".join([build_table.render(rows), *remarks, time]))
         return
     left_out = [
         builder.Bad(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
@@ -99,7 +101,7 @@ def build(
     report = builder.build(
         spec, selection, out, workers, number, skip_bad, left_out, rebuild, say, engine
     )
-    click.echo(table.render(table.built(report.entries)))
+    click.echo(build_table.render(build_table.built(report.entries)))
     click.echo(builder.summary(report, out))
 
 
@@ -117,7 +119,7 @@ def show(
     Example: python -m pipeline show 101_1.tif --out sheet.png --ppi 569
     """
     import configs
-    from pipeline.show import write_sheet
+    from pipeline.stage_sheet import write_sheet
 
     write_sheet(image, out, ppi, configs.load(config or configs.PAPER, overrides).pipeline)
     click.echo(f"{out}: every stage of {image}")
@@ -153,7 +155,7 @@ def audit(
     from pipeline import catalog
     from pipeline.audit import audit
     from pipeline.audit_text import render
-    from pipeline.sources.drawn import is_drawn
+    from pipeline.sources.generated import is_drawn
 
     spec = configs.load(config or configs.PAPER).pipeline
     found = catalog.discover(catalog.roots(data + dataset_root))
@@ -222,7 +224,7 @@ def compare(real: tuple[Path, ...], synthetic: Path, out: Path) -> None:
 
     Example: python -m pipeline compare /data/fvc2002/DB1_B data/raw/fvc2002/DB1_B --out comparison
     """
-    from pipeline.compare import compare, summary
+    from pipeline.realism.compare import compare, summary
 
     click.echo(summary(compare(real, synthetic, out)))
     click.echo(f"{out / 'report.html'}: all of it, with pictures")

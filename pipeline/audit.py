@@ -21,7 +21,7 @@ from pipeline.sources import fvc2002, sd300, sd301a, sd302
 from pipeline.sources.listing import Expected, Note
 from pipeline.spec import HELD_OUT, PipelineSpec
 from pipeline.split import SPLITS, split_of
-from shards.progress import Progress
+from shards.foundation.progress import Progress
 
 EXPECTED = {**fvc2002.EXPECTED, **sd300.EXPECTED, **sd301a.EXPECTED, **sd302.EXPECTED}
 PNG_END = b"IEND\xaeB`\x82"

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from pipeline import earlier, ledger, plan, quarantine, task
+from pipeline import build_state, plan, quarantine, reconcile, worker
+from pipeline.build_state import Bad
 from pipeline.impression import Impression
-from pipeline.ledger import Bad
 from pipeline.spec import PipelineSpec
 from pipeline.split import limited
-from pipeline.task import Result, Task
-from shards import manifest, pool, store
-from shards.errors import Fault
+from pipeline.worker import Result, Task
+from shards import manifest, store
+from shards.foundation import pool
+from shards.foundation.errors import Fault
+from shards.foundation.progress import Progress
 from shards.info import QUARANTINE
 from shards.manifest import ShardEntry
-from shards.progress import Progress
 
 SHARD_BYTES = 131_072  # of an ArrayRecord file beside its records
 TEXT_BYTES = 400  # of a record beside its arrays, at most
@@ -63,37 +64,39 @@ def build(
     """
     (number, pieces), run = piece, _engine(engine)
     with (
-        ledger.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None),
+        build_state.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None),
         pool.interruptible("finished shards"),
     ):
         if pieces == 1:
-            ledger.sweep(out)
-        earlier.check_folders(out)
+            build_state.sweep(out)
+        reconcile.check_folders(out)
         tasks = [
             Task(s, spec, out, skip_bad) for s in plan.make_plan(limited(selection, spec), spec)
         ]
         mine = tasks[number::pieces]
-        with ledger.turn(out):
-            old = earlier.accept(out, task.settings(spec), rebuild, say)
-            before = earlier.known_images(out, old, {t.shard.partition for t in tasks}, say)
-            earlier.vouch(tasks, before, old)
-        there = [t for t in mine if t.shard.partition in before or ledger.read(out, t.shard.name)]
-        checked = list(_run("check", "images", task.check, there, workers, run))
+        with build_state.turn(out):
+            old = reconcile.accept(out, worker.settings(spec), rebuild, say)
+            before = reconcile.known_images(out, old, {t.shard.partition for t in tasks}, say)
+            reconcile.vouch(tasks, before, old)
+        there = [
+            t for t in mine if t.shard.partition in before or build_state.read(out, t.shard.name)
+        ]
+        checked = list(_run("check", "images", worker.check, there, workers, run))
         if pieces == 1:
-            earlier.tell_changes(_images(checked), before, say)
+            reconcile.tell_changes(_images(checked), before, say)
         kept = {r.task.shard.name: r for r in checked if r.note}
         refused = {r.task.shard.name: r.bad for r in checked if r.bad}
         known = kept.keys() | refused.keys()
         todo = [t for t in mine if t.shard.name not in known]
         _check_space(out, todo)
         if todo:
-            with ledger.turn(out):
-                earlier.withdraw(out, todo)
-        built = list(_run("build", "pairs", task.run, todo, workers, run))
+            with build_state.turn(out):
+                reconcile.withdraw(out, todo)
+        built = list(_run("build", "pairs", worker.run, todo, workers, run))
         _refuse(chain(*refused.values(), *(result.bad for result in built if not result.note)))
         if pieces == 1:
-            ledger.sweep(out)  # what a worker was at when its machine was lost
-        with ledger.turn(out):
+            build_state.sweep(out)  # what a worker was at when its machine was lost
+        with build_state.turn(out):
             done = [*kept.values(), *built, *_of_others(tasks, mine)]
             return _finish(len(tasks), done, len(kept), list(left_out), out, say)
 
@@ -149,10 +152,10 @@ def _of_others(tasks: list[Task], mine: list[Task]) -> Iterator[Result]:
     """What other pieces finished, as far as their notes and their files' sizes show."""
     names = {t.shard.name for t in mine}
     for item in tasks:
-        if item.shard.name in names or not (note := ledger.read(item.out, item.shard.name)):
+        if item.shard.name in names or not (note := build_state.read(item.out, item.shard.name)):
             continue
         fits = len(note.hashes) == len(item.shard.images) and note.key == item.key(note.hashes)
-        if fits and ledger.present(item.out, note.entry):
+        if fits and build_state.present(item.out, note.entry):
             yield Result(item, note, [], note.hashes)
 
 
@@ -179,18 +182,18 @@ def _finish(
     bad = sorted([*left_out, *(b for note in notes for b in note.bad)])
     report = Report(entries, bad, kept, shards - len(notes))
     if not report.missing:
-        images, old = _images(done), earlier.known_manifest(out)
-        rest = earlier.without(old, images) if old else None
+        images, old = _images(done), reconcile.known_manifest(out)
+        rest = reconcile.without(old, images) if old else None
         store.write_sources(out, images)
         made = manifest.assemble(
-            task.settings(done[0].task.spec),
+            worker.settings(done[0].task.spec),
             images,
             [*(rest.shards if rest else ()), *entries],
             rest.partitions if rest else {},
         )
         quarantine.write(out, report.bad, set(images), say)
         store.write_manifest(out, made)
-        earlier.clean(out, set(images), made, say)
+        reconcile.clean(out, set(images), made, say)
     return report
 
 

@@ -11,10 +11,10 @@ from itertools import chain
 from pathlib import Path
 
 from pipeline.impression import Impression
-from pipeline.sources import drawn, fvc2002, sd300, sd301a, sd302, synthetic
+from pipeline.sources import fvc2002, generated, sd300, sd301a, sd302, synthetic
 from pipeline.sources.listing import FORMATS, Folder, Listing, Note, collect, printable, walk
 from pipeline.spec import PipelineSpec
-from shards.errors import Fault, Misuse
+from shards.foundation.errors import Fault, Misuse
 
 DEFAULT_ROOTS = (Path("data/raw"), Path("/kaggle/input"))
 NIST_REQUEST = (
@@ -181,7 +181,7 @@ def choose(
     Synthetic ones are drawn where the spec says so, and no folder is searched for them; the others
     are selected from what lies below the roots `data` (see `roots`, `Catalog.select`).
     """
-    made = {p: drawn.impressions(p, spec) for p in partitions if drawn.is_drawn(p, spec)}
+    made = {p: generated.impressions(p, spec) for p in partitions if generated.is_drawn(p, spec)}
     rest = [name for name in partitions if name not in made]
     if not rest:
         return made, []

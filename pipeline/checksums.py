@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pipeline.sources.listing import FORMATS
-from shards.progress import Progress
+from shards.foundation.progress import Progress
 
 HASH_COLUMNS, NAME_COLUMNS = ("sha256", "checksum"), ("filename", "name")
 LEVELS = 3  # folders above an image folder

@@ -23,7 +23,7 @@ class Impression:
     capture: str = "plain"  # "plain", "roll", "slap-segmented"
     frgp: int | None = None  # ANSI/NIST-ITL finger position 1..10; None where unknown (FVC)
     truth: Path | None = None  # the warp to the finger's master (synthetic impressions only)
-    drawn: tuple[int, int, int] | None = None  # seed, finger, number (pipeline.sources.drawn)
+    drawn: tuple[int, int, int] | None = None  # seed, finger, number (pipeline.sources.generated)
 
     @property
     def mapped(self) -> bool:

@@ -15,12 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import noise, preprocess
-from pipeline.impression import Impression
-from pipeline.preprocess import Image, Mask, Prepared
-from pipeline.spec import PipelineSpec
-from pipeline.view import View, view
-from pipeline.warp import (
+from pipeline import degradation
+from pipeline.imaging import preprocess
+from pipeline.imaging.preprocess import Image, Mask, Prepared
+from pipeline.imaging.resample import View, view
+from pipeline.imaging.warp import (
     IDENTITY,
     Array,
     Warp,
@@ -31,6 +30,8 @@ from pipeline.warp import (
     random_control,
     rotation,
 )
+from pipeline.impression import Impression
+from pipeline.spec import PipelineSpec
 from shards.record import Pair
 
 Index = NDArray[np.intp]
@@ -103,13 +104,13 @@ def make_pair(
 ) -> Pair:
     """The pair of A as it is and B corrupted, then warped; pure in its arguments."""
     partition = a.impression.partition
-    params = noise.sample(address.noise, address.rng(spec.seed, partition, NOISE))
+    params = degradation.sample(address.noise, address.rng(spec.seed, partition, NOISE))
     warp = sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec)
     seen = view(b.around.image.shape, _frame(spec).matrix, spec.size, warp)
-    image_b = seen.render(noise.apply(b.around.image, params, seen.part))
+    image_b = seen.render(degradation.apply(b.around.image, params, seen.part))
     map_ab, visible = _truth(a, b, address.kind, warp, spec)
     if trace is not None:
-        trace += [(address.noise, noise.apply(b.around.image, params)), ("B", image_b)]
+        trace += [(address.noise, degradation.apply(b.around.image, params)), ("B", image_b)]
     return Pair(
         image_a=a.plain,
         image_b=image_b,

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from pipeline.ledger import Bad
+from pipeline.build_state import Bad
 from shards import store
-from shards.errors import Fault
+from shards.foundation.errors import Fault
 from shards.info import QUARANTINE
 
 

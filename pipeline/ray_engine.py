@@ -14,9 +14,9 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import ledger
-from pipeline.task import Result, Task
-from shards.errors import Fault, Misuse
+from pipeline import build_state
+from pipeline.worker import Result, Task
+from shards.foundation.errors import Fault, Misuse
 
 try:
     import ray
@@ -86,7 +86,7 @@ def _work(work: Work, task: Task, folder: Path) -> Result | Fault:
     cv2.setNumThreads(1)
     try:
         os.chdir(folder)
-        seen = (task.out / ledger.FOLDER).is_dir()
+        seen = (task.out / build_state.FOLDER).is_dir()
     except OSError:
         seen = False
     if not seen:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from configs.door import Door, split_names
+from shards.foundation.cli import Door, split_names
 
 
 @click.group(cls=Door)
@@ -35,7 +35,7 @@ def verify(directory: Path, level: str | None, workers: int | None, as_json: boo
 
     Example: python -m shards verify data/shards --deep
     """
-    from shards.verify import verify
+    from shards.verify.verify import verify
 
     level = level or "full"
     faults = []
@@ -79,7 +79,7 @@ def show(directory: Path, out: Path, pairs: int, partition: tuple[str, ...]) -> 
 
     Example: python -m shards show data/shards --out sheet.png --pairs 16
     """
-    from shards.show import write_sheet
+    from shards.contact_sheet import write_sheet
     from shards.store import open_set
 
     drawn = write_sheet(open_set(directory), out, pairs, split_names(partition))

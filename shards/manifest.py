@@ -2,7 +2,7 @@
 
 Its bytes follow from the set alone: sorted keys, no time, no host, no absolute path. A shard is a
 line of 260 bytes; the images, of which there are many more, have files of their own
-(shards.sources). What is read is trusted in nothing: see shards.parse.
+(shards.provenance). What is read is trusted in nothing: see shards.parse_manifest.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from shards import record, sources
-from shards.errors import Fault
+from shards import provenance, record
+from shards.foundation.errors import Fault
 
 SCHEMA = 2  # 1 held the images too
 FILE = "manifest.json"
@@ -85,7 +85,7 @@ def assemble(
     shards = tuple(sorted(shards, key=lambda entry: entry.name))
     counts = count_kinds(shards)
     made = {
-        name: Partition(sources.source_hash(files), len(files), counts[name])
+        name: Partition(provenance.source_hash(files), len(files), counts[name])
         for name, files in images.items()
     }
     return Manifest(

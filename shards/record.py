@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.errors import Fault
+from shards.foundation.errors import Fault
 
 KINDS = ("genuine", "genuine-impressions", "impostor")
 NOISES = ("none", "sensor", "dryness", "pressure")

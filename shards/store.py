@@ -18,10 +18,10 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 from shards import manifest as manifests
-from shards import record, sources
-from shards.errors import Fault, Misuse
+from shards import provenance, record
+from shards.foundation.errors import Fault, Misuse
 from shards.manifest import Manifest, ShardEntry
-from shards.parse import parse
+from shards.parse_manifest import parse
 
 WRITER_OPTIONS = "group_size:1,uncompressed"  # random reads one record at a time
 READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"  # the same, and no thread pool
@@ -82,7 +82,7 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
     images: partition → image id → sha256 of its file. What is there with these bytes stays.
     """
     for partition, files in images.items():
-        path, data = directory / sources.name(partition), sources.to_bytes(files)
+        path, data = directory / provenance.name(partition), provenance.to_bytes(files)
         if not path.is_file() or path.read_bytes() != data:
             write_file(path, data)
 

@@ -11,15 +11,14 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("configs", "model", "pipeline", "shards", "train")
 DOORS = ("__main__",)
 
-# What each room may import of the others, beside what stands below all of them: errors, progress,
-# and the sharing out of work among the processes of one machine. The pixels that the network sees
-# and the geometry of warps are the pipeline's, whoever registers.
+# What each room may import of the others, beside the foundation below all of them. The images that
+# the network gets and the geometry of warps are imaging's, for training and registration alike.
 ALLOWED = {
     "shards": set(),
     "pipeline": {"shards"},
-    "model": {"pipeline.preprocess", "pipeline.warp"},
-    "train": {"shards", "model", "pipeline.preprocess", "pipeline.warp"},
-    "configs": {"pipeline.spec", "model.config", "train.config"},
+    "model": {"pipeline.imaging"},
+    "train": {"shards", "model", "pipeline.imaging"},
+    "configs": {"pipeline.spec", "model.network.config", "train.config"},
 }
 
 
@@ -36,7 +35,7 @@ def imports(path: Path) -> set[str]:
 
 def allowed(name: str, room: str) -> bool:
     """Whether a file of `room` may import the project's `name`."""
-    permitted = ALLOWED[room] | {room, "shards.errors", "shards.progress", "shards.pool"}
+    permitted = ALLOWED[room] | {room, "shards.foundation"}
     return any(name == p or name.startswith(p + ".") for p in permitted)
 
 
@@ -90,3 +89,21 @@ def test_no_pickle_is_loaded():
         if word in path.read_text()
     ]
     assert not found
+
+
+def test_shards_load_no_configs():
+    """The shard set stands alone: its command needs no configuration."""
+    code = "import sys, shards.__main__; sys.exit('configs' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_foundation_imports_nothing_above_it():
+    """What every command needs rests on nothing of the project but itself."""
+    above = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / "shards" / "foundation").glob("*.py"))
+        for name in sorted(imports(path))
+        if name.split(".")[0] in ROOMS and not name.startswith("shards.foundation")
+    ]
+    assert not above

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 import configs
-from configs.door import Door
-from shards.errors import Fault, Misuse
+from shards.foundation.cli import Door
+from shards.foundation.errors import Fault, Misuse
 
 
 def test_paper_holds_the_published_settings():

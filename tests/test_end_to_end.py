@@ -13,7 +13,7 @@ import train.__main__
 
 CONFIG = """
 from configs import Config
-from model.config import ModelConfig
+from model.network.config import ModelConfig
 from pipeline.spec import PipelineSpec
 from train.config import TrainConfig
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 import configs
-from configs.door import Door
-from shards.errors import Fault, Misuse
+from shards.foundation.cli import Door
+from shards.foundation.errors import Fault, Misuse
 
 KAGGLE = Path("/kaggle/working")
 RUN = Path("checkpoints/dense_reg")
@@ -133,17 +133,17 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
     """
     import itertools
 
-    from model import programs
-    from pipeline.sources import drawn
+    from model.network import compilation_cache
+    from pipeline.sources import generated
     from pipeline.spec import PipelineSpec
     from shards.store import open_set
-    from train import calibrate as calibration
+    from train.evaluation import calibrate as calibration
 
-    programs.keep()
+    compilation_cache.keep()
     spec = PipelineSpec(fingers=fingers, impressions=4, finger_seed=99)
-    found = itertools.groupby(drawn.impressions("synthetic/calib", spec), lambda of: of.finger)
+    found = itertools.groupby(generated.impressions("synthetic/calib", spec), lambda of: of.finger)
     to_draw = [list(impressions) for _, impressions in found]
-    said = calibration.calibrate(checkpoint, open_set(shards), to_draw, drawn.draw, workers)
+    said = calibration.calibrate(checkpoint, open_set(shards), to_draw, generated.draw, workers)
     click.echo(f"{said}\n{checkpoint}: calibrated")
 
 
@@ -191,11 +191,11 @@ def check_tpu(config: Path, overrides: tuple[str, ...], topology: str) -> None:
     Example: JAX_PLATFORMS=cpu python -m train check-tpu --topology v5e:2x4
     """
     chosen = configs.load(config, overrides)
-    from train import ahead
+    from train import compile_tpu
 
-    found = ahead.compile_step(chosen.model, chosen.train, chosen.pipeline.grid, topology)
-    click.echo(ahead.describe(found))
-    faults = ahead.judge(found)
+    found = compile_tpu.compile_step(chosen.model, chosen.train, chosen.pipeline.grid, topology)
+    click.echo(compile_tpu.describe(found))
+    faults = compile_tpu.judge(found)
     if faults:
         raise Fault("; ".join(faults))
     click.echo("it fits, and only means travel between the cores")
@@ -213,25 +213,26 @@ def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
 
     Example: python -m train report --shards data/shards --run runs/a --out runs/a/report.html
     """
-    from train import evaluate_files, report
+    from train import run_report
+    from train.evaluation import tables
 
-    with evaluate_files.writing(out.parent):
-        report.write(shards, run, out, picture, click.echo)
+    with tables.writing(out.parent):
+        run_report.write(shards, run, out, picture, click.echo)
     click.echo(out)
 
 
 def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -> None:
-    from model import programs, weights
-    from model.register import Registrar
+    from model.network import compilation_cache, weights
+    from model.registration.registrar import Registrar
     from shards.store import open_set
-    from train import evaluate, evaluate_files, evaluate_page
+    from train.evaluation import pairs, report, tables
 
-    programs.keep()
-    with evaluate_files.writing(out):  # tried before the work, not after it
+    compilation_cache.keep()
+    with tables.writing(out):  # tried before the work, not after it
         shards, registrar = open_set(directory), Registrar(checkpoint)
-        facts = evaluate.describe(shards, split, checkpoint)
-        found = evaluate.evaluate(shards, split, weights.load(checkpoint), out, facts)
-        evaluate_page.write(found, evaluate_files.write(found, out, facts), shards, out, registrar)
+        facts = pairs.describe(shards, split, checkpoint)
+        found = pairs.evaluate(shards, split, weights.load(checkpoint), out, facts)
+        report.write(found, tables.write(found, out, facts), shards, out, registrar)
     click.echo(f"{found.table()}\n{out}: report.html, evaluation.json, figures.csv, pairs.csv, …")
     _warn(facts["score"], checkpoint)
 
@@ -241,18 +242,19 @@ def _evaluate_fvc(
 ) -> None:
     from itertools import chain
 
-    from model import programs, score
-    from model.register import Registrar
-    from train import answers, evaluate_files, fvc, fvc_report, witness
+    from model.network import compilation_cache
+    from model.registration import calibration
+    from model.registration.registrar import Registrar
+    from train.evaluation import file_methods, fvc, fvc_report, reference_minutiae, tables
 
-    programs.keep()
+    compilation_cache.keep()
     files = list(chain.from_iterable(fvc.impressions(folder).values()))
-    heard = witness.load(minutiae, files) if minutiae else None
+    heard = reference_minutiae.load(minutiae, files) if minutiae else None
     registrar = Registrar(checkpoint)
-    with evaluate_files.writing(out):
+    with tables.writing(out):
         facts = fvc.describe(folder, checkpoint, ppi, minutiae)
-        facts["score"] = score.meaning(registrar.calibrated)
-        found = fvc.run(folder, answers.Methods(registrar, ppi).compare, out, facts, heard)
+        facts["score"] = calibration.meaning(registrar.calibrated)
+        found = fvc.run(folder, file_methods.Methods(registrar, ppi).compare, out, facts, heard)
         fvc_report.write(found, folder, out, facts, registrar)
     click.echo(f"{fvc_report.console(found)}\n{out}: report.html, fvc.json, *.csv, worst/")
     _warn(facts["score"], checkpoint)
@@ -262,9 +264,9 @@ def _evaluate_fvc(
 
 def _warn(meaning: str, checkpoint: Path) -> None:
     """Say of scores that are no probabilities that they are none."""
-    from model import score
+    from model.registration import calibration
 
-    if meaning == score.UNCALIBRATED:
+    if meaning == calibration.UNCALIBRATED:
         click.echo(f"{checkpoint}: {meaning}", err=True)
 
 

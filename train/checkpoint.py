@@ -24,7 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from shards.errors import Fault, Misuse
+from shards.foundation.errors import Fault, Misuse
 from train.state import State
 
 FORMAT = 1

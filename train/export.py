@@ -13,8 +13,8 @@ from flax import nnx
 from safetensors import SafetensorError
 from safetensors.numpy import save as serialise
 
-from model import weights
-from shards.errors import Fault, Misuse
+from model.network import weights
+from shards.foundation.errors import Fault, Misuse
 from train import checkpoint
 
 FILE = "dense_reg_ckpt.safetensors"
@@ -26,7 +26,7 @@ Arrays = dict[str, np.ndarray]  # "backbone.stem.kernel" → float32
 def save(path: Path, arrays: Arrays, facts: dict[str, str]) -> None:
     """Write a .safetensors or, for scripts that expect a pickle, a .pkl; whole or not at all.
 
-    facts: as `model.weights.metadata` gives them. A .pkl holds {"params": {name: array}} and the
+    facts: as `model.network.weights.metadata` gives them. A .pkl holds {"params": {name: array}} and the
     facts, read from their JSON, in builtin containers and plain numpy. It is only ever written
     here: to read one is to run what it says.
     """

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from shards.errors import Misuse
+from shards.foundation.errors import Misuse
 from train.state import over_data, replicated
 
 AUTO = "auto"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shards import manifest
-from shards.errors import Misuse
+from shards.foundation.errors import Misuse
 from train import checkpoint
 
 INPUT = Path("/kaggle/input")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shards import record
-from shards.errors import Fault, Misuse
+from shards.foundation.errors import Fault, Misuse
 from shards.manifest import digest
 from shards.store import ShardSet
 

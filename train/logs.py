@@ -15,7 +15,7 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from shards.errors import Fault, Misuse
+from shards.foundation.errors import Fault, Misuse
 
 ROOT = Path(__file__).parents[1]
 SHOWN = ("loss", "val.pck@2", "val.pck@4", "val.pck@8", "val.epe_median", "val.auc", "pairs_per_s")

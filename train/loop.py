@@ -12,16 +12,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from model import metrics, weights
-from model.config import ModelConfig
-from shards.errors import Fault
+from model.network import metrics, weights
+from model.network.config import ModelConfig
+from shards.foundation.errors import Fault
+from shards.foundation.progress import Progress
 from shards.manifest import Manifest
-from shards.progress import Progress
 from shards.store import ShardSet, open_set
-from train import checkpoint, export, hosts, loader, state, step, work
+from train import checkpoint, export, flops, hosts, loader, state, step
 from train.config import TrainConfig
-from train.journal import Journal
 from train.logs import Log
+from train.monitor import Journal
 from train.process import sole_owner, stop_signals
 
 # What may change between a checkpoint and its resumption: how long, how often, in how many parts.
@@ -123,7 +123,7 @@ class Trainer:
         self.flat = _flat(model=vars(model), train=vars(config), pipeline=spec)
         self.log = Log(settings.directory, echo, hosts.is_first())
         batch = step.abstract_batch(model, config, spec["grid"], mesh)
-        ideal = work.seconds_at_peak(self.program.flops(batch), mesh.devices.flat)
+        ideal = flops.seconds_at_peak(self.program.flops(batch), mesh.devices.flat)
         self.journal = Journal(self.log, config, self.batches, self.total, ideal)
         self.step, self.saved = 0, 0  # the step that is done, and the last in RUN/latest
 
@@ -256,7 +256,7 @@ class Trainer:
             self._save_latest()
 
     def _validate(self, stop: Callable[[], str | None]) -> dict[str, float] | None:
-        """Figures of model.metrics over the validation split; in an overfit, over its batch."""
+        """Figures of model.network.metrics over the validation split; in an overfit, over its batch."""
         split = "train" if self.settings.overfit else "val"
         only = self.batches.indices(0) if self.settings.overfit else None
         found = []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from shards.errors import Misuse
+from shards.foundation.errors import Misuse
 
 ECHO = 2.0  # seconds in which a signal may come again that was sent once
 

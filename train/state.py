@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from model.config import ModelConfig
-from model.net import create
-from shards.errors import Misuse
+from model.network.config import ModelConfig
+from model.network.net import create
+from shards.foundation.errors import Misuse
 from train.config import TrainConfig
 
 EPSILON = 1e-6  # of AdamW. With 1e-8 a gradient that is all rounding moves its parameter as far as

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from model.config import ModelConfig
-from model.loss import loss
-from model.metrics import evaluate_batch
-from shards.errors import Misuse
+from model.network.config import ModelConfig
+from model.network.loss import loss
+from model.network.metrics import evaluate_batch
+from shards.foundation.errors import Misuse
+from train import flops
 from train import state as states
-from train import work
 from train.config import TrainConfig
 from train.loader import Batch
 from train.state import State, over_data, replicated
@@ -55,7 +55,7 @@ def make_program(
         abstract,
         train,
         make_eval_step(graph, mesh, scale),
-        lambda batch: work.flops(train.trace(abstract, batch).jaxpr),
+        lambda batch: flops.flops(train.trace(abstract, batch).jaxpr),
     )
 
 
@@ -154,7 +154,7 @@ def make_train_step(
 def make_eval_step(
     graph: nnx.GraphDef, mesh: jax.sharding.Mesh, scale: float
 ) -> Callable[[nnx.State, dict[str, jax.Array]], Metrics]:
-    """(params, batch) → what model.metrics.evaluate_batch says of every pair of the global batch.
+    """(params, batch) → what model.network.metrics.evaluate_batch says of every pair of the global batch.
 
     scale: px at 500 ppi a px of the image.
     """

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.impression import Impression
-from shards.errors import Fault, Misuse
+from shards.foundation.errors import Fault, Misuse
 
 FORMATS = (".tif", ".tiff", ".png", ".bmp")  # in the order of preference for one and the same image
 OTHER_FORMATS = (".jpg", ".jpeg", ".jp2", ".wsq", ".pgm", ".gif", ".webp", ".raw")

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.imaging.png import png_ppi
 from pipeline.impression import Impression
 from pipeline.sources.listing import PALM, SLAP, Answer, Excluded, Unparsed
-from pipeline.sources.png import png_ppi
 
 FIELDS = {
     "subject": re.compile(r"[0-9]{8}"),

@@ -11,11 +11,11 @@ import json
 import re
 from pathlib import Path
 
+from pipeline.imaging.png import png_ppi
+from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.sources.listing import Answer, Claim, Folder, Listing, Unparsed, collect, walk
-from pipeline.sources.png import png_ppi
-from pipeline.warp import Warp
-from shards.errors import Fault
+from shards.foundation.errors import Fault
 
 _STEM = re.compile(r"(\d{5,})_(\d+)", re.ASCII)
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.warp import scaling
+from pipeline.imaging.warp import scaling
 
 Image = NDArray[np.uint8]
 

@@ -10,11 +10,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.imaging.warp import Warp
 from pipeline.synthesis.encode import PPI
 from pipeline.synthesis.impression import contact, sample_manner, sample_touch
 from pipeline.synthesis.master import Master, sample_master
 from pipeline.synthesis.sensor import STYLES, Style, expose
-from pipeline.warp import Warp
 
 
 @dataclass(frozen=True, eq=False)

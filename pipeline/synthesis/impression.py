@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipeline.imaging.warp import Array, Warp, pixel_grid
 from pipeline.synthesis.master import Master
 from pipeline.synthesis.orientation import SIZE, Image, smooth_noise
 from pipeline.synthesis.traces import (
@@ -23,7 +24,6 @@ from pipeline.synthesis.traces import (
     smeared,
     stained,
 )
-from pipeline.warp import Array, Warp, pixel_grid
 
 SPACING = 56.0  # px between the control points of the skin's distortion
 STRAIN = 0.8  # bound on it: from 1 on the skin might fold

@@ -16,7 +16,7 @@ from pipeline.synthesis.encode import PPI
 from pipeline.synthesis.file import File, Press
 from pipeline.synthesis.impression import Placement
 from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, STYLES, Style
-from shards.errors import Misuse
+from shards.foundation.errors import Misuse
 
 LAYOUTS = ("synthetic", "fvc2002", *nist.TABLES)
 FVC_SENSORS = (  # database, ppi, size (height, width) px

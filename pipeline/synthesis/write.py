@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.synthesis.encode import GROUND, encode, resample, side_by_side
 from pipeline.synthesis.file import File, Listed, Press
 from pipeline.synthesis.generate import Made, make_impression, make_master
 from pipeline.synthesis.layouts import Layout, choose_layout
 from pipeline.synthesis.sensor import Style
-from pipeline.warp import IDENTITY, Warp
-from shards import pool
-from shards.errors import Fault, Misuse
-from shards.progress import Progress
+from shards.foundation import pool
+from shards.foundation.errors import Fault, Misuse
+from shards.foundation.progress import Progress
 
 VERSION = 9  # of the generator: other bytes for the same address need another number
 TOUCHES = 64  # kept in memory: more than the files of one capture of a person share

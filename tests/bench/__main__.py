@@ -13,9 +13,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-import model  # noqa: E402, F401, I001 - says how many threads BLAS has, before numpy is there
-import click  # noqa: E402
-import race  # noqa: E402
+import model  # noqa: F401, I001 - says how many threads BLAS has, before numpy is there
+import click
+import race
 
 
 def main():

@@ -18,19 +18,20 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 
-import click  # noqa: E402
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from prints import finger  # noqa: E402
-from race import Row, compare, race, render  # noqa: E402
+import click
+import cv2
+import numpy as np
+from prints import finger
+from race import Row, compare, race, render
 
-from pipeline.build import build  # noqa: E402
-from pipeline.impression import Impression  # noqa: E402
-from pipeline.noise import apply, sample  # noqa: E402
-from pipeline.spec import PipelineSpec  # noqa: E402
-from shards import pool, store  # noqa: E402
+from pipeline.build import build
+from pipeline.degradation import apply, sample
+from pipeline.impression import Impression
+from pipeline.spec import PipelineSpec
+from shards import store
+from shards.foundation import pool
 
 IMAGES, DIFFERENT, SIDE, PAIRS = 240, 12, 500, 4
 LONG = 3  # times as many images, where the start of processes is to weigh little

@@ -14,22 +14,22 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 
-import model  # noqa: E402, F401, I001 - says how many threads BLAS has, before numpy is there
-import click  # noqa: E402
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from race import Row, compare, race, render  # noqa: E402
+import model  # noqa: F401, I001 - says how many threads BLAS has, before numpy is there
+import click
+import cv2
+import numpy as np
+from race import Row, compare, race, render
 
-from model.__main__ import SHIPPED  # noqa: E402
-from model.pairs import register_pairs  # noqa: E402
-from model.register import Registrar, spread  # noqa: E402
-from model.search import search  # noqa: E402
-from pipeline.synthesis.generate import make_master  # noqa: E402
-from pipeline.synthesis.impression import contact, sample_touch  # noqa: E402
-from pipeline.synthesis.sensor import OPTICAL, draw  # noqa: E402
-from train import baseline  # noqa: E402
+from model.__main__ import SHIPPED
+from model.registration.batch import register_pairs
+from model.registration.registrar import Registrar, spread
+from model.registration.hypotheses import search
+from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.impression import contact, sample_touch
+from pipeline.synthesis.sensor import OPTICAL, draw
+from train.evaluation import sift
 
 FINGERS = 8
 MOST = 0.15  # seconds a pair
@@ -51,7 +51,7 @@ def measure():
         {
             ONE_BY_ONE: lambda: [registrar.register(a, 500, b, 500) for a, b in images],
             OPEN: lambda: [registrar.register_prints(a, b) for a, b in prints],
-            SIFT: lambda: [baseline.align(a, b, 1.0) for a, b in images],
+            SIFT: lambda: [sift.align(a, b, 1.0) for a, b in images],
         }
     )
     rows = [compare(spent, FINGERS, name, SIFT) for name in (ONE_BY_ONE, OPEN)]

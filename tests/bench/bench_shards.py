@@ -12,17 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 
-import click  # noqa: E402
-import numpy as np  # noqa: E402
-from array_record.python.array_record_module import ArrayRecordReader  # noqa: E402
-from pairs import make_pairs  # noqa: E402
-from race import compare, race, render  # noqa: E402
+import click
+import numpy as np
+from array_record.python.array_record_module import ArrayRecordReader
+from pairs import make_pairs
+from race import compare, race, render
 
-from shards import manifest, store, verify  # noqa: E402
-from shards.record import decode, encode  # noqa: E402
-from train.loader import TrainingBatches  # noqa: E402
+from shards import manifest, store
+from shards.record import decode, encode
+from shards.verify import verify
+from train.loader import TrainingBatches
 
 SHARDS, RECORDS, BATCH = 10, 500, 128
 BARE = "bare bulk reads"

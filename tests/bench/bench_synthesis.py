@@ -13,18 +13,18 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 
-import click  # noqa: E402
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from race import Row, compare, race, render  # noqa: E402
+import click
+import cv2
+import numpy as np
+from race import Row, compare, race, render
 
-from pipeline.synthesis.generate import make_impression, make_master  # noqa: E402
-from pipeline.synthesis.impression import sample_touch  # noqa: E402
-from pipeline.synthesis.master import ACROSS, ROUNDS, STEPS  # noqa: E402
-from pipeline.synthesis.orientation import SIZE  # noqa: E402
-from pipeline.synthesis.sensor import STYLES  # noqa: E402
+from pipeline.synthesis.generate import make_impression, make_master
+from pipeline.synthesis.impression import sample_touch
+from pipeline.synthesis.master import ACROSS, ROUNDS, STEPS
+from pipeline.synthesis.orientation import SIZE
+from pipeline.synthesis.sensor import STYLES
 
 MASTERS, IMPRESSIONS = 2, 5  # of each style
 MASTER_MOST, IMPRESSION_MOST = 0.7, 0.08  # core-seconds

@@ -13,22 +13,22 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 
-import click  # noqa: E402
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-from pairs import make_pairs  # noqa: E402
-from race import Row, render  # noqa: E402
+import click
+import jax
+import numpy as np
+from pairs import make_pairs
+from race import Row, render
 
-import configs  # noqa: E402
-from shards import manifest, record, store  # noqa: E402
-from shards.errors import Misuse  # noqa: E402
-from train import journal, loop, state, step, work  # noqa: E402
+import configs
+from shards import manifest, record, store
+from shards.foundation.errors import Misuse
+from train import flops, loop, monitor, state, step
 
 PAIRS, SHARDS = 2000, 4
 EPOCHS, FULL = 100, 100_000
-BLOCK = journal.TOGETHER  # steps in turn
+BLOCK = monitor.TOGETHER  # steps in turn
 
 
 def build(out, spec):
@@ -116,7 +116,7 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=
         f"training loop: {config.name} on {jax.device_count()} × {device.device_kind}: {rate:.3g} "
         f"pairs/s, waiting for data {figures['wait']:.2%} of the time (1% at most), compiling "
         f"{bench.compiling:.1f} s, utilisation {figures['utilisation']:.1%} of "
-        f"{work.peak_flops(device) / 1e12:.3g} TFLOP/s a device, {EPOCHS} epochs × {FULL:,} pairs "
+        f"{flops.peak_flops(device) / 1e12:.3g} TFLOP/s a device, {EPOCHS} epochs × {FULL:,} pairs "
         f"in {EPOCHS * FULL / rate / 3600:.2f} h"
     )
     return [Row(name, rate, "bare step", ratios, 0.97)], [note]

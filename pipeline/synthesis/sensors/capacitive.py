@@ -70,7 +70,7 @@ def _paired(skin: Image, axis: int, away: float) -> Image:
 def sample_capacitive(rng: np.random.Generator) -> Capacitive:
     """The means and spreads are those that bring it nearest to FVC2002 DB3_B.
 
-    By the features of `pipeline.compare_classifier`.
+    By the features of `pipeline.realism.classifier`.
     """
     return Capacitive(
         ground=rng.normal(139.5, 4.3),

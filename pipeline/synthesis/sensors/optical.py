@@ -52,7 +52,7 @@ class Optical:
 def sample_optical(rng: np.random.Generator) -> Optical:
     """The means and spreads are those that bring it nearest to FVC2002 DB1_B.
 
-    By the features of `pipeline.compare_classifier`.
+    By the features of `pipeline.realism.classifier`.
     """
     return Optical(
         steepness=about(rng, 7.45, 0.15),

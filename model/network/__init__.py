@@ -1,0 +1,1 @@
+"""The dense registration network: layers, loss, metrics, weights."""

@@ -1,0 +1,144 @@
+"""How good correspondences are, in px at 500 ppi; one jitted part, one numpy part.
+
+The jitted part gives arrays per pair, which any number of batches can be concatenated from; the
+numpy part sums them up, so that a set's figures do not depend on how it was batched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from model.network.grid import centres, pool_truth
+from model.network.matching import Correspondences
+from model.network.net import Net
+
+TOLERANCE = 8.0  # px at 500 ppi, about a ridge period: what counts as a correct, consistent match
+KEEP = 0.2  # least probability of a match that is kept; it must be mutual too
+PCK = (2, 4, 8)  # px at 500 ppi
+
+
+def evaluate_batch(net: Net, batch: Mapping[str, jax.Array], scale: float) -> dict[str, jax.Array]:
+    """Per-pair results of a batch, jit-able; `scale` is px at 500 ppi a px of the image.
+
+    Returns error float32 [B, N] (px at 500 ppi, of every cell), visible, kept bool [B, N],
+    rotation_error float32 [B] (rad), score float32 [B] in [0, 1], genuine bool [B].
+    """
+    config = net.config
+    truth, visible = pool_truth(batch["map_ab"], batch["visible"], config.cells)
+    found = net.correspond(net(batch["image_a"], batch["image_b"]))
+    source = centres(config.cells, config.stride)
+    kept = found.mutual & (found.confidence > KEEP)
+    score, motion = consistency(source, found, TOLERANCE / scale)
+    true_motion = fit_rigid(source, truth, visible.astype(jnp.float32))
+    return {
+        "error": jnp.linalg.norm(found.points - truth, axis=-1) * scale,
+        "visible": visible,
+        "kept": kept,
+        "rotation_error": jnp.abs(jnp.angle(motion[:, 0] * jnp.conj(true_motion[:, 0]))),
+        "score": score,
+        "genuine": batch["genuine"],
+    }
+
+
+def fit_rigid(source: jax.Array, points: jax.Array, weight: jax.Array) -> jax.Array:
+    """The weighted least-squares rotation and shift of `source` [N, 2] onto `points` [B, N, 2].
+
+    As complex numbers (x + iy): points ≈ turn · source + shift; complex64 [B, 2] = (turn, shift).
+    The closed form of Umeyama (1991) in the plane. With no weight at all the turn is 1.
+    """
+    p, q = _complex(source)[None], _complex(points)
+    total = jnp.maximum(weight.sum(1, keepdims=True), 1e-9)
+    mean_p = (weight * p).sum(1, keepdims=True) / total
+    mean_q = (weight * q).sum(1, keepdims=True) / total
+    moment = (weight * (q - mean_q) * jnp.conj(p - mean_p)).sum(1)
+    size = jnp.abs(moment)
+    turn = jnp.where(size > 1e-9, moment / jnp.maximum(size, 1e-9), 1.0)
+    return jnp.stack([turn, mean_q[:, 0] - turn * mean_p[:, 0]], 1)
+
+
+def consistency(
+    source: jax.Array, found: Correspondences, tolerance: float
+) -> tuple[jax.Array, jax.Array]:
+    """How far the matches agree on one rigid motion: score float32 [B] in [0, 1], and the motion.
+
+    Every match with the one half a grid further on proposes a motion; the one on which most
+    probability agrees to `tolerance` px is fitted again to those that agree. The score is the
+    agreeing probability over the number of cells, so that few agreeing matches score low.
+    """
+    weight = found.confidence * found.mutual
+    p, q = _complex(source), _complex(found.points)
+    step = len(p) // 2 + int(np.sqrt(len(p))) // 2
+    baseline = jnp.roll(p, step) - p
+    turn = (jnp.roll(q, step, 1) - q) * jnp.conj(baseline)[None]
+    turn /= jnp.maximum(jnp.abs(turn), 1e-9)
+    shift = q - turn * p[None]
+    votes = _agreement(p, q, turn, shift, tolerance) @ weight[..., None]
+    winner = votes[..., 0].argmax(1)[:, None]
+    motion = jnp.stack([jnp.take_along_axis(v, winner, 1)[:, 0] for v in (turn, shift)], 1)
+    for _ in range(3):
+        agree = _agreement(p, q, motion[:, :1], motion[:, 1:], tolerance)[:, 0]
+        motion = fit_rigid(source, found.points, weight * agree)
+    agree = _agreement(p, q, motion[:, :1], motion[:, 1:], 2 * tolerance)[:, 0]
+    return (weight * agree).mean(1), motion
+
+
+def summarise(results: Mapping[str, NDArray]) -> dict[str, float]:
+    """Figures of a set from the concatenated arrays of `evaluate_batch`; NaN where undefined."""
+    visible, kept, error = (np.asarray(results[k]) for k in ("visible", "kept", "error"))
+    genuine = np.asarray(results["genuine"])
+    seen, right = error[visible], kept & visible & (error <= TOLERANCE)
+    fitted = genuine & visible.any(1)
+    return {
+        "epe_median": float(np.median(seen)) if seen.size else np.nan,
+        "epe_mean": float(seen.mean()) if seen.size else np.nan,
+        **{f"pck@{t}": float((seen <= t).mean()) if seen.size else np.nan for t in PCK},
+        "precision": float(right.sum() / kept.sum()) if kept.any() else np.nan,
+        "recall": float(right.sum() / visible.sum()) if visible.any() else np.nan,
+        "rotation_error_deg": float(np.degrees(np.median(results["rotation_error"][fitted])))
+        if fitted.any()
+        else np.nan,
+        "auc": roc_auc(results["score"], genuine),
+        "eer": equal_error_rate(results["score"], genuine),
+    }
+
+
+def roc_auc(score: NDArray, genuine: NDArray) -> float:
+    """Probability that a genuine pair scores above an impostor pair, ties counted half.
+
+    score float [B], genuine bool [B]; NaN where either kind is missing.
+    """
+    low, high = np.sort(score[~genuine]), score[genuine]
+    if not len(low) or not len(high):
+        return float("nan")
+    below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
+    return float(below.mean() / (2 * len(low)))
+
+
+def equal_error_rate(score: NDArray, genuine: NDArray) -> float:
+    """Where the share of genuine pairs refused and of impostor pairs accepted are nearest: their
+    mean. NaN where either kind is missing."""
+    if genuine.all() or not genuine.any():
+        return float("nan")
+    threshold = np.append(np.unique(score), np.inf)
+    refused = np.searchsorted(np.sort(score[genuine]), threshold) / genuine.sum()
+    accepted = 1 - np.searchsorted(np.sort(score[~genuine]), threshold) / (~genuine).sum()
+    nearest = np.abs(refused - accepted).argmin()
+    return float((refused[nearest] + accepted[nearest]) / 2)
+
+
+def _complex(points: jax.Array) -> jax.Array:
+    """(x, y) float32 [..., 2] → complex64 [...]."""
+    return jax.lax.complex(points[..., 0], points[..., 1])
+
+
+def _agreement(
+    p: jax.Array, q: jax.Array, turn: jax.Array, shift: jax.Array, tolerance: float
+) -> jax.Array:
+    """Whether motion h (turn, shift complex [B, H]) brings p [N] to q [B, N]: float [B, H, N]."""
+    off = turn[..., None] * p[None, None] + shift[..., None] - q[:, None]
+    return (jnp.abs(off) <= tolerance).astype(jnp.float32)

@@ -1,0 +1,1 @@
+"""Registration of two prints with a trained network."""

@@ -1,0 +1,1 @@
+"""Image files, foreground, resampling and warps: what training and registration share."""

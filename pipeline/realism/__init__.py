@@ -1,0 +1,1 @@
+"""Comparison of synthetic with real prints."""

@@ -1,0 +1,1 @@
+"""What every command needs: errors, processes, progress, pages, the command line."""

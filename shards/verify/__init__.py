@@ -1,0 +1,1 @@
+"""Verification of a shard set: files, records, correspondences."""

@@ -1,0 +1,218 @@
+"""Figures of correspondences against cases worked out by hand."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from model.network import metrics
+from model.network.grid import centres
+from model.network.matching import Correspondences
+
+CELLS, STRIDE, SCALE = 8, 4, 2.25
+N = CELLS * CELLS
+SOURCE = np.asarray(centres(CELLS, STRIDE))
+
+
+def rigid(angle, shift=(0.0, 0.0), points=SOURCE):
+    c, s = np.cos(angle), np.sin(angle)
+    return (points @ np.array([[c, -s], [s, c]]).T + shift).astype(np.float32)
+
+
+def found(points, confidence=1.0, mutual=True):
+    """Correspondences of a batch of points [B, N, 2]."""
+    shape = points.shape[:2]
+    return Correspondences(
+        jnp.asarray(points, jnp.float32),
+        jnp.broadcast_to(jnp.asarray(confidence, jnp.float32), shape),
+        jnp.broadcast_to(jnp.asarray(mutual), shape),
+    )
+
+
+class Planted:
+    """Stands in for the network: gives the correspondences it was made with."""
+
+    config = SimpleNamespace(cells=CELLS, stride=STRIDE)
+
+    def __init__(self, matches):
+        self.matches = matches
+
+    def __call__(self, image_a, image_b):
+        return self.matches
+
+    def correspond(self, matches):
+        return matches
+
+
+def evaluate(matches, truth, visible, genuine=True):
+    count = len(truth)
+    batch = {
+        "image_a": None,
+        "image_b": None,
+        "map_ab": jnp.asarray(truth.reshape(count, CELLS, CELLS, 2)),
+        "visible": jnp.asarray(visible.reshape(count, CELLS, CELLS)),
+        "genuine": jnp.full(count, genuine),
+    }
+    result = metrics.evaluate_batch(Planted(matches), batch, SCALE)
+    return {name: np.asarray(value) for name, value in result.items()}
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """One genuine pair turned by 0.3 rad whose cells err by 0 … 4 px of the image, in fours."""
+    truth = rigid(0.3, (5, -3))[None]
+    error = np.repeat([0.0, 0.5, 1.0, 4.0], N // 4).astype(np.float32)
+    points = truth + np.stack([0 * error, error], -1)[None]
+    visible = np.ones((1, N), bool)
+    visible[0, :8] = False  # of the sixteen that are right
+    points[0, 0] = 0  # which is the truth's filling where there is none
+    truth = np.where(visible[..., None], truth, np.nan)
+    confidence, mutual = np.full((1, N), 0.9), np.ones((1, N), bool)
+    confidence[0, 8:12], mutual[0, 12:16] = 0.1, False
+    return evaluate(found(points, confidence, mutual), truth, visible)
+
+
+def test_errors_are_in_px_at_500_ppi(planted):
+    """A px of the image is 2.25 of the print's at 500 ppi."""
+    expected = np.repeat([0.0, 0.5, 1.0, 4.0], N // 4)[None] * SCALE
+    np.testing.assert_allclose(planted["error"][:, 8:], expected[:, 8:], atol=1e-4)
+    figures = metrics.summarise(planted)
+    assert figures["epe_median"] == pytest.approx(1.0 * SCALE, abs=1e-4)
+    assert figures["epe_mean"] == pytest.approx((16 * 0.5 + 16 * 1 + 16 * 4) / 56 * SCALE, abs=1e-4)
+
+
+def test_pck_counts_the_visible_cells_within_a_distance(planted):
+    """0, 1.125, 2.25 and 9 px: 8, 16, 16 and 16 visible cells."""
+    figures = metrics.summarise(planted)
+    found = [figures[f"pck@{t}"] for t in (2, 4, 8)]
+    assert found == pytest.approx([24 / 56, 40 / 56, 40 / 56])
+
+
+def test_precision_and_recall(planted):
+    """Kept: mutual and likely enough. Right: kept, visible and within a ridge period."""
+    np.testing.assert_array_equal(np.flatnonzero(~planted["kept"][0]), np.arange(8, 16))
+    figures = metrics.summarise(planted)
+    assert figures["precision"] == pytest.approx(32 / 56)  # of 56 kept, 8 out of view, 16 far off
+    assert figures["recall"] == pytest.approx(32 / 56)  # of 56 visible, 8 not kept, 16 far off
+
+
+def test_rotation_error_is_that_of_the_agreed_motion(planted):
+    """The truth's own rotation is fitted to its visible cells alone."""
+    truth = rigid(0.3)[None]
+    result = evaluate(found(rigid(0.5)[None]), truth, np.ones((1, N), bool))
+    np.testing.assert_allclose(result["rotation_error"], 0.2, atol=1e-4)
+    figures = metrics.summarise(result)
+    assert figures["rotation_error_deg"] == pytest.approx(np.degrees(0.2), abs=0.01)
+    assert metrics.summarise(planted)["rotation_error_deg"] < 10
+
+
+def test_the_score_is_of_matches_within_a_ridge_period():
+    """Of the print, not of the image: what is 22 px off at 500 ppi does not agree."""
+    truth, way = rigid(0.3)[None], np.random.default_rng(0).uniform(0, 2 * np.pi, N)
+    off = np.where(np.arange(N) % 2, 10, 0) * np.stack([np.cos(way), np.sin(way)])
+    result = evaluate(found(truth + off.T), truth, np.ones((1, N), bool))
+    assert result["score"][0] == pytest.approx(0.5, abs=0.02)
+
+
+def test_rotation_error_is_the_short_way_round():
+    truth = rigid(np.pi - 0.05)[None]
+    result = evaluate(found(rigid(-np.pi + 0.05)[None]), truth, np.ones((1, N), bool))
+    np.testing.assert_allclose(result["rotation_error"], 0.1, atol=1e-4)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7, -2.0, np.pi])
+def test_fit_rigid_is_exact(angle):
+    """Also where what weighs nothing lies anywhere."""
+    points, weight = rigid(angle, (7, -4))[None].copy(), np.ones((1, N), np.float32)
+    points[0, :10], weight[0, :10] = 1000, 0
+    turn, shift = metrics.fit_rigid(SOURCE, points, weight)[0]
+    assert abs(turn - np.exp(1j * angle)) < 1e-5
+    assert abs(shift - (7 - 4j)) < 1e-3
+
+
+def test_fit_rigid_without_weight_does_not_turn():
+    turn, shift = metrics.fit_rigid(SOURCE, rigid(1.0)[None], np.zeros((1, N), np.float32))[0]
+    assert turn == 1 and np.isfinite(shift)
+
+
+@pytest.fixture(scope="module")
+def scores():
+    """Scores and motions: all agree, half are anywhere, all are anywhere, none is likely."""
+    rng = np.random.default_rng(0)
+    truth, anywhere = rigid(0.6, (4, 4)), rng.uniform(0, CELLS * STRIDE, (N, 2))
+    half = np.where(rng.random((N, 1)) < 0.5, truth, anywhere + 100)
+    matches = found(
+        np.stack([truth, half, 10 * anywhere, truth]),
+        confidence=np.array([[1.0], [1.0], [1.0], [0.0]]),
+    )
+    score, motion = metrics.consistency(SOURCE, matches, metrics.TOLERANCE / SCALE)
+    return np.asarray(score), np.asarray(motion), (half == truth).all(1).mean()
+
+
+def test_matches_that_agree_on_a_motion_score_one(scores):
+    score, motion, _ = scores
+    assert score[0] == pytest.approx(1)
+    assert abs(motion[0, 0] - np.exp(0.6j)) < 1e-4
+
+
+def test_the_score_is_the_share_that_agrees(scores):
+    score, motion, share = scores
+    assert score[1] == pytest.approx(share, abs=0.02)
+    assert abs(motion[1, 0] - np.exp(0.6j)) < 1e-3
+
+
+def test_random_and_improbable_matches_score_about_nothing(scores):
+    score, motion, _ = scores
+    assert score[2] < 0.1
+    assert score[3] == 0 and np.isfinite(motion).all()
+
+
+def test_matches_that_are_not_mutual_do_not_score():
+    score, _ = metrics.consistency(SOURCE, found(rigid(0.6)[None], mutual=False), 4.0)
+    np.testing.assert_array_equal(score, 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auc_against_every_pair_of_scores(seed):
+    """With many ties."""
+    rng = np.random.default_rng(seed)
+    score, genuine = rng.integers(0, 6, 60) / 5, rng.random(60) < 0.4
+    above = score[genuine][:, None] - score[~genuine][None]
+    brute = (above > 0).mean() + (above == 0).mean() / 2
+    assert metrics.roc_auc(score, genuine) == pytest.approx(brute)
+
+
+@pytest.mark.parametrize(
+    ("genuine", "impostor", "auc", "rate"),
+    [
+        ([0.8, 0.9, 1.0], [0.1, 0.2], 1.0, 0.0),
+        ([0.1, 0.2], [0.8, 0.9], 0.0, 1.0),
+        ([0.5, 0.5], [0.5, 0.5, 0.5], 0.5, 0.5),
+        ([0.3, 0.7, 0.8, 0.9], [0.1, 0.2, 0.4, 0.75], 13 / 16, 0.25),
+    ],
+)
+def test_known_scores(genuine, impostor, auc, rate):
+    score = np.array(genuine + impostor)
+    kind = np.arange(len(score)) < len(genuine)
+    assert metrics.roc_auc(score, kind) == pytest.approx(auc)
+    assert metrics.equal_error_rate(score, kind) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("genuine", [True, False])
+def test_one_kind_of_pairs_has_no_roc(genuine):
+    score, kind = np.array([0.1, 0.9]), np.full(2, genuine)
+    assert np.isnan(metrics.roc_auc(score, kind))
+    assert np.isnan(metrics.equal_error_rate(score, kind))
+
+
+def test_what_is_undefined_is_nan():
+    """Impostors alone, none of whose cells is visible or kept: no figure is made up."""
+    result = evaluate(
+        found(rigid(0.1)[None], confidence=0.01),
+        np.full((1, N, 2), np.nan, np.float32),
+        np.zeros((1, N), bool),
+        genuine=False,
+    )
+    assert np.isnan(list(metrics.summarise(result).values())).all()
+    assert np.isfinite(result["score"]).all() and np.isfinite(result["rotation_error"]).all()

@@ -1,0 +1,326 @@
+"""The way from files to files around the network, which an oracle stands in for."""
+
+import re
+
+import cv2
+import jax
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+
+from model.__main__ import main
+from model.network import weights
+from model.network.config import ModelConfig
+from model.network.matching import Correspondences
+from model.network.net import create
+from model.registration.calibration import Curves
+from model.registration.registrar import Registrar
+from pipeline.imaging.warp import Warp, apply_affine, invert_affine, random_control, rotation
+from shards.foundation.errors import Fault
+
+CONFIG = ModelConfig(
+    image_size=128,
+    stem_channels=4,
+    stem_stride=2,
+    stage_channels=(4, 8),
+    width=8,
+    layers=1,
+    heads=2,
+    mlp=8,
+    attention="linear",
+)
+SHAPE = (420, 400)
+CENTRE = (200.0, 210.0)
+
+
+def ridges(shape, seed=0, period=8.5):
+    """Dark ridges [H, W] on a light ground within an ellipse, with endings all over."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    around = np.hypot(x - CENTRE[0] - 20 * seed, (y - CENTRE[1] - 60) * 1.2)
+    rng = np.random.default_rng(seed)
+    endings = np.zeros(shape)
+    for at, turn in zip(rng.uniform(20, 400, (40, 2)), rng.choice([-1, 1], 40), strict=True):
+        endings += turn * np.arctan2(y - at[1], x - at[0])
+    wave = np.cos(2 * np.pi * around / period + endings)
+    finger = np.hypot((x - CENTRE[0]) / 150, (y - CENTRE[1]) / 170) < 1
+    return np.where(finger, 130 + 80 * np.tanh(2 * wave), 235).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "c.safetensors"
+    net = create(CONFIG, 0)
+    values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
+    save_file(values, path, weights.metadata(CONFIG, weights.View(288, 128, 32)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def registrar(checkpoint):
+    return Registrar(checkpoint)
+
+
+def elastic(amplitude):
+    """A turn of 0.6 rad with a smooth displacement of `amplitude` px."""
+    rng = np.random.default_rng(5)
+    control, origin = random_control(rng, SHAPE, 90.0, amplitude, 0.3)
+    return Warp(rotation(0.6, CENTRE, (14, -8)), control, 90.0, origin)
+
+
+@pytest.fixture(params=[0.0, 6.0], ids=["rigid", "elastic"])
+def warp(request):
+    """Px of B → px of A, both at 500 ppi."""
+    return elastic(request.param)
+
+
+def scaled(image, ppi):
+    """The image at another resolution, and its px → px of the image at 500 ppi."""
+    size = tuple(round(n * ppi / 500) for n in image.shape[::-1])
+    ratio = np.array(image.shape[::-1]) / size
+    matrix = np.hstack([np.diag(ratio), ((ratio - 1) / 2)[:, None]])
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), matrix
+
+
+def oracle(registrar, a, b, truth, wrong=0.3, seed=0, back=None):
+    """Answers as the network would: the truth within a px for most cells, nonsense for the rest.
+
+    `truth` maps points of A to B and `back` those of B to A, which the network is asked for where
+    B ranks first; it is the same where that is not given.
+    """
+    if b.rank < a.rank:
+        a, b, truth = b, a, back or truth
+    rng = np.random.default_rng(seed)
+    size = registrar.view.size
+    crop_a, crop_b = (registrar.look(print_, size).crop for print_ in (a, b))
+    in_file = truth(apply_affine(crop_a.to_original, registrar.network.cells(size)))
+    points = apply_affine(invert_affine(crop_b.to_original), in_file)
+    points += rng.normal(0, 0.3, points.shape)
+    lost = rng.random(len(points)) < wrong
+    points[lost] = rng.uniform(0, 127, (lost.sum(), 2))
+    confidence = np.where(lost, 0.3, 0.9)
+    found = Correspondences(points[None], confidence[None], np.ones((1, len(points)), bool))
+    return lambda features_a, features_b: found
+
+
+@pytest.mark.parametrize(("ppi_a", "ppi_b"), [(500, 500), (500, 1000), (361, 800)])
+def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a, ppi_b):
+    original = ridges(SHAPE)
+    source = warp.dense(*SHAPE).astype(np.float32)
+    turned = cv2.remap(original, source, None, cv2.INTER_CUBIC, borderValue=235.0)
+    image_a, to_working_a = scaled(original, ppi_a)
+    image_b, to_working_b = scaled(turned, ppi_b)
+
+    def truth(points):
+        return apply_affine(
+            invert_affine(to_working_b), warp.inverse(apply_affine(to_working_a, points))
+        )
+
+    def back(points):
+        return apply_affine(invert_affine(to_working_a), warp(apply_affine(to_working_b, points)))
+
+    a, b = registrar.open(image_a, ppi_a), registrar.open(image_b, ppi_b)
+    answer = oracle(registrar, a, b, truth, back=back)
+    monkeypatch.setattr(registrar.network, "match", answer)
+    found = registrar.register_prints(a, b)
+
+    assert found.map_ab.shape == (*image_a.shape, 2)
+    assert found.map_ab.dtype == found.matches.dtype == np.float32
+    y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
+    assert len(y) > 0.25 * image_a.size
+    y, x = y[::97], x[::97]
+    error = np.hypot(*(found.map_ab[y, x] - truth(np.c_[x, y].astype(float))).T) * 500 / ppi_b
+    assert np.median(error) < 0.3
+    assert np.quantile(error, 0.95) < (2.0 if warp.control.any() else 0.6)
+    assert found.score > 0.5
+    assert found.angle == pytest.approx(-0.6, abs=0.05)  # the warp turns B's px into A's
+    off = found.matches[:, 2:4] - truth(found.matches[:, :2].astype(float))
+    assert np.hypot(*off.T).max() * 500 / ppi_b < 12
+
+
+def test_both_ways_are_one_map(registrar, monkeypatch):
+    """A → B and B → A agree, whichever is asked for first, in score and matches too."""
+    warp, image = elastic(6.0), ridges(SHAPE)
+    source = warp.dense(*SHAPE).astype(np.float32)
+    turned = cv2.remap(image, source, None, cv2.INTER_CUBIC, borderValue=235.0)
+    other, to_working = scaled(turned, 700)
+
+    def truth(points):
+        return apply_affine(invert_affine(to_working), warp.inverse(points))
+
+    a, b = registrar.open(image, 500), registrar.open(other, 700)
+    answer = oracle(registrar, a, b, truth, back=lambda p: warp(apply_affine(to_working, p)))
+    monkeypatch.setattr(registrar.network, "match", answer)
+    there, back = registrar.register_prints(a, b), registrar.register_prints(b, a)
+    assert there.score == back.score > 0.9
+    assert there.angle == pytest.approx(-back.angle, abs=1e-6)
+    np.testing.assert_array_equal(there.matches, back.matches[:, [2, 3, 0, 1, 4]])
+    y, x = np.nonzero(np.isfinite(there.map_ab[..., 0]))
+    at = there.map_ab[y, x][None, ::7]
+    home = cv2.remap(back.map_ab, at, None, cv2.INTER_LINEAR, borderValue=(np.nan, np.nan))[0]
+    away = np.hypot(*(home - np.c_[x, y][::7]).T)
+    assert np.isfinite(away).mean() > 0.97  # beside the border of the overlap NaN is interpolated
+    assert np.nanmax(away) < 0.2
+
+
+def test_no_correspondence_off_the_finger(registrar, warp, monkeypatch):
+    """A's background has none, and neither has what leaves B's frame."""
+    image = ridges(SHAPE)
+    cut = image[:, :230]
+    a, b = registrar.open(image, 500), registrar.open(cut, 500)
+    monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p))
+    found = registrar.register_prints(a, b).map_ab
+    assert np.isnan(found[:30, :30]).all()
+    assert np.isnan(found[:, 240:]).all()
+    assert np.isfinite(found[150:250, 100:200]).all()
+
+
+def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
+    a, b = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 1), 500)
+    monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p, wrong=1.0))
+    assert registrar.register_prints(a, b).score < 0.5
+    few = oracle(registrar, a, b, lambda p: p, wrong=1.0)(None, None)
+    nothing = Correspondences(few.points, 0 * few.confidence, few.mutual)
+    monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: nothing)
+    found = registrar.register_prints(a, b)
+    assert found.score < 0.01
+    assert np.isnan(found.map_ab).all()
+    assert found.matches.shape == (0, 5)
+
+
+def test_the_score_is_borne_out_by_the_ridges(registrar, monkeypatch):
+    """The matches claim the identity with all confidence; only the same ridges bear it out."""
+    a, other = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 3), 500)
+    scores = []
+    for b in (a, other):
+        monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p, 0.0))
+        scores.append(registrar.register_prints(a, b).score)
+    assert 1 >= scores[0] > 0.9 > 0.6 > scores[1] >= 0
+
+
+def test_the_second_candidate_is_taken_where_the_first_is_not_borne_out(registrar, monkeypatch):
+    """More matches agree on a shift of 60 px than on the truth."""
+    a = registrar.open(ridges(SHAPE), 500)
+    truth = oracle(registrar, a, a, lambda p: p, 0.0)(None, None)
+    shifted = np.arange(len(registrar.network.cells(128))) % 5 < 3
+    points = truth.points + np.where(shifted[:, None], [60 / 2.25, 0], 0)[None]
+    lying = Correspondences(points, truth.confidence, truth.mutual)
+    monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: lying)
+    found = registrar.register_prints(a, a)
+    y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
+    assert np.abs(found.map_ab[y, x] - np.c_[x, y]).max() < 1
+    assert found.score > 0.9
+    assert 0 < len(found.matches) < 0.5 * len(points[0])  # the false ones are not explained
+
+
+def test_the_real_network_answers(registrar):
+    """Untrained: whatever it says has the shapes and ranges that are promised."""
+    found = registrar.register(ridges(SHAPE), 500, ridges((300, 330), 1), 500)
+    assert found.map_ab.shape == (*SHAPE, 2)
+    assert 0 <= found.score <= 1
+
+
+def test_image_without_finger_is_named(registrar, tmp_path):
+    cv2.imwrite(str(tmp_path / "blank.png"), np.full((200, 200), 200, np.uint8))
+    with pytest.raises(Fault, match=r"blank\.png: no foreground"):
+        registrar.open_file(tmp_path / "blank.png")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Two prints, and a home of one's own for what the command keeps."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cv2.imwrite(str(tmp_path / "a.png"), ridges(SHAPE))
+    cv2.imwrite(str(tmp_path / "b.png"), ridges(SHAPE, 1))
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["register", *map(str, arguments)])
+
+
+def test_command_writes_map_and_picture(folder, checkpoint):
+    out, picture = folder / "new" / "map.npz", folder / "new" / "p.png"
+    result = call(
+        folder / "a.png", folder / "b.png", "--checkpoint", checkpoint, "--out", out,
+        "--picture", picture, "--ppi_a", 500,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert re.search(r"score 0\.\d+ \(uncalibrated\), ", result.output)
+    with np.load(out) as answer:
+        assert set(answer) == {"map_ab", "score", "matches"}
+    assert cv2.imread(str(picture)).shape[2] == 3
+
+
+def test_curves_of_the_checkpoint_make_the_score(registrar, checkpoint, tmp_path):
+    """And with them it is not called uncalibrated."""
+    own = Curves(0.5, 1e-6, 0.0, 1.0)
+    path = tmp_path / "own.safetensors"
+    values = load_file(checkpoint)
+    view = weights.View(288, 128, 32)
+    save_file(values, path, weights.metadata(CONFIG, view, own))
+    images = ridges(SHAPE), 500, ridges(SHAPE, 1), 500
+    plain, found = registrar.register(*images), Registrar(path).register(*images)
+    assert found.score == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)
+    assert not plain.calibrated and "uncalibrated" in plain.stated
+    assert found.calibrated and found.stated == f"score {found.score:.3f}"
+
+
+def test_one_file_twice_is_refused(folder, checkpoint):
+    """By whatever name, with nothing written."""
+    (folder / "link.png").symlink_to(folder / "a.png")
+    for other in ("a.png", "link.png"):
+        out = folder / "o.npz"
+        result = call(folder / "a.png", folder / other, "--checkpoint", checkpoint, "--out", out)
+        assert result.exit_code == 1
+        assert "a.png: is both A and B" in result.output
+        assert not out.exists()
+
+
+@pytest.mark.parametrize("bad", ["blank.png", "text.png", "gone.png"])
+def test_bad_image_is_named(folder, checkpoint, bad):
+    cv2.imwrite(str(folder / "blank.png"), np.full(SHAPE, 255, np.uint8))
+    (folder / "text.png").write_text("no image")
+    for images in ((bad, "b.png"), ("a.png", bad)):
+        paths = [folder / name for name in images]
+        result = call(*paths, "--checkpoint", checkpoint, "--out", folder / "o.npz")
+        assert result.exit_code == 1
+        assert f"{bad}: " in result.output
+        assert not (folder / "o.npz").exists()
+
+
+def test_prints_of_other_sizes_compile_nothing_more(registrar):
+    """Two windows serve all: programs are compiled for a window, not for an image."""
+    compiled = []
+
+    def listen(event, duration, **_):
+        compiled.extend([event] if event.endswith("backend_compile_duration") else [])
+
+    registrar.register(ridges(SHAPE), 500, ridges(SHAPE, 1), 500)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for height, width, ppi in ((390, 377, 500), (333, 351, 480), (640, 611, 800)):
+            registrar.register(ridges((height, width)), ppi, ridges(SHAPE, 1), 500)
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert not compiled
+
+
+@pytest.mark.parametrize(
+    "arguments", [["a.png"], ["a.png", "b.png", "c.png"], ["a.png", "b.png", "--pairs", "p.csv"]]
+)
+def test_command_used_wrongly(folder, checkpoint, arguments):
+    result = call(*arguments, "--checkpoint", checkpoint, "--out", folder / "o.npz")
+    assert result.exit_code == 2
+    assert not (folder / "o.npz").exists()
+
+
+def test_answer_that_cannot_be_written_is_named(folder, checkpoint):
+    (folder / "taken").mkdir()
+    result = call(
+        folder / "a.png", folder / "b.png", "--checkpoint", checkpoint, "--out", folder / "taken"
+    )
+    assert result.exit_code == 1
+    assert "taken: cannot be written" in result.output
+    assert not list(folder.glob(".*.tmp"))

@@ -1,0 +1,248 @@
+"""Whatever is given as an image ends as an image or as a Fault that names it."""
+
+import json
+import struct
+import zlib
+from itertools import chain
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from prints import ridges
+
+from pipeline.audit import audit
+from pipeline.audit_text import render
+from pipeline.catalog import discover
+from pipeline.imaging import preprocess
+from pipeline.imaging.preprocess import SIDE_RANGE
+from pipeline.sources.listing import BESIDE, FORMATS
+from shards.foundation.errors import Fault
+
+fuzz = settings(derandomize=True, deadline=None, max_examples=400)
+
+PRINT = ridges(90, 80)[0]
+LZW, RAW = 5, 1
+FILES = {
+    "png": cv2.imencode(".png", PRINT)[1].tobytes(),
+    "three channels": cv2.imencode(".png", np.dstack([PRINT] * 3))[1].tobytes(),
+    "tif": cv2.imencode(".tif", PRINT, [cv2.IMWRITE_TIFF_COMPRESSION, RAW])[1].tobytes(),
+    "lzw": cv2.imencode(".tif", PRINT, [cv2.IMWRITE_TIFF_COMPRESSION, LZW])[1].tobytes(),
+    "bmp": cv2.imencode(".bmp", PRINT)[1].tobytes(),
+}
+SIGNATURES = (b"", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"BM", b"\xff\xd8\xff\xe0", b"P5\n")
+
+
+def decodes_or_is_named(data):
+    try:
+        image = preprocess.decode(data, "the file")
+    except Fault as fault:
+        assert str(fault).startswith("the file: ")
+        return
+    low, high = SIDE_RANGE
+    assert image.dtype == np.uint8
+    assert image.ndim == 2
+    assert low <= min(image.shape) <= max(image.shape) <= high
+
+
+@fuzz
+@given(signature=st.sampled_from(SIGNATURES), rest=st.binary(max_size=300))
+def test_any_bytes(signature, rest):
+    decodes_or_is_named(signature + rest)
+
+
+@st.composite
+def harmed(draw):
+    """A valid file with bytes changed, cut off, taken out or put in; most of all in its head."""
+    data = bytearray(FILES[draw(st.sampled_from(sorted(FILES)))])
+    for _ in range(draw(st.integers(1, 4))):
+        end = draw(st.sampled_from([60, len(data)]))
+        at = draw(st.integers(0, max(0, min(end, len(data)) - 1)))
+        match draw(st.sampled_from(["change", "change", "cut", "take", "put"])):
+            case "change":
+                data[at : at + 1] = draw(st.binary(min_size=1, max_size=4))
+            case "cut":
+                del data[at:]
+            case "take":
+                del data[at : at + draw(st.integers(1, 40))]
+            case "put":
+                data[at:at] = draw(st.binary(min_size=1, max_size=40))
+    return bytes(data)
+
+
+@fuzz
+@given(data=harmed())
+def test_harmed_files(data):
+    decodes_or_is_named(data)
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@fuzz
+@given(
+    size=st.tuples(st.integers(0, 2**32 - 1) | st.integers(60, 90), st.integers(60, 90)),
+    kind=st.tuples(*[st.sampled_from([0, 1, 2, 3, 4, 6, 8, 16, 255])] * 5),
+    pixels=st.binary(max_size=200),
+    packed=st.booleans(),
+)
+def test_png_files_whose_checksums_are_right_and_all_else_is_not(size, kind, pixels, packed):
+    header = struct.pack(">II5B", *size, *kind)
+    body = zlib.compress(pixels) if packed else pixels
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", body), chunk(b"IEND", b""))
+    decodes_or_is_named(SIGNATURES[1] + b"".join(parts))
+
+
+def tiff(width, height):
+    fields = [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (279, 4)]
+    packed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields)
+    return b"II*\0" + struct.pack("<IH", 8, len(fields)) + packed + bytes(4)
+
+
+def bmp(width, height):
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 0, 0, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 1078, 0, 0, 1078) + info + bytes(1024)
+
+
+def png(width, height):
+    header = struct.pack(">II5B", width, height, 8, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"")), chunk(b"IEND", b""))
+    return SIGNATURES[1] + b"".join(parts)
+
+
+@pytest.mark.parametrize("make", [png, tiff, bmp])
+@pytest.mark.parametrize("size", [(60_000, 60_000), (300, 2_000_000_000), (20_000, 300)])
+def test_what_claims_too_much_is_refused_before_a_decoder_allocates_it(make, size, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder was asked"))
+    with pytest.raises(Fault, match=rf"bomb: measures {size[0]}×{size[1]} px"):
+        preprocess.decode(make(*size), "bomb")
+
+
+def test_a_bottom_up_bmp_decodes_with_its_rows_in_order():
+    """The height in a BMP's header is negative where rows go down; both are an image."""
+    down = bytearray(FILES["bmp"])
+    (height,) = struct.unpack_from("<i", down, 22)
+    struct.pack_into("<i", down, 22, -height)
+    assert np.array_equal(preprocess.decode(bytes(down), "x"), PRINT[::-1])
+
+
+def test_damage_is_told_by_the_fault_alone(capfd):
+    """Neither OpenCV nor libpng writes of it to the terminal, where it would name no file."""
+    for data in FILES.values():
+        for at in range(1, len(data), len(data) // 40):
+            decodes_or_is_named(data[:at])
+            decodes_or_is_named(data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :])
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+DTYPES = [np.uint8, np.uint8, np.uint8, np.uint16, np.float32, np.bool_, np.int64]
+SHAPES = st.lists(st.integers(0, 90), min_size=0, max_size=3).map(tuple)
+PPI = st.floats(allow_nan=True) | st.floats(100, 4000)
+
+
+@fuzz
+@given(
+    image=st.sampled_from(DTYPES).flatmap(lambda t: arrays.arrays(t, SHAPES)),
+    ppi=PPI,
+)
+def test_any_array(image, ppi):
+    try:
+        preprocess.prepare(image, ppi, "the array")
+    except Fault as fault:
+        assert str(fault).startswith("the array: ")
+
+
+@fuzz
+@given(
+    size=st.tuples(st.integers(64, 400), st.integers(64, 400)),
+    period=st.floats(2, 40),
+    ppi=st.sampled_from([300.0, 500.0, 569.0, 1000.0]),
+    contrast=st.integers(0, 250),
+    noise=st.floats(0, 60),
+)
+def test_any_image(size, period, ppi, contrast, noise):
+    """Ridges of any size, period and contrast: a crop of the size asked for, or a Fault."""
+    rng = np.random.default_rng(0)
+    clean = ridges(*size, light=250, dark=250 - contrast, period=period)[0]
+    image = np.clip(clean + rng.normal(0, noise, size), 0, 255).astype(np.uint8)
+    try:
+        prepared = preprocess.prepare(image, ppi, "the image")
+    except Fault as fault:
+        assert str(fault).startswith("the image: ")
+        return
+    height, width = prepared.image.shape
+    assert 0 <= prepared.centre[0] < width
+    assert 0 <= prepared.centre[1] < height
+    drawn = preprocess.draw_centre(prepared, 288, rng)
+    crop = preprocess.crop(drawn)
+    assert crop.image.shape == crop.mask.shape == (128, 128)
+    assert np.isfinite(crop.to_original).all()
+
+
+# --- whole trees ------------------------------------------------------------------------------
+
+FOLDERS = [
+    "DB1_A",
+    "images/500/png/roll",
+    "images/1000/png/NIST300_rolled",
+    "images/friction-ridge/dryrun-A/variable/roll/png",
+    "images/friction-ridge/dryrun-A/500/roll/png",
+    "images/friction-ridge/dryrun-Z/strange/iris/png",
+    "images/challengers/C/roll/png",
+    "images/baseline/R/500/slap-segmented/png",
+    "images/auxiliary/flat/L/500/plain/png",
+    "synthetic/x",
+    "elsewhere",
+]
+NAMES = st.one_of(
+    st.from_regex(
+        r"(00002302|00002497|00002354)(_01)?(_(C|L|R|dryrun-A))?(_(500|1000|variable))?"
+        r"(_(roll|plain|slap))?_(0[148]|1[1346]|99)|[1-3]_[1-9]|0000[01]_0",
+        fullmatch=True,
+    ),
+    st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=20).filter(
+        lambda name: name not in (".", "..")
+    ),
+)
+EXTENSIONS = st.sampled_from([".png", ".PNG", ".tif", ".jpg", "", ".json", ".csv"])
+CONTENTS = {
+    "whole": FILES["png"],
+    "cut off": FILES["png"][:-9],
+    "of another format": FILES["tif"],
+    "empty": b"",
+    "no image": b"\xff\0",
+}
+TREES = st.dictionaries(
+    st.tuples(st.sampled_from(FOLDERS), NAMES, EXTENSIONS),
+    st.sampled_from([*CONTENTS]),
+    max_size=25,
+)
+
+
+@settings(fuzz, max_examples=150)
+@given(files=TREES)
+def test_any_tree_is_audited_and_every_file_is_accounted_for(files, tmp_path_factory):
+    """Each file is used, excluded, not understood or in an unknown folder: one of these, once."""
+    root = tmp_path_factory.mktemp("tree")
+    for (folder, name, extension), content in files.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / (name + extension)).write_bytes(CONTENTS[content])
+    found = discover([root])
+    try:
+        result = audit(found, checksums=True)
+    except Fault as fault:
+        assert not found.partitions and "no data set found" in str(fault)
+        return
+    json.dumps(result.to_json())
+    assert str(root) in render(result)
+    told = [i.path for i in chain.from_iterable(found.partitions.values())]
+    told += [note.path for kind in ("excluded", "unparsed") for note in found.notes(kind)]
+    known = {folder for listing in found.listings.values() for folder in listing.folders}
+    there = [p for p in root.rglob("*") if p.is_file() and not BESIDE.fullmatch(p.name)]
+    assert sorted(told) == sorted(p for p in there if p.parent in known)
+    others = [p for p in there if p.parent not in known and p.name.lower().endswith(FORMATS)]
+    assert sum(found.unclaimed.values()) == len(others)

@@ -1,0 +1,155 @@
+"""Synthetic fingers drawn while their shards are built: the same pairs as by way of files."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pipeline import catalog, worker
+from pipeline.__main__ import main
+from pipeline.build import build
+from pipeline.imaging.warp import IDENTITY, Warp
+from pipeline.sources import generated
+from pipeline.spec import PipelineSpec
+from pipeline.synthesis import generate, write
+from pipeline.synthesis.generate import Made
+from shards import record, store
+from shards.foundation.errors import Fault, Misuse
+from shards.verify.verify import verify
+
+PARTITION = "synthetic/few"
+FILES = PipelineSpec(different_impressions=1, elastic=3.0, translation=8.0, pairs_per_shard=12)
+SPEC = dataclasses.replace(FILES, fingers=5, impressions=2, finger_seed=5)
+
+
+def made(out, spec=SPEC, data=(), workers=1, **options):
+    selection, _ = catalog.choose(data, (PARTITION,), spec)
+    return build(spec, selection, out, workers, **options)
+
+
+def shards_of(out):
+    return {path.name: path.read_bytes() for path in sorted(out.rglob("*.arrayrecord"))}
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """The set as the generator gives it."""
+    out = tmp_path_factory.mktemp("straight")
+    made(out)
+    return out
+
+
+@pytest.fixture
+def few_skins(monkeypatch):
+    """Counts the masters that are made; their skin is left out."""
+    grown = []
+    monkeypatch.setattr(generate, "make_master", lambda *address: grown.append(address))
+    generated._master.cache_clear()
+    yield grown
+    generated._master.cache_clear()
+
+
+def blank(*address, **styles):
+    return Made(np.full((300, 300), 254, np.uint8), Warp(IDENTITY), "none", {})
+
+
+def test_the_shards_are_those_by_way_of_files(straight, tmp_path):
+    """Pixels, maps, names, order, splits: not a byte differs."""
+    write.synthesise(tmp_path / "data", 5, 2, 5, 1, "few")
+    made(tmp_path / "out", FILES, [tmp_path / "data"])
+    assert shards_of(tmp_path / "out") == shards_of(straight)
+    counts = store.load_manifest(straight).partitions[PARTITION].counts
+    assert sum(by["genuine-impressions"] for by in counts.values()) == 10
+    assert list(verify(straight, "deep", 1)) == []
+    assert len({impression.ppi for impression in generated.impressions(PARTITION, SPEC)}) > 2
+
+
+def test_a_record_is_drawn_again_from_what_it_names(straight):
+    """The map leads from a cell of A to B by way of the finger's skin, as the generator has it."""
+    shards = store.open_set(straight)
+    pairs = map(record.decode, shards.read("train", range(shards.count("train"))))
+    pair = next(p for p in pairs if p.kind == "genuine-impressions")
+    by_id = {i.image_id: i for i in generated.impressions(PARTITION, SPEC)}
+    a, b = (by_id[name] for name in (pair.image_id_a, pair.image_id_b))
+    assert a.finger == b.finger == pair.finger_a and a.drawn[1] == b.drawn[1] == int(a.finger[-5:])
+    master = generate.make_master(5, PARTITION, a.drawn[1])
+    again = generate.make_impression(master, 5, PARTITION, *b.drawn[1:])
+    assert np.array_equal(generated.draw(b)[0], again.image)
+
+
+def test_same_bytes_with_more_workers_and_none_the_second_time(straight, tmp_path):
+    made(tmp_path, workers=2)
+    assert shards_of(tmp_path) == shards_of(straight)
+    assert (tmp_path / "manifest.json").read_bytes() == (straight / "manifest.json").read_bytes()
+    report = made(tmp_path)
+    assert report.kept == len(report.entries) == len(shards_of(straight))
+
+
+def test_each_finger_is_grown_once(few_skins, monkeypatch, tmp_path):
+    monkeypatch.setattr(generate, "make_impression", blank)
+    made(tmp_path / "none", skip_bad=True)
+    assert sorted(few_skins) == [(5, PARTITION, k) for k in range(5)]
+
+
+def test_an_impression_without_a_finger_is_named_and_may_be_left_out(
+    few_skins, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(generate, "make_impression", blank)
+    with pytest.raises(Fault, match=r"synthetic/few/00000_0: no foreground"):
+        made(tmp_path)
+    assert len(made(tmp_path, skip_bad=True).bad) == 10
+    first = json.loads((tmp_path / "quarantine.jsonl").read_text().splitlines()[0])
+    assert first["image_id"] == first["path"] == "synthetic/few/00000_0"
+
+
+def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp_path):
+    monkeypatch.setattr(generate, "make_impression", blank)
+    made(tmp_path, skip_bad=True)
+    monkeypatch.setattr(write, "VERSION", write.VERSION + 1)
+    said = []
+    assert made(tmp_path, skip_bad=True, say=said.append).kept == 0
+    assert "synthetic/few: images 10 changed" in said[0]
+
+
+@pytest.mark.parametrize("other", [{"fingers": 6}, {"impressions": 3}, {"finger_seed": 6}])
+def test_other_fingers_are_other_settings(few_skins, monkeypatch, tmp_path, other):
+    monkeypatch.setattr(generate, "make_impression", blank)
+    made(tmp_path, skip_bad=True)
+    with pytest.raises(Fault, match=rf"built with other settings: {next(iter(other))} was"):
+        made(tmp_path, dataclasses.replace(SPEC, **other), skip_bad=True)
+
+
+def test_a_set_from_files_keeps_its_settings():
+    fields = ("fingers", "impressions", "finger_seed")
+    assert not set(fields) & set(worker.settings(FILES))
+    assert set(fields) <= set(worker.settings(SPEC))
+
+
+def test_the_command_needs_no_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["build", "--out", "out", "--partition", PARTITION, "--dry-run", "--workers=1"]
+    none = CliRunner().invoke(main, arguments)
+    assert none.exit_code == 1 and "pipeline.fingers=1000" in none.output
+    numbers = ["--set", "pipeline.fingers=1000", "--set", "pipeline.impressions=6"]
+    found = CliRunner().invoke(main, [*arguments, *numbers])
+    assert found.exit_code == 0 and "6,000" in found.output
+    assert not (tmp_path / "out").exists()
+    assert "about 0:07:36" in found.output  # without the drawing it would be 36 s
+    odd = CliRunner().invoke(
+        main, ["build", "--out", "out", "--partition", "synthetic/a b", *numbers]
+    )
+    assert odd.exit_code == 2 and "expected synthetic/NAME" in odd.output
+    many = CliRunner().invoke(main, [*arguments, "--set", "pipeline.fingers=100000"])
+    assert many.exit_code == 2 and "fingers: 100000 is out of range" in many.output
+
+
+def test_files_are_still_looked_for_beside(tmp_path):
+    with pytest.raises(Fault, match="no data set found"):
+        catalog.choose([tmp_path], (PARTITION, "fvc2002/db1_a"), SPEC)
+    with pytest.raises(Misuse, match="no data set has such a partition"):
+        catalog.choose([tmp_path], (PARTITION, "fvc2002/db1"), SPEC)
+    assert not generated.is_drawn("fvc2002/db1_a", SPEC) and not generated.is_drawn(
+        PARTITION, FILES
+    )

@@ -1,0 +1,233 @@
+"""The audit counts what is there, and names every file with which something is the matter."""
+
+import json
+import os
+
+import pytest
+import trees
+from click.testing import CliRunner
+
+from pipeline.__main__ import main
+from pipeline.audit import audit, doubts
+from pipeline.audit_text import render
+from pipeline.catalog import discover
+from pipeline.checksums import verify
+from pipeline.sources.listing import RESOLUTION, SLAP
+from pipeline.spec import PipelineSpec
+from pipeline.split import split_of
+from shards.foundation.errors import Fault
+
+
+def test_counts(tmp_path):
+    trees.sd302(tmp_path, range(2310, 2318), "UR", (500, 1000))
+    result = audit(discover([tmp_path]), ["sd302/U", "sd302/V"])
+    u, r = result.partitions["sd302/U"], result.partitions["sd302/R"]
+    assert (u.images, u.persons, u.fingers, u.files) == (80, 8, 80, 160)
+    assert u.excluded == {RESOLUTION: 80}
+    assert r.excluded == {RESOLUTION: 80, SLAP: 48}
+    assert u.by_capture == {"roll": {f"{code:02d}": 8 for code in range(1, 11)}}
+    assert u.by_ppi == {"500": 80}
+    assert u.expected_persons == 200
+    assert sum(u.persons_by_split.values()) == 8
+    assert sum(u.images_by_split.values()) == 80
+    assert result.deliveries == {"sd302b": {"files": 160 + 208, "expected_files": 13796}}
+    assert result.missing == ["sd302/V"]
+    assert result.sound
+
+
+def test_thumbs_count_as_thumbs(tmp_path):
+    result = audit(discover([trees.sd300(tmp_path, [1000])]))
+    counts = result.partitions["sd300/plain"].by_capture["plain"]
+    assert counts == {f"{code:02d}": 1 for code in range(1, 11)}
+
+
+def test_a_partition_of_excluded_files_alone_is_told(tmp_path):
+    trees.sd301a(tmp_path, [2223], "H")
+    found = audit(discover([tmp_path])).partitions["sd301a/H"]
+    assert (found.images, found.files) == (0, 5)
+
+
+def test_the_damaged_the_strange_and_the_equal_are_named(tmp_path):
+    trees.sd302(tmp_path, [2303], "U")
+    folder = tmp_path / "images/baseline/U/500/roll/png"
+    whole = (folder / "00002303_U_500_roll_01.png").read_bytes()
+    (folder / "00002303_U_500_roll_02.png").write_bytes(b"")
+    (folder / "00002303_U_500_roll_03.png").write_bytes(whole[:-5])
+    (folder / "00002303_U_500_roll_04.png").write_bytes(whole)
+    (folder / "00002303_U_500_roll_05.png").unlink()
+    (folder / "00002303_U_500_roll_05.png").symlink_to(tmp_path / "nowhere")
+    (folder / "00002303_U_500_roll_17.png").write_bytes(whole)
+    result = audit(discover([tmp_path]))
+    assert not result.sound
+    assert [line.rpartition("/")[2][:26] for line in result.damaged] == [
+        f"00002303_U_500_roll_{k}.png" for k in ("02", "03", "05")
+    ]
+    assert [note.rpartition("/")[2][:26] for note in result.unparsed] == [
+        "00002303_U_500_roll_17.png"
+    ]
+    (group,) = result.duplicates
+    assert [path[-6:-4] for path in group] == ["01", "04"]
+    text = render(result)
+    for section in ("DAMAGED (3)", "NOT UNDERSTOOD (1)", "Files of equal content (1)", "NOT sound"):
+        assert section in text
+
+
+def test_bytes_behind_the_end_of_a_png_are_no_damage(tmp_path):
+    """The pipeline reads such a file, so that the audit may not call it truncated."""
+    folder = trees.sd302(tmp_path, [2303], "U") / "images/baseline/U/500/roll/png"
+    path = folder / "00002303_U_500_roll_01.png"
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert audit(discover([tmp_path])).damaged == []
+
+
+def test_errata_are_listed(tmp_path):
+    trees.sd302(tmp_path, [2302, 2354], "LC")
+    result = audit(discover([tmp_path]))
+    assert [line[line.rindex("/") + 1 :] for line in result.errata] == [
+        "00002302_L_500_plain_01.png: thumbs swapped",
+        "00002302_L_500_plain_06.png: thumbs swapped",
+        "00002354_C_roll_04.png: fingers 04 and 05 doubtful",
+        "00002354_C_roll_05.png: fingers 04 and 05 doubtful",
+    ]
+    assert result.partitions["sd302/L"].errata == 2
+    assert result.partitions["sd302/C"].images == 18
+
+
+def test_fvc_files_of_another_size_are_told(tmp_path):
+    trees.fvc2002(tmp_path, "DB1_A", [1])
+    (tmp_path / "DB1_A/1_1.tif").write_bytes(bytes(145_624))
+    result = audit(discover([tmp_path]))
+    assert result.odd_sizes == {"fvc2002/db1_a": 7}
+    assert "another year" in render(result)
+    *_, line = doubts(discover([tmp_path]).partitions, PipelineSpec())
+    assert line.startswith("fvc2002/db1_a: 7 files are not of FVC2002's size")
+
+
+def test_unknown_folders_are_told(tmp_path):
+    trees.fvc2002(tmp_path, "DB1_A", [1])
+    trees.png(tmp_path / "mine/one.png")
+    assert audit(discover([tmp_path])).unknown_folders == {str(tmp_path / "mine"): 1}
+
+
+def test_nothing_found_is_a_fault(tmp_path):
+    with pytest.raises(Fault, match="make demo"):
+        audit(discover([tmp_path]))
+
+
+# What a build says of a delivery that is there in part
+
+
+def test_partitions_that_are_there_in_part_are_told(tmp_path):
+    trees.fvc2002(tmp_path, "DB1_A", range(1, 101), ".png")
+    trees.fvc2002(tmp_path, "DB2_A", range(1, 100), ".png")
+    trees.sd302(tmp_path, range(2310, 2330), "AU")
+    found = discover([tmp_path]).partitions
+    spec = PipelineSpec(held_out=("sd302",), limits=(("sd302", 170),))
+    training = sum(split_of(i, spec.held_out) == "train" for i in found["sd302/A"])
+    assert training < 170
+    assert list(doubts(found, spec)) == [
+        "fvc2002/db2_a: 792 images; a complete delivery has 800",
+        *(f"sd302/{d}: {training} images train; the config would take 170" for d in "AU"),
+    ]
+    enough = PipelineSpec(limits=(("sd302", training),), held_out=("sd302",))
+    assert len(list(doubts(found, enough))) == 1
+
+
+# Checksums
+
+
+@pytest.mark.parametrize("digest", ["sha256", "checksum", "SHA256"])
+@pytest.mark.parametrize("name", ["filename", "name"])
+def test_both_headers(tmp_path, digest, name):
+    folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
+    trees.checksums(folder, folder.parent / "checksum_A_roll_png.csv", (digest, name))
+    result = verify([folder])
+    assert (result.lists, result.matched, result.unlisted, result.faults) == (1, 10, 0, [])
+
+
+def test_sd300_lists_lie_two_folders_above(tmp_path):
+    top = trees.sd300(tmp_path, [1000]) / "images/500"
+    for capture in ("roll", "plain"):
+        trees.checksums(top / "png" / capture, top / f"checksum_500_png_{capture}.csv")
+    result = audit(discover([tmp_path]), checksums=True).checksums
+    assert (result.lists, result.matched, result.unlisted) == (2, 22, 0)
+
+
+def test_every_fault_of_a_checksum_is_named(tmp_path):
+    folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
+    trees.checksums(folder, folder / "checksum_A_roll_png.csv")
+    changed, gone, new = (folder / f"00002303_A_roll_{k}.png" for k in ("01", "02", "11"))
+    changed.write_bytes(changed.read_bytes() + b"!")
+    gone.rename(new)
+    result = audit(discover([tmp_path]), checksums=True)
+    assert (result.checksums.matched, result.checksums.unlisted) == (8, 1)
+    first, second = result.checksums.faults
+    assert str(changed) in first
+    assert str(gone) in second
+    assert "listed and not there" in second
+    assert not result.sound
+    assert "CHECKSUMS (2)" in render(result)
+
+
+def test_a_copy_whose_names_changed_their_case_is_the_publishers(tmp_path):
+    folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
+    trees.checksums(folder, folder / "CHECKSUM_A_roll_png.CSV")
+    for path in list(folder.glob("*.png")):
+        path.rename(folder / path.name.upper())
+    result = verify([folder])
+    assert (result.lists, result.matched, result.unlisted, result.faults) == (1, 10, 0, [])
+
+
+def test_folders_above_a_root_need_not_be_readable(tmp_path, monkeypatch):
+    folder = trees.sd302(tmp_path / "sets", [2303], "A") / "images/challengers/A/roll/png"
+    trees.checksums(folder, folder / "checksum_A_roll_png.csv")
+    listdir = os.listdir
+
+    def refuse(path):
+        if os.fspath(path) == str(folder.parents[2]):
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(PermissionError):
+        list(folder.parents[2].iterdir())
+    assert verify([folder]).matched == 10
+
+
+@pytest.mark.parametrize("content", ["", "md5,file\n1,2\n", "sha256,filename\nabc\n"])
+def test_a_list_that_is_none_is_a_fault(tmp_path, content):
+    folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
+    (folder / "checksum_A_roll_png.csv").write_text(content)
+    result = verify([folder])
+    assert "checksum_A_roll_png.csv" in result.faults[0]
+
+
+# The door
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["audit", *map(str, arguments)])
+
+
+def test_door_prints_json_alone_on_standard_output(tmp_path):
+    trees.sd302(tmp_path, [2303], "U")
+    outcome = run("--data", tmp_path, "--json")
+    assert outcome.exit_code == 0
+    found = json.loads(outcome.stdout)
+    assert found["partitions"]["sd302/U"]["images"] == 10
+    assert found["partitions"]["sd302/U"]["excluded"] == {}
+    assert "sd302/A" in found["missing"]
+
+
+def test_door_exits_with_1_where_something_is_wrong(tmp_path):
+    trees.sd302(tmp_path, [2303], "U", codes=[1, 17])
+    outcome = run("--data", tmp_path)
+    assert outcome.exit_code == 1
+    assert "17 is no finger position" in outcome.stdout
+
+
+def test_door_says_faults_and_misuse(tmp_path):
+    assert run("--data", tmp_path).exit_code == 1
+    outcome = run("--data", tmp_path / "missing")
+    assert outcome.exit_code == 2
+    assert "no such folder" in outcome.stderr

@@ -1,0 +1,164 @@
+"""What the system may do to a build: kill it or its workers, fill its disk, forbid it to write."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import kills
+import pytest
+from prints import finger
+
+from pipeline import build_state
+from shards import manifest
+
+ROOT = Path(__file__).parents[2]
+PARTITION = "fvc2002/db1_b"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Ten fingers, two impressions each."""
+    root = tmp_path_factory.mktemp("data")
+    (root / "DB1_B").mkdir()
+    for number in range(101, 111):
+        for k in (1, 2):
+            cv2.imwrite(str(root / f"DB1_B/{number}_{k}.tif"), finger([number, k], 190, 180))
+    return root
+
+
+@pytest.fixture(scope="module")
+def whole(images, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    assert finish(start(images, out)) == (0, None)
+    return content(out)
+
+
+def start(images, out, before=(), **options):
+    settings = ("--partition", PARTITION, "--set", "pipeline.pairs_per_shard=8", "--workers", "2")
+    build = [sys.executable, "-m", "pipeline", "build", "--out", out, "--data", images]
+    return subprocess.Popen(
+        [*before, *build, *settings],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def finish(process):
+    """Exit status and the error told, None where there is none."""
+    _, told = process.communicate(timeout=60)
+    assert "Traceback" not in told
+    return process.returncode, told.partition("error: ")[2] or None
+
+
+def content(out):
+    """Every file that a person sees, and its bytes."""
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and build_state.FOLDER not in path.parts and not path.name.startswith(".")
+    }
+
+
+def workers(process):
+    """The numbers of a build's worker processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process.pid and b"spawn_main" in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+        except (OSError, ValueError):
+            continue  # it has just ended
+    return found
+
+
+def complete(images, out, whole):
+    """What is there is right, and the same command goes on to the same bytes."""
+    there = content(out)
+    assert there.items() <= whole.items()
+    assert manifest.FILE not in there or there == whole
+    assert finish(start(images, out)) == (0, None)
+    assert content(out) == whole
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_a_worker_killed_by_the_system(images, tmp_path, whole):
+    process = start(images, tmp_path)
+    while len(found := workers(process)) < 2 and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(found[0], signal.SIGKILL)
+    status, told = finish(process)
+    assert status == 1 and "killed by the system" in told and "run the same again" in told
+    complete(images, tmp_path, whole)
+
+
+def test_killed_with_all_its_workers(images, tmp_path, whole):
+    """As when the machine goes down: nothing gets to clean up."""
+    process = start(images, tmp_path, start_new_session=True)
+    while not list(tmp_path.glob("*/.*.tmp")) and process.poll() is None:
+        time.sleep(0.001)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    complete(images, tmp_path, whole)
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_shard(images, tmp_path, whole):
+    """No file may grow beyond a part of a shard, which a writer sees as it sees a full disk."""
+    most = 100_000
+    process = start(images, tmp_path)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))  # long before it writes
+    status, told = finish(process)
+    assert status == 1 and "arrayrecord: cannot be written" in told
+    assert content(tmp_path) == {}
+    complete(images, tmp_path, whole)
+
+
+def test_twenty_kills_of_a_build(tmp_path):
+    """At drawn moments: what is finished is kept, the rest is built, to the bytes of one go."""
+    (tmp_path / "data/DB1_A").mkdir(parents=True)
+    for number in range(1, 101):
+        image = finger([number, 1], 190, 180)
+        cv2.imwrite(str(tmp_path / f"data/DB1_A/{number}_1.tif"), image)
+    data, out = tmp_path / "data", tmp_path / "killed"
+    done = subprocess.run(
+        [sys.executable, kills.__file__, data, out, "20"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    there = [int(number) for number in done.stdout.split()]
+    assert len(there) == 20 and len(set(there)) > 5
+    finished = {path: path.stat().st_mtime_ns for path in out.glob("*/*.arrayrecord")}
+    report = kills.made(data, out, 1)
+    assert report.kept == there[-1] == len(finished)
+    assert finished == {path: path.stat().st_mtime_ns for path in finished}
+    kills.made(data, tmp_path / "one go", 1)
+    assert content(out) == content(tmp_path / "one go")
+    assert not list(out.rglob("*.tmp"))
+
+
+# Even root obeys modes once it may not pass over them (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP).
+OBEY_MODES = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_an_output_that_may_not_be_written(images, tmp_path, whole):
+    (tmp_path / "out").mkdir(mode=0o500)
+    obeying = (sys.executable, "-c", OBEY_MODES)
+    status, told = finish(start(images, tmp_path / "out", before=obeying))
+    assert status == 1 and f"{tmp_path / 'out'}: cannot be written: Permission denied" in told
+    (tmp_path / "out").chmod(0o700)
+    complete(images, tmp_path / "out", whole)

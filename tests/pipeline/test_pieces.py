@@ -1,0 +1,129 @@
+"""Pieces of one build at the same time, as a batch system starts them: none undoes another's work.
+
+One piece runs between any two steps of another, to its end or till it is killed at its first shard.
+"""
+
+import dataclasses
+import shutil
+
+import cv2
+import pytest
+from built import content, two_databases
+from prints import finger
+
+import configs
+from pipeline import build as builder
+from pipeline import build_state, catalog, plan
+from shards import manifest, store
+from shards.foundation.errors import Fault
+from shards.verify.verify import verify
+
+SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
+PARTITIONS = ("fvc2002/db1_b", "fvc2002/db3_b")
+STEPS = {
+    "before it looks": (builder.earlier, "check_folders"),
+    "before it checks": (builder, "_run"),
+    "before it withdraws": (builder, "_check_space"),
+    "while it builds": (builder.task, "run"),
+    "before it finishes": (builder, "_refuse"),
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Two databases of ten fingers."""
+    return two_databases(tmp_path_factory.mktemp("data"))
+
+
+def made(root, out, number=0, pieces=1, spec=SPEC, **options):
+    selection = catalog.discover([root]).select(PARTITIONS)
+    return builder.build(spec, selection, out, 1, (number, pieces), **options)
+
+
+@pytest.fixture(scope="module")
+def before(images, tmp_path_factory):
+    """A finished set."""
+    out = tmp_path_factory.mktemp("before")
+    made(images, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def changed(images, before, tmp_path_factory):
+    """Images of which one is another than in the set: in DB1 of piece 0, in DB3 of piece 1."""
+    root = shutil.copytree(images, tmp_path_factory.mktemp("changed") / "data")
+    shards = plan.make_plan(catalog.discover([root]).select(PARTITIONS), SPEC)
+    for number, partition in enumerate(PARTITIONS):
+        shard = next(s for s in shards[number::2] if s.partition == partition)
+        cv2.imwrite(str(shard.images[0].path), finger([7, number], 190, 180))
+    return root
+
+
+@pytest.fixture(scope="module")
+def after(changed, tmp_path_factory):
+    """The bytes of the set that the changed images give."""
+    out = tmp_path_factory.mktemp("after")
+    made(changed, out)
+    return content(out)
+
+
+def meanwhile(monkeypatch, step, act):
+    """Let `act` happen once, when a build comes to `step`."""
+    module, name = STEPS[step]
+    real, due = getattr(module, name), [act]
+
+    def then(*arguments, **options):
+        if due:
+            due.pop()()
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, name, then)
+
+
+def listed(out):
+    """The partitions in the manifest, if there is one; all that it says is true."""
+    if not (out / manifest.FILE).exists():
+        return set()
+    assert [f for f in verify(out, "full", 1) if "is not in the manifest" not in f.what] == []
+    return set(store.load_manifest(out).partitions)
+
+
+@pytest.mark.parametrize("notes", [True, False])
+@pytest.mark.parametrize("step", STEPS)
+def test_what_one_builds_no_other_lists(before, changed, after, tmp_path, monkeypatch, step, notes):
+    """Piece 1 is killed within piece 0; till it is run again the set lacks what it was at."""
+    out = shutil.copytree(before, tmp_path / "set", ignore=None if notes else ignore_notes)
+
+    def crash(*_):
+        assert PARTITIONS[1] not in listed(out)
+        raise KeyboardInterrupt
+
+    def other():
+        with monkeypatch.context() as patch, pytest.raises(Fault, match="stopped"):
+            patch.setattr(builder.task, "run", crash)
+            made(changed, out, 1, 2)
+
+    meanwhile(monkeypatch, step, other)
+    made(changed, out, 0, 2)
+    assert PARTITIONS[1] not in listed(out)
+    made(changed, out, 1, 2)
+    assert listed(out) == set(PARTITIONS)
+    assert content(out) == after
+
+
+def ignore_notes(folder, names):
+    return {build_state.FOLDER} & set(names)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_pieces_at_once_make_the_set_of_one_go(before, changed, after, tmp_path, monkeypatch, step):
+    out = shutil.copytree(before, tmp_path / "set")
+
+    def other():
+        made(changed, out, 1, 2)
+        assert step != "while it builds" or PARTITIONS[0] not in listed(out)
+
+    meanwhile(monkeypatch, step, other)
+    made(changed, out, 0, 2)
+    assert listed(out) == set(PARTITIONS)
+    assert content(out) == after

@@ -1,0 +1,312 @@
+"""What verify names, the same build command mends; what changes rebuilds what it touches alone."""
+
+import dataclasses
+import json
+import os
+import random
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+from built import content, two_databases
+from prints import finger
+
+import configs
+from pipeline import build_state, catalog
+from pipeline.build import build
+from shards import manifest, store
+from shards.foundation.errors import Fault
+from shards.record import decode, encode
+from shards.verify.verify import verify
+
+SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
+PARTITIONS = ("fvc2002/db1_b", "fvc2002/db3_b")
+FIRST = "train/fvc2002-db1_b-00000-of-00003.arrayrecord"
+SECOND = "train/fvc2002-db1_b-00001-of-00003.arrayrecord"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Two databases of ten fingers under FVC2002's names."""
+    return two_databases(tmp_path_factory.mktemp("data"))
+
+
+def made(root, out, spec=SPEC, partitions=PARTITIONS, **options):
+    return build(spec, catalog.discover([root]).select(partitions), out, 1, **options)
+
+
+def stamps(out):
+    """When each shard was last written."""
+    return {
+        p.relative_to(out).as_posix(): p.stat().st_mtime_ns for p in out.glob("*/*.arrayrecord")
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(images, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    made(images, out)
+    return content(out)
+
+
+@pytest.fixture
+def out(whole, tmp_path):
+    """A finished set, that its manifest alone vouches for."""
+    for name, data in whole.items():
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(data)
+    return tmp_path / "set"
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+def flip(out):
+    data = bytearray((out / FIRST).read_bytes())
+    data[len(data) // 2] ^= 16
+    (out / FIRST).write_bytes(data)
+
+
+def swap(out):
+    first, second = ((out / name).read_bytes() for name in (FIRST, SECOND))
+    (out / FIRST).write_bytes(second)
+    (out / SECOND).write_bytes(first)
+
+
+def make_stale(out):
+    """A shard of the same name that was built from another seed."""
+    shards = store.open_set(out)
+    records = shards.read("train", range(shards.manifest.shards[2].records))
+    stale = [encode(dataclasses.replace(decode(data), seed=1)) for data in records]
+    store.write_shard(out / FIRST, stale)
+
+
+def lead_out(out):
+    (out / FIRST).rename(out.parent / "outside")
+    (out / FIRST).symlink_to(out.parent / "outside")
+
+
+def edit(change, reseal=False):
+    """Change the object in manifest.json; with its checksum made right again, or not."""
+
+    def harm(out):
+        top = json.loads((out / manifest.FILE).read_text())
+        change(top)
+        data = json.dumps(top).encode()
+        if reseal:
+            data = manifest.lay_out({k: v for k, v in top.items() if k != "checksum"})
+        (out / manifest.FILE).write_bytes(data)
+
+    return harm
+
+
+def sealed(**changes):
+    return edit(lambda top: top["shards"][0].update(changes), reseal=True)
+
+
+FAULTS = {
+    "flipped bit": (flip, f"{FIRST}: record .: is damaged"),
+    "truncated": (lambda out: os.truncate(out / FIRST, 199_000), f"{FIRST}: has 199000 bytes"),
+    "cut at a block": (lambda out: os.truncate(out / FIRST, 65_536), f"{FIRST}: has 65536 bytes"),
+    "empty": (lambda out: os.truncate(out / FIRST, 0), f"{FIRST}: has 0 bytes"),
+    "missing": (lambda out: (out / FIRST).unlink(), f"{FIRST}: is missing"),
+    "extra": (
+        lambda out: (out / FIRST.replace("-of-00003", "-of-00009")).write_bytes(b"more"),
+        "00000-of-00009.arrayrecord: is not in the manifest",
+    ),
+    "renamed": (
+        lambda out: (out / FIRST).rename(out / FIRST.replace("-of-00003", "-of-00008")),
+        f"{FIRST}: is missing",
+    ),
+    "swapped": (swap, f"{FIRST}: holds other bytes .* they are those of {SECOND}"),
+    "stale": (make_stale, f"{FIRST}: holds other bytes .* so it is stale"),
+    "link that leads out": (lead_out, f"{FIRST}: is or lies behind a symbolic link"),
+    "edited": (edit(lambda top: top["shards"][0].update(records=3)), "was changed after"),
+    "edited and sealed": (sealed(sha256="0" * 64), "holds other bytes"),
+    "path that leaves": (sealed(name="../../etc/passwd"), "is no shard name"),
+    "old schema": (edit(lambda top: top.update(schema=0), reseal=True), "schema version 0"),
+    "list of images lost": (
+        lambda out: (out / "sources/fvc2002-db1_b.jsonl").unlink(),
+        "sources/fvc2002-db1_b.jsonl: is missing",
+    ),
+    "list of images cut": (
+        lambda out: os.truncate(out / "sources/fvc2002-db1_b.jsonl", 100),
+        "sources/fvc2002-db1_b.jsonl: holds other lines",
+    ),
+    "no JSON": (lambda out: os.truncate(out / manifest.FILE, 500), "is no JSON"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_build_mends_what_verify_names(images, out, whole, fault):
+    harm, named = FAULTS[fault]
+    before = stamps(out)
+    harm(out)
+    found = [str(finding) for finding in verify(out, "full", 1)]
+    assert any(re.search(named, line) for line in found), found
+    made(images, out)
+    assert content(out) == whole
+    assert list(verify(out, "full", 1)) == []
+    if "fvc2002-db1_b" in named:  # a shard or a list of images, not the manifest
+        touched = ("fvc2002-db1_b",) if "sources" in named else (FIRST, SECOND)
+        others = {n: at for n, at in before.items() if not any(part in n for part in touched)}
+        assert others.items() <= stamps(out).items()
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["after it has its name", "before"])
+def test_a_kill_as_a_shard_gets_its_name(images, tmp_path, whole, monkeypatch, named):
+    """What is there is known and kept; what is not there is never taken to be, nor what was."""
+    out, rename = tmp_path / "set", Path.replace
+
+    class Killed(BaseException):
+        pass
+
+    def killed(self, target):
+        if Path(target).suffix == ".arrayrecord":
+            if named:
+                rename(self, target)
+            raise Killed
+        rename(self, target)
+
+    made(images, out)
+    make_stale(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(Killed):
+            made(images, out)
+    assert (out / FIRST).exists() == named
+    shards = len(stamps(out))
+    assert made(images, out).kept == shards
+    assert content(out) == whole
+
+
+def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(images, tmp_path, whole):
+    """Its manifest is refused by name; notes of that time do not tell the images' hashes."""
+    out = tmp_path / "set"
+    made(images, out)
+    edit(lambda top: top.update(schema=1))(out)
+    for path in (out / build_state.FOLDER).rglob("*.arrayrecord.json"):
+        noted = json.loads(path.read_text())
+        del noted["hashes"]
+        path.write_text(json.dumps(noted))
+    with pytest.raises(Fault, match=r"schema version 1, this program reads 2; the command that"):
+        store.open_set(out)
+    before = stamps(out)
+    assert made(images, out).kept == len(before)
+    assert content(out) == whole and stamps(out) == before
+
+
+def test_what_only_ends_like_a_shard_is_set_aside_and_told(images, out, whole):
+    (out / "train/mine.arrayrecord").write_bytes(b"somebody's")
+    assert [f.file for f in verify(out, "quick", 1)] == ["train/mine.arrayrecord"]
+    told = []
+    made(images, out, say=told.append)
+    assert told == [
+        f"{out}/train/mine.arrayrecord: is no shard of the set; now mine.arrayrecord.stray"
+    ]
+    (out / "train/mine.arrayrecord").write_bytes(b"another's")
+    made(images, out)
+    set_aside = sorted(path.read_bytes() for path in out.glob("train/mine.arrayrecord.stray*"))
+    assert set_aside == [b"another's", b"somebody's"]
+    assert list(verify(out, "full", 1)) == []
+
+
+def test_other_sets_below_are_left_alone(images, out, whole, tmp_path):
+    """By a build above them, one with other settings too, and by the check of what it built."""
+    above = tmp_path / "above"
+    for below in ("mine", "train/mine"):
+        shutil.copytree(out, above / below)
+    for name in (".mine.tmp", "mine/.manifest.json.0a1b2c3d.tmp"):  # of a build that goes on
+        (above / name).touch()
+    for seed in (0, 1):
+        made(images, above, dataclasses.replace(SPEC, seed=seed), PARTITIONS[1:], rebuild=True)
+        assert list(verify(above, "quick", 1)) == []
+        assert content(above / "train/mine") == whole
+        assert content(above / "mine").items() > whole.items()
+    assert not (above / ".mine.tmp").exists()
+
+
+def test_folders_of_shards_that_are_links_are_refused(images, out, whole):
+    (out / "train").rename(out.parent / "elsewhere")
+    (out / "train").symlink_to(out.parent / "elsewhere")
+    assert all("symbolic link" in finding.what for finding in verify(out, "quick", 1))
+    with pytest.raises(Fault, match="train: is a symbolic link"):
+        made(images, out)
+
+
+def test_many_faults_at_once_are_all_named_and_mended(images, out, whole):
+    """A third of the shards lost, a third flipped somewhere."""
+    rng = random.Random(0)
+    shards = [name for name in whole if name.endswith("arrayrecord")]
+    lost, flipped = shards[::3], shards[1::3]
+    for name in lost:
+        (out / name).unlink()
+    for name in flipped:
+        data = bytearray(whole[name])
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        (out / name).write_bytes(data)
+    assert {finding.file for finding in verify(out, "full", 1)} == {*lost, *flipped}
+    made(images, out)
+    assert content(out) == whole
+
+
+# --- regeneration -------------------------------------------------------------------------------
+
+
+def change(data):
+    cv2.imwrite(str(data / "DB3_B/104_1.tif"), finger(7, 190, 180))
+
+
+def add(data):
+    cv2.imwrite(str(data / "DB3_B/104_2.tif"), finger(8, 190, 180))
+
+
+def remove(data):
+    (data / "DB3_B/104_1.tif").unlink()
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (change, "images 1 changed (fvc2002/db3_b/104_1)"),
+        (add, "images 1 added (fvc2002/db3_b/104_2)"),
+        (remove, "images 1 removed (fvc2002/db3_b/104_1)"),
+    ],
+)
+def test_one_image_rebuilds_only_its_partition(data, out, tmp_path, what, said):
+    """Though all partitions are asked for."""
+    before, old = stamps(out), store.load_manifest(out)
+    what(data)
+    told = []
+    made(data, out, say=told.append)
+    assert told == [f"fvc2002/db3_b: {said} since it was built; it is built again"]
+    kept = {name: at for name, at in before.items() if "db1_b" in name}
+    assert kept.items() <= stamps(out).items()
+    now = store.load_manifest(out)
+    assert now.partitions[PARTITIONS[0]] == old.partitions[PARTITIONS[0]]
+    assert now.partitions[PARTITIONS[1]] != old.partitions[PARTITIONS[1]]
+    made(data, tmp_path / "fresh")
+    assert content(out) == content(tmp_path / "fresh")
+
+
+def test_a_partition_that_is_asked_for_is_built_anew_and_the_others_stay(data, out, whole):
+    """The others' images need not even be there."""
+    for name in whole:
+        if "db3_b" in name:
+            (out / name).unlink()
+    before = stamps(out)
+    for path in (data / "DB1_B").iterdir():
+        path.unlink()
+    made(data, out, partitions=PARTITIONS[1:])
+    assert content(out) == whole
+    assert before.items() <= stamps(out).items()
+
+
+def test_another_setting_rebuilds_nothing_without_being_told(images, out, whole):
+    before = stamps(out)
+    with pytest.raises(Fault, match=r"pairs_per_shard was 8, is now 16\. Nothing was changed"):
+        made(images, out, dataclasses.replace(SPEC, pairs_per_shard=16))
+    assert content(out) == whole
+    assert stamps(out) == before

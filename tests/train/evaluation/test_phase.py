@@ -1,0 +1,48 @@
+"""Phase correlation against known motions."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from pairs import make_pairs
+from prints import finger
+
+from pipeline.imaging.warp import apply_affine, pixel_grid, rotation
+from train.evaluation import phase
+
+PRINT = finger(1, 420, 400)
+
+
+@pytest.mark.parametrize("degrees", [0, 10, -35, 75, 120, -170])
+def test_turn_and_shift_are_found(degrees):
+    """B has another size than A, and may be upside down."""
+    true = rotation(math.radians(degrees), (199.5, 209.5), (14, -9))
+    moved = cv2.warpAffine(PRINT, true, (380, 430), borderValue=250, flags=cv2.INTER_CUBIC)
+    found = phase.align(PRINT, np.asarray(moved, np.uint8))
+    points = pixel_grid(5, 5, 40) + 100
+    off = apply_affine(found.matrix, points) - apply_affine(true, points)
+    assert np.hypot(*np.moveaxis(off, -1, 0)).max() < 1
+    assert found.response > 0.7
+
+
+def test_distorted_pairs_are_found_and_other_fingers_respond_less():
+    response = {True: [], False: []}
+    for pair in make_pairs(8, 1):
+        a, b = (
+            np.asarray(cv2.resize(image, (288, 288), interpolation=cv2.INTER_CUBIC), np.uint8)
+            for image in (pair.image_a, pair.image_b)
+        )
+        found = phase.align(a, b)
+        response[pair.genuine].append(found.response)
+        if pair.genuine:
+            off = apply_affine(found.matrix, pixel_grid(32, 32, 9)) - (2.25 * pair.map_ab + 0.625)
+            assert np.median(np.hypot(*np.moveaxis(off, -1, 0))[pair.visible]) < 5
+    assert min(response[True]) > 2 * max(response[False])
+
+
+def test_blank_images_are_answered():
+    blank = np.full((100, 120), 200, np.uint8)
+    found = phase.align(blank, blank)
+    assert np.isfinite(found.matrix).all()
+    assert 0 <= found.response <= 1

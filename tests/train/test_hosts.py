@@ -1,0 +1,144 @@
+"""Two processes that train together: one of them writes, both stop, the run is one process's."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+from flax import nnx
+from training import MODEL, TRAIN, assert_same_metrics, distance, make_set
+
+from model.network import weights
+from model.network.net import create
+from shards.foundation.errors import Misuse
+from train import checkpoint, export, hosts, logs, loop
+
+ROOT = Path(__file__).parents[2]
+LEARNING = ("loss", "match", "unmatchable", "refine", "grad_norm", "learning_rate")
+
+HOST = """
+import os, shutil, signal, sys
+from pathlib import Path
+sys.path[:0] = ["tests/support"]
+import jax
+jax.config.update("jax_num_cpu_devices", 1)
+from train import hosts, loader, loop, state
+from training import MODEL, TRAIN
+
+coordinator, process, shards, run, stopped, ask = sys.argv[1:]
+hosts.join(coordinator, process)
+batches, original = 0, loader.TrainingBatches.__next__
+def counted(self):
+    global batches
+    batches += 1
+    if batches == int(ask):
+        os.kill(os.getpid(), signal.SIGTERM)
+    return original(self)
+loader.TrainingBatches.__next__ = counted
+settings = loop.Settings(Path(shards), Path(run), MODEL, TRAIN)
+say = lambda text: print(text, flush=True)
+print(loop.run(settings, state.find_devices(), say))
+if hosts.is_first():
+    shutil.copytree(run, stopped)
+hosts.wait_for_all("copied")
+print(loop.run(settings, state.find_devices(), say))
+"""
+
+
+def together(*arguments, asked):
+    """The lines that each of two processes said; at which batch each is `asked` to stop."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOST, coordinator, f"{k}/2", *arguments, str(asked[k])],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for k in range(2)
+    ]
+    told = [process.communicate(timeout=240) for process in started]
+    assert [process.returncode for process in started] == [0, 0], told
+    return [[line for line in said.splitlines() if "[Gloo]" not in line] for said, _ in told]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return make_set(tmp_path_factory.mktemp("set")).directory
+
+
+@pytest.fixture(scope="module")
+def straight(shards, tmp_path_factory):
+    """The run of one process on one device: two epochs of six steps."""
+    run = tmp_path_factory.mktemp("one") / "run"
+    assert loop.run(loop.Settings(shards, run, MODEL, TRAIN), jax.devices()[:1], str)
+    return run
+
+
+@pytest.fixture(scope="module")
+def parted(shards, tmp_path_factory):
+    """The run of two processes, a copy of it when it was stopped, what each of the two said.
+
+    In the second epoch the second process alone is asked to stop; then both go on.
+    """
+    folder = tmp_path_factory.mktemp("two")
+    run, stopped = folder / "run", folder / "stopped"
+    return run, stopped, together(shards, run, stopped, asked=(0, 8))
+
+
+def same(one, two):
+    """Both runs logged and left the same, but for rounding."""
+    for a, b in zip(logs.read_steps(one), logs.read_steps(two), strict=True):
+        assert (a["step"], a["epoch"]) == (b["step"], b["epoch"])
+        assert_same_metrics(*({name: step[name] for name in LEARNING} for step in (a, b)))
+    epochs = [json.loads((run / "logs/metrics.json").read_text()) for run in (one, two)]
+    for a, b in zip(*epochs, strict=True):
+        undefined = {name for name, value in a["val"].items() if value is None}
+        assert undefined == {name for name, value in b["val"].items() if value is None}
+        for name in a["val"].keys() - undefined:
+            assert b["val"][name] == pytest.approx(a["val"][name], rel=1e-3), name
+    straight, parted = (export.load(run / export.FILE)[0] for run in (one, two))
+    initial = jax.device_get(weights.tensors(nnx.state(create(MODEL, TRAIN.seed))))
+    assert distance(straight, parted) < 1e-3 * distance(straight, initial)
+
+
+def test_two_processes_train_as_one(straight, parted):
+    run, stopped, (first, second) = parted
+    step = checkpoint.load_meta(stopped / "latest")["step"]
+    assert 8 <= step <= 10  # both heard of it, at the same step
+    end = first.index(f"SIGTERM: saved step {step} of 12; the same command goes on")
+    assert "2 × cpu" in first[0] and first[end + 1 : end + 3] == [
+        "False",
+        f"going on from {run}/latest: step {step} of 12",
+    ]
+    assert first[-1] == "True" and second == ["False", "True"]  # one speaks, and writes
+    assert len(json.loads((run / "logs/run.json").read_text())["devices"]) == 2
+    same(straight, run)
+
+
+def test_one_process_goes_on_where_two_stopped(shards, straight, parted):
+    said, run = [], parted[1]
+    assert loop.run(loop.Settings(shards, run, MODEL, TRAIN), jax.devices()[:1], said.append)
+    assert said[0].startswith(f"going on from {run}/latest: step ")
+    same(straight, run)
+
+
+@pytest.mark.parametrize("process", [None, "1", "2/2", "a/b", "-1/2"])
+def test_processes_are_counted(process):
+    with pytest.raises(Misuse, match=r"expected i/N with i from 0 to N - 1"):
+        hosts.join("localhost:1", process)
+
+
+def test_alone_a_signal_is_heard_at_once():
+    asked = [None]
+    mesh = loop.state.make_mesh(jax.devices()[:1])
+    agreement = hosts.Agreement(lambda: asked[0], mesh)
+    assert agreement() is None
+    asked[0] = "SIGINT"
+    assert agreement() == "SIGINT"

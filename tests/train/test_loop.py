@@ -1,0 +1,317 @@
+"""A run: what it leaves, how it ends, how it goes on, what it refuses."""
+
+import dataclasses
+import json
+import math
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from training import MODEL, SPEC, TRAIN, make_set
+
+from model.network import weights
+from shards.foundation.errors import Fault, Misuse
+from shards.manifest import Manifest
+from train import checkpoint, export, loader, logs, loop, monitor, process, step
+from train.__main__ import main
+
+STEPS = 12  # two epochs of six
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return make_set(tmp_path_factory.mktemp("set")).directory
+
+
+def train(shards, run, said=None, model=MODEL, config=TRAIN, **options):
+    settings = loop.Settings(shards, run, model, config, **options)
+    return loop.run(settings, jax.devices()[:1], (said if said is not None else []).append)
+
+
+@pytest.fixture(scope="module")
+def straight(shards, tmp_path_factory):
+    """The run that nothing disturbed."""
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    assert train(shards, run)
+    return run
+
+
+def left(run):
+    """All that a run leaves that does not depend on the clock."""
+    found = checkpoint.find(run, "latest")
+    meta = checkpoint.load_meta(found)
+    state = checkpoint._restore(found, meta["arrays"])
+    clocked = ("pairs_per_s", "wait", "utilisation")
+    lines = [logs.read_steps(run), json.loads((run / "logs/metrics.json").read_text())]
+    for line in (line for part in lines for line in part):
+        for key in clocked:
+            line.pop(key, None)
+    arrays = {name: np.asarray(value).tobytes() for name, value in state.items()}
+    return arrays, meta, lines, exported(run)
+
+
+def exported(run):
+    """The bytes of every array in the run's last file, and its metadata."""
+    arrays, facts = export.load(run / export.FILE)
+    return {name: array.tobytes() for name, array in arrays.items()}, facts
+
+
+def at_batch(monkeypatch, number, action):
+    """Do `action` when the batch `number` of the process (from 1) is asked for."""
+    original, calls = loader.TrainingBatches.__next__, 0
+
+    def counted(self):
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            action()
+        return original(self)
+
+    monkeypatch.setattr(loader.TrainingBatches, "__next__", counted)
+
+
+def test_what_a_run_leaves(straight):
+    names = {path.name for path in straight.iterdir()}
+    assert {
+        "dense_reg_epoch_1",
+        "dense_reg_epoch_2",
+        "latest",
+        "dense_reg_ckpt.safetensors",
+    } < names
+    lines = logs.read_steps(straight)
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    assert [line["epoch"] for line in lines] == [1] * 6 + [2] * 6
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    epochs = json.loads((straight / "logs" / "metrics.json").read_text())
+    assert [(epoch["epoch"], epoch["step"]) for epoch in epochs] == [(1, 6), (2, 12)]
+    for epoch, steps in zip(epochs, (lines[:6], lines[6:]), strict=True):
+        assert epoch["loss"] == pytest.approx(np.mean([line["loss"] for line in steps]))
+        assert 0 <= epoch["val"]["pck@4"] <= 1 and epoch["val"]["epe_median"] > 0
+        assert epoch["pairs_per_s"] > 0 and 0 <= epoch["wait"] < 1
+        assert 0 < epoch["utilisation"] < 2
+    assert (straight / "logs" / "curves.png").is_file()
+    assert len(list((straight / "logs" / "tensorboard").iterdir())) == 1
+    facts = json.loads((straight / "logs" / "run.json").read_text())
+    assert facts["config"]["model.width"] == 16 and facts["config"]["pipeline.crop"] == 72
+    assert len(facts["shards"]["training shards"]) == 64 and facts["commit"]
+    assert len(facts["devices"]) == 1 and facts["versions"]["jax"] and len(facts["lock"]) == 64
+    assert "parameters in" in (straight / "logs" / "train.log").read_text()
+    assert weights.load(straight / "dense_reg_ckpt.safetensors").view.crop == 72
+
+
+class Killed(BaseException):
+    """kill -9: nothing is done after it."""
+
+
+def die():
+    raise Killed
+
+
+@pytest.mark.parametrize("moment", [3, 9, 12])
+def test_killed_and_resumed_is_the_same_bit_for_bit(
+    shards, straight, tmp_path, monkeypatch, moment
+):
+    """From scratch (nothing was saved yet), in mid-epoch, before the very last step."""
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        at_batch(patch, moment, die)
+        train(shards, tmp_path / "run")
+    assert (tmp_path / "run" / "latest").exists() == (moment > 6)
+    said = []
+    assert train(shards, tmp_path / "run", said, resume="latest" if moment > 6 else None)
+    assert moment < 6 or "step 6 of 12" in said[0]
+    assert left(tmp_path / "run") == left(straight)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_saves_and_the_same_command_goes_on(shards, straight, tmp_path, monkeypatch, number):
+    said, before = [], signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        at_batch(patch, 8, lambda: os.kill(os.getpid(), number))
+        assert not train(shards, tmp_path / "run", said)
+    assert said[-1] == f"{number.name}: saved step 8 of 12; the same command goes on"
+    assert checkpoint.load_meta(tmp_path / "run" / "latest")["step"] == 8
+    assert signal.getsignal(number) is before
+    assert train(shards, tmp_path / "run")
+    assert left(tmp_path / "run") == left(straight)
+
+
+def test_signal_while_validating(shards, straight, tmp_path, monkeypatch):
+    original = loader.evaluation_batches
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loader, "evaluation_batches", interrupted)
+        assert not train(shards, tmp_path / "run")
+    assert json.loads((tmp_path / "run/logs/metrics.json").read_text()) == []
+    assert train(shards, tmp_path / "run")
+    assert left(tmp_path / "run") == left(straight)
+
+
+def test_finished_run_is_left_alone(shards, straight):
+    files = {p: p.stat().st_mtime_ns for p in straight.rglob("*") if p.name == "digests.json"}
+    said = []
+    assert train(shards, straight, said)
+    assert said == [
+        f"already trained: {straight}/dense_reg_ckpt.safetensors holds step 12; nothing to do"
+    ]
+    assert files == {path: path.stat().st_mtime_ns for path in files}
+
+
+def test_resumes_an_epoch_of_another_run(shards, straight, tmp_path):
+    assert train(shards, tmp_path / "run", resume=str(straight / "dense_reg_epoch_1"))
+    assert exported(tmp_path / "run") == exported(straight)
+
+
+def test_other_config_is_refused_by_its_keys(shards, straight):
+    config = dataclasses.replace(TRAIN, learning_rate=0.1, log_every=7)
+    model = dataclasses.replace(MODEL, width=32)
+    with pytest.raises(Fault, match="trained with another config") as fault:
+        train(shards, straight, config=config, model=model)
+    assert "train.learning_rate 0.001 in the checkpoint, 0.1 now" in str(fault.value)
+    assert "model.width 16 in the checkpoint, 32 now" in str(fault.value)
+    assert "log_every" not in str(fault.value)  # that one may change
+
+
+def test_other_shards_are_refused(straight, tmp_path):
+    other = make_set(tmp_path / "set", seed=1).directory
+    for resume in (str(straight / "dense_reg_epoch_1"), None):  # also where all is done
+        with pytest.raises(Fault, match="not those that the checkpoint was trained on"):
+            train(other, straight, resume=resume)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({**SPEC, "size": 64}, r"images of 64 px, the config's network takes 32 px"),
+        ({**SPEC, "grid": 12}, r"truth on 12 cells a side, the config's network has 8"),
+        ({"size": 32, "grid": 8}, r"manifest\.json: its spec has no whole crop"),
+        ({**SPEC, "crop": "288"}, r"manifest\.json: its spec has no whole crop"),
+    ],
+)
+def test_shards_that_do_not_fit(tmp_path, spec, said):
+    with pytest.raises(Fault, match=said) as fault:
+        loop.check_fits(Manifest(spec, {}, ()), MODEL, tmp_path)
+    assert str(tmp_path) in str(fault.value)
+
+
+def test_coarser_network_than_the_truth_fits(tmp_path):
+    loop.check_fits(Manifest({**SPEC, "grid": 16}, {}, ()), MODEL, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("together", "patience", "dispatched"),
+    [(8, 0.0, 10), (2, math.inf, 11), (8, math.inf, 12)],  # while another one ran
+)
+def test_divergence_names_step_and_pairs(
+    shards, tmp_path, monkeypatch, together, patience, dispatched
+):
+    monkeypatch.setattr(monitor, "TOGETHER", together)
+    monkeypatch.setattr(monitor, "PATIENCE", patience)
+    original, bad, calls = step.make_program, jnp.float32(np.nan), 0
+
+    def poisoned(*arguments):
+        program = original(*arguments)
+
+        def compute(state, batch):
+            nonlocal calls
+            calls += 1
+            state, figures = program.train(state, batch)
+            return state, figures | ({"loss": bad} if calls == 9 else {})
+
+        return dataclasses.replace(program, train=compute)
+
+    monkeypatch.setattr(step, "make_program", poisoned)
+    with pytest.raises(Fault, match=r"step 9 \(epoch 2\): loss is nan; its pairs: ") as fault:
+        train(shards, tmp_path / "run")
+    assert str(fault.value).count(" × ") == 4 and "and 4 more" in str(fault.value)
+    ids = (tmp_path / "run/logs/train.log").read_text().splitlines()[-1]
+    assert ids.count("synthetic/test/") == 16
+    assert calls == dispatched
+    assert checkpoint.load_meta(tmp_path / "run" / "latest")["step"] == 6
+
+
+def test_no_validation_pairs(tmp_path):
+    said = []
+    assert train(make_set(tmp_path / "set", val=0).directory, tmp_path / "run", said)
+    assert "no validation pairs, so nothing will be validated" in said[0]
+    epochs = json.loads((tmp_path / "run/logs/metrics.json").read_text())
+    assert [epoch["val"] for epoch in epochs] == [None, None]
+
+
+def test_overfit_validates_on_its_one_batch(shards, tmp_path):
+    assert train(shards, tmp_path / "run", overfit=True)
+    assert len(logs.read_steps(tmp_path / "run")) == STEPS
+    with pytest.raises(Fault, match="overfit True then, False now"):
+        train(shards, tmp_path / "run", resume=str(tmp_path / "run" / "dense_reg_epoch_1"))
+
+
+def test_folder_of_a_running_run(shards, tmp_path):
+    with (
+        process.sole_owner(tmp_path),
+        pytest.raises(Misuse, match="another process trains into it"),
+    ):
+        train(shards, tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Misuse, match="is a file"):
+        train(shards, tmp_path / "file")
+
+
+CONFIG = """
+from configs import Config
+from pipeline.spec import PipelineSpec
+from training import MODEL, TRAIN
+CONFIG = Config(PipelineSpec(), MODEL, TRAIN)
+"""
+
+
+def command(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_command_line(shards, straight, tmp_path):
+    (tmp_path / "tiny.py").write_text(CONFIG)
+    run = tmp_path / "run"
+    given = ("run", "--shards", shards, "--config", tmp_path / "tiny.py", "--devices", 1)
+    done = command(*given, "--checkpoint_dir", run)
+    assert done.exit_code == 0 and "50 training pairs, 10 validation pairs; 12 steps" in done.output
+    assert left(run) == left(straight)
+    again = command(*given, "--checkpoint-dir", run)
+    assert again.exit_code == 0 and "already trained" in again.output
+    missing = command(*given, "--checkpoint_dir", tmp_path / "none", "--resume_from", "latest")
+    assert missing.exit_code == 2 and "no checkpoint here" in missing.output
+    uneven = command(*given, "--checkpoint_dir", run, "--set", "train.accumulate=3")
+    assert uneven.exit_code == 2 and "the nearest sizes that do: 6 or 9" in uneven.output
+    no_set = command("run", "--shards", tmp_path, "--config", tmp_path / "tiny.py")
+    assert no_set.exit_code == 2 and "no shard set here" in no_set.output
+    tpu = command(*given, "--require", "tpu")
+    assert tpu.exit_code == 2 and "make train-tpu PLATFORM=cpu" in tpu.output
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["steps=0", "epochs=0", "log_every=0", "seed=-1", "batch_size=0", "learning_rate=0.0"],
+)
+def test_settings_that_cannot_be_trained(setting, shards):
+    wrong = command("run", "--shards", shards, "--set", f"train.{setting}")
+    assert wrong.exit_code == 2 and f"--set train.{setting}: " in wrong.output
+
+
+def test_compare(straight, tmp_path):
+    shown = command("compare", straight, straight, "--out", tmp_path / "curves.png")
+    assert shown.exit_code == 0, shown.output
+    table = shown.output.splitlines()
+    assert table[0].split()[:4] == ["run", "epoch", "step", "loss"] and "val.pck@4" in table[0]
+    assert table[1].split()[1:3] == ["2", "12"]
+    assert "the settings are the same" in shown.output
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    nowhere = command("compare", straight, "--out", tmp_path / "curves.what")
+    assert nowhere.exit_code == 1 and "curves.what: cannot be drawn" in nowhere.output
+    none = command("compare", tmp_path)
+    assert none.exit_code == 2 and "no finished epoch of a training run here" in none.output

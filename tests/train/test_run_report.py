@@ -1,0 +1,113 @@
+"""The page: complete, self-contained, and honest where something is missing."""
+
+import functools
+import json
+import re
+
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import save_file
+from training import make_set
+
+from model.network import weights
+from model.network.config import ModelConfig
+from model.network.net import create
+from shards.foundation.errors import Misuse
+from train import export, run_report
+from train.evaluation import bootstrap, pairs, report, tables
+
+VIEW = weights.View(72, 32, 8)
+CONFIG = ModelConfig(
+    image_size=32,
+    stem_channels=4,
+    stage_channels=(4, 8),
+    blocks=1,
+    width=8,
+    layers=1,
+    heads=2,
+    mlp=8,
+)
+FIGURES = {
+    "epe_median": 9.5,
+    "epe_mean": None,
+    **{f"pck@{k}": k / 10 for k in (2, 4, 8)},
+    **dict.fromkeys(("precision", "recall", "rotation_error_deg", "auc", "eer"), 0.25),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A shard set in set/ and a run in run/ with an untrained checkpoint and logs."""
+    root = tmp_path_factory.mktemp("report")
+    make_set(root / "set", train=0, val=5, shards=1)
+    values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
+    (root / "run" / "logs").mkdir(parents=True)
+    save_file(values, root / "run" / export.FILE, weights.metadata(CONFIG, VIEW))
+    steps = "".join(json.dumps({"step": k, "loss": 1 / k}) + "\n" for k in range(1, 9))
+    (root / "run" / "logs" / "metrics.jsonl").write_text(steps)
+    epochs = [{"step": 4, "val": {"pck@2": None, "pck@4": 0.2, "pck@8": 0.4, "epe_median": 9.0}}]
+    (root / "run" / "logs" / "metrics.json").write_text(json.dumps(epochs))
+    started = {"config": {"train.seed": 7, "train.steps": None}, "steps": 1234, "commit": "<c>"}
+    (root / "run" / "logs" / "run.json").write_text(json.dumps(started))
+    return root
+
+
+def test_page_is_whole_and_self_contained(folder, monkeypatch):
+    monkeypatch.setattr(bootstrap, "draw", functools.partial(bootstrap.draw, replicas=20))
+    said = []
+    page = folder / "new" / "report.html"
+    run_report.write(folder / "set", folder / "run", page, None, said.append)
+    text = page.read_text()
+    assert not re.search(r"(src|href)=\"(?!data:image/png;base64,)", text)
+    assert "http" not in re.sub(r"base64,[^\"]+", "", text)
+    assert text.count("<img") == 3 + 5  # conditions, the example, the curves, every pair
+    for method in (pairs.NETWORK, pairs.SMOOTH, pairs.SIFT, pairs.PHASE):
+        assert text.count(method) >= 2
+    assert "1234" in text
+    assert "&lt;c&gt;" in text  # nothing that was read is taken for markup
+    assert not said
+
+    # a second time it keeps the evaluation, says so, and writes the same page
+    run_report.write(folder / "set", folder / "run", page, None, said.append)
+    assert "kept" in said[0]
+    assert page.read_text() == text
+
+    # without logs there are no curves, and the page says so
+    for name in ("metrics.jsonl", "metrics.json", "run.json"):
+        (folder / "run" / "logs" / name).unlink()
+    run_report.write(folder / "set", folder / "run", page, None, said.append)
+    assert "No logs of the training" in page.read_text()
+
+
+def test_evaluation_of_another_checkpoint_is_not_kept(tmp_path):
+    (tmp_path / tables.SUMMARY).write_text(json.dumps({"split": "test", "checkpoint_sha256": "1"}))
+    (tmp_path / tables.PAIRS).write_text("pair\n0\n")
+    assert tables.read(tmp_path, {"checkpoint_sha256": "1"}) is not None
+    assert tables.read(tmp_path, {"checkpoint_sha256": "2"}) is None
+    assert tables.read(tmp_path / "none", {}) is None
+
+
+def test_best_of_a_column_is_marked():
+    methods = {
+        "x": {"all": FIGURES},
+        "y": {"all": {**FIGURES, "epe_median": 3.0, "auc": 0.1}},
+    }
+    rows = report.accuracy(methods)
+    best = {row["method"]: [cell["best"] for cell in row["cells"]] for row in rows}
+    columns = [key for key, *_ in report.COLUMNS]
+    assert (best["x"][columns.index("epe_median")], best["y"][columns.index("epe_median")]) == (
+        0,
+        1,
+    )
+    assert (best["x"][columns.index("auc")], best["y"][columns.index("auc")]) == (1, 0)
+    assert rows[0]["cells"][columns.index("epe_mean")] == {
+        "text": "–", "around": "", "best": False,
+    }  # fmt: skip
+
+
+def test_missing_picture_is_named(folder):
+    with pytest.raises(Misuse, match="no such picture"):
+        run_report.write(
+            folder / "set", folder / "run", folder / "r.html", folder / "none.png", print
+        )

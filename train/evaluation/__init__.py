@@ -1,0 +1,1 @@
+"""Evaluation of registration on held-out pairs and on folders of impressions."""
