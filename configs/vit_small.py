@@ -1,0 +1,44 @@
+"""The published network in small: all its parts, narrow and on 16 × 16 cells, for two CPU cores.
+
+Command:  make shipped, then
+          make train CONFIG=configs/vit_small.py OUT=runs/shipped/shards RUN=runs/vit_small
+Time:     not measured yet; about 60 core-ms a training pair, so 2 h for 250,000 pairs on two cores
+Score:    not measured yet
+"""
+
+from configs import Config
+from model.network.config import ModelConfig
+from pipeline.spec import PipelineSpec
+from train.config import TrainConfig
+
+CONFIG = Config(
+    pipeline=PipelineSpec(  # that of configs/shipped.py, so that the same shards serve both
+        partitions=("synthetic/shipped",),
+        translation=24.0,
+        elastic=4.0,
+        stretch=0.1,
+        different_impressions=7,
+    ),
+    model=ModelConfig(
+        stride=8,
+        contrast_window=6.0,
+        rotations=1,
+        stem_stride=4,
+        stem_channels=16,
+        stage_channels=(16, 24, 32, 48),
+        blocks=2,
+        width=48,
+        layers=4,
+        heads=2,  # most of a step's time goes into the attention maps, one for each head
+        mlp=96,
+        attention="softmax",
+    ),
+    train=TrainConfig(
+        epochs=4,
+        steps=31_250,  # 250,000 pairs
+        batch_size=8,
+        learning_rate=2e-3,
+        warmup_fraction=0.05,
+        checkpoint_every=1,
+    ),
+)
