@@ -8,12 +8,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 CODE = """
 import jax
-from model import programs
+from model.network import compilation_cache
 hits = []
 jax.monitoring.register_event_listener(
     lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None
 )
-programs.keep()
+compilation_cache.keep()
 print(jax.jit(lambda x: (x * 2).sum())(jax.numpy.arange(10.0)), len(hits) > 0)
 """
 
