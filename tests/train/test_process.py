@@ -1,6 +1,5 @@
 """Signals that ask, and signals that end."""
 
-import os
 import signal
 
 import pytest
@@ -12,9 +11,9 @@ def test_the_first_signal_only_asks():
     before = signal.getsignal(signal.SIGTERM)
     with process.stop_signals() as stop:
         assert stop() is None
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         assert stop() == "SIGTERM"
-        os.kill(os.getpid(), signal.SIGTERM)  # make and a batch system pass on the same one
+        signal.raise_signal(signal.SIGTERM)  # make and a batch system pass on the same one
         assert stop() == "SIGTERM"
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -23,8 +22,8 @@ def test_a_second_one_later_ends_at_once(monkeypatch):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     with process.stop_signals() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         now = process.ECHO + 0.1
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         assert stop() == "SIGINT"

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from shards.foundation.errors import Fault
 from shards.record import encode
 
 ROOT = Path(__file__).parents[3]
+FINGERS = 10  # enough for a command to be interrupted before its end on a busy machine
 
 
 def slow_first(task, stopped):
@@ -66,12 +68,18 @@ def test_a_held_signal_waits_whichever_thread_the_system_gives_it():
     other = threading.Thread(target=ended.wait)
     other.start()
     done = False
+    delivered, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    previous = signal.set_wakeup_fd(wakeup)
     try:
         with pytest.raises(KeyboardInterrupt), pool._held():
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.01)
+            assert select.select([delivered], [], [], 60)[0]  # some thread has caught it
             done = True
     finally:
+        signal.set_wakeup_fd(previous)
+        os.close(delivered)
+        os.close(wakeup)
         ended.set()
         other.join()
     assert done
@@ -137,7 +145,8 @@ def interrupt(process, ready=lambda: True, after=0.0):
 
 
 def synth(out):
-    return start("pipeline", "synth", "--out", out, "--fingers", 4, "--impressions", 1, "--seed", 7)
+    command = ("pipeline", "synth", "--out", out, "--fingers", FINGERS)
+    return start(*command, "--impressions", 1, "--seed", 7)
 
 
 def contents(out):
@@ -157,7 +166,7 @@ def test_synth_is_interrupted_and_killed_and_goes_on(tmp_path):
     assert gone(process)
     kept = contents(out)
     for folder in (out, whole):
-        synthesise(folder, fingers=4, impressions=1, seed=7, workers=1)
+        synthesise(folder, fingers=FINGERS, impressions=1, seed=7, workers=1)
     assert before.items() <= kept.items() <= contents(whole).items() == contents(out).items()
 
 
