@@ -21,8 +21,8 @@ def at(rows, threshold):
 
 def test_precision_and_recall_at_thresholds():
     """Ten cells, one not matched; the surer a match, the more often it is right."""
-    confidence = [0.9, 0.9, 0.9, 0.7, 0.7, 0.5, 0.5, 0.3, 0.3, 0]
-    rows = confidence.precision_recall(results(confidence, [1, 1, 1, 1, 0, 1, 0, 0, 0, 1]))
+    values = [0.9, 0.9, 0.9, 0.7, 0.7, 0.5, 0.5, 0.3, 0.3, 0]
+    rows = confidence.precision_recall(results(values, [1, 1, 1, 1, 0, 1, 0, 0, 0, 1]))
     assert at(rows, 0.8) == {"threshold": 0.8, "precision": 1, "recall": 0.3}
     assert at(rows, 0.6) == {"threshold": 0.6, "precision": 0.8, "recall": 0.4}
     assert at(rows, 0) == {"threshold": 0, "precision": 5 / 9, "recall": 0.5}
@@ -37,12 +37,12 @@ def test_match_where_nothing_corresponds_is_wrong():
 
 def test_calibrated_confidence_has_no_error():
     rng = np.random.default_rng(0)
-    confidence = rng.uniform(0.01, 1, 200_000)
-    right = rng.uniform(size=len(confidence)) < confidence
-    honest = confidence.reliability(results(confidence, right))
+    values = rng.uniform(0.01, 1, 200_000)
+    right = rng.uniform(size=len(values)) < values
+    honest = confidence.reliability(results(values, right))
     assert len(honest) == confidence.BINS
     assert confidence.calibration_error(honest) < 0.01
-    boasting = confidence.reliability(results(confidence, right & (np.arange(200_000) % 2 == 0)))
+    boasting = confidence.reliability(results(values, right & (np.arange(200_000) % 2 == 0)))
     assert confidence.calibration_error(boasting) == pytest.approx(0.25, abs=0.01)
 
 

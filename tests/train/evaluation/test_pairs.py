@@ -75,7 +75,7 @@ def test_measure_of_a_known_shift():
 def test_sift_stands_where_the_truth_is():
     """Another program finds what the pairs say is true, turns included: the conventions agree."""
     pairs = [p for p in make_pairs(8, 1) if p.genuine]
-    claims = [methods.sift((p.image_a, p.image_b), CELLS, VIEW) for p in pairs]
+    claims = [methods.sift_ransac((p.image_a, p.image_b), CELLS, VIEW) for p in pairs]
     found = methods.measure(claims, batch_of(pairs), CELLS, VIEW)
     assert np.median(found["error"][found["visible"]]) < 2.5  # the pairs are elastic, SIFT is not
     assert np.median(found["rotation_error"]) < math.radians(1.5)
@@ -108,7 +108,7 @@ def test_each_step_improves_noisy_matches():
 
 def test_no_transform_leaves_the_prints_as_they_are():
     blank = np.full((128, 128), 200, np.uint8)
-    said = methods.sift((blank, blank), CELLS, VIEW)
+    said = methods.sift_ransac((blank, blank), CELLS, VIEW)
     np.testing.assert_array_equal(said.points, CELLS)
     assert (said.kept.any(), said.score) == (False, 0)
 
