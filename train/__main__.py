@@ -214,9 +214,9 @@ def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
     Example: python -m train report --shards data/shards --run runs/a --out runs/a/report.html
     """
     from train import run_report
-    from train.evaluation import tables
+    from train.evaluation import pair_files
 
-    with tables.writing(out.parent):
+    with pair_files.writing(out.parent):
         run_report.write(shards, run, out, picture, click.echo)
     click.echo(out)
 
@@ -225,14 +225,14 @@ def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -
     from model.network import compilation_cache, weights
     from model.registration.registrar import Registrar
     from shards.store import open_set
-    from train.evaluation import pairs, report, tables
+    from train.evaluation import pair_files, pair_report, pairs
 
     compilation_cache.keep()
-    with tables.writing(out):  # tried before the work, not after it
+    with pair_files.writing(out):  # tried before the work, not after it
         shards, registrar = open_set(directory), Registrar(checkpoint)
         facts = pairs.describe(shards, split, checkpoint)
         found = pairs.evaluate(shards, split, weights.load(checkpoint), out, facts)
-        report.write(found, tables.write(found, out, facts), shards, out, registrar)
+        pair_report.write(found, pair_files.write(found, out, facts), shards, out, registrar)
     click.echo(f"{found.table()}\n{out}: report.html, evaluation.json, figures.csv, pairs.csv, …")
     _warn(facts["score"], checkpoint)
 
@@ -245,13 +245,13 @@ def _evaluate_fvc(
     from model.network import compilation_cache
     from model.registration import calibration
     from model.registration.registrar import Registrar
-    from train.evaluation import file_methods, fvc, fvc_report, reference_minutiae, tables
+    from train.evaluation import file_methods, fvc, fvc_report, pair_files, reference_minutiae
 
     compilation_cache.keep()
     files = list(chain.from_iterable(fvc.impressions(folder).values()))
     heard = reference_minutiae.load(minutiae, files) if minutiae else None
     registrar = Registrar(checkpoint)
-    with tables.writing(out):
+    with pair_files.writing(out):
         facts = fvc.describe(folder, checkpoint, ppi, minutiae)
         facts["score"] = calibration.meaning(registrar.calibrated)
         found = fvc.run(folder, file_methods.Methods(registrar, ppi).compare, out, facts, heard)

@@ -25,8 +25,8 @@ from shards.foundation import html
 from shards.foundation.errors import Fault, Misuse
 from shards.store import ShardSet, open_set
 from train import export, logs
-from train.evaluation import pairs, tables
-from train.evaluation import report as sections
+from train.evaluation import pair_files, pairs
+from train.evaluation import pair_report as sections
 
 SHEET = {"genuine": 4, "genuine-impressions": 2, "impostor": 2}  # pairs shown with their truth
 
@@ -41,7 +41,7 @@ def write(
     """
     if picture is not None and not picture.is_file():
         raise Misuse(f"{picture}: no such picture; python -m model register --picture draws one")
-    tables.make_folder(out.parent)
+    pair_files.make_folder(out.parent)
     shards, checkpoint = open_set(directory), run / export.FILE
     registrar = Registrar(checkpoint)
     split = "test" if shards.count("test") else "val"
@@ -66,12 +66,12 @@ def _evaluated(
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """The evaluation in `folder`, made where it is not there or is of another set or checkpoint."""
     facts = pairs.describe(shards, split, checkpoint)
-    found = tables.read(folder, facts)
+    found = pair_files.read(folder, facts)
     if found is None:
-        tables.make_folder(folder)
+        pair_files.make_folder(folder)
         made = pairs.evaluate(shards, split, weights.load(checkpoint), folder, facts)
-        tables.write(made, folder, facts)
-        found = tables.read(folder, facts)
+        pair_files.write(made, folder, facts)
+        found = pair_files.read(folder, facts)
     else:
         echo(f"{folder}: evaluated before, kept")
     if found is None:

@@ -15,7 +15,7 @@ from model.network.config import ModelConfig
 from model.network.net import create
 from shards.foundation.errors import Misuse
 from train import export, run_report
-from train.evaluation import bootstrap, pairs, report, tables
+from train.evaluation import bootstrap, pair_files, pair_report, pairs
 
 VIEW = weights.View(72, 32, 8)
 CONFIG = ModelConfig(
@@ -81,11 +81,13 @@ def test_page_is_whole_and_self_contained(folder, monkeypatch):
 
 
 def test_evaluation_of_another_checkpoint_is_not_kept(tmp_path):
-    (tmp_path / tables.SUMMARY).write_text(json.dumps({"split": "test", "checkpoint_sha256": "1"}))
-    (tmp_path / tables.PAIRS).write_text("pair\n0\n")
-    assert tables.read(tmp_path, {"checkpoint_sha256": "1"}) is not None
-    assert tables.read(tmp_path, {"checkpoint_sha256": "2"}) is None
-    assert tables.read(tmp_path / "none", {}) is None
+    (tmp_path / pair_files.SUMMARY).write_text(
+        json.dumps({"split": "test", "checkpoint_sha256": "1"})
+    )
+    (tmp_path / pair_files.PAIRS).write_text("pair\n0\n")
+    assert pair_files.read(tmp_path, {"checkpoint_sha256": "1"}) is not None
+    assert pair_files.read(tmp_path, {"checkpoint_sha256": "2"}) is None
+    assert pair_files.read(tmp_path / "none", {}) is None
 
 
 def test_best_of_a_column_is_marked():
@@ -93,9 +95,9 @@ def test_best_of_a_column_is_marked():
         "x": {"all": FIGURES},
         "y": {"all": {**FIGURES, "epe_median": 3.0, "auc": 0.1}},
     }
-    rows = report.accuracy(methods)
+    rows = pair_report.accuracy(methods)
     best = {row["method"]: [cell["best"] for cell in row["cells"]] for row in rows}
-    columns = [key for key, *_ in report.COLUMNS]
+    columns = [key for key, *_ in pair_report.COLUMNS]
     assert (best["x"][columns.index("epe_median")], best["y"][columns.index("epe_median")]) == (
         0,
         1,

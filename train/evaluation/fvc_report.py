@@ -15,11 +15,11 @@ from model.registration.registrar import Registrar
 from pipeline.imaging import preprocess
 from shards.foundation import html
 from shards.foundation.progress import Progress
-from train.evaluation import bootstrap, verification
+from train.evaluation import bootstrap, score_curves
 from train.evaluation.file_methods import NETWORK
 from train.evaluation.fvc import Outcome
+from train.evaluation.pair_files import make_folder, write_table
 from train.evaluation.result_log import Row
-from train.evaluation.tables import make_folder, write_table
 
 WORST = 10  # pairs of a kind that are drawn
 PERCENT = "{:.1%}"
@@ -54,9 +54,9 @@ def write(outcome: Outcome, folder: Path, out: Path, facts: Row, registrar: Regi
     write_table(out / "figures.csv", [{"method": n, **found} for n, found in methods.items()])
     heard = [name for name, found in methods.items() if "confirmed" in found]
     write_table(out / "scores.csv", [_score_row(row, list(methods), heard) for row in outcome.rows])
-    write_table(out / "det.csv", verification.trade_off(outcome.scores, outcome.genuine))
-    write_table(out / "histogram.csv", verification.histograms(outcome.scores, outcome.genuine))
-    drawn = verification.draw(outcome.scores, outcome.genuine)
+    write_table(out / "det.csv", score_curves.trade_off(outcome.scores, outcome.genuine))
+    write_table(out / "histogram.csv", score_curves.histograms(outcome.scores, outcome.genuine))
+    drawn = score_curves.draw(outcome.scores, outcome.genuine)
     text = html.render(
         Path(__file__).parent / "templates/fvc.html",
         title="Verification by the FVC protocol",

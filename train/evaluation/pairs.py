@@ -34,9 +34,9 @@ from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
 from shards.store import ShardSet
 from train import loader
-from train.evaluation import bootstrap, error_rates, methods, strata
+from train.evaluation import bootstrap, crop_methods, error_rates, strata
+from train.evaluation.crop_methods import Arrays
 from train.evaluation.file_methods import PHASE, SIFT
-from train.evaluation.methods import Arrays
 from train.evaluation.result_log import Ledger, Row, digest, rests_on, sha256
 
 NETWORK, SMOOTH = "network", "network + smooth map"
@@ -49,7 +49,7 @@ PROGRAM = (  # what makes the answers
     "pipeline/imaging/warp.py",
     "shards/record.py",
     "train/loader.py",
-    *(f"train/evaluation/{n}.py" for n in ("methods", "pairs", "phase", "sift", "strata")),
+    *(f"train/evaluation/{n}.py" for n in ("crop_methods", "pairs", "phase", "sift", "strata")),
 )
 
 Figures = dict[str, float]
@@ -198,19 +198,19 @@ def _measure(
     config, view = checkpoint.net.config, checkpoint.view
     cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
 
-    def claim(k: int) -> tuple[methods.Claimed, ...]:
+    def claim(k: int) -> tuple[crop_methods.Claimed, ...]:
         images = batch["image_a"][k], batch["image_b"][k]
         return (
-            methods.smooth(found, k, cells, view),
-            methods.registered(found, k, images, cells, view),
-            methods.sift_ransac(images, cells, view),
-            methods.phased(images, cells, view),
+            crop_methods.smooth(found, k, cells, view),
+            crop_methods.registered(found, k, images, cells, view),
+            crop_methods.sift_ransac(images, cells, view),
+            crop_methods.phased(images, cells, view),
         )
 
     with ThreadPoolExecutor(pool.cores()) as threads:  # OpenCV and numpy let go of the lock
         claims = zip(*threads.map(claim, range(len(batch["genuine"]))), strict=True)
     names = (SMOOTH, REGISTERED, SIFT, PHASE)
-    measured = (methods.measure(of, batch, cells, view) for of in claims)
+    measured = (crop_methods.measure(of, batch, cells, view) for of in claims)
     said = found.mutual & (found.confidence > LEAST_CONFIDENCE)
     curves = checkpoint.curves or calibration.STAND_IN
     likely = curves.match_probability(np.maximum(found.confidence, LEAST_CONFIDENCE))

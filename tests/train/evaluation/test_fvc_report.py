@@ -17,7 +17,7 @@ from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration.calibration import UNCALIBRATED
 from train.__main__ import main
-from train.evaluation import fvc, fvc_report, verification
+from train.evaluation import fvc, fvc_report, score_curves
 
 CONFIG = ModelConfig(
     stride=8, stem_channels=4, stage_channels=(4, 8, 8), blocks=1, width=8, layers=1, heads=2,
@@ -111,7 +111,7 @@ def test_one_finger_has_no_rates(tmp_path):
              "scores": {"network": 0.5}, "witness": {}}]  # fmt: skip
     outcome = fvc.gather(rows)
     assert outcome.figures() == {"network": {}}
-    assert verification.trade_off(outcome.scores, outcome.genuine) == []
+    assert score_curves.trade_off(outcome.scores, outcome.genuine) == []
     assert fvc_report.worst(outcome) == {"genuine": [0], "impostor": []}
     assert "network" in fvc_report.console(outcome)
 

@@ -23,7 +23,7 @@ from model.registration.calibration import UNCALIBRATED
 from pipeline.imaging.warp import pixel_grid
 from shards.foundation.errors import Fault, Misuse
 from train.__main__ import main
-from train.evaluation import bootstrap, methods, pairs, report, strata
+from train.evaluation import bootstrap, crop_methods, pair_report, pairs, strata
 
 VIEW = weights.View(288, 128, 32)
 CONFIG = ModelConfig(
@@ -44,7 +44,7 @@ def batch_of(pairs):
 
 def claim(points, kept=None, angle=0.0, score=0.5):
     kept = np.zeros(len(points), bool) if kept is None else kept
-    return methods.Claimed(points, kept, angle, score)
+    return crop_methods.Claimed(points, kept, angle, score)
 
 
 def test_measure_of_a_known_shift():
@@ -58,8 +58,8 @@ def test_measure_of_a_known_shift():
     }
     kept = np.arange(256) < 64
     right, lost = CELLS + np.array([3.0, 0.0]), CELLS + np.array([3.0, 4.0])
-    exact = methods.measure([claim(right, kept)], batch, CELLS, VIEW)
-    wrong = methods.measure([claim(lost, kept, 0.5)], batch, CELLS, VIEW)
+    exact = crop_methods.measure([claim(right, kept)], batch, CELLS, VIEW)
+    wrong = crop_methods.measure([claim(lost, kept, 0.5)], batch, CELLS, VIEW)
     np.testing.assert_allclose(exact["error"], 0, atol=1e-4)
     np.testing.assert_allclose(wrong["error"], 9, atol=1e-4)
     np.testing.assert_allclose(exact["rotation_error"], 0, atol=1e-5)
@@ -75,8 +75,8 @@ def test_measure_of_a_known_shift():
 def test_sift_stands_where_the_truth_is():
     """Another program finds what the pairs say is true, turns included: the conventions agree."""
     pairs = [p for p in make_pairs(8, 1) if p.genuine]
-    claims = [methods.sift_ransac((p.image_a, p.image_b), CELLS, VIEW) for p in pairs]
-    found = methods.measure(claims, batch_of(pairs), CELLS, VIEW)
+    claims = [crop_methods.sift_ransac((p.image_a, p.image_b), CELLS, VIEW) for p in pairs]
+    found = crop_methods.measure(claims, batch_of(pairs), CELLS, VIEW)
     assert np.median(found["error"][found["visible"]]) < 2.5  # the pairs are elastic, SIFT is not
     assert np.median(found["rotation_error"]) < math.radians(1.5)
     assert metrics.summarise(found)["precision"] > 0.9
@@ -90,13 +90,13 @@ def test_each_step_improves_noisy_matches():
     points = truth + rng.normal(0, 1.5, truth.shape)
     confidence = np.full(points.shape[:2], 0.5)
     found = Correspondences(points, confidence, (truth != 0).all(-1))
-    smooth = [methods.smooth(found, k, CELLS, VIEW) for k in range(len(pairs))]
+    smooth = [crop_methods.smooth(found, k, CELLS, VIEW) for k in range(len(pairs))]
     full = [
-        methods.registered(found, k, (p.image_a, p.image_b), CELLS, VIEW)
+        crop_methods.registered(found, k, (p.image_a, p.image_b), CELLS, VIEW)
         for k, p in enumerate(pairs)
     ]
     raw = np.linalg.norm(points - truth, axis=-1) * 2.25
-    results = [methods.measure(claims, batch, CELLS, VIEW) for claims in (smooth, full)]
+    results = [crop_methods.measure(claims, batch, CELLS, VIEW) for claims in (smooth, full)]
     seen = results[0]["visible"]
     errors = [np.median(e[seen]) for e in (raw, results[0]["error"], results[1]["error"])]
     assert errors[1] < errors[0] / 2
@@ -108,7 +108,7 @@ def test_each_step_improves_noisy_matches():
 
 def test_no_transform_leaves_the_prints_as_they_are():
     blank = np.full((128, 128), 200, np.uint8)
-    said = methods.sift_ransac((blank, blank), CELLS, VIEW)
+    said = crop_methods.sift_ransac((blank, blank), CELLS, VIEW)
     np.testing.assert_array_equal(said.points, CELLS)
     assert (said.kept.any(), said.score) == (False, 0)
 
@@ -127,7 +127,7 @@ def folder(tmp_path_factory):
 def few(monkeypatch, tmp_path):
     """9 pairs in batches of 4, the last of which is filled up; few pictures, few replicas."""
     monkeypatch.setattr(pairs, "BATCH", 4)
-    monkeypatch.setattr(report, "WORST", 1)
+    monkeypatch.setattr(pair_report, "WORST", 1)
     monkeypatch.setattr(bootstrap, "draw", functools.partial(bootstrap.draw, replicas=20))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
@@ -205,7 +205,7 @@ class Measure:
 def measured(monkeypatch):
     """Evaluations with stand-ins of networks and methods: call it with those methods."""
     monkeypatch.setattr(pairs, "_compile", lambda net, view: lambda batch: ({}, None))
-    monkeypatch.setattr(report, "WORST", 0)
+    monkeypatch.setattr(pair_report, "WORST", 0)
 
     def run(measure, *arguments):
         monkeypatch.setattr(pairs, "_measure", measure)
@@ -238,7 +238,7 @@ def test_killed_and_started_again_it_writes_the_same_bytes(folder, tmp_path, mea
 
 def test_answers_of_others_are_not_mixed_in(folder, tmp_path, measured, monkeypatch):
     """Begun with another checkpoint, or other shards of the same settings, all is made anew."""
-    monkeypatch.setattr(report, "write", lambda *_: None)
+    monkeypatch.setattr(pair_report, "write", lambda *_: None)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 1))).items()}
     save_file(values, tmp_path / "other.safetensors", weights.metadata(CONFIG, VIEW))
     make_set(tmp_path / "set", train=0, val=9, seed=5, spec=SPEC)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shards.foundation.errors import Fault, Misuse
-from train.evaluation import confidence, strata, verification
+from train.evaluation import confidence, score_curves, strata
 from train.evaluation.pairs import NETWORK, Evaluation, Figures
 from train.evaluation.result_log import Row
 
@@ -47,8 +47,8 @@ def write(evaluation: Evaluation, out: Path, facts: Row) -> Row:
     for name, points in judged.items():
         write_table(out / f"{name}.csv", [_plain(point) for point in points])
     scored = evaluation.scores, evaluation.genuine
-    write_table(out / "det.csv", verification.trade_off(*scored))
-    write_table(out / "histogram.csv", verification.histograms(*scored))
+    write_table(out / "det.csv", score_curves.trade_off(*scored))
+    write_table(out / "histogram.csv", score_curves.histograms(*scored))
     error = _plain({"calibration_error": confidence.calibration_error(judged["reliability"])})
     report = {**facts, "pairs": len(evaluation.about), **error, **judged, "methods": figures}
     (out / SUMMARY).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")  # last of all

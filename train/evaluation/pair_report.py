@@ -22,7 +22,7 @@ from shards import record
 from shards.foundation import html
 from shards.foundation.progress import Progress
 from shards.store import ShardSet
-from train.evaluation import bootstrap, strata, verification
+from train.evaluation import bootstrap, score_curves, strata
 from train.evaluation.pairs import REGISTERED, Evaluation
 from train.evaluation.result_log import Row
 
@@ -46,8 +46,8 @@ COLUMNS: tuple[tuple[str, str, str, Callable[..., float]], ...] = (
 def write(
     evaluation: Evaluation, report: Row, shards: ShardSet, out: Path, registrar: Registrar
 ) -> None:
-    """OUT/report.html: a `report` of `evaluate_files.write`, curves, and the worst pairs drawn."""
-    drawn = verification.draw(evaluation.scores, evaluation.genuine)
+    """OUT/report.html: a `report` of `pair_files.write`, curves, and the worst pairs drawn."""
+    drawn = score_curves.draw(evaluation.scores, evaluation.genuine)
     facts = {key: value for key, value in report.items() if isinstance(value, str | int)}
     text = html.render(
         Path(__file__).parent / "templates/evaluation.html",
