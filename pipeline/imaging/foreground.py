@@ -135,4 +135,5 @@ def _largest(mask: Image) -> Image:
     count, labels = cv2.connectedComponents(mask)
     if count <= 2:  # the ground and one component
         return mask
-    return (labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))).astype(np.uint8)
+    areas = np.bincount(np.asarray(labels, np.int32).ravel())
+    return np.asarray(labels == 1 + int(np.argmax(areas[1:])), np.uint8)

@@ -90,7 +90,7 @@ def with_pairs(even: Image, odd: Image, angle: Image, rng: np.random.Generator) 
 def _even(field: Image) -> Image:
     """`field` [H, W] with crests of about 1 even at the minutiae, where it is weak."""
     power = cv2.GaussianBlur(field * field, (0, 0), 4)
-    return field / np.sqrt(2 * power + np.float32(0.02))
+    return np.asarray(field / np.sqrt(2 * power + np.float32(0.02)), np.float32)
 
 
 def pores(ridges: Image, rng: np.random.Generator) -> Image:

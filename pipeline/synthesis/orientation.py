@@ -122,7 +122,7 @@ def _correction(z: NDArray[np.complex64], label: str, rng: np.random.Generator) 
     rise = 1 / (1 + np.exp(-(y + rng.uniform(80, 130)) / rng.uniform(30, 50)))
     dome = rng.uniform(0.5, 0.8) * np.tanh(x / rng.uniform(70, 110)) * rise
     if label not in ("arch", "tented-arch"):
-        return -dome
+        return np.asarray(-dome, np.float32)
     width, height = rng.uniform(38, 60), rng.uniform(55, 85)
     bump = x / width * np.exp(0.5 - (x / width) ** 2 / 2)
     bump *= np.exp(-(((y + rng.uniform(-10, 40)) / height) ** 2) / 2)

@@ -136,7 +136,7 @@ def ridges(image: NDArray[np.uint8]) -> Float:
     """The image [H, W] without its background and at one local contrast, about in [-3, 3]."""
     smooth = _blurred(image.astype(np.float32), 0.8)
     smooth -= _blurred(smooth, 3)
-    return smooth / np.sqrt(_blurred(smooth * smooth, 5) + np.float32(4))
+    return np.asarray(smooth / np.sqrt(_blurred(smooth * smooth, 5) + np.float32(4)), np.float32)
 
 
 def _turned(image: Float, turn: float, centre: tuple[float, float]) -> Float:
