@@ -115,15 +115,26 @@ def _start(stop: Event) -> None:
 
     _stop = stop
     cv2.setNumThreads(1)
-    for number in STOPS:
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=_obey_parent, daemon=True).start()
 
 
 def _follow_parent() -> None:
+    """End this worker when its parent has ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _obey_parent() -> None:
+    """End this worker at a SIGTERM of its parent, which has lost another worker; not of others."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent.pid:
+            pass
         os._exit(1)
 
 
