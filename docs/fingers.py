@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT)]
 
 from pipeline.imaging.preprocess import to_working_resolution
 from pipeline.imaging.warp import pixel_grid
-from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.impression import HARD, PLAIN, Manner, contact, sample_touch
 from pipeline.synthesis.master import Master
 from pipeline.synthesis.orientation import CLASSES
@@ -27,7 +27,7 @@ from pipeline.synthesis.sensor import (
     THERMAL,
     VIGNETTED,
     Style,
-    draw,
+    synthesize_image,
 )
 
 Image = NDArray[np.uint8]
@@ -42,7 +42,7 @@ RED, BLUE = (60, 60, 220), (200, 110, 20)
 
 def main() -> None:
     """Write the three pictures beside this file."""
-    fingers = (make_master(*ADDRESS, k) for k in range(1000))
+    fingers = (synthesize_master(*ADDRESS, k) for k in range(1000))
     of_class = {}
     while len(of_class) < len(CLASSES):
         master = next(fingers)
@@ -64,7 +64,7 @@ def pressed(master: Master, style: Style, manner: Manner, seed: int) -> Image:
     """A tile of an impression."""
     rng = np.random.default_rng([5, seed])
     touch = sample_touch(rng, style.placement, manner)
-    image = draw(style, *contact(master, touch, rng), rng)
+    image = synthesize_image(style, *contact(master, touch, rng), rng)
     name = style.name if manner is PLAIN else f"{style.name}, {manner.name}"
     return tile(image, name)
 
@@ -75,7 +75,7 @@ def dense_map(master: Master) -> Image:
     touches = [sample_touch(rng, s.placement, m) for s, m in ((OPTICAL, PLAIN), (INK, HARD[0]))]
     skins = [contact(master, touch, rng) for touch in touches]
     images = [
-        to_working_resolution(draw(style, *skin, rng), style.ppi)[0]
+        to_working_resolution(synthesize_image(style, *skin, rng), style.ppi)[0]
         for style, skin in zip((OPTICAL, INK), skins, strict=True)
     ]
     images = [np.asarray(cv2.cvtColor(i, cv2.COLOR_GRAY2BGR), np.uint8) for i in images]

@@ -17,9 +17,9 @@ import numpy as np
 from model.registration import plot
 from model.__main__ import SHIPPED
 from model.registration.registrar import Registrar
-from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.impression import HARD, PLAIN, contact, sample_touch
-from pipeline.synthesis.sensor import OPTICAL, draw
+from pipeline.synthesis.sensor import OPTICAL, synthesize_image
 
 ADDRESS = (2, "synthetic/readme", 1)
 SEED = 3
@@ -28,11 +28,11 @@ GREYS = 18  # kept of each colour, so that the file stays small
 
 def main() -> None:
     """Write the picture beside this file."""
-    master, rng = make_master(*ADDRESS), np.random.default_rng(SEED)
+    master, rng = synthesize_master(*ADDRESS), np.random.default_rng(SEED)
     images = []
     for manner in (PLAIN, HARD[0]):
         touch = sample_touch(rng, OPTICAL.placement, manner)
-        images.append(draw(OPTICAL, *contact(master, touch, rng), rng))
+        images.append(synthesize_image(OPTICAL, *contact(master, touch, rng), rng))
     found = Registrar(SHIPPED).register(images[0], 500, images[1], 500)
     path = Path(__file__).with_name("registration.png")
     plot.draw(images[0], images[1], found, path)

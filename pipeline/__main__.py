@@ -155,11 +155,11 @@ def audit(
     from pipeline import catalog
     from pipeline.audit import audit
     from pipeline.audit_text import render
-    from pipeline.sources.generated import is_drawn
+    from pipeline.sources.generated import is_generated
 
     spec = configs.load(config or configs.PAPER).pipeline
     found = catalog.discover(catalog.roots(data + dataset_root))
-    wanted = [name for name in spec.partitions if not is_drawn(name, spec)]
+    wanted = [name for name in spec.partitions if not is_generated(name, spec)]
     result = audit(found, wanted, spec.held_out, checksums)
     click.echo(json.dumps(result.to_json(), indent=2) if as_json else render(result))
     sys.exit(0 if result.sound else 1)
@@ -202,12 +202,12 @@ def synth(
     Example: python -m pipeline synth --out data/raw --layout sd302 --fingers 90 --impressions 1
     --seed 1
     """
-    from pipeline.synthesis.write import synthesise
+    from pipeline.synthesis.write import write_set
 
-    report = synthesise(out, fingers, impressions, seed, workers, name, layout)
-    reused = f", {report.kept} were there already" if report.kept else ""
+    report = write_set(out, fingers, impressions, seed, workers, name, layout)
+    reused = f", {report.reused} were there already" if report.reused else ""
     remark = f" ({report.remark})" if report.remark else ""
-    click.echo(f"{report.folder}: {report.made} images made{reused}{remark}")
+    click.echo(f"{report.folder}: {report.written} images made{reused}{remark}")
 
 
 @main.command()

@@ -30,7 +30,7 @@ def planned(shards: Iterable[ShardPlan], spec: PipelineSpec) -> tuple[Rows, list
         row = rows[shard.partition, shard.split]
         row.update({**counts, "shards": 1, "pairs": pairs, "bytes": size(pairs, spec)})
         row["images"] += len(shard.images)
-        drawn = [image for image in shard.images if image.drawn]
+        drawn = [image for image in shard.images if image.generator_address]
         row.update(drawings=len(drawn), skins=len({image.finger for image in drawn}))
         if "impostor" not in counts:
             alone.append(f"{shard.partition} {shard.split}: one finger, hence no impostor pairs")

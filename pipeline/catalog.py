@@ -181,7 +181,11 @@ def choose(
     Synthetic ones are drawn where the spec says so, and no folder is searched for them; the others
     are selected from what lies below the roots `data` (see `roots`, `Catalog.select`).
     """
-    made = {p: generated.impressions(p, spec) for p in partitions if generated.is_drawn(p, spec)}
+    made = {
+        p: generated.list_impressions(p, spec)
+        for p in partitions
+        if generated.is_generated(p, spec)
+    }
     rest = [name for name in partitions if name not in made]
     if not rest:
         return made, []

@@ -23,9 +23,11 @@ class Impression:
     capture: str = "plain"  # "plain", "roll", "slap-segmented"
     frgp: int | None = None  # ANSI/NIST-ITL finger position 1..10; None where unknown (FVC)
     truth: Path | None = None  # the warp to the finger's master (synthetic impressions only)
-    drawn: tuple[int, int, int] | None = None  # seed, finger, number (pipeline.sources.generated)
+    generator_address: tuple[int, int, int] | None = (
+        None  # (seed, finger, impression) where generated
+    )
 
     @property
     def mapped(self) -> bool:
         """Whether the exact map to others of its finger is known."""
-        return self.truth is not None or self.drawn is not None
+        return self.truth is not None or self.generator_address is not None

@@ -165,7 +165,7 @@ def _records(task: Task, prints: dict[int, Print], stopped: Callable[[], bool]) 
 
 def _read(impression: Impression, spec: PipelineSpec) -> tuple[bytes, bytes]:
     """The bytes of the image, and of the truth beside it where it is used."""
-    if impression.drawn:
+    if impression.generator_address:
         return generated.identity(impression), b""
     truth = _truth(impression, spec)
     return read(impression.path), read(truth) if truth else b""
@@ -173,8 +173,8 @@ def _read(impression: Impression, spec: PipelineSpec) -> tuple[bytes, bytes]:
 
 def _show(impression: Impression, data: bytes, spec: PipelineSpec) -> tuple[Image, Warp | None]:
     """The image in `data`, or drawn now, and its truth where it is used."""
-    if impression.drawn:
-        return generated.draw(impression)
+    if impression.generator_address:
+        return generated.synthesize(impression)
     truth = _truth(impression, spec)
     return decode(data, str(impression.path)), load_truth(truth) if truth else None
 

@@ -141,9 +141,13 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
 
     compilation_cache.keep()
     spec = PipelineSpec(fingers=fingers, impressions=4, finger_seed=99)
-    found = itertools.groupby(generated.impressions("synthetic/calib", spec), lambda of: of.finger)
+    found = itertools.groupby(
+        generated.list_impressions("synthetic/calib", spec), lambda of: of.finger
+    )
     to_draw = [list(impressions) for _, impressions in found]
-    said = calibration.calibrate(checkpoint, open_set(shards), to_draw, generated.draw, workers)
+    said = calibration.calibrate(
+        checkpoint, open_set(shards), to_draw, generated.synthesize, workers
+    )
     click.echo(f"{said}\n{checkpoint}: calibrated")
 
 

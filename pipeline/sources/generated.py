@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 _PARTITION = re.compile(r"synthetic/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def is_drawn(partition: str, spec: PipelineSpec) -> bool:
+def is_generated(partition: str, spec: PipelineSpec) -> bool:
     """Whether the images of a partition are drawn, and not read."""
     return spec.fingers > 0 and partition.startswith("synthetic/")
 
 
-def impressions(partition: str, spec: PipelineSpec) -> list[Impression]:
+def list_impressions(partition: str, spec: PipelineSpec) -> list[Impression]:
     """All impressions of a partition that is drawn, sorted by image_id; Misuse for an odd name."""
     if not _PARTITION.fullmatch(partition):
         raise Misuse(
@@ -47,19 +47,21 @@ def _impression(partition: str, seed: int, number: int, k: int) -> Impression:
     from pipeline.synthesis import generate
 
     finger = f"{partition}/{number:05d}"
-    name, ppi = f"{finger}_{k}", generate.choose_style(seed, partition, number, k).ppi
+    name, ppi = f"{finger}_{k}", generate.sample_style(seed, partition, number, k).ppi
     address = (seed, number, k)
-    return Impression(Path(name), name, partition, finger, finger, ppi, drawn=address)
+    return Impression(Path(name), name, partition, finger, finger, ppi, generator_address=address)
 
 
 def identity(impression: Impression) -> bytes:
     """What its image follows from, in the place of a file's bytes: generator and address."""
     from pipeline.synthesis.write import VERSION
 
-    return json.dumps(["synth", VERSION, impression.partition, impression.drawn]).encode()
+    return json.dumps(
+        ["synth", VERSION, impression.partition, impression.generator_address]
+    ).encode()
 
 
-def draw(impression: Impression) -> tuple[Image, Warp]:
+def synthesize(impression: Impression) -> tuple[Image, Warp]:
     """The image uint8 [H, W], and the warp from its px to px of the finger's master.
 
     The master of the last one is kept: ask finger by finger. ValueError for an impression that
@@ -67,11 +69,11 @@ def draw(impression: Impression) -> tuple[Image, Warp]:
     """
     from pipeline.synthesis import generate
 
-    if impression.drawn is None:
+    if impression.generator_address is None:
         raise ValueError(f"{impression.image_id}: lies in a file")
-    seed, finger, number = impression.drawn
+    seed, finger, number = impression.generator_address
     master = _master(seed, impression.partition, finger)
-    made = generate.make_impression(master, seed, impression.partition, finger, number)
+    made = generate.synthesize_impression(master, seed, impression.partition, finger, number)
     return made.image, made.warp
 
 
@@ -79,4 +81,4 @@ def draw(impression: Impression) -> tuple[Image, Warp]:
 def _master(seed: int, partition: str, finger: int) -> Master:
     from pipeline.synthesis import generate
 
-    return generate.make_master(seed, partition, finger)
+    return generate.synthesize_master(seed, partition, finger)

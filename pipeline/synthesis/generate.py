@@ -14,11 +14,11 @@ from pipeline.imaging.warp import Warp
 from pipeline.synthesis.encode import PPI
 from pipeline.synthesis.impression import contact, sample_manner, sample_touch
 from pipeline.synthesis.master import Master, sample_master
-from pipeline.synthesis.sensor import STYLES, Style, expose
+from pipeline.synthesis.sensor import STYLES, Style, render_image
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class SyntheticImpression:
     """One synthetic impression with its truth."""
 
     image: NDArray[np.uint8]  # [H, W], dark ridges
@@ -28,19 +28,19 @@ class Made:
     ppi: int = PPI  # of the image; that of the master is 500
 
 
-def make_master(seed: int, partition: str, finger: int) -> Master:
+def synthesize_master(seed: int, partition: str, finger: int) -> Master:
     """The skin of a finger."""
     return sample_master(_generator(seed, partition, finger, 0))
 
 
-def make_impression(
+def synthesize_impression(
     master: Master,
     seed: int,
     partition: str,
     finger: int,
     impression: int,
     styles: Sequence[Style] = STYLES,
-) -> Made:
+) -> SyntheticImpression:
     """One impression (0, 1, …) of `master`, by a sensor out of `styles`.
 
     The address gives two streams: the first samples what the params record, the second draws the
@@ -50,14 +50,14 @@ def make_impression(
     style = _choose(rng, styles)
     touch = sample_touch(rng, style.placement, sample_manner(rng))
     sensor = style.sample(rng)
-    image = expose(sensor, style.ppi, *contact(master, touch, noise), noise)
+    image = render_image(sensor, style.ppi, *contact(master, touch, noise), noise)
     params = {"style": style.name, **asdict(touch), "sensor": asdict(sensor)}
     del params["warp"]  # recorded beside them
     warp = touch.warp.at_scale(style.ppi / PPI)
-    return Made(image, warp, master.flow.label, params, style.ppi)
+    return SyntheticImpression(image, warp, master.flow.label, params, style.ppi)
 
 
-def choose_style(
+def sample_style(
     seed: int, partition: str, finger: int, impression: int, styles: Sequence[Style] = STYLES
 ) -> Style:
     """The kind of sensor by which that impression is made."""

@@ -45,7 +45,7 @@ class Style:
     ppi: int = PPI  # of the sensor's px
 
 
-def expose(
+def render_image(
     sensor: Sensor, ppi: int, skin: Image, level: Image, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """The image uint8 [H, W], dark ridges, of `skin` [h, w] under `level` [h, w] by a sensor.
@@ -56,9 +56,11 @@ def expose(
     return np.clip(np.rint(sensor.grey(skin, level, rng)), 1, 254).astype(np.uint8)
 
 
-def draw(style: Style, skin: Image, level: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The image by a random sensor of this style; see `expose`."""
-    return expose(style.sample(rng), style.ppi, skin, level, rng)
+def synthesize_image(
+    style: Style, skin: Image, level: Image, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """The image by a random sensor of this style; see `render_image`."""
+    return render_image(style.sample(rng), style.ppi, skin, level, rng)
 
 
 OPTICAL = Style(  # as FVC2002 DB1
@@ -88,10 +90,10 @@ INK = Style(  # a plain print of NIST's cards
     sample_ink,
     ppi=1000,
 )
-ANY = Style(  # of no make: so that a network leans on no sensor's looks
+GENERIC = Style(  # of no make: so that a network leans on no sensor's looks
     "any",
     Placement((400, 360), (122, 175), finger=10, contact=10, pressure=0.0),
     sample_anything,
     ppi=569,  # as FVC2002 DB2
 )
-STYLES = (OPTICAL, CAPACITIVE, VIGNETTED, THERMAL, INK, ANY)
+STYLES = (OPTICAL, CAPACITIVE, VIGNETTED, THERMAL, INK, GENERIC)

@@ -19,7 +19,11 @@ import numpy as np
 from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.synthesis.encode import GROUND, encode, resample, side_by_side
 from pipeline.synthesis.file import File, Listed, Press
-from pipeline.synthesis.generate import Made, make_impression, make_master
+from pipeline.synthesis.generate import (
+    SyntheticImpression,
+    synthesize_impression,
+    synthesize_master,
+)
 from pipeline.synthesis.layouts import Layout, choose_layout
 from pipeline.synthesis.sensor import Style
 from shards.foundation import pool
@@ -32,15 +36,15 @@ TOUCHES = 64  # kept in memory: more than the files of one capture of a person s
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did: images made, and images that were there before."""
+    """Result of `write_set`: the numbers of images written and of images that already existed."""
 
     folder: Path
-    made: int
-    kept: int
-    remark: str
+    written: int
+    reused: int
+    remark: str  # about the layout, for the user; may be empty
 
 
-def synthesise(
+def write_set(
     out: Path,
     fingers: int,
     impressions: int,
@@ -63,11 +67,11 @@ def synthesise(
     identity = {"fingers": fingers, "impressions": impressions, "seed": seed}
     _open_set(folder, chosen.marker, identity)
     units = [missing for unit in chosen.units if (missing := _missing(folder, unit))]
-    made = sum(map(len, units))
+    written = sum(map(len, units))
     with pool.interruptible("finished images"):
         _write_units(folder, seed, units, workers)
         _list_checksums(folder, chosen)
-    return Report(folder, made, sum(map(len, chosen.units)) - made, chosen.remark)
+    return Report(folder, written, sum(map(len, chosen.units)) - written, chosen.remark)
 
 
 def _open_set(folder: Path, marker: str, identity: dict[str, int]) -> None:
@@ -122,22 +126,24 @@ def _write_unit(
     folder: Path, seed: int, files: tuple[File, ...], stopped: Callable[[], bool]
 ) -> int:
     """Write these files of one finger or person, till it is told to stop; their number."""
-    skin = lru_cache(maxsize=None)(partial(make_master, seed))
+    skin = lru_cache(maxsize=None)(partial(synthesize_master, seed))
 
     @lru_cache(maxsize=TOUCHES)
-    def touch(press: Press, styles: tuple[Style, ...]) -> Made:
+    def touch(press: Press, styles: tuple[Style, ...]) -> SyntheticImpression:
         if press.skin is None:
             blank = np.full(styles[0].placement.size, GROUND, np.uint8)
-            return Made(blank, Warp(IDENTITY), "none", {})
+            return SyntheticImpression(blank, Warp(IDENTITY), "none", {})
         address = (press.partition, press.finger, press.impression)
-        return make_impression(skin(*press.skin), seed, *address, styles)
+        return synthesize_impression(skin(*press.skin), seed, *address, styles)
 
     for file in takewhile(lambda _: not stopped(), files):
         _write_file(folder / file.path, file, touch)
     return len(files)
 
 
-def _write_file(path: Path, file: File, touch: Callable[[Press, tuple[Style, ...]], Made]) -> None:
+def _write_file(
+    path: Path, file: File, touch: Callable[[Press, tuple[Style, ...]], SyntheticImpression]
+) -> None:
     """Draw and write one file, after its sidecar: where the image is, all is."""
     made = [touch(press, file.styles) for press in file.presses]
     image = side_by_side([m.image for m in made], [press.drop for press in file.presses])
@@ -149,7 +155,7 @@ def _write_file(path: Path, file: File, touch: Callable[[Press, tuple[Style, ...
     _write(path, encode(image, path.suffix, file.claim or (ppi if file.truth else None)))
 
 
-def _sidecar(made: Made) -> bytes:
+def _sidecar(made: SyntheticImpression) -> bytes:
     fields = {
         "ppi": made.ppi,
         "class": made.label,

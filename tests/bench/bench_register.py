@@ -26,9 +26,9 @@ from model.__main__ import SHIPPED
 from model.registration.batch import register_pairs
 from model.registration.registrar import Registrar, spread
 from model.registration.hypotheses import search
-from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.impression import contact, sample_touch
-from pipeline.synthesis.sensor import OPTICAL, draw
+from pipeline.synthesis.sensor import OPTICAL, synthesize_image
 from train.evaluation import sift
 
 FINGERS = 8
@@ -116,9 +116,9 @@ def _warm(registrar, images, folder):
 
 def _images(finger):
     """Two plain touches; of hard ones the ridges leave more doubt, and more maps are tried."""
-    master, rng = make_master(1, "bench", finger), np.random.default_rng(finger)
+    master, rng = synthesize_master(1, "bench", finger), np.random.default_rng(finger)
     touches = [sample_touch(rng, OPTICAL.placement) for _ in range(2)]
-    return [draw(OPTICAL, *contact(master, touch, rng), rng) for touch in touches]
+    return [synthesize_image(OPTICAL, *contact(master, touch, rng), rng) for touch in touches]
 
 
 def _stages(registrar, images):

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from race import Row, compare, race, render
 
-from pipeline.synthesis.generate import make_impression, make_master
+from pipeline.synthesis.generate import synthesize_impression, synthesize_master
 from pipeline.synthesis.impression import sample_touch
 from pipeline.synthesis.master import ACROSS, ROUNDS, STEPS
 from pipeline.synthesis.orientation import SIZE
@@ -57,14 +57,14 @@ def press(master):
     """Impressions of every style."""
     for style in STYLES:
         for k in range(IMPRESSIONS):
-            make_impression(master, *ADDRESS, 0, k, (style,))
+            synthesize_impression(master, *ADDRESS, 0, k, (style,))
 
 
 def drawn(number):
     """Core-seconds of a finger with its impressions, and MB of the process that draws it."""
     cv2.setNumThreads(1)
     start = time.process_time()
-    press(make_master(*ADDRESS, number))
+    press(synthesize_master(*ADDRESS, number))
     return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -86,11 +86,11 @@ def scaling():
 def measure():
     """The rows of masters and impressions, and their core-seconds below the table."""
     cv2.setNumThreads(1)
-    master = make_master(*ADDRESS, 0)
+    master = synthesize_master(*ADDRESS, 0)
     grow, lay = "their resampling alone", "laying the skin alone"
     spent = race(
         {
-            MASTER: lambda: [make_master(*ADDRESS, k) for k in range(MASTERS)],
+            MASTER: lambda: [synthesize_master(*ADDRESS, k) for k in range(MASTERS)],
             grow: resampling,
             IMPRESSION: lambda: press(master),
             lay: lambda: laying(master),

@@ -53,7 +53,7 @@ def whole_contact():
 
 
 def one_sensor():
-    for name in ("choose_style", "make_impression"):
+    for name in ("sample_style", "synthesize_impression"):
         setattr(generate, name, functools.partial(getattr(generate, name), styles=(OPTICAL,)))
 
 

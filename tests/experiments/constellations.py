@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from pipeline.realism.minutiae import minutiae
-from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.orientation import SIZE
 from shards.foundation.progress import Progress
 
@@ -81,7 +81,7 @@ def main(count):
     found, others = [], np.zeros(0)
     with Progress("grow and compare", count, "masters") as progress:
         for k in range(count):
-            one = constellation(make_master(1, "synthetic/many", k))
+            one = constellation(synthesize_master(1, "synthetic/many", k))
             others = np.concatenate([others, shares(one, found) if found else []])
             found.append(one)
             progress.advance(most=others.max(initial=0))

@@ -105,9 +105,9 @@ def test_a_record_can_be_made_again_from_its_address(images, tmp_path):
 
 
 def test_different_impressions_of_synthetic_fingers(tmp_path):
-    from pipeline.synthesis.write import synthesise
+    from pipeline.synthesis.write import write_set
 
-    synthesise(tmp_path / "data", 5, 2, 5, 1, "few")
+    write_set(tmp_path / "data", 5, 2, 5, 1, "few")
     spec = dataclasses.replace(SPEC, different_impressions=1, elastic=3.0, translation=8.0)
     made(tmp_path / "data", tmp_path / "out", spec, ("synthetic/few",))
     counts = store.load_manifest(tmp_path / "out").partitions["synthetic/few"].counts

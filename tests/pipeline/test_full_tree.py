@@ -27,8 +27,8 @@ from pipeline.sources.listing import PALM, RESOLUTION, SLAP
 from pipeline.spec import PipelineSpec
 from pipeline.split import limited
 from pipeline.synthesis import write
-from pipeline.synthesis.generate import Made
-from pipeline.synthesis.write import synthesise
+from pipeline.synthesis.generate import SyntheticImpression
+from pipeline.synthesis.write import write_set
 from shards import record, store
 from shards.foundation import pool
 
@@ -53,7 +53,7 @@ def touch(skin, seed, partition, finger, impression, styles):
     image[TOP : TOP + CELL * CELLS, LEFT : LEFT + CELL * CELLS] = square
     mark = crc32(f"{partition} {finger} {impression}".encode())
     image[4:8, 4:12] = 247 + np.array([mark >> 3 * k & 7 for k in range(8)])
-    return Made(image, Warp(IDENTITY), "none", {})
+    return SyntheticImpression(image, Warp(IDENTITY), "none", {})
 
 
 def spelled(impression):
@@ -68,11 +68,11 @@ def tree(tmp_path_factory):
     out = tmp_path_factory.mktemp("tree")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "cores", lambda: 1)  # no other process
-        patch.setattr(write, "make_master", lambda seed, *skin: skin)
-        patch.setattr(write, "make_impression", touch)
+        patch.setattr(write, "synthesize_master", lambda seed, *skin: skin)
+        patch.setattr(write, "synthesize_impression", touch)
         for kind, persons in PERSONS.items():
-            synthesise(out, 10 * persons, 1, 1, layout=kind)
-        synthesise(out, 11, 1, 1, layout="fvc2002")
+            write_set(out, 10 * persons, 1, 1, layout=kind)
+        write_set(out, 11, 1, 1, layout="fvc2002")
     return out
 
 

@@ -11,7 +11,7 @@ from model.registration.hypotheses import search
 from model.registration.registrar import Registrar, carried
 from model.registration.ridge_alignment import agreement
 from pipeline.imaging.warp import IDENTITY, apply_affine, invert_affine, pixel_grid, rotation
-from pipeline.synthesis.generate import Made, make_master
+from pipeline.synthesis.generate import SyntheticImpression, synthesize_master
 from pipeline.synthesis.impression import (
     LIGHT,
     PLAIN,
@@ -21,7 +21,7 @@ from pipeline.synthesis.impression import (
     contact,
     sample_touch,
 )
-from pipeline.synthesis.sensor import CAPACITIVE, INK, OPTICAL, THERMAL, VIGNETTED, draw
+from pipeline.synthesis.sensor import CAPACITIVE, INK, OPTICAL, THERMAL, VIGNETTED, synthesize_image
 
 SEED, NAME = 2026, "shipped-test"
 PAIRS = (  # of A and B, each finger's own
@@ -35,13 +35,13 @@ FINGERS = len(PAIRS)
 
 def touched(finger, *ways):
     """Impressions of the finger by (sensor, manner), or (sensor, manner, placement)."""
-    rng, master = np.random.default_rng([SEED, finger]), make_master(SEED, NAME, finger)
+    rng, master = np.random.default_rng([SEED, finger]), synthesize_master(SEED, NAME, finger)
     made = []
     for style, manner, *placement in ways:
         touch = sample_touch(rng, *(placement or [style.placement]), manner)
-        image = draw(style, *contact(master, touch, rng), rng)
+        image = synthesize_image(style, *contact(master, touch, rng), rng)
         warp = touch.warp.at_scale(style.ppi / 500)
-        made.append(Made(image, warp, master.flow.label, {}, style.ppi))
+        made.append(SyntheticImpression(image, warp, master.flow.label, {}, style.ppi))
     return made
 
 

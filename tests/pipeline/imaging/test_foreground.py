@@ -11,10 +11,10 @@ from prints import ridges
 from pipeline.imaging import preprocess
 from pipeline.imaging.foreground import foreground
 from pipeline.synthesis.encode import resample
-from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.impression import contact, sample_touch
 from pipeline.synthesis.nist import ROLL
-from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, draw
+from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, synthesize_image
 from shards.foundation.errors import Fault
 
 REAL = Path(__file__).parents[4] / "shared/data/fvc2002"
@@ -31,12 +31,12 @@ def overlap(found, finger):
 @pytest.fixture(scope="module")
 def touch():
     """style → a synthetic print by it, image uint8 [h, w] and where the skin is, bool [h, w]."""
-    skin = make_master(3, "foreground", 0)
+    skin = synthesize_master(3, "foreground", 0)
 
     def make(style):
         rng = np.random.default_rng(5)
         heights, level = contact(skin, sample_touch(rng, style.placement), rng)
-        return draw(style, heights, level, rng), level > TOUCHED
+        return synthesize_image(style, heights, level, rng), level > TOUCHED
 
     return make
 

@@ -5,14 +5,14 @@ import pytest
 
 from pipeline.imaging import preprocess
 from pipeline.imaging.polarity import is_inverted, with_dark_ridges
-from pipeline.synthesis.generate import make_impression, make_master
+from pipeline.synthesis.generate import synthesize_impression, synthesize_master
 from pipeline.synthesis.sensor import STYLES
 
-MASTER = make_master(3, "polarity", 0)
+MASTER = synthesize_master(3, "polarity", 0)
 
 
 def made_by(style):
-    return make_impression(MASTER, 3, "polarity", 0, 0, (style,))
+    return synthesize_impression(MASTER, 3, "polarity", 0, 0, (style,))
 
 
 def prepared(image, ppi=500):

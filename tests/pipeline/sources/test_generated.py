@@ -14,7 +14,7 @@ from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
 from pipeline.synthesis import generate, write
-from pipeline.synthesis.generate import Made
+from pipeline.synthesis.generate import SyntheticImpression
 from shards import record, store
 from shards.foundation.errors import Fault, Misuse
 from shards.verify.verify import verify
@@ -45,25 +45,25 @@ def straight(tmp_path_factory):
 def few_skins(monkeypatch):
     """Counts the masters that are made; their skin is left out."""
     grown = []
-    monkeypatch.setattr(generate, "make_master", lambda *address: grown.append(address))
+    monkeypatch.setattr(generate, "synthesize_master", lambda *address: grown.append(address))
     generated._master.cache_clear()
     yield grown
     generated._master.cache_clear()
 
 
 def blank(*address, **styles):
-    return Made(np.full((300, 300), 254, np.uint8), Warp(IDENTITY), "none", {})
+    return SyntheticImpression(np.full((300, 300), 254, np.uint8), Warp(IDENTITY), "none", {})
 
 
 def test_the_shards_are_those_by_way_of_files(straight, tmp_path):
     """Pixels, maps, names, order, splits: not a byte differs."""
-    write.synthesise(tmp_path / "data", 5, 2, 5, 1, "few")
+    write.write_set(tmp_path / "data", 5, 2, 5, 1, "few")
     made(tmp_path / "out", FILES, [tmp_path / "data"])
     assert shards_of(tmp_path / "out") == shards_of(straight)
     counts = store.load_manifest(straight).partitions[PARTITION].counts
     assert sum(by["genuine-impressions"] for by in counts.values()) == 10
     assert list(verify(straight, "deep", 1)) == []
-    assert len({impression.ppi for impression in generated.impressions(PARTITION, SPEC)}) > 2
+    assert len({impression.ppi for impression in generated.list_impressions(PARTITION, SPEC)}) > 2
 
 
 def test_a_record_is_drawn_again_from_what_it_names(straight):
@@ -71,12 +71,14 @@ def test_a_record_is_drawn_again_from_what_it_names(straight):
     shards = store.open_set(straight)
     pairs = map(record.decode, shards.read("train", range(shards.count("train"))))
     pair = next(p for p in pairs if p.kind == "genuine-impressions")
-    by_id = {i.image_id: i for i in generated.impressions(PARTITION, SPEC)}
+    by_id = {i.image_id: i for i in generated.list_impressions(PARTITION, SPEC)}
     a, b = (by_id[name] for name in (pair.image_id_a, pair.image_id_b))
-    assert a.finger == b.finger == pair.finger_a and a.drawn[1] == b.drawn[1] == int(a.finger[-5:])
-    master = generate.make_master(5, PARTITION, a.drawn[1])
-    again = generate.make_impression(master, 5, PARTITION, *b.drawn[1:])
-    assert np.array_equal(generated.draw(b)[0], again.image)
+    assert a.finger == b.finger == pair.finger_a and a.generator_address[1] == b.generator_address[
+        1
+    ] == int(a.finger[-5:])
+    master = generate.synthesize_master(5, PARTITION, a.generator_address[1])
+    again = generate.synthesize_impression(master, 5, PARTITION, *b.generator_address[1:])
+    assert np.array_equal(generated.synthesize(b)[0], again.image)
 
 
 def test_same_bytes_with_more_workers_and_none_the_second_time(straight, tmp_path):
@@ -88,7 +90,7 @@ def test_same_bytes_with_more_workers_and_none_the_second_time(straight, tmp_pat
 
 
 def test_each_finger_is_grown_once(few_skins, monkeypatch, tmp_path):
-    monkeypatch.setattr(generate, "make_impression", blank)
+    monkeypatch.setattr(generate, "synthesize_impression", blank)
     made(tmp_path / "none", skip_bad=True)
     assert sorted(few_skins) == [(5, PARTITION, k) for k in range(5)]
 
@@ -96,7 +98,7 @@ def test_each_finger_is_grown_once(few_skins, monkeypatch, tmp_path):
 def test_an_impression_without_a_finger_is_named_and_may_be_left_out(
     few_skins, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(generate, "make_impression", blank)
+    monkeypatch.setattr(generate, "synthesize_impression", blank)
     with pytest.raises(Fault, match=r"synthetic/few/00000_0: no foreground"):
         made(tmp_path)
     assert len(made(tmp_path, skip_bad=True).bad) == 10
@@ -105,7 +107,7 @@ def test_an_impression_without_a_finger_is_named_and_may_be_left_out(
 
 
 def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp_path):
-    monkeypatch.setattr(generate, "make_impression", blank)
+    monkeypatch.setattr(generate, "synthesize_impression", blank)
     made(tmp_path, skip_bad=True)
     monkeypatch.setattr(write, "VERSION", write.VERSION + 1)
     said = []
@@ -115,7 +117,7 @@ def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp
 
 @pytest.mark.parametrize("other", [{"fingers": 6}, {"impressions": 3}, {"finger_seed": 6}])
 def test_other_fingers_are_other_settings(few_skins, monkeypatch, tmp_path, other):
-    monkeypatch.setattr(generate, "make_impression", blank)
+    monkeypatch.setattr(generate, "synthesize_impression", blank)
     made(tmp_path, skip_bad=True)
     with pytest.raises(Fault, match=rf"built with other settings: {next(iter(other))} was"):
         made(tmp_path, dataclasses.replace(SPEC, **other), skip_bad=True)
@@ -150,6 +152,6 @@ def test_files_are_still_looked_for_beside(tmp_path):
         catalog.choose([tmp_path], (PARTITION, "fvc2002/db1_a"), SPEC)
     with pytest.raises(Misuse, match="no data set has such a partition"):
         catalog.choose([tmp_path], (PARTITION, "fvc2002/db1"), SPEC)
-    assert not generated.is_drawn("fvc2002/db1_a", SPEC) and not generated.is_drawn(
+    assert not generated.is_generated("fvc2002/db1_a", SPEC) and not generated.is_generated(
         PARTITION, FILES
     )

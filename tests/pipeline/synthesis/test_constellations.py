@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from constellations import constellation, once_more, shares, turned
 
-from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.generate import synthesize_master
 
 
 @pytest.fixture(scope="module")
 def fingers():
-    return [constellation(make_master(1, "synthetic/many", k)) for k in range(10)]
+    return [constellation(synthesize_master(1, "synthetic/many", k)) for k in range(10)]
 
 
 def test_no_two_masters_are_one_finger(fingers):

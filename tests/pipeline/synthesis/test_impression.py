@@ -12,7 +12,7 @@ from pipeline.imaging.preprocess import to_working_resolution
 from pipeline.imaging.warp import Warp, apply_affine, pixel_grid
 from pipeline.synthesis import generate
 from pipeline.synthesis.encode import resample
-from pipeline.synthesis.generate import make_impression, make_master
+from pipeline.synthesis.generate import synthesize_impression, synthesize_master
 from pipeline.synthesis.impression import (
     DISPLACED,
     DRY,
@@ -28,12 +28,20 @@ from pipeline.synthesis.impression import (
     sample_touch,
 )
 from pipeline.synthesis.orientation import SIZE
-from pipeline.synthesis.sensor import ANY, CAPACITIVE, INK, OPTICAL, STYLES, draw, expose
+from pipeline.synthesis.sensor import (
+    CAPACITIVE,
+    GENERIC,
+    INK,
+    OPTICAL,
+    STYLES,
+    render_image,
+    synthesize_image,
+)
 
 
 @pytest.fixture(scope="module")
 def master():
-    return make_master(5, "synthetic/test", 1)
+    return synthesize_master(5, "synthetic/test", 1)
 
 
 def touches(style, count, manner=PLAIN, **fields):
@@ -44,7 +52,7 @@ def touches(style, count, manner=PLAIN, **fields):
 def render(master, touch, style, seed=0):
     """The image, brought to the touch's px at 500 ppi, and its level [H, W]."""
     skin, level = contact(master, touch, np.random.default_rng(seed))
-    image = draw(style, skin, level, np.random.default_rng(seed))
+    image = synthesize_image(style, skin, level, np.random.default_rng(seed))
     return resample(image, 500 / style.ppi, touch.size), level
 
 
@@ -114,7 +122,7 @@ def test_ground_is_lighter_than_ridges(master, style):
     image, level = render(master, touch, style)
     ground = image[level < -8]
     assert ground.mean() > (250 if style is OPTICAL else 95)
-    assert ground.mean() > np.percentile(image, 10) + (25 if style is ANY else 40)
+    assert ground.mean() > np.percentile(image, 10) + (25 if style is GENERIC else 40)
 
 
 def dark_share(master, touch):
@@ -245,8 +253,8 @@ def test_a_build_finds_the_finger(master, style, manner):
 
 def test_same_address_same_bytes_in_any_order(master):
     address = (5, "synthetic/test", 1)
-    forward = [make_impression(master, *address, k) for k in range(3)]
-    backward = [make_impression(master, *address, k) for k in (2, 1, 0)][::-1]
+    forward = [synthesize_impression(master, *address, k) for k in range(3)]
+    backward = [synthesize_impression(master, *address, k) for k in (2, 1, 0)][::-1]
     for a, b in zip(forward, backward, strict=True):
         assert np.array_equal(a.image, b.image)
         assert a.warp.to_json() == b.warp.to_json() and a.params == b.params
@@ -271,7 +279,7 @@ def test_image_is_drawn_again_from_its_record(master):
     """
     address, traces = (5, "synthetic/test", 1), []
     for k, style in enumerate(3 * STYLES):
-        made = make_impression(master, *address, k, (style,))
+        made = synthesize_impression(master, *address, k, (style,))
         rng, noise = generate._generator(*address, 1 + k).spawn(2)
         like = sample_touch(rng, style.placement, sample_manner(rng))
         found = json.loads(json.dumps(made.params))
@@ -280,7 +288,7 @@ def test_image_is_drawn_again_from_its_record(master):
         touch = restored(replace(like, warp=None), {**found, "warp": None})
         warp = Warp.from_json(json.loads(json.dumps(made.warp.to_json())))
         touch = replace(touch, warp=warp.at_scale(500 / made.ppi))
-        again = expose(sensor, made.ppi, *contact(master, touch, noise), noise)
+        again = render_image(sensor, made.ppi, *contact(master, touch, noise), noise)
         off = np.abs(again.astype(int) - made.image)
         assert off.max() <= (made.ppi != 500) and (off > 0).mean() < 1e-3
         traces += [touch.smear, touch.residue]
@@ -306,9 +314,11 @@ def test_image_has_the_sensor_s_size(master):
     """In px of its own resolution."""
     sizes = {"optical": (374, 388), "thermal": (480, 300), "ink": (880, 800), "any": (455, 410)}
     for style in (style for style in STYLES if style.name in sizes):
-        image = make_impression(master, 5, "synthetic/test", 1, 0, (style,)).image
+        image = synthesize_impression(master, 5, "synthetic/test", 1, 0, (style,)).image
         assert image.shape == sizes[style.name] and image.dtype == np.uint8
-    assert make_impression(master, 0, "x", 0, 0, (CAPACITIVE,)).params["style"] == "capacitive"
+    assert (
+        synthesize_impression(master, 0, "x", 0, 0, (CAPACITIVE,)).params["style"] == "capacitive"
+    )
 
 
 def test_style_of_an_address_is_told_before_it_is_drawn(master, monkeypatch):
@@ -317,7 +327,7 @@ def test_style_of_an_address_is_told_before_it_is_drawn(master, monkeypatch):
     told = set()
     for k in range(30):
         address = (5, "synthetic/test", k % 7, k)
-        style, made = generate.choose_style(*address), make_impression(master, *address)
+        style, made = generate.sample_style(*address), synthesize_impression(master, *address)
         assert (style.name, style.ppi) == (made.params["style"], made.ppi)
         told.add(style)
     assert told == set(STYLES)
@@ -328,7 +338,7 @@ def test_warp_leads_from_px_of_the_sensor_s_own_resolution(master, style):
     """What a build makes of an image of any ppi shows the skin where its warp says, to 0.1 px."""
     off = []
     for k in range(5):
-        made = make_impression(master, 5, "synthetic/test", 1, k, (style,))
+        made = synthesize_impression(master, 5, "synthetic/test", 1, k, (style,))
         back, to_file = to_working_resolution(made.image, made.ppi)
         grid = (pixel_grid(160, 160) + (np.array(back.shape[::-1]) - 160) / 2).reshape(-1, 2)
         skin = made.warp(apply_affine(to_file, grid))

@@ -20,10 +20,10 @@ from pipeline.sources import fvc2002, nist, sd300, sd301a, sd302
 from pipeline.sources.listing import Folder, Unparsed, collect
 from pipeline.synthesis import write
 from pipeline.synthesis.encode import encode, resample, side_by_side
-from pipeline.synthesis.generate import Made
+from pipeline.synthesis.generate import SyntheticImpression
 from pipeline.synthesis.layouts import choose_layout
 from pipeline.synthesis.nist import MISLABELLED, PERSONS
-from pipeline.synthesis.write import synthesise
+from pipeline.synthesis.write import write_set
 from shards.foundation import pool
 from shards.foundation.errors import Misuse
 
@@ -289,11 +289,11 @@ def stub(monkeypatch):
         rng = np.random.default_rng([seed, finger, impression, len(partition)])
         height, width = (extent // 4 for extent in styles[0].placement.size)
         image = np.full((height, width), rng.integers(256), np.uint8)
-        return Made(image, Warp(IDENTITY), "none", {})
+        return SyntheticImpression(image, Warp(IDENTITY), "none", {})
 
     monkeypatch.setattr(pool, "cores", lambda: 1)  # no other process
-    monkeypatch.setattr(write, "make_master", lambda *address: address)
-    monkeypatch.setattr(write, "make_impression", touch)
+    monkeypatch.setattr(write, "synthesize_master", lambda *address: address)
+    monkeypatch.setattr(write, "synthesize_impression", touch)
 
 
 def contents(folder):
@@ -301,8 +301,8 @@ def contents(folder):
 
 
 def test_fvc2002_has_four_databases_of_the_right_sizes(stub, tmp_path):
-    report = synthesise(tmp_path, 1, 2, 1, layout="fvc2002")
-    assert (report.folder, report.made) == (tmp_path / "fvc2002", 8)
+    report = write_set(tmp_path, 1, 2, 1, layout="fvc2002")
+    assert (report.folder, report.written) == (tmp_path / "fvc2002", 8)
     for database, (width, height) in enumerate(
         ((388, 374), (296, 560), (300, 300), (288, 384)), start=1
     ):
@@ -311,27 +311,27 @@ def test_fvc2002_has_four_databases_of_the_right_sizes(stub, tmp_path):
         for path in paths:
             assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == (height, width)
             assert path.stat().st_size == fvc2002.BYTES[f"fvc2002/db{database}_b"]
-    assert synthesise(tmp_path, 11, 1, 1, layout="fvc2002").made == 44  # A sets beside the B sets
+    assert write_set(tmp_path, 11, 1, 1, layout="fvc2002").written == 44  # A sets beside the B sets
     assert {i.ppi for i in fvc2002.find(tmp_path).impressions if "db2" in i.partition} == {569}
 
 
 def test_a_set_is_completed_and_another_refused(stub, tmp_path):
-    synthesise(tmp_path, 10, 1, 1, layout="sd302")
+    write_set(tmp_path, 10, 1, 1, layout="sd302")
     before = contents(tmp_path)
     gone = [p for p in before if p.name.endswith(("U_500_roll_01.png", "S_1000_slap_14.png"))]
     lists = [p for p in before if p.name == "checksum_U_500_roll_png.csv"]
     for path in gone + lists:
         path.unlink()
-    report = synthesise(tmp_path, 10, 1, 1, layout="sd302")
-    assert (report.made, len(gone), len(lists)) == (2, 2, 1)
+    report = write_set(tmp_path, 10, 1, 1, layout="sd302")
+    assert (report.written, len(gone), len(lists)) == (2, 2, 1)
     assert contents(tmp_path) == before
     with pytest.raises(Misuse, match="sd302: holds another set"):
-        synthesise(tmp_path, 20, 1, 1, layout="sd302")
+        write_set(tmp_path, 20, 1, 1, layout="sd302")
 
 
 def test_lists_of_checksums_have_the_deliveries_headers(stub, tmp_path):
     for kind in ("sd300", "sd302"):
-        synthesise(tmp_path, 10, 1, 1, layout=kind)
+        write_set(tmp_path, 10, 1, 1, layout=kind)
     headers = {
         path.relative_to(tmp_path).parts[1]: path.read_text().splitlines()[0]
         for path in tmp_path.rglob("*.csv")
@@ -355,7 +355,9 @@ def test_command(stub, tmp_path):
 def test_the_address_of_a_skin_holds_neither_data_set_nor_device(stub, tmp_path, monkeypatch):
     grown = defaultdict(list)
     for kind in ("sd301a", "sd302"):
-        monkeypatch.setattr(write, "make_master", lambda *at, kind=kind: grown[kind].append(at))
-        synthesise(tmp_path, 10, 1, 4, layout=kind)
+        monkeypatch.setattr(
+            write, "synthesize_master", lambda *at, kind=kind: grown[kind].append(at)
+        )
+        write_set(tmp_path, 10, 1, 4, layout=kind)
     assert sorted(grown["sd301a"]) == [(4, "nist", 223900 + finger) for finger in range(1, 11)]
     assert sorted(grown["sd302"]) == sorted(grown["sd301a"])  # each once for all devices

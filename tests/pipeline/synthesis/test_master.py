@@ -6,7 +6,7 @@ import pytest
 from skeleton import minutiae
 
 from pipeline.synthesis import orientation
-from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.master import incipient, scars, with_pairs
 from pipeline.synthesis.orientation import CLASSES, PERIOD_RANGE, PROPORTIONS, SIZE, sample_flow
 
@@ -22,7 +22,7 @@ SINGULARITIES = {
 
 @pytest.fixture(scope="module")
 def masters():
-    return [make_master(3, "synthetic/test", k) for k in range(5)]
+    return [synthesize_master(3, "synthetic/test", k) for k in range(5)]
 
 
 def finger_region():
@@ -165,14 +165,18 @@ def test_few_fingers_have_scars_and_scars_are_wide():
 
 
 def test_same_address_same_finger(masters):
-    again = make_master(3, "synthetic/test", 2)
+    again = synthesize_master(3, "synthetic/test", 2)
     assert np.array_equal(again.ridges, masters[2].ridges)
     assert np.array_equal(again.relief, masters[2].relief)
 
 
 def test_other_address_other_finger(masters):
     """Neighbours in number, seed and partition share nothing, wherever one is laid on the other."""
-    others = [*masters[1:], make_master(4, "synthetic/test", 0), make_master(3, "synthetic/b", 0)]
+    others = [
+        *masters[1:],
+        synthesize_master(4, "synthetic/test", 0),
+        synthesize_master(3, "synthetic/b", 0),
+    ]
     first = masters[0].ridges[160:400, 110:310]
     itself = cv2.matchTemplate(masters[0].ridges, first, cv2.TM_CCOEFF_NORMED)
     assert itself.max() > 0.99

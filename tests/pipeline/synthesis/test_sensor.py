@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from pipeline.synthesis.sensor import (
-    ANY,
     CAPACITIVE,
+    GENERIC,
     INK,
     OPTICAL,
     STYLES,
     THERMAL,
     VIGNETTED,
-    draw,
-    expose,
+    render_image,
+    synthesize_image,
 )
 from pipeline.synthesis.sensors.card import FONTS, WORDS, Line, Word, sample_card
 
@@ -26,7 +26,7 @@ KINDS, BOTH = ("lines", "words"), {False, True}
 def print_of(height, style, seed=0, level=0.0):
     """The image of skin that is everywhere `height` half ridges over the threshold."""
     skin, pressed = (np.full(SIZE, value, np.float32) for value in (height, level))
-    return draw(style, skin, pressed, np.random.default_rng(seed)).astype(np.float64)
+    return synthesize_image(style, skin, pressed, np.random.default_rng(seed)).astype(np.float64)
 
 
 def grain(image):
@@ -82,7 +82,7 @@ def test_capacitive_ridges_are_darker_than_their_ground(tone):
     sensor = replace(sensor, ground=130.0, shade=60.0, reach=0.0, tone=tone, speckle=1.0)
     level = np.full(SIZE, -2.0, np.float32)
     ridge, bare = (
-        expose(sensor, 500, np.full(SIZE, skin, np.float32), level, np.random.default_rng(1))
+        render_image(sensor, 500, np.full(SIZE, skin, np.float32), level, np.random.default_rng(1))
         for skin in (2.0, -5.0)
     )
     assert 28 < np.median(bare) - np.median(ridge) < 32
@@ -117,7 +117,7 @@ def test_capacitive_cells_lie_in_pairs(style, down, right):
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     skin = (1.2 * np.sin(0.6 * x) * np.sin(0.6 * y)).astype(np.float32)
     level = np.zeros(SIZE, np.float32)
-    images = [draw(style, skin, level, np.random.default_rng(k)) for k in range(40)]
+    images = [synthesize_image(style, skin, level, np.random.default_rng(k)) for k in range(40)]
     seen = np.mean(images, 0)  # without the noise of each, which would hide half of it
     assert displaced(seen, 0) == pytest.approx(down, abs=0.015)
     assert displaced(seen, 1) == pytest.approx(right, abs=0.015)
@@ -128,7 +128,7 @@ def test_video_fields_are_amplified_as_the_record_says():
     sensor = OPTICAL.sample(np.random.default_rng(0))
     sensor = replace(sensor, field_offset=1.5, field_gain=0.02, tone=100.0, speckle=1.0)
     skin, level = (np.full(SIZE, value, np.float32) for value in (1.0, 0.0))
-    image = expose(sensor, 500, skin, level, np.random.default_rng(1)).astype(float)
+    image = render_image(sensor, 500, skin, level, np.random.default_rng(1)).astype(float)
     expected = 2 * (1.5 + 0.02 * (image.mean() - 60))
     assert image[::2].mean() - image[1::2].mean() == pytest.approx(expected, abs=0.15)
 
@@ -227,7 +227,7 @@ RANGES = {  # what no sample leaves: bounds of the law, or where a print would l
         "blur": (1.2, 2.2),
         "noise": (2, 8),
     },
-    ANY: {
+    GENERIC: {
         "steepness": (1.5, 6),
         "ground": (90, 250),
         "tone": (0.1, 0.65),
@@ -289,7 +289,7 @@ def test_once_sampled_nothing_is_drawn_but_noise(style):
         sensor = style.sample(np.random.default_rng(seed))
         skin = np.full(SIZE, 0.2, np.float32)
         image, again = (
-            expose(sensor, style.ppi, skin, 0 * skin, rng)
+            render_image(sensor, style.ppi, skin, 0 * skin, rng)
             for rng in (Fields(seed), np.random.default_rng(seed))
         )
         assert np.array_equal(image, again)
@@ -303,7 +303,7 @@ def test_each_number_sampled_is_seen_in_the_image(style):
 
     def image(**changed):
         noise = np.random.default_rng(1)
-        return expose(replace(sensor, **changed), style.ppi, skin, 0.3 * skin.T, noise)
+        return render_image(replace(sensor, **changed), style.ppi, skin, 0.3 * skin.T, noise)
 
     plain = image()
     for name, ends in RANGES[style].items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.imaging.warp import pixel_grid
-from pipeline.synthesis.generate import make_master
+from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.impression import contact, sample_touch
 from pipeline.synthesis.sensor import OPTICAL
 from pipeline.synthesis.traces import (
@@ -76,7 +76,7 @@ def test_few_touches_have_either():
 
 
 def test_traces_change_the_skin_where_they_are_and_nowhere_else():
-    master = make_master(5, "synthetic/test", 1)
+    master = synthesize_master(5, "synthetic/test", 1)
     touch = replace(sample_touch(rng(), OPTICAL.placement), smear=None, residue=None)
     plain, _ = contact(master, touch, rng())
     stain = replace(touch, residue=Residue(-0.3, 0.4, (10.0, 0.0)))

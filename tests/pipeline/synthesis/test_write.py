@@ -11,8 +11,8 @@ from pipeline.__main__ import main
 from pipeline.imaging.png import png_ppi
 from pipeline.imaging.warp import Warp
 from pipeline.synthesis import write
-from pipeline.synthesis.generate import make_impression, make_master
-from pipeline.synthesis.write import synthesise
+from pipeline.synthesis.generate import synthesize_impression, synthesize_master
+from pipeline.synthesis.write import write_set
 from shards.foundation import pool
 from shards.foundation.errors import Misuse
 
@@ -26,8 +26,8 @@ def here(monkeypatch):
 def made(tmp_path_factory):
     """A set of two fingers by two real processes."""
     out = tmp_path_factory.mktemp("made")
-    report = synthesise(out, fingers=2, impressions=2, seed=9, workers=2, name="test")
-    assert (report.made, report.kept) == (4, 0)
+    report = write_set(out, fingers=2, impressions=2, seed=9, workers=2, name="test")
+    assert (report.written, report.reused) == (4, 0)
     return out / "synthetic" / "test"
 
 
@@ -44,8 +44,8 @@ def test_names(made):
 
 
 def test_sidecar_is_the_warp_of_the_image(made):
-    master = make_master(9, "synthetic/test", 1)
-    expected = make_impression(master, 9, "synthetic/test", 1, 0)
+    master = synthesize_master(9, "synthetic/test", 1)
+    expected = synthesize_impression(master, 9, "synthetic/test", 1, 0)
     found = json.loads((made / "00001_0.json").read_text())
     warp = Warp.from_json(found["warp"])
     assert np.array_equal(warp.matrix, expected.warp.matrix)
@@ -64,55 +64,55 @@ def test_each_image_says_its_own_resolution(made):
 
 
 def test_number_of_processes_changes_no_byte(made, here, tmp_path):
-    synthesise(tmp_path, fingers=2, impressions=2, seed=9, name="test")
+    write_set(tmp_path, fingers=2, impressions=2, seed=9, name="test")
     assert contents(tmp_path / "synthetic" / "test") == contents(made)
 
 
 def test_rerun_makes_what_is_missing_and_keeps_the_rest(here, tmp_path):
-    synthesise(tmp_path, fingers=2, impressions=2, seed=1)
+    write_set(tmp_path, fingers=2, impressions=2, seed=1)
     folder = tmp_path / "synthetic" / "seed1"
     before = contents(folder)
     kept = (folder / "00000_0.png").stat().st_mtime_ns
     (folder / "00000_1.json").unlink()
     (folder / "00001_0.png").unlink()
-    report = synthesise(tmp_path, fingers=2, impressions=2, seed=1)
-    assert (report.made, report.kept) == (2, 2)
+    report = write_set(tmp_path, fingers=2, impressions=2, seed=1)
+    assert (report.written, report.reused) == (2, 2)
     assert contents(folder) == before
     assert (folder / "00000_0.png").stat().st_mtime_ns == kept
-    assert synthesise(tmp_path, fingers=2, impressions=2, seed=1).made == 0
+    assert write_set(tmp_path, fingers=2, impressions=2, seed=1).written == 0
 
 
 def test_interrupted_run_leaves_no_half_image(here, tmp_path, monkeypatch):
     """The process ends between the sidecar and its image: the image is absent, not half."""
     monkeypatch.setattr(write, "encode", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        synthesise(tmp_path, fingers=1, impressions=2, seed=1)
+        write_set(tmp_path, fingers=1, impressions=2, seed=1)
     monkeypatch.undo()
     monkeypatch.setattr(pool, "cores", lambda: 1)  # no other process
-    assert synthesise(tmp_path, fingers=1, impressions=2, seed=1).made == 2
+    assert write_set(tmp_path, fingers=1, impressions=2, seed=1).written == 2
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"fingers": 3}, {"impressions": 3}])
 def test_refuses_another_set_of_the_same_name(here, tmp_path, other):
     asked = {"fingers": 1, "impressions": 1, "seed": 1, "name": "test"}
-    synthesise(tmp_path, **asked)
+    write_set(tmp_path, **asked)
     with pytest.raises(Misuse, match="test: holds another set"):
-        synthesise(tmp_path, **{**asked, **other})
+        write_set(tmp_path, **{**asked, **other})
 
 
 def test_refuses_what_cannot_be(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Misuse, match=r"file.*cannot be made"):
-        synthesise(tmp_path / "file", fingers=1, impressions=1, seed=1)
+        write_set(tmp_path / "file", fingers=1, impressions=1, seed=1)
     with pytest.raises(Misuse, match="--name a/b"):
-        synthesise(tmp_path, fingers=1, impressions=1, seed=1, name="a/b")
+        write_set(tmp_path, fingers=1, impressions=1, seed=1, name="a/b")
     with pytest.raises(Misuse, match="--name x: names a set of --layout synthetic"):
-        synthesise(tmp_path, fingers=1, impressions=1, seed=1, name="x", layout="fvc2002")
+        write_set(tmp_path, fingers=1, impressions=1, seed=1, name="x", layout="fvc2002")
     broken = tmp_path / "synthetic" / "seed1" / "set.json"
     broken.parent.mkdir(parents=True)
     broken.write_text("{")
     with pytest.raises(Misuse, match=r"set\.json: cannot be read"):
-        synthesise(tmp_path, fingers=1, impressions=1, seed=1)
+        write_set(tmp_path, fingers=1, impressions=1, seed=1)
 
 
 def test_command_says_what_it_made_and_reused(here, tmp_path):

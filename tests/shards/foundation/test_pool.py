@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pairs import make_pairs
 
-from pipeline.synthesis.write import synthesise
+from pipeline.synthesis.write import write_set
 from shards import manifest, store
 from shards.foundation import pool
 from shards.foundation.errors import Fault
@@ -166,7 +166,7 @@ def test_synth_is_interrupted_and_killed_and_goes_on(tmp_path):
     assert gone(process)
     kept = contents(out)
     for folder in (out, whole):
-        synthesise(folder, fingers=FINGERS, impressions=1, seed=7, workers=1)
+        write_set(folder, fingers=FINGERS, impressions=1, seed=7, workers=1)
     assert before.items() <= kept.items() <= contents(whole).items() == contents(out).items()
 
 

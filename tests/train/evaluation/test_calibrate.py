@@ -93,10 +93,10 @@ def test_crops_that_the_network_was_not_trained_on_are_refused(checkpoint, tmp_p
 
 def test_ridges_agree_in_pairs_of_one_finger(monkeypatch):
     """Drawn as the command does it; an impression that shows nothing is in no pair."""
-    drawings = generated.impressions("synthetic/t", PipelineSpec(fingers=2, impressions=2))
+    drawings = generated.list_impressions("synthetic/t", PipelineSpec(fingers=2, impressions=2))
 
     def draw(impression):
-        image, warp = generated.draw(impression)
+        image, warp = generated.synthesize(impression)
         return (image * 0 + 250 if impression.image_id.endswith("1_1") else image), warp
 
     agreed, genuine = calibrate.agreements(SHIPPED, [drawings[:2], drawings[2:]], draw, 1)
