@@ -37,7 +37,7 @@ data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
 settings = $(foreach item,$(SET),--set $(item))
 
-.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped test lint lock bench \
+.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped test test-processors lint lock bench \
   bench-gpu bench-here tpu-seen
 .DEFAULT_GOAL := help
 
@@ -53,6 +53,7 @@ help:
 	@echo "make register A=image B=image  a dense map, a score, a picture, by the network that ships or RUN=dir"
 	@echo "make shipped                   the network that ships, trained again: hours on two CPU cores"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
+	@echo "make test-processors           the tests as on processors without AVX-512, four times"
 	@echo "make bench                     speeds of build, shards, loader and training loop, as ratios to floors"
 	@echo "make bench-gpu                 the published network on a GPU: pairs/s, utilisation, hours of a whole run"
 
@@ -143,6 +144,14 @@ shipped: $(BASE)
 # --- development ---
 test: $(DEV)
 	$(PY) -m pytest -n 2
+
+# The whole suite as on other processors: what XLA, OpenBLAS and OpenCV choose by the processor is
+# set to what an older one has. Four runs of `make test`.
+test-processors: $(DEV)
+	$(PY) -m pytest -n 2
+	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(PY) -m pytest -n 2
+	OPENBLAS_CORETYPE=Prescott $(PY) -m pytest -n 2
+	OPENCV_CPU_DISABLE=AVX512_SKX $(PY) -m pytest -n 2
 
 lint: $(DEV)
 	.venv/bin/ruff format --check .

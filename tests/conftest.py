@@ -5,7 +5,9 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as model does, if it is imported in time
 # Tests compile far more than they compute: half the compiling time, for programs twice as slow.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ["XLA_FLAGS"] = " ".join(
+    ("--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", ""))
+)
 
 import jax
 import pytest

@@ -1,0 +1,51 @@
+"""A shard set has the same bytes whatever instructions the processor offers to the libraries."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from built import content, two_databases
+
+ROOT = Path(__file__).parents[2]
+# What the libraries choose by the processor, set as on another one. The last part of the Makefile's
+# `test-processors` runs the whole suite under the same settings.
+PROCESSORS = {
+    "generic OpenBLAS": {"OPENBLAS_CORETYPE": "Prescott"},
+    "OpenCV without AVX-512": {"OPENCV_CPU_DISABLE": "AVX512_SKX"},
+    "XLA without AVX-512": {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2"},
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return two_databases(tmp_path_factory.mktemp("data"))
+
+
+def build(images, out, settings=None):
+    """The files of the set that a process with these environment variables builds."""
+    command = [sys.executable, "-m", "pipeline", "build", "--data", images, "--out", out]
+    options = ["--partition", "fvc2002/db1_b,fvc2002/db3_b", "--set", "pipeline.elastic=3.0"]
+    ran = subprocess.run(
+        [*map(str, command), *options, "--workers", "1"],
+        cwd=ROOT,
+        env={**os.environ, **(settings or {})},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return content(out)
+
+
+@pytest.fixture(scope="module")
+def expected(images, tmp_path_factory):
+    return build(images, tmp_path_factory.mktemp("expected"))
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_shards_are_the_same_on_another_processor(images, expected, tmp_path, processor):
+    files = build(images, tmp_path, PROCESSORS[processor])
+    assert sum(name.endswith(".arrayrecord") for name in files) >= 2
+    assert files.keys() == expected.keys()
+    assert [name for name in files if files[name] != expected[name]] == []
