@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from model.network import metrics, weights
+from model.network import weights
 from model.network.config import ModelConfig
 from shards.foundation.errors import Fault
 from shards.foundation.progress import Progress
@@ -20,6 +20,7 @@ from shards.manifest import Manifest
 from shards.store import ShardSet, open_set
 from train import checkpoint, export, flops, hosts, loader, state, step
 from train.config import TrainConfig
+from train.evaluation import accuracy
 from train.logs import Log
 from train.monitor import Journal
 from train.process import sole_owner, stop_signals
@@ -256,7 +257,7 @@ class Trainer:
             self._save_latest()
 
     def _validate(self, stop: Callable[[], str | None]) -> dict[str, float] | None:
-        """Figures of model.network.metrics over the validation split; in an overfit, over its batch."""
+        """Metrics of train.evaluation.accuracy over the validation split; in an overfit, over its batch."""
         split = "train" if self.settings.overfit else "val"
         only = self.batches.indices(0) if self.settings.overfit else None
         found = []
@@ -272,7 +273,9 @@ class Trainer:
             found.append({name: value[:count] for name, value in arrays.items()})
         if not found:
             return None
-        return metrics.summarise({k: np.concatenate([part[k] for part in found]) for k in found[0]})
+        return accuracy.summarise(
+            {k: np.concatenate([part[k] for part in found]) for k in found[0]}
+        )
 
     def _save(self, path: Path) -> None:
         if hosts.is_first():

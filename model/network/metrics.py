@@ -1,7 +1,7 @@
-"""How good correspondences are, in px at 500 ppi; one jitted part, one numpy part.
+"""Accuracy of correspondences per pair, in px at 500 ppi, inside jit.
 
-The jitted part gives arrays per pair, which any number of batches can be concatenated from; the
-numpy part sums them up, so that a set's figures do not depend on how it was batched.
+The arrays of any number of batches can be concatenated; `train.evaluation.accuracy.summarise`
+computes the metrics of a set of pairs from them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
 from model.network.grid import centres, pool_truth
 from model.network.matching import Correspondences
@@ -85,50 +84,6 @@ def consistency(
         motion = fit_rigid(source, found.points, weight * agree)
     agree = _agreement(p, q, motion[:, :1], motion[:, 1:], 2 * tolerance)[:, 0]
     return (weight * agree).mean(1), motion
-
-
-def summarise(results: Mapping[str, NDArray]) -> dict[str, float]:
-    """Figures of a set from the concatenated arrays of `evaluate_batch`; NaN where undefined."""
-    visible, kept, error = (np.asarray(results[k]) for k in ("visible", "kept", "error"))
-    genuine = np.asarray(results["genuine"])
-    seen, right = error[visible], kept & visible & (error <= TOLERANCE)
-    fitted = genuine & visible.any(1)
-    return {
-        "epe_median": float(np.median(seen)) if seen.size else np.nan,
-        "epe_mean": float(seen.mean()) if seen.size else np.nan,
-        **{f"pck@{t}": float((seen <= t).mean()) if seen.size else np.nan for t in PCK},
-        "precision": float(right.sum() / kept.sum()) if kept.any() else np.nan,
-        "recall": float(right.sum() / visible.sum()) if visible.any() else np.nan,
-        "rotation_error_deg": float(np.degrees(np.median(results["rotation_error"][fitted])))
-        if fitted.any()
-        else np.nan,
-        "auc": roc_auc(results["score"], genuine),
-        "eer": equal_error_rate(results["score"], genuine),
-    }
-
-
-def roc_auc(score: NDArray, genuine: NDArray) -> float:
-    """Probability that a genuine pair scores above an impostor pair, ties counted half.
-
-    score float [B], genuine bool [B]; NaN where either kind is missing.
-    """
-    low, high = np.sort(score[~genuine]), score[genuine]
-    if not len(low) or not len(high):
-        return float("nan")
-    below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
-    return float(below.mean() / (2 * len(low)))
-
-
-def equal_error_rate(score: NDArray, genuine: NDArray) -> float:
-    """Where the share of genuine pairs refused and of impostor pairs accepted are nearest: their
-    mean. NaN where either kind is missing."""
-    if genuine.all() or not genuine.any():
-        return float("nan")
-    threshold = np.append(np.unique(score), np.inf)
-    refused = np.searchsorted(np.sort(score[genuine]), threshold) / genuine.sum()
-    accepted = 1 - np.searchsorted(np.sort(score[~genuine]), threshold) / (~genuine).sum()
-    nearest = np.abs(refused - accepted).argmin()
-    return float((refused[nearest] + accepted[nearest]) / 2)
 
 
 def _complex(points: jax.Array) -> jax.Array:

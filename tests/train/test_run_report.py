@@ -16,6 +16,7 @@ from model.network.net import create
 from shards.foundation.errors import Misuse
 from train import export, run_report
 from train.evaluation import bootstrap, pair_files, pair_report, pairs
+from train.evaluation.bootstrap import BootstrapParameters
 
 VIEW = weights.View(72, 32, 8)
 CONFIG = ModelConfig(
@@ -54,7 +55,9 @@ def folder(tmp_path_factory):
 
 
 def test_page_is_whole_and_self_contained(folder, monkeypatch):
-    monkeypatch.setattr(bootstrap, "draw", functools.partial(bootstrap.draw, replicas=20))
+    few = BootstrapParameters(replicas=20)
+    resample = functools.partial(bootstrap.resample_weights, parameters=few)
+    monkeypatch.setattr(bootstrap, "resample_weights", resample)
     said = []
     page = folder / "new" / "report.html"
     run_report.write(folder / "set", folder / "run", page, None, said.append)

@@ -1,69 +1,114 @@
-"""Confidence intervals over fingers: the pairs of one finger rise and fall together.
+"""Bootstrap confidence intervals over fingers.
 
-Fingers, not pairs, are drawn with replacement (the subset bootstrap of Bolle, Ratha & Pankanti,
-"Error analysis of pattern recognition systems", CVIU 93, 2004); a pair of two fingers counts as
-often as both were drawn, the product (Owen, "The pigeonhole bootstrap", 2007).
+Pairs of one finger are not independent of each other, so fingers, not pairs, are resampled with
+replacement (the subset bootstrap of Bolle, Ratha & Pankanti, "Error analysis of pattern
+recognition systems", CVIU 93, 2004). A pair of two fingers counts as often as both were chosen:
+the product of their counts (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1,
+2007).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-REPLICAS = 1000
-SHARE = 0.95  # of the replicas, within an interval
-FEWEST_FINGERS = 2  # one finger says nothing of how fingers differ
-
 Floats = NDArray[np.float64]
-Interval = tuple[float, float]
+Interval = tuple[float, float]  # low, high
+UNDEFINED: Interval = (float("nan"), float("nan"))
 
 
-def draw(
-    of_a: Sequence[str], of_b: Sequence[str], replicas: int = REPLICAS, seed: int = 0
+@dataclass(frozen=True)
+class BootstrapParameters:
+    """Settings of the bootstrap."""
+
+    replicas: int = 1000  # R; chosen: usual for 95 % percentile intervals
+    coverage: float = 0.95  # share of the replicas within an interval; chosen: usual
+    min_fingers: int = 2  # one finger gives no variation between fingers
+    seed: int = 0  # of the resampling
+
+
+DEFAULT = BootstrapParameters()
+
+
+def resample_weights(
+    fingers_a: Sequence[str], fingers_b: Sequence[str], parameters: BootstrapParameters = DEFAULT
 ) -> Floats:
-    """How often each of P pairs of fingers counts in each replica, float64 [R, P].
+    """Resample fingers with replacement and count each pair in each replica.
 
-    No replicas, [0, P], where there are fewer than FEWEST_FINGERS fingers. Deterministic by `seed`.
+    Args:
+        fingers_a: finger of A of each of P pairs.
+        fingers_b: finger of B of each of P pairs.
+        parameters: number of replicas R, seed, least number of fingers.
+
+    Returns:
+        float64 [R, P], how often each pair counts in each replica; [0, P] with too few fingers.
+        The same arguments give the same weights.
     """
-    fingers, index = np.unique([*of_a, *of_b], return_inverse=True)
-    if len(fingers) < FEWEST_FINGERS:
-        return np.zeros((0, len(of_a)))
+    fingers, index = np.unique([*fingers_a, *fingers_b], return_inverse=True)
+    if len(fingers) < parameters.min_fingers:
+        return np.zeros((0, len(fingers_a)))
     a, b = index.reshape(2, -1)
-    even = np.full(len(fingers), 1 / len(fingers))
-    drawn = np.random.default_rng(seed).multinomial(len(fingers), even, replicas).astype(np.float64)
-    return np.where(a == b, drawn[:, a], drawn[:, a] * drawn[:, b])
+    rng = np.random.default_rng(parameters.seed)
+    uniform = np.full(len(fingers), 1 / len(fingers))
+    counts = rng.multinomial(len(fingers), uniform, parameters.replicas).astype(np.float64)
+    return np.where(a == b, counts[:, a], counts[:, a] * counts[:, b])
 
 
-def interval(values: Floats) -> Interval:
-    """The middle SHARE of the values of replicas; NaN where there are none that say something."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - SHARE) / 2, (1 + SHARE) / 2])
+def percentile_interval(values: Floats, parameters: BootstrapParameters = DEFAULT) -> Interval:
+    """Return the middle `coverage` of the finite values [R] of replicas; NaN without any."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return UNDEFINED
+    margin = (1 - parameters.coverage) / 2
+    low, high = np.quantile(finite, [margin, (1 + parameters.coverage) / 2])
     return float(low), float(high)
 
 
-def ratio_interval(part: NDArray, whole: NDArray, weights: Floats) -> Interval:
-    """The interval of sum(part) / sum(whole), of pairs [P] that count by weights [R, P]."""
+def ratio_interval(
+    numerator: NDArray,
+    denominator: NDArray,
+    weights: Floats,
+    parameters: BootstrapParameters = DEFAULT,
+) -> Interval:
+    """Compute the interval of sum(numerator) / sum(denominator) over pairs.
+
+    Args:
+        numerator: float [P], of each pair.
+        denominator: float [P], of each pair. Replicas in which it sums to 0 are left out.
+        weights: float64 [R, P], see `resample_weights`.
+        parameters: share of the replicas within the interval.
+    """
     if not len(weights):
-        return float("nan"), float("nan")
-    total = weights @ whole
-    return interval((weights @ part)[total > 0] / total[total > 0])
+        return UNDEFINED
+    total = weights @ denominator
+    return percentile_interval((weights @ numerator)[total > 0] / total[total > 0], parameters)
 
 
-def median_interval(values: Floats, of_pair: NDArray[np.int64], weights: Floats) -> Interval:
-    """The interval of the median of values [V], each of one of P pairs; weights [R, P].
+def median_interval(
+    values: Floats,
+    pair_index: NDArray[np.int64],
+    weights: Floats,
+    parameters: BootstrapParameters = DEFAULT,
+) -> Interval:
+    """Compute the interval of the median of values, of which each pair has any number.
 
-    The interval of the share below the median, carried over to values by their quantiles
-    (Woodruff, "Confidence intervals for medians", JASA 47, 1952).
+    The interval of the share of values up to the median is turned into values by their quantiles
+    (Woodruff, "Confidence intervals for medians and other position measures", JASA 47, 1952).
+
+    Args:
+        values: float64 [V].
+        pair_index: int [V], the pair in [0, P) that each value belongs to.
+        weights: float64 [R, P], see `resample_weights`.
+        parameters: share of the replicas within the interval.
     """
     if not len(values) or not len(weights):
-        return float("nan"), float("nan")
+        return UNDEFINED
     pairs = weights.shape[1]
-    count = np.bincount(of_pair, minlength=pairs)
-    below = np.bincount(of_pair, values <= np.median(values), pairs)
-    low, high = ratio_interval(below, count, weights)
+    count = np.bincount(pair_index, minlength=pairs)
+    below = np.bincount(pair_index, values <= np.median(values), pairs)
+    low, high = ratio_interval(below, count, weights, parameters)
     ends = np.quantile(values, np.clip([1 - high, 1 - low], 0, 1))
     return float(ends[0]), float(ends[1])

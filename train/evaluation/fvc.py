@@ -57,7 +57,7 @@ class Outcome:
     def weights(self) -> NDArray[np.float64]:
         """How often each comparison counts in each replica of the fingers, [R, P]."""
         of_a, of_b = zip(*self.fingers, strict=True)
-        return bootstrap.draw(of_a, of_b)
+        return bootstrap.resample_weights(of_a, of_b)
 
     def figures(self) -> dict[str, dict[str, float]]:
         """{method: figures, and of each "…_low" and "…_high", its 95 % interval over fingers}.
@@ -70,7 +70,7 @@ class Outcome:
         score = self.scores[method]
         if self.genuine.all() or not self.genuine.any():
             return {}
-        found = error_rates.measure(score, self.genuine).figures()
+        found = error_rates.metrics(score, self.genuine)
         return _with_intervals(found, error_rates.intervals(score, self.genuine, self.weights))
 
     def _witnessed(self, method: str) -> dict[str, float]:
@@ -85,7 +85,7 @@ class Outcome:
         for name in ("confirmed", "aligned"):
             values = np.array([one[name] for one in said], float)
             found[name] = float(values.mean())
-            around[name] = bootstrap.interval(known @ values / known.sum(1))
+            around[name] = bootstrap.percentile_interval(known @ values / known.sum(1))
         residuals = np.concatenate([one["distances"] for one in said])
         of_pair = np.repeat(np.arange(len(said)), [len(one["distances"]) for one in said])
         found["residual"] = float(np.median(residuals)) if len(residuals) else float("nan")

@@ -67,7 +67,7 @@ def write(outcome: Outcome, folder: Path, out: Path, facts: Row, registrar: Regi
         worst=draw_worst(outcome, folder, out / "worst", registrar, facts["ppi"]),
         faults=outcome.faults,
         facts=facts,
-        replicas=bootstrap.REPLICAS,
+        replicas=bootstrap.DEFAULT.replicas,
     )
     (out / "report.html").write_text(text, encoding="utf-8")
     summary = {"folder": folder.name, **counts, **facts, "methods": methods}

@@ -58,7 +58,7 @@ def write(
         curves=html.drawn(drawn) if drawn else None,
         worst=_draw_worst(evaluation, shards, report["split"], registrar),
         facts=facts,
-        replicas=bootstrap.REPLICAS,
+        replicas=bootstrap.DEFAULT.replicas,
     )
     (out / "report.html").write_text(text, encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """How well held-out pairs are registered: the network, what registering makes of it, and others.
 
 All answer at the same cells of the same pairs, in px at 500 ppi, and are summed up by the same
-`model.network.metrics.summarise`.
+`train.evaluation.accuracy.summarise`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
 from shards.store import ShardSet
 from train import loader
-from train.evaluation import bootstrap, crop_methods, error_rates, strata
+from train.evaluation import accuracy, bootstrap, crop_methods, strata
 from train.evaluation.crop_methods import Arrays
 from train.evaluation.file_methods import PHASE, SIFT
 from train.evaluation.result_log import Ledger, Row, digest, rests_on, sha256
@@ -86,7 +86,7 @@ class Evaluation:
     def weights(self) -> NDArray[np.float64]:
         """How often each pair counts in each replica of the fingers, [R, P]."""
         of_a, of_b = ([about[key] for about in self.about] for key in ("finger_a", "finger_b"))
-        return bootstrap.draw(of_a, of_b)
+        return bootstrap.resample_weights(of_a, of_b)
 
     @functools.cached_property
     def figures(self) -> dict[str, dict[str, Figures]]:
@@ -238,33 +238,12 @@ def _about(
 
 def _summarised(results: Arrays, replicas: NDArray[np.float64]) -> Figures:
     """Number of pairs, figures, and each figure's interval by the pairs' weights [R, P]."""
-    found = metrics.summarise(results)
-    around = _intervals(results, replicas)
+    found = accuracy.summarise(results)
+    around = accuracy.intervals(results, replicas)
     pairs: Figures = {"pairs": len(results["genuine"])}
     for name, value in found.items():
         pairs |= {name: value, f"{name}_low": around[name][0], f"{name}_high": around[name][1]}
     return pairs
-
-
-def _intervals(results: Arrays, replicas: NDArray[np.float64]) -> dict[str, bootstrap.Interval]:
-    """Intervals of the figures of `metrics.summarise`; NaN where there is none."""
-    visible, kept, error, genuine = (results[k] for k in ("visible", "kept", "error", "genuine"))
-    seen = visible.sum(1)
-    right = (kept & visible & (error <= metrics.TOLERANCE)).sum(1)
-    shares = {
-        "epe_mean": (np.where(visible, error, 0).sum(1), seen),
-        **{f"pck@{t}": ((visible & (error <= t)).sum(1), seen) for t in metrics.PCK},
-        "precision": (right, kept.sum(1)),
-        "recall": (right, seen),
-    }
-    around = {name: bootstrap.ratio_interval(*of, replicas) for name, of in shares.items()}
-    of_pair = np.repeat(np.arange(len(seen)), seen)
-    around["epe_median"] = bootstrap.median_interval(error[visible], of_pair, replicas)
-    fitted = np.flatnonzero(genuine & (seen > 0))
-    turned = np.degrees(results["rotation_error"][fitted])
-    around["rotation_error_deg"] = bootstrap.median_interval(turned, fitted, replicas)
-    scored = error_rates.intervals(results["score"].astype(np.float64), genuine, replicas)
-    return around | {name: scored[name] for name in ("auc", "eer")}
 
 
 def _packed(results: dict[str, Arrays], count: int) -> str:

@@ -29,7 +29,7 @@ def trade_off(scores: Scores, genuine: Genuine) -> Rows:
         return []
     rows = []
     for method, score in scores.items():
-        found = error_rates.measure(score, genuine)
+        found = error_rates.compute(score, genuine)
         for each in zip(found.threshold, found.fmr, found.fnmr, strict=True):
             threshold, fmr, fnmr = (round(float(value), 6) for value in each)
             rows.append({"method": method, "threshold": threshold, "fmr": fmr, "fnmr": fnmr})
@@ -67,7 +67,7 @@ def draw(scores: Scores, genuine: Genuine) -> Figure | None:
 
 def _draw_trade_off(det: Axes, scores: Scores, genuine: Genuine) -> None:
     for (method, score), colour in zip(scores.items(), COLOURS, strict=False):
-        found = error_rates.measure(score, genuine)
+        found = error_rates.compute(score, genuine)
         fmr, fnmr = np.maximum(found.fmr, FLOOR), np.maximum(found.fnmr, FLOOR)
         det.plot(fmr, fnmr, label=method, color=colour, drawstyle="steps-pre")
     det.plot([FLOOR, 1], [FLOOR, 1], color="#999", linewidth=0.7, linestyle=":")

@@ -77,24 +77,11 @@ def test_errors_are_in_px_at_500_ppi(planted):
     """A px of the image is 2.25 of the print's at 500 ppi."""
     expected = np.repeat([0.0, 0.5, 1.0, 4.0], N // 4)[None] * SCALE
     np.testing.assert_allclose(planted["error"][:, 8:], expected[:, 8:], atol=1e-4)
-    figures = metrics.summarise(planted)
-    assert figures["epe_median"] == pytest.approx(1.0 * SCALE, abs=1e-4)
-    assert figures["epe_mean"] == pytest.approx((16 * 0.5 + 16 * 1 + 16 * 4) / 56 * SCALE, abs=1e-4)
 
 
-def test_pck_counts_the_visible_cells_within_a_distance(planted):
-    """0, 1.125, 2.25 and 9 px: 8, 16, 16 and 16 visible cells."""
-    figures = metrics.summarise(planted)
-    found = [figures[f"pck@{t}"] for t in (2, 4, 8)]
-    assert found == pytest.approx([24 / 56, 40 / 56, 40 / 56])
-
-
-def test_precision_and_recall(planted):
-    """Kept: mutual and likely enough. Right: kept, visible and within a ridge period."""
+def test_kept_matches_are_mutual_and_likely_enough(planted):
     np.testing.assert_array_equal(np.flatnonzero(~planted["kept"][0]), np.arange(8, 16))
-    figures = metrics.summarise(planted)
-    assert figures["precision"] == pytest.approx(32 / 56)  # of 56 kept, 8 out of view, 16 far off
-    assert figures["recall"] == pytest.approx(32 / 56)  # of 56 visible, 8 not kept, 16 far off
+    np.testing.assert_array_equal(np.flatnonzero(~planted["visible"][0]), np.arange(8))
 
 
 def test_rotation_error_is_that_of_the_agreed_motion(planted):
@@ -102,9 +89,7 @@ def test_rotation_error_is_that_of_the_agreed_motion(planted):
     truth = rigid(0.3)[None]
     result = evaluate(found(rigid(0.5)[None]), truth, np.ones((1, N), bool))
     np.testing.assert_allclose(result["rotation_error"], 0.2, atol=1e-4)
-    figures = metrics.summarise(result)
-    assert figures["rotation_error_deg"] == pytest.approx(np.degrees(0.2), abs=0.01)
-    assert metrics.summarise(planted)["rotation_error_deg"] < 10
+    assert np.degrees(planted["rotation_error"]).max() < 10
 
 
 def test_the_score_is_of_matches_within_a_ridge_period():
@@ -173,46 +158,13 @@ def test_matches_that_are_not_mutual_do_not_score():
     np.testing.assert_array_equal(score, 0)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_auc_against_every_pair_of_scores(seed):
-    """With many ties."""
-    rng = np.random.default_rng(seed)
-    score, genuine = rng.integers(0, 6, 60) / 5, rng.random(60) < 0.4
-    above = score[genuine][:, None] - score[~genuine][None]
-    brute = (above > 0).mean() + (above == 0).mean() / 2
-    assert metrics.roc_auc(score, genuine) == pytest.approx(brute)
-
-
-@pytest.mark.parametrize(
-    ("genuine", "impostor", "auc", "rate"),
-    [
-        ([0.8, 0.9, 1.0], [0.1, 0.2], 1.0, 0.0),
-        ([0.1, 0.2], [0.8, 0.9], 0.0, 1.0),
-        ([0.5, 0.5], [0.5, 0.5, 0.5], 0.5, 0.5),
-        ([0.3, 0.7, 0.8, 0.9], [0.1, 0.2, 0.4, 0.75], 13 / 16, 0.25),
-    ],
-)
-def test_known_scores(genuine, impostor, auc, rate):
-    score = np.array(genuine + impostor)
-    kind = np.arange(len(score)) < len(genuine)
-    assert metrics.roc_auc(score, kind) == pytest.approx(auc)
-    assert metrics.equal_error_rate(score, kind) == pytest.approx(rate)
-
-
-@pytest.mark.parametrize("genuine", [True, False])
-def test_one_kind_of_pairs_has_no_roc(genuine):
-    score, kind = np.array([0.1, 0.9]), np.full(2, genuine)
-    assert np.isnan(metrics.roc_auc(score, kind))
-    assert np.isnan(metrics.equal_error_rate(score, kind))
-
-
-def test_what_is_undefined_is_nan():
-    """Impostors alone, none of whose cells is visible or kept: no figure is made up."""
+def test_impostors_without_matches_have_finite_scores():
+    """None of the cells is visible or kept."""
     result = evaluate(
         found(rigid(0.1)[None], confidence=0.01),
         np.full((1, N, 2), np.nan, np.float32),
         np.zeros((1, N), bool),
         genuine=False,
     )
-    assert np.isnan(list(metrics.summarise(result).values())).all()
+    assert not result["visible"].any() and not result["kept"].any()
     assert np.isfinite(result["score"]).all() and np.isfinite(result["rotation_error"]).all()

@@ -14,7 +14,7 @@ from pairs import make_pairs
 from safetensors.numpy import save_file
 from training import make_set
 
-from model.network import metrics, weights
+from model.network import weights
 from model.network.config import ModelConfig
 from model.network.grid import pool_truth
 from model.network.matching import Correspondences
@@ -23,7 +23,8 @@ from model.registration.calibration import UNCALIBRATED
 from pipeline.imaging.warp import pixel_grid
 from shards.foundation.errors import Fault, Misuse
 from train.__main__ import main
-from train.evaluation import bootstrap, crop_methods, pair_report, pairs, strata
+from train.evaluation import accuracy, bootstrap, crop_methods, pair_report, pairs, strata
+from train.evaluation.bootstrap import BootstrapParameters
 
 VIEW = weights.View(288, 128, 32)
 CONFIG = ModelConfig(
@@ -64,12 +65,12 @@ def test_measure_of_a_known_shift():
     np.testing.assert_allclose(wrong["error"], 9, atol=1e-4)
     np.testing.assert_allclose(exact["rotation_error"], 0, atol=1e-5)
     np.testing.assert_allclose(wrong["rotation_error"], 0.5, atol=1e-5)
-    figures = metrics.summarise(exact)
+    figures = accuracy.summarise(exact)
     assert (figures["epe_median"], figures["pck@2"], figures["precision"]) == (
         pytest.approx(0, abs=1e-4), 1, 1,
     )  # fmt: skip
     assert figures["recall"] == 0.25
-    assert metrics.summarise(wrong)["precision"] == 0
+    assert accuracy.summarise(wrong)["precision"] == 0
 
 
 def test_sift_stands_where_the_truth_is():
@@ -79,7 +80,7 @@ def test_sift_stands_where_the_truth_is():
     found = crop_methods.measure(claims, batch_of(pairs), CELLS, VIEW)
     assert np.median(found["error"][found["visible"]]) < 2.5  # the pairs are elastic, SIFT is not
     assert np.median(found["rotation_error"]) < math.radians(1.5)
-    assert metrics.summarise(found)["precision"] > 0.9
+    assert accuracy.summarise(found)["precision"] > 0.9
 
 
 def test_each_step_improves_noisy_matches():
@@ -128,7 +129,9 @@ def few(monkeypatch, tmp_path):
     """9 pairs in batches of 4, the last of which is filled up; few pictures, few replicas."""
     monkeypatch.setattr(pairs, "BATCH", 4)
     monkeypatch.setattr(pair_report, "WORST", 1)
-    monkeypatch.setattr(bootstrap, "draw", functools.partial(bootstrap.draw, replicas=20))
+    few = BootstrapParameters(replicas=20)
+    resample = functools.partial(bootstrap.resample_weights, parameters=few)
+    monkeypatch.setattr(bootstrap, "resample_weights", resample)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
