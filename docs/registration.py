@@ -35,7 +35,7 @@ def main() -> None:
         images.append(synthesize_image(OPTICAL, *contact(master, touch, rng), rng))
     found = Registrar(SHIPPED).register(images[0], 500, images[1], 500)
     path = Path(__file__).with_name("registration.png")
-    plot.draw(images[0], images[1], found, path)
+    plot.save_plot(images[0], images[1], found, path)
     step = 255 / (GREYS - 1)
     few = np.rint(np.rint(np.asarray(cv2.imread(str(path))) / step) * step).astype(np.uint8)
     cv2.imwrite(str(path), few, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -93,21 +93,21 @@ def _register_two(
     import numpy as np
 
     from model.network import compilation_cache
-    from model.registration.registrar import Registrar, refuse_one_file
+    from model.registration.registrar import Registrar, require_two_files
     from pipeline.imaging import preprocess
 
-    refuse_one_file(*images)
-    compilation_cache.keep()
+    require_two_files(*images)
+    compilation_cache.enable()
     registrar = Registrar(checkpoint)
-    a, b = (registrar.open_file(*each) for each in zip(images, ppi, strict=True))
-    found = registrar.register_prints(a, b)
+    a, b = (registrar.prepare_file(*each) for each in zip(images, ppi, strict=True))
+    found = registrar.register_impressions(a, b)
     found.save(out)
     mapped = np.isfinite(found.map_ab[..., 0]).mean()
-    click.echo(f"{out}: {found.stated}, {len(found.matches)} matches, {mapped:.0%} mapped")
+    click.echo(f"{out}: {found.score_text}, {len(found.matches)} matches, {mapped:.0%} mapped")
     if picture is not None:
-        from model.registration.plot import draw
+        from model.registration.plot import save_plot
 
-        draw(preprocess.load(images[0]), preprocess.load(images[1]), found, picture)
+        save_plot(preprocess.load(images[0]), preprocess.load(images[1]), found, picture)
         click.echo(picture)
 
 

@@ -139,7 +139,7 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
     from shards.store import open_set
     from train.evaluation import calibrate as calibration
 
-    compilation_cache.keep()
+    compilation_cache.enable()
     spec = PipelineSpec(fingers=fingers, impressions=4, finger_seed=99)
     found = itertools.groupby(
         generated.list_impressions("synthetic/calib", spec), lambda of: of.finger
@@ -231,7 +231,7 @@ def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -
     from shards.store import open_set
     from train.evaluation import pair_files, pair_report, pairs
 
-    compilation_cache.keep()
+    compilation_cache.enable()
     with pair_files.writing(out):  # tried before the work, not after it
         shards, registrar = open_set(directory), Registrar(checkpoint)
         facts = pairs.describe(shards, split, checkpoint)
@@ -251,13 +251,13 @@ def _evaluate_fvc(
     from model.registration.registrar import Registrar
     from train.evaluation import file_methods, fvc, fvc_report, pair_files, reference_minutiae
 
-    compilation_cache.keep()
+    compilation_cache.enable()
     files = list(chain.from_iterable(fvc.impressions(folder).values()))
     heard = reference_minutiae.load(minutiae, files) if minutiae else None
     registrar = Registrar(checkpoint)
     with pair_files.writing(out):
         facts = fvc.describe(folder, checkpoint, ppi, minutiae)
-        facts["score"] = calibration.meaning(registrar.calibrated)
+        facts["score"] = calibration.score_meaning(registrar.calibrated)
         found = fvc.run(folder, file_methods.Methods(registrar, ppi).compare, out, facts, heard)
         fvc_report.write(found, folder, out, facts, registrar)
     click.echo(f"{fvc_report.console(found)}\n{out}: report.html, fvc.json, *.csv, worst/")

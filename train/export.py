@@ -52,7 +52,7 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
         stored = weights.load(path)
         tensors = weights.tensors(nnx.state(stored.net))
         arrays = {name: np.asarray(value) for name, value in tensors.items()}
-        return arrays, weights.metadata(stored.net.config, stored.view, stored.curves)
+        return arrays, weights.metadata(stored.net.config, stored.geometry, stored.curves)
     found = checkpoint.find(path, str(path)) or path
     return checkpoint.load_parameters(found), checkpoint.load_meta(found)["export"]
 

@@ -119,7 +119,7 @@ class Trainer:
         self.total = wanted if config.steps is None else min(config.steps, wanted)
         scale = spec["crop"] / spec["size"]
         self.program = step.make_program(model, config, self.total, mesh, scale)
-        view = weights.View(spec["crop"], spec["size"], spec["grid"])
+        view = weights.CropGeometry(spec["crop"], spec["size"], spec["grid"])
         self.facts = weights.metadata(model, view)
         self.flat = _flat(model=vars(model), train=vars(config), pipeline=spec)
         self.log = Log(settings.directory, echo, hosts.is_first())

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from model.network import weights
 from model.network.summary import summarise
-from model.registration.plot import compose
+from model.registration.plot import plot_registration
 from model.registration.registrar import Registrar
 from shards import contact_sheet, record
 from shards.foundation import html
@@ -89,8 +89,10 @@ def _example(
         raise Misuse(f"{shards.directory}: {split} holds no genuine pair to show")
     row = sorted(genuine, key=lambda row: float(row[key]))[len(genuine) // 2]
     pair = record.decode(shards.read(split, [int(row["pair"])])[0])
-    a, b = (sections.as_print(image, registrar.view) for image in (pair.image_a, pair.image_b))
-    figure = compose(a.prepared.image, b.prepared.image, registrar.register_prints(a, b))
+    a, b = (sections.as_print(image, registrar.geometry) for image in (pair.image_a, pair.image_b))
+    figure = plot_registration(
+        a.prepared.image, b.prepared.image, registrar.register_impressions(a, b)
+    )
     return {
         "image": html.drawn(figure),
         "text": f"As model.registration.registrar does it: {row['a']} and {row['b']} ({row['kind']}, "

@@ -17,7 +17,7 @@ from pathlib import Path
 import jax
 
 
-def keep() -> None:
+def enable() -> None:
     """Look for compiled programs in the user's cache, and leave there what is compiled."""
     if jax.config.values["jax_compilation_cache_dir"]:
         return

@@ -7,6 +7,7 @@ computes the metrics of a set of pairs from them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +17,20 @@ from model.network.grid import centres, pool_truth
 from model.network.matching import Correspondences
 from model.network.net import Net
 
-TOLERANCE = 8.0  # px at 500 ppi, about a ridge period: what counts as a correct, consistent match
-KEEP = 0.2  # least probability of a match that is kept; it must be mutual too
-PCK = (2, 4, 8)  # px at 500 ppi
+
+@dataclass(frozen=True)
+class MetricParameters:
+    """Thresholds of the metrics. Lengths are px at 500 ppi."""
+
+    # A correct, consistent match is at most this far off: about a ridge period.
+    tolerance: float = 8.0
+    # Least confidence of a mutual match that is kept. Chosen.
+    least_confidence: float = 0.2
+    # Distances of PCK.
+    pck_distances: tuple[int, ...] = (2, 4, 8)
+
+
+DEFAULT = MetricParameters()
 
 
 def evaluate_batch(net: Net, batch: Mapping[str, jax.Array], scale: float) -> dict[str, jax.Array]:
@@ -31,8 +43,8 @@ def evaluate_batch(net: Net, batch: Mapping[str, jax.Array], scale: float) -> di
     truth, visible = pool_truth(batch["map_ab"], batch["visible"], config.cells)
     found = net.correspond(net(batch["image_a"], batch["image_b"]))
     source = centres(config.cells, config.stride)
-    kept = found.mutual & (found.confidence > KEEP)
-    score, motion = consistency(source, found, TOLERANCE / scale)
+    kept = found.mutual & (found.confidence > DEFAULT.least_confidence)
+    score, motion = consistency(source, found, DEFAULT.tolerance / scale)
     true_motion = fit_rigid(source, truth, visible.astype(jnp.float32))
     return {
         "error": jnp.linalg.norm(found.points - truth, axis=-1) * scale,

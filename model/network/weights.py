@@ -3,7 +3,7 @@
 A file holds a tensor for each parameter, named by its dotted path in the network
 ("backbone.stem.kernel"), and texts of metadata: "format" (FORMAT), "model_config" (JSON of
 ModelConfig), "pipeline" (JSON {"crop", "size", "grid"} of the data it was trained on) and, where
-`train.evaluation.calibrate` was run, "calibration" (JSON of `model.registration.calibration.Curves`). It runs no code when it is
+`train.evaluation.calibrate` was run, "calibration" (JSON of `model.registration.calibration.CalibrationCurves`). It runs no code when it is
 read, and nothing of it is trusted before names, shapes, types and values hold.
 """
 
@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from model.network.config import ModelConfig
 from model.network.net import Net, create
-from model.registration.calibration import Curves
+from model.registration.calibration import CalibrationCurves
 from shards.foundation.errors import Fault, Misuse
 
 FORMAT = "1"
@@ -33,7 +33,7 @@ SHOWN = 4  # differences in one message
 
 
 @dataclass(frozen=True)
-class View:
+class CropGeometry:
     """What the network was shown in training: crops of `crop` px at 500 ppi brought to `size`."""
 
     crop: int
@@ -51,8 +51,8 @@ class Checkpoint:
     """A network with its trained parameters, and what it was trained on."""
 
     net: Net
-    view: View
-    curves: Curves | None = None  # for probabilities; None before they were fitted
+    geometry: CropGeometry
+    curves: CalibrationCurves | None = None  # for probabilities; None before they were fitted
 
 
 def load(path: Path) -> Checkpoint:
@@ -79,17 +79,19 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(nnx.merge(graph, state), view, curves)
 
 
-def metadata(config: ModelConfig, view: View, curves: Curves | None = None) -> dict[str, str]:
+def metadata(
+    config: ModelConfig, view: CropGeometry, curves: CalibrationCurves | None = None
+) -> dict[str, str]:
     """The metadata that `load` expects of a file."""
     return {
         "format": FORMAT,
         "model_config": json.dumps(dataclasses.asdict(config)),
         "pipeline": json.dumps(dataclasses.asdict(view)),
-        **(calibration(curves) if curves else {}),
+        **(calibration_metadata(curves) if curves else {}),
     }
 
 
-def calibration(curves: Curves) -> dict[str, str]:
+def calibration_metadata(curves: CalibrationCurves) -> dict[str, str]:
     """The part of the metadata that says them."""
     return {CALIBRATION: json.dumps(dataclasses.asdict(curves))}
 
@@ -103,12 +105,14 @@ def _name(keys: tuple[Any, ...]) -> str:
     return ".".join(str(key) for key in keys)
 
 
-def _described(metadata: dict[str, str], path: Path) -> tuple[ModelConfig, View, Curves | None]:
+def _described(
+    metadata: dict[str, str], path: Path
+) -> tuple[ModelConfig, CropGeometry, CalibrationCurves | None]:
     """The network, the view and the curves that a file's metadata describe."""
     if metadata.get("format") != FORMAT:
         found = repr(metadata.get("format"))[:40]
         raise Fault(f"{path}: no checkpoint of this program: format {found}, expected {FORMAT!r}")
-    view = _parse(View, metadata.get("pipeline", ""), "pipeline", path)
+    view = _parse(CropGeometry, metadata.get("pipeline", ""), "pipeline", path)
     config = _parse(ModelConfig, metadata.get("model_config", ""), "model_config", path)
     if view.size != config.image_size:
         raise Fault(
@@ -116,7 +120,11 @@ def _described(metadata: dict[str, str], path: Path) -> tuple[ModelConfig, View,
             f" network takes {config.image_size} px"
         )
     said = metadata.get(CALIBRATION)
-    return config, view, None if said is None else _parse(Curves, said, CALIBRATION, path)
+    return (
+        config,
+        view,
+        None if said is None else _parse(CalibrationCurves, said, CALIBRATION, path),
+    )
 
 
 def _parse(kind: Any, text: str, key: str, path: Path) -> Any:

@@ -19,7 +19,7 @@ from pathlib import Path
 from model.network import compilation_cache
 from model.registration import pair_table
 from model.registration.pair_table import Pair, Score
-from model.registration.registrar import Print, Registrar, refuse_one_file
+from model.registration.registrar import PreparedImpression, Registrar, require_two_files
 from shards.foundation import pool
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
@@ -117,12 +117,14 @@ def _answered(job: Job, rows: list[Pair], workers: int | None) -> list[Score]:
 class Prints:
     """Prints as they are opened, the last used of them kept, up to `most` px."""
 
-    def __init__(self, open_file: Callable[[Path, float | None], Print], most: int = KEPT) -> None:
+    def __init__(
+        self, open_file: Callable[[Path, float | None], PreparedImpression], most: int = KEPT
+    ) -> None:
         self._open, self._most = open_file, most
-        self._kept: OrderedDict[tuple[Path, float | None], Print] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, float | None], PreparedImpression] = OrderedDict()
         self._size = 0
 
-    def open(self, path: Path, ppi: float | None) -> Print:
+    def open(self, path: Path, ppi: float | None) -> PreparedImpression:
         """The print in the file at `path`, which is opened where it is not kept."""
         key = (path, ppi)
         if key not in self._kept:
@@ -145,9 +147,9 @@ def _score(job: Job, pair: Pair) -> Score:
     answer, score = job.answer(pair), Score(pair.row, str(pair.a), str(pair.b))
     try:
         answer.unlink(missing_ok=True)  # of other inputs
-        refuse_one_file(pair.a, pair.b)
+        require_two_files(pair.a, pair.b)
         opened = prints.open(pair.a, pair.ppi_a), prints.open(pair.b, pair.ppi_b)
-        found = registrar.register_prints(*opened)
+        found = registrar.register_impressions(*opened)
         if job.maps:
             found.save(answer)
     except Fault as fault:
@@ -159,9 +161,9 @@ def _score(job: Job, pair: Pair) -> Score:
 @functools.lru_cache(1)
 def _ready(checkpoint: Path) -> tuple[Registrar, Prints]:
     """A process's network and the prints that it keeps."""
-    compilation_cache.keep()
+    compilation_cache.enable()
     registrar = Registrar(checkpoint)
-    return registrar, Prints(registrar.open_file)
+    return registrar, Prints(registrar.prepare_file)
 
 
 def _program(checkpoint: Path) -> str:

@@ -12,14 +12,13 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 0.05  # probability below which two prints are said not to show the same skin
 CERTAIN = 1e-6  # a confidence as near to 1 counts as that near
 LARGEST = 1e6  # of an offset or a slope
 EXTREME = 700.0  # log odds beyond which an exponential of float64 overflows
 
 
 @dataclass(frozen=True)
-class Curves:
+class CalibrationCurves:
     """Offset and slope of the log odds of either probability."""
 
     score_offset: float
@@ -44,14 +43,14 @@ class Curves:
 
 
 # Of a network before the one that ships: what one without curves of its own answers by. Its scores
-# order pairs, and what is below LEAST gets no map, but they are no probabilities.
-STAND_IN = Curves(-6.62, 20.88, 1.49, 0.966)
+# order pairs, and what is below RegistrarParameters.least_probability gets no map, but they are no probabilities.
+DEFAULT_CURVES = CalibrationCurves(-6.62, 20.88, 1.49, 0.966)
 UNCALIBRATED = (
     "uncalibrated: scores order pairs but are no probabilities (python -m train calibrate)"
 )
 
 
-def meaning(calibrated: bool) -> str:
+def score_meaning(calibrated: bool) -> str:
     """What a score is, for whoever reads it."""
     return "probability" if calibrated else UNCALIBRATED
 

@@ -30,7 +30,7 @@ STEEPEST = 0.2  # least ratio of areas, map to similarity, that is no fold
 
 
 @dataclass(frozen=True, eq=False)
-class DenseMap:
+class Deformation:
     """A similarity and a displacement at nodes STEP px apart, linear between them."""
 
     matrix: NDArray[np.float64]  # [2, 3], px of A → px of B
@@ -62,26 +62,26 @@ class DenseMap:
         )
 
 
-def fit(
+def fit_deformation(
     matches: NDArray[np.floating], shape: tuple[int, int], radius: float = RADIUS, seed: int = 0
-) -> DenseMap | None:
+) -> Deformation | None:
     """The smooth map over an image A of `shape` (height, width) that the matches [K, 5] support.
 
     Columns: x_a, y_a, x_b, y_b, confidence in (0, 1]. None where too few agree on one similarity.
     The linear interpolation of the nodes has a positive Jacobian everywhere.
     """
-    rigid = similarity.fit(matches, radius, seed)
+    rigid = similarity.fit_similarity(matches, radius, seed)
     if rigid is None:
         return None
     a = matches[:, :2].astype(np.float64)
     residual = matches[:, 2:4] - apply_affine(rigid.matrix, a)
     prior = _Prior(a)
     weight, agrees = _agreement(prior, residual, matches[:, 4] * rigid.agrees, matches[:, 4])
-    stiff = DenseMap(rigid.matrix, np.zeros_like(_grid(shape)), agrees)
+    stiff = Deformation(rigid.matrix, np.zeros_like(_grid(shape)), agrees)
     return _bent(stiff, prior, residual, weight)
 
 
-def inverted(found: DenseMap, shape: tuple[int, int]) -> DenseMap:
+def invert_deformation(found: Deformation, shape: tuple[int, int]) -> Deformation:
     """The map from B, an image of `shape` (height, width), back to A: exact at its own nodes.
 
     Newton's method, from the similarity; `found` folds nowhere, so that there is one solution.
@@ -98,10 +98,10 @@ def inverted(found: DenseMap, shape: tuple[int, int]) -> DenseMap:
             np.stack([d * off[..., 0] - b * off[..., 1], a * off[..., 1] - c * off[..., 0]], -1)
             / area[..., None]
         )
-    return DenseMap(back, at - apply_affine(back, grid), found.agrees)
+    return Deformation(back, at - apply_affine(back, grid), found.agrees)
 
 
-def bend(found: DenseMap, matches: NDArray[np.floating]) -> DenseMap:
+def add_displacement(found: Deformation, matches: NDArray[np.floating]) -> Deformation:
     """The map with what matches [K, 5] say beyond it added as one more smooth displacement.
 
     `found` is to fold nowhere; then neither does the answer.
@@ -113,7 +113,7 @@ def bend(found: DenseMap, matches: NDArray[np.floating]) -> DenseMap:
     return _bent(found, prior, residual, weight)
 
 
-def _bent(found: DenseMap, prior: _Prior, residual: NDArray, weight: NDArray) -> DenseMap:
+def _bent(found: Deformation, prior: _Prior, residual: NDArray, weight: NDArray) -> Deformation:
     """The map and the displacement that `residual` [K, 2] asks for, as far as nothing folds."""
     rows, columns = found.nodes.shape[:2]
     grid = (pixel_grid(rows, columns) - MARGIN) * STEP
@@ -121,7 +121,7 @@ def _bent(found: DenseMap, prior: _Prior, residual: NDArray, weight: NDArray) ->
     while True:
         nodes = found.nodes + prior.spread(prior.given(residual, weight, noise), grid)
         if smallest_area(apply_affine(found.matrix, grid) + nodes) >= STEEPEST:
-            return DenseMap(found.matrix, nodes, found.agrees)
+            return Deformation(found.matrix, nodes, found.agrees)
         noise *= 2
 
 

@@ -32,21 +32,21 @@ class Network:
     """The parameters of a checkpoint, and its programs for windows of several sizes."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.config, self.view = checkpoint.net.config, checkpoint.view
+        self.config, self.geometry = checkpoint.net.config, checkpoint.geometry
         self._params = nnx.split(checkpoint.net)[1]
         self._programs = functools.cache(self._compile)
 
     @property
     def scale(self) -> float:
         """Px at 500 ppi a px of the network's images."""
-        return self.view.crop / self.view.size
+        return self.geometry.crop / self.geometry.size
 
     def window(self, extent: float) -> int:
         """Side, px of the network's images, of the window for a print of `extent` px at 500 ppi."""
         if self.config.layers:
-            return self.view.size
-        step = max(self.view.size // 2, self.config.coarsest)
-        sizes = range(self.view.size, int(LARGEST * self.view.size) + 1, step)
+            return self.geometry.size
+        step = max(self.geometry.size // 2, self.config.coarsest)
+        sizes = range(self.geometry.size, int(LARGEST * self.geometry.size) + 1, step)
         return next((size for size in sizes if size * self.scale >= extent), sizes[-1])
 
     def features(self, image: NDArray[np.uint8]) -> jax.Array:

@@ -29,9 +29,9 @@ Colour = NDArray[np.uint8]  # [H, W, 3], red green blue
 Grey = NDArray[np.uint8]  # [H, W], dark ridges
 
 
-def draw(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
-    """Write the picture of a registration as PNG; see `compose`. Fault where it cannot be."""
-    figure = compose(image_a, image_b, found)
+def save_plot(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
+    """Write the picture of a registration as PNG; see `plot_registration`. Fault where it cannot be."""
+    figure = plot_registration(image_a, image_b, found)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="png")
@@ -39,26 +39,26 @@ def draw(image_a: Grey, image_b: Grey, found: Registration, path: Path) -> None:
         raise Fault(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def compose(image_a: Grey, image_b: Grey, found: Registration) -> Figure:
+def plot_registration(image_a: Grey, image_b: Grey, found: Registration) -> Figure:
     """Matches, ridges before and after, deformation grid, figures; of images as stored."""
     figure = Figure(figsize=(12, 9.2), dpi=110, layout="constrained", facecolor="white")
     rows = figure.add_gridspec(2, 1, height_ratios=[1.1, 1])
     top, bottom = (figure.add_subfigure(row) for row in (rows[0], rows[1]))
     figure.suptitle(_figures(found), fontsize=13)
-    draw_matches(top.subplots(), image_a, image_b, found.matches)
+    plot_matches(top.subplots(), image_a, image_b, found.matches)
     before, after, grid = bottom.subplots(1, 3)
     before.imshow(overlay(image_a, _placed(image_b, image_a.shape)))
     before.set_title("Ridges before: A red, B blue", fontsize=11)
-    after.imshow(overlay(image_a, carry(image_b, found.map_ab)))
+    after.imshow(overlay(image_a, resample_onto_a(image_b, found.map_ab)))
     after.set_title("Ridges after: dark where both lie", fontsize=11)
-    draw_grid(grid, image_b, found.map_ab)
+    plot_grid(grid, image_b, found.map_ab)
     grid.set_title("A's grid as the map lays it on B (thin: unbent)", fontsize=11)
     for axes in (before, after, grid):
         axes.set_axis_off()
     return figure
 
 
-def carry(image_b: Grey, map_ab: NDArray[np.float32]) -> NDArray[np.float32]:
+def resample_onto_a(image_b: Grey, map_ab: NDArray[np.float32]) -> NDArray[np.float32]:
     """B as A would show it: float32 [H_a, W_a] of grey values, NaN where nothing corresponds."""
     seen = np.isfinite(map_ab[..., 0])
     place = np.where(seen[..., None], map_ab, -1).astype(np.float32)
@@ -67,7 +67,7 @@ def carry(image_b: Grey, map_ab: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(seen, carried, np.nan).astype(np.float32)
 
 
-def ink(image: NDArray) -> NDArray[np.float32]:
+def ridge_ink(image: NDArray) -> NDArray[np.float32]:
     """How much of a ridge there is, [H, W] in [0, 1], by the tone and contrast around."""
     known = np.isfinite(image).astype(np.float32)
     grey = np.nan_to_num(np.asarray(image, np.float32))
@@ -87,12 +87,12 @@ def ink(image: NDArray) -> NDArray[np.float32]:
 def overlay(image_a: Grey, carried: NDArray[np.float32]) -> Colour:
     """Ridges of A in red and of B in blue on white; where they coincide, dark."""
     white = np.ones(3)
-    a, b = ink(image_a)[..., None], ink(carried)[..., None]
+    a, b = ridge_ink(image_a)[..., None], ridge_ink(carried)[..., None]
     shown = (1 - a * (white - RED)) * (1 - b * (white - BLUE))
     return np.round(255 * shown).astype(np.uint8)
 
 
-def draw_grid(axes: Axes, image_b: Grey, map_ab: NDArray[np.float32]) -> None:
+def plot_grid(axes: Axes, image_b: Grey, map_ab: NDArray[np.float32]) -> None:
     """Where the map takes a regular grid of A on B, coloured by its way off the nearest similarity.
 
     That similarity's own grid lies below in grey: between both is what skin has been stretched.
@@ -119,7 +119,7 @@ def draw_grid(axes: Axes, image_b: Grey, map_ab: NDArray[np.float32]) -> None:
     )
 
 
-def draw_matches(axes: Axes, image_a: Grey, image_b: Grey, matches: NDArray[np.float32]) -> None:
+def plot_matches(axes: Axes, image_a: Grey, image_b: Grey, matches: NDArray[np.float32]) -> None:
     """Both prints side by side, lines between matches [K, 5] coloured by confidence."""
     gap = round(SPACE * image_a.shape[1])
     shift = image_a.shape[1] + gap
@@ -169,9 +169,9 @@ def _placed(image_b: Grey, shape: tuple[int, ...]) -> NDArray[np.float32]:
 def _figures(found: Registration) -> str:
     """The line above the picture."""
     if not len(found.matches):
-        return f"{found.stated}: no common region found"
+        return f"{found.score_text}: no common region found"
     share = np.isfinite(found.map_ab[..., 0]).mean()
     return (
-        f"{found.stated}   {len(found.matches)} matches"
+        f"{found.score_text}   {len(found.matches)} matches"
         f"   turned by {np.degrees(found.angle):+.1f}°   {share:.0%} of A's frame mapped"
     )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registration import deformation, mrf
-from model.registration.deformation import DenseMap
+from model.registration.deformation import Deformation
 from pipeline.imaging.warp import Array
 
 # All lengths in px at 500 ppi.
@@ -39,7 +39,7 @@ Field = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Texture:
+class RidgeImage:
     """A print's ridges at 250 ppi: float32 [h, w], tone 0 and contrast 1 all over the finger."""
 
     ridges: Field  # 0 off the finger
@@ -57,7 +57,7 @@ class Correlation:
     spacing: int  # px at 500 ppi between nodes
 
 
-def texture(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Texture:
+def ridge_image(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> RidgeImage:
     """The ridges of an image uint8 [H, W] at 500 ppi with its foreground bool [H, W]."""
     height, width = (extent // 2 for extent in image.shape)
     even = image[: 2 * height, : 2 * width]
@@ -67,28 +67,28 @@ def texture(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Texture:
     lighter = np.asarray((grey - _blurred(grey * on, LOCAL) / share) * on, np.float32)
     contrast: Field = np.sqrt(_blurred(lighter**2, LOCAL) / share) + np.float32(FLAT)
     ridges: Field = np.clip(lighter / contrast, -2, 2)
-    return Texture(ridges, on, (image.shape[0], image.shape[1]))
+    return RidgeImage(ridges, on, (image.shape[0], image.shape[1]))
 
 
-def refine(found: DenseMap, a: Texture, b: Texture) -> tuple[DenseMap, float]:
+def align_ridges(found: Deformation, a: RidgeImage, b: RidgeImage) -> tuple[Deformation, float]:
     """The map with A's ridges brought onto B's, and `agreement` of it.
 
     `found` itself where nothing better comes of it.
     """
-    current, best, score = found, found, agreement(found, a, b)
+    current, best, score = found, found, ridge_correlation(found, a, b)
     for window, reach in STAGES:
         view = correlate(current, a, b, window, reach)
         matches = shifts(current, view, _jointly(view) if reach > PERIOD else _alone(view))
         if len(matches) < FEWEST:
             break
-        current = deformation.bend(current, matches)
-        agreed = agreement(current, a, b)
+        current = deformation.add_displacement(current, matches)
+        agreed = ridge_correlation(current, a, b)
         if agreed > score:
             best, score = current, agreed
     return best, score
 
 
-def agreement(found: DenseMap, a: Texture, b: Texture) -> float:
+def ridge_correlation(found: Deformation, a: RidgeImage, b: RidgeImage) -> float:
     """Mean correlation of A's ridges with those that the map brings onto them, in [0, 1].
 
     An overlap below LEAST_AREA lowers it in proportion: few ridges agree by chance.
@@ -101,7 +101,7 @@ def agreement(found: DenseMap, a: Texture, b: Texture) -> float:
     return min(1.0, mean) * min(1.0, float(seen.sum()) * view.spacing**2 / LEAST_AREA)
 
 
-def shifts(found: DenseMap, view: Correlation, chosen: NDArray[np.int64]) -> Array:
+def shifts(found: Deformation, view: Correlation, chosen: NDArray[np.int64]) -> Array:
     """Matches float64 [K, 5] from nodes of A to where B lies by the shifts `chosen` [Ny, Nx, 2].
 
     To a fraction of a px; confidence is the square of the correlation.
@@ -131,7 +131,9 @@ def _jointly(view: Correlation) -> NDArray[np.int64]:
     return mrf.choose(cost, BEND, MOST)
 
 
-def correlate(found: DenseMap, a: Texture, b: Texture, window: float, reach: int) -> Correlation:
+def correlate(
+    found: Deformation, a: RidgeImage, b: RidgeImage, window: float, reach: int
+) -> Correlation:
     """Normalised correlation in Gaussian windows of deviation `window`, for shifts up to `reach`.
 
     Nodes lie SPACING apart, or further where NODES of them would not cover the overlap.

@@ -20,19 +20,21 @@ FEWEST = 6  # agreeing matches, below which nothing is claimed
 
 
 @dataclass(frozen=True, eq=False)
-class Similarity:
+class SimilarityTransform:
     """Points of A to points of B by a turn, a scale and a shift, and the matches that agree."""
 
     matrix: NDArray[np.float64]  # [2, 3]
     agrees: NDArray[np.bool_]  # [K]
 
 
-def angle(matrix: NDArray[np.float64]) -> float:
+def rotation_angle(matrix: NDArray[np.float64]) -> float:
     """The turn of a similarity [2, 3] in rad, counter-clockwise as seen (y points down)."""
     return float(np.arctan2(matrix[0, 1], matrix[0, 0]))
 
 
-def fit(matches: NDArray[np.floating], radius: float, seed: int = 0) -> Similarity | None:
+def fit_similarity(
+    matches: NDArray[np.floating], radius: float, seed: int = 0
+) -> SimilarityTransform | None:
     """The similarity that most of the matches [K, 5] (x_a, y_a, x_b, y_b, confidence) support.
 
     A match agrees when it lies within `radius` px of where the similarity puts it. None where fewer
@@ -53,7 +55,7 @@ def fit(matches: NDArray[np.floating], radius: float, seed: int = 0) -> Similari
     if agrees.sum() < FEWEST or not SCALE_RANGE[0] <= abs(turn) <= SCALE_RANGE[1]:
         return None
     matrix = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
-    return Similarity(np.array(matrix), agrees)
+    return SimilarityTransform(np.array(matrix), agrees)
 
 
 def _complex(matches: NDArray[np.floating]) -> tuple[NDArray, NDArray, NDArray]:

@@ -24,8 +24,8 @@ from race import Row, compare, race, render
 
 from model.__main__ import SHIPPED
 from model.registration.batch import register_pairs
-from model.registration.registrar import Registrar, spread
-from model.registration.hypotheses import search
+from model.registration.registrar import Registrar, map_in_file_pixels
+from model.registration.hypotheses import best_hypothesis
 from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.impression import contact, sample_touch
 from pipeline.synthesis.sensor import OPTICAL, synthesize_image
@@ -46,11 +46,11 @@ def measure():
     registrar = Registrar(SHIPPED)
     registrar.register(images[0][0], 500, images[0][1], 500)
     ready = time.perf_counter() - start
-    prints = [[registrar.open(image, 500) for image in pair] for pair in images]
+    prints = [[registrar.prepare(image, 500) for image in pair] for pair in images]
     spent = race(
         {
             ONE_BY_ONE: lambda: [registrar.register(a, 500, b, 500) for a, b in images],
-            OPEN: lambda: [registrar.register_prints(a, b) for a, b in prints],
+            OPEN: lambda: [registrar.register_impressions(a, b) for a, b in prints],
             SIFT: lambda: [sift.align(a, b, 1.0) for a, b in images],
         }
     )
@@ -128,14 +128,17 @@ def _stages(registrar, images):
     def mark():
         marks.append(time.process_time())
 
-    prints = [[registrar.open(image, 500) for image in pair] for pair in images]
+    prints = [[registrar.prepare(image, 500) for image in pair] for pair in images]
     mark()
     matches = [registrar.match(a, b) for a, b in prints]
     mark()
-    found = [search(m, a.texture, b.texture)[0] for m, (a, b) in zip(matches, prints, strict=True)]
+    found = [
+        best_hypothesis(m, a.ridge_image, b.ridge_image)[0]
+        for m, (a, b) in zip(matches, prints, strict=True)
+    ]
     mark()
     for one, (a, b) in zip(found, prints, strict=True):
-        spread(one, a, b)
+        map_in_file_pixels(one, a, b)
     mark()
     names = ("foreground and texture of both", "network", "map onto the ridges", "map of all px")
     return [(name, b - a) for name, a, b in zip(names, marks, marks[1:], strict=False)]

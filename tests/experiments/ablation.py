@@ -22,8 +22,8 @@ import click
 import numpy as np
 
 from model.__main__ import SHIPPED
-from model.registration.hypotheses import BORNE_OUT
-from model.registration.registrar import Print, Registrar
+from model.registration.hypotheses import DEFAULT
+from model.registration.registrar import PreparedImpression, Registrar
 from pipeline import __main__ as pipeline
 from pipeline.synthesis import generate, impression
 from pipeline.synthesis.sensor import OPTICAL
@@ -113,16 +113,21 @@ def tried(checkpoint, folder):
     best, tested = Registrar(SHIPPED), Registrar(checkpoint)
     near, agreed = [], []
     for paths in impressions(folder).values():
-        prints = [best.open_file(path) for path in paths]
+        prints = [best.prepare_file(path) for path in paths]
         for a, b in list(itertools.combinations(prints, 2))[::THINNED]:
             a, b = sorted((a, b), key=lambda one: one.rank)
-            _, truth, borne_out = best.search(a, b)
-            a, b = Print(a.shape, a.prepared), Print(b.shape, b.prepared)  # seen by no network yet
-            if borne_out > BORNE_OUT:  # then the map of the network that ships is the truth
+            _, truth, borne_out = best.find_deformation(a, b)
+            a, b = (
+                PreparedImpression(a.shape, a.prepared),
+                PreparedImpression(b.shape, b.prepared),
+            )  # seen by no network yet
+            if (
+                borne_out > DEFAULT.supported_correlation
+            ):  # then the map of the network that ships is the truth
                 matches = tested.match(a, b)
                 off = np.hypot(*(truth(matches[:, :2]) - matches[:, 2:4]).T)
                 near.append([(off < least).mean() for least in NEAR])
-                agreed.append(tested.search(a, b)[2] > BORNE_OUT)
+                agreed.append(tested.find_deformation(a, b)[2] > DEFAULT.supported_correlation)
     shares = ", ".join(
         f"{share:.3f} within {least:.0f} px"
         for share, least in zip(np.mean(near, 0), NEAR, strict=True)

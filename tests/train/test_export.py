@@ -17,12 +17,12 @@ from training import MODEL
 from model.network import weights
 from model.network.config import ModelConfig
 from model.network.net import create
-from model.registration.calibration import STAND_IN
+from model.registration.calibration import DEFAULT_CURVES
 from shards.foundation.errors import Fault, Misuse
 from train import checkpoint, export, state
 from train.__main__ import main
 
-VIEW = weights.View(crop=72, size=32, grid=8)
+VIEW = weights.CropGeometry(crop=72, size=32, grid=8)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_checkpoint_to_safetensors_is_the_same_network(run, net, tmp_path, sourc
     found = weights.load(out)
     images = np.random.default_rng(0).integers(0, 256, (2, 1, 32, 32), np.uint8)
     jax.tree.map(np.testing.assert_array_equal, found.net(*images), net(*images))
-    assert found.view == VIEW
+    assert found.geometry == VIEW
     tensors = weights.tensors(nnx.state(net))
     plain = load_file(out)
     assert plain.keys() == tensors.keys()
@@ -113,12 +113,12 @@ def test_safetensors_to_pickle_in_builtins_and_numpy(run, net, tmp_path):
 def test_curves_go_along(run, tmp_path):
     a, b, out = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "w.pkl"))
     assert command("export", "--checkpoint", run, "--out", a).exit_code == 0
-    export.add(a, weights.calibration(STAND_IN))
+    export.add(a, weights.calibration_metadata(DEFAULT_CURVES))
     assert command("export", "--checkpoint", a, "--out", b).exit_code == 0
-    assert weights.load(b).curves == STAND_IN and b.read_bytes() == a.read_bytes()
+    assert weights.load(b).curves == DEFAULT_CURVES and b.read_bytes() == a.read_bytes()
     assert command("export", "--checkpoint", a, "--out", out).exit_code == 0
     found = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
-    assert found["calibration"]["score_slope"] == STAND_IN.score_slope
+    assert found["calibration"]["score_slope"] == DEFAULT_CURVES.score_slope
 
 
 def test_facts_are_added_whole_or_not_at_all(run, tmp_path, monkeypatch):
@@ -131,7 +131,7 @@ def test_facts_are_added_whole_or_not_at_all(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(Fault, match=r"a\.safetensors: cannot be written: .*No space left"):
-        export.add(path, weights.calibration(STAND_IN))
+        export.add(path, weights.calibration_metadata(DEFAULT_CURVES))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

@@ -18,7 +18,7 @@ from train import export, run_report
 from train.evaluation import bootstrap, pair_files, pair_report, pairs
 from train.evaluation.bootstrap import BootstrapParameters
 
-VIEW = weights.View(72, 32, 8)
+VIEW = weights.CropGeometry(72, 32, 8)
 CONFIG = ModelConfig(
     image_size=32,
     stem_channels=4,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network.metrics import PCK, TOLERANCE
+from model.network import metrics
 from train.evaluation import bootstrap, error_rates
 from train.evaluation.bootstrap import BootstrapParameters, Floats, Interval
 
@@ -27,20 +27,22 @@ def summarise(results: Mapping[str, NDArray]) -> dict[str, float]:
 
     Returns:
         "epe_median" and "epe_mean" (end-point error, px at 500 ppi) and "pck@2", "pck@4", "pck@8"
-        over the visible cells; "precision" and "recall" of the kept matches, right to TOLERANCE
+        over the visible cells; "precision" and "recall" of the kept matches, right to the tolerance
         px; "rotation_error_deg", the median over the genuine pairs; "auc" and "eer" of the score.
         NaN where a metric is undefined.
     """
     visible, kept, error = (np.asarray(results[key]) for key in ("visible", "kept", "error"))
     genuine = np.asarray(results["genuine"], bool)
     visible_error = error[visible]
-    right = kept & visible & (error <= TOLERANCE)
+    right = kept & visible & (error <= metrics.DEFAULT.tolerance)
     turned = np.asarray(results["rotation_error"])[genuine & visible.any(1)]
     scores = error_rates.metrics(np.asarray(results["score"]), genuine)
     return {
         "epe_median": _median(visible_error),
         "epe_mean": _mean(visible_error),
-        **{f"pck@{limit}": _mean(visible_error <= limit) for limit in PCK},
+        **{
+            f"pck@{limit}": _mean(visible_error <= limit) for limit in metrics.DEFAULT.pck_distances
+        },
         "precision": _mean(right[kept]),
         "recall": _mean(right[visible]),
         "rotation_error_deg": float(np.degrees(_median(turned))),
@@ -62,10 +64,13 @@ def intervals(
     """
     visible, kept, error = (np.asarray(results[key]) for key in ("visible", "kept", "error"))
     genuine, visible_count = np.asarray(results["genuine"], bool), visible.sum(1)
-    right_count = (kept & visible & (error <= TOLERANCE)).sum(1)
+    right_count = (kept & visible & (error <= metrics.DEFAULT.tolerance)).sum(1)
     ratios = {
         "epe_mean": (np.where(visible, error, 0).sum(1), visible_count),
-        **{f"pck@{limit}": ((visible & (error <= limit)).sum(1), visible_count) for limit in PCK},
+        **{
+            f"pck@{limit}": ((visible & (error <= limit)).sum(1), visible_count)
+            for limit in metrics.DEFAULT.pck_distances
+        },
         "precision": (right_count, kept.sum(1)),
         "recall": (right_count, visible_count),
     }

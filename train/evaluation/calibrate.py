@@ -18,12 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network import compilation_cache, weights
+from model.network import compilation_cache, metrics, weights
 from model.network.grid import pool_truth
-from model.network.metrics import TOLERANCE
 from model.registration import calibration
 from model.registration.inference import Network
-from model.registration.registrar import LEAST_CONFIDENCE, Print, Registrar
+from model.registration.registrar import DEFAULT, PreparedImpression, Registrar
 from pipeline.imaging.warp import Array
 from shards import record
 from shards.foundation import pool
@@ -67,13 +66,13 @@ def calibrate(
     matches = confidences(loaded, shards)
     prints = agreements(checkpoint, fingers, draw, workers)
     try:
-        found = calibration.Curves(
+        found = calibration.CalibrationCurves(
             *logistic_regression(*prints),
             *logistic_regression(calibration.log_odds(matches[0]), matches[1]),
         )
     except ValueError as error:
         raise Fault(f"{checkpoint}: cannot be calibrated, train it longer: {error}") from error
-    export.add(checkpoint, weights.calibration(found))
+    export.add(checkpoint, weights.calibration_metadata(found))
     return describe(found, prints, matches)
 
 
@@ -82,7 +81,7 @@ def confidences(checkpoint: weights.Checkpoint, shards: ShardSet) -> Judged:
     count = shards.count("val")
     if not count:
         raise Misuse(f"{shards.directory}: holds no pairs of the split 'val'")
-    pairs.check_view(shards, checkpoint.view)
+    pairs.check_view(shards, checkpoint.geometry)
     chosen = np.random.default_rng(0).choice(count, min(PAIRS, count), replace=False)
     network, parts = Network(checkpoint), []
     with Progress("matches", len(chosen), "pairs") as progress:
@@ -140,7 +139,7 @@ def logistic_regression(values: Array, true: NDArray[np.bool_]) -> tuple[float, 
     return offset, slope
 
 
-def describe(found: calibration.Curves, prints: Judged, matches: Judged) -> str:
+def describe(found: calibration.CalibrationCurves, prints: Judged, matches: Judged) -> str:
     """The curves, and how far they hold of the very answers that they were fitted to."""
     (agreement, genuine), (confidence, right) = prints, matches
     same, other = agreement[genuine], agreement[~genuine]
@@ -153,19 +152,19 @@ def describe(found: calibration.Curves, prints: Judged, matches: Judged) -> str:
         f" {other.max():.2f} at most\n"
         f"matches: offset {found.match_offset:g}, slope {found.match_slope:g}, calibration error"
         f" {_error(likely, right):.3f}, of the bare confidence {_error(confidence, right):.3f};"
-        f" {right.mean():.0%} of {len(right):,} are right to {TOLERANCE:g} px"
+        f" {right.mean():.0%} of {len(right):,} are right to {metrics.DEFAULT.tolerance:g} px"
     )
 
 
 def _judge(network: Network, pair: record.Pair) -> Judged:
-    """The confidence of the matches of one pair, and which are right to TOLERANCE px."""
+    """The confidence of the matches of one pair, and which are right to metrics.DEFAULT.tolerance px."""
     config = network.config
     found = network.match(network.features(pair.image_a), network.features(pair.image_b))
     true, seen = jnp.asarray(pair.map_ab[None]), jnp.asarray(pair.visible[None])
     truth, visible = pool_truth(true, seen, config.cells)
     away = np.linalg.norm(found.points - truth, axis=-1) * network.scale
-    said = np.asarray(found.mutual & (found.confidence > LEAST_CONFIDENCE))
-    right = np.asarray(visible) & (away <= TOLERANCE)
+    said = np.asarray(found.mutual & (found.confidence > DEFAULT.least_confidence))
+    right = np.asarray(visible) & (away <= metrics.DEFAULT.tolerance)
     return np.asarray(found.confidence, np.float64)[said], right[said]
 
 
@@ -174,13 +173,13 @@ def _compare(
 ) -> list[tuple[float, bool]]:
     """The agreement in each pair of a block, and whether it is of one finger."""
     registrar = _ready(checkpoint)
-    opened: dict[tuple[int, int], Print] = {}
+    opened: dict[tuple[int, int], PreparedImpression] = {}
     for finger, impressions in enumerate(block):
         for k, impression in enumerate(impressions):
             if stop():
                 return []
             with contextlib.suppress(Fault):  # too little of a finger is on it
-                opened[finger, k] = registrar.open(draw(impression)[0], impression.ppi)
+                opened[finger, k] = registrar.prepare(draw(impression)[0], impression.ppi)
     pairs = (pair for pair in _pairs(block) if opened.keys() >= set(pair))
     return [
         (_agreement(registrar, opened[a], opened[b]), a[0] == b[0])
@@ -188,15 +187,15 @@ def _compare(
     ]
 
 
-def _agreement(registrar: Registrar, a: Print, b: Print) -> float:
+def _agreement(registrar: Registrar, a: PreparedImpression, b: PreparedImpression) -> float:
     """How far the ridges of two prints agree, as they are registered."""
-    return registrar.search(*sorted((a, b), key=lambda print_: print_.rank))[2]
+    return registrar.find_deformation(*sorted((a, b), key=lambda print_: print_.rank))[2]
 
 
 @functools.lru_cache(1)
 def _ready(checkpoint: Path) -> Registrar:
     """A process's network."""
-    compilation_cache.keep()
+    compilation_cache.enable()
     return Registrar(checkpoint)
 
 

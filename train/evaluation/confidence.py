@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network.metrics import TOLERANCE
+from model.network import metrics
 
 THRESHOLDS = np.round(np.append(np.arange(0, 1, 0.02), [0.99, 0.999]), 3)
 BINS = 15  # of the reliability curve (Guo et al., ICML 2017)
@@ -16,7 +16,7 @@ Rows = list[dict[str, float]]
 
 
 def precision_recall(results: Mapping[str, NDArray]) -> Rows:
-    """Precision and recall, to TOLERANCE px, of the matches above each threshold of confidence.
+    """Precision and recall, to metrics.DEFAULT.tolerance px, of the matches above each threshold of confidence.
 
     Of results [P, N] with confidence (0 where there is no match), error and visible. A match of a
     cell that B does not show, or of two fingers, is a wrong one. No rows where nothing is kept.
@@ -60,6 +60,8 @@ def calibration_error(rows: Rows) -> float:
 def _judged(results: Mapping[str, NDArray]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Confidence [K] of every match, and whether it is right."""
     confidence = np.asarray(results["confidence"], np.float64)
-    right = np.asarray(results["visible"]) & (np.asarray(results["error"]) <= TOLERANCE)
+    right = np.asarray(results["visible"]) & (
+        np.asarray(results["error"]) <= metrics.DEFAULT.tolerance
+    )
     matched = confidence > 0
     return confidence[matched], right[matched]

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.registration.registrar import Print, Registrar
+from model.registration.registrar import PreparedImpression, Registrar
 from pipeline.imaging import preprocess, resolution
 from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
@@ -37,7 +37,7 @@ class Answer:
 class Opened:
     """A file made ready for every method."""
 
-    network: Print
+    network: PreparedImpression
     prepared: Prepared
     features: sift.Features
 
@@ -55,7 +55,7 @@ class Methods:
     def compare(self, path_a: Path, path_b: Path) -> dict[str, Answer]:
         """{method: its answer}; Fault that names a file that cannot be registered."""
         a, b = self._open(path_a), self._open(path_b)
-        found = self._registrar.register_prints(a.network, b.network)
+        found = self._registrar.register_impressions(a.network, b.network)
         aligned = phase.align(a.prepared.image, b.prepared.image)
         return {
             NETWORK: Answer(found.score, functools.partial(sampled, found.map_ab)),
@@ -65,7 +65,7 @@ class Methods:
 
     def _made_ready(self, path: Path) -> Opened:
         ppi = self._ppi or resolution.of_file(path)
-        network = self._registrar.open_file(path, ppi)
+        network = self._registrar.prepare_file(path, ppi)
         prepared = preprocess.prepare(preprocess.load(path), ppi, str(path))
         return Opened(network, prepared, sift.describe(prepared.image))
 

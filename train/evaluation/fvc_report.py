@@ -107,9 +107,11 @@ def draw_worst(
             for rank, k in enumerate(indices, 1):
                 row = outcome.rows[k]
                 a, b = folder / row["a"], folder / row["b"]
-                prints = [registrar.open_file(path, ppi) for path in (a, b)]
+                prints = [registrar.prepare_file(path, ppi) for path in (a, b)]
                 images = [preprocess.load(path) for path in (a, b)]
-                figure = plot.compose(images[0], images[1], registrar.register_prints(*prints))
+                figure = plot.plot_registration(
+                    images[0], images[1], registrar.register_impressions(*prints)
+                )
                 figure.savefig(out / f"{kind}_{rank:02d}.png", format="png")
                 text = f"{rank}. {row['a']} × {row['b']}: score {row['scores'][NETWORK]:.3f}"
                 drawn[kind].append({"image": html.drawn(figure, "jpeg", 62), "text": text})

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model.network import weights
 from model.registration import plot
-from model.registration.registrar import Print, Registrar
+from model.registration.registrar import PreparedImpression, Registrar
 from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import IDENTITY
 from shards import record
@@ -86,9 +86,11 @@ def _draw_worst(
         for kind, indices in chosen.items():
             for rank, k in enumerate(indices, 1):
                 pair = record.decode(shards.read(split, [k])[0])
-                a, b = (as_print(image, registrar.view) for image in (pair.image_a, pair.image_b))
-                found = registrar.register_prints(a, b)
-                figure = plot.compose(a.prepared.image, b.prepared.image, found)
+                a, b = (
+                    as_print(image, registrar.geometry) for image in (pair.image_a, pair.image_b)
+                )
+                found = registrar.register_impressions(a, b)
+                figure = plot.plot_registration(a.prepared.image, b.prepared.image, found)
                 text = f"{rank}. pair {k}: {pair.image_id_a} × {pair.image_id_b}, {pair.noise}"
                 drawn[kind].append({"image": html.drawn(figure, "jpeg", 62), "text": text})
                 progress.advance()
@@ -184,10 +186,10 @@ def _draw_condition(axes: Axes, name: str, methods: dict[str, Any]) -> None:
     axes.set(title=f"PCK at 4 px by {name} (pairs)", ylim=(0, 1.02))
 
 
-def as_print(image: NDArray[np.uint8], view: weights.View) -> Print:
+def as_print(image: NDArray[np.uint8], view: weights.CropGeometry) -> PreparedImpression:
     """A crop of a record as the print that it would be if the crop, at 500 ppi, were the file."""
     size = (view.crop, view.crop)
     large = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     whole, middle = np.ones(size, bool), (view.crop - 1) / 2
     prepared = Prepared(large, whole, IDENTITY, (middle, middle))
-    return Print(size, prepared)
+    return PreparedImpression(size, prepared)

@@ -27,7 +27,7 @@ from model.network import grid, metrics, weights
 from model.network.matching import Correspondences
 from model.network.net import Net
 from model.registration import calibration
-from model.registration.registrar import LEAST_CONFIDENCE
+from model.registration.registrar import DEFAULT
 from shards import manifest, record
 from shards.foundation import pool
 from shards.foundation.errors import Fault, Misuse
@@ -124,8 +124,8 @@ def evaluate(
     count = shards.count(split)
     if not count:
         raise Misuse(f"{shards.directory}: holds no pairs of the split {split!r}")
-    check_view(shards, checkpoint.view)
-    path, answer = out / LEDGER, _compile(checkpoint.net, checkpoint.view)
+    check_view(shards, checkpoint.geometry)
+    path, answer = out / LEDGER, _compile(checkpoint.net, checkpoint.geometry)
     if not rests_on(path, facts):
         path.unlink(missing_ok=True)
     with Ledger(path, facts) as ledger:
@@ -154,7 +154,7 @@ def gather(rows: list[Row]) -> Evaluation:
     return Evaluation(results, about)
 
 
-def check_view(shards: ShardSet, view: weights.View) -> None:
+def check_view(shards: ShardSet, view: weights.CropGeometry) -> None:
     """Fault where a shard set's crops are not those that a network was trained on."""
     trained = dataclasses.asdict(view)
     built = {key: shards.manifest.spec.get(key) for key in trained}
@@ -173,12 +173,12 @@ def describe(shards: ShardSet, split: str, checkpoint: Path) -> Row:
         "shards_sha256": manifest.digest(shas),
         "split": split,
         "checkpoint_sha256": sha256(checkpoint),
-        "score": calibration.meaning(weights.load(checkpoint).curves is not None),
+        "score": calibration.score_meaning(weights.load(checkpoint).curves is not None),
         "program_sha256": digest(program),
     }
 
 
-def _compile(net: Net, view: weights.View) -> Answer:
+def _compile(net: Net, view: weights.CropGeometry) -> Answer:
     """Batch → metrics.evaluate_batch of it and the correspondences, compiled once a shape."""
     graph, params = nnx.split(net)
 
@@ -195,7 +195,7 @@ def _measure(
     batch: loader.Batch, results: Arrays, found: Correspondences, checkpoint: weights.Checkpoint
 ) -> dict[str, Arrays]:
     """Results of all methods for the pairs of a batch; the network's are there already."""
-    config, view = checkpoint.net.config, checkpoint.view
+    config, view = checkpoint.net.config, checkpoint.geometry
     cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
 
     def claim(k: int) -> tuple[crop_methods.Claimed, ...]:
@@ -211,9 +211,9 @@ def _measure(
         claims = zip(*threads.map(claim, range(len(batch["genuine"]))), strict=True)
     names = (SMOOTH, REGISTERED, SIFT, PHASE)
     measured = (crop_methods.measure(of, batch, cells, view) for of in claims)
-    said = found.mutual & (found.confidence > LEAST_CONFIDENCE)
-    curves = checkpoint.curves or calibration.STAND_IN
-    likely = curves.match_probability(np.maximum(found.confidence, LEAST_CONFIDENCE))
+    said = found.mutual & (found.confidence > DEFAULT.least_confidence)
+    curves = checkpoint.curves or calibration.DEFAULT_CURVES
+    likely = curves.match_probability(np.maximum(found.confidence, DEFAULT.least_confidence))
     network = results | {"confidence": np.where(said, likely, 0)[: len(batch["genuine"])]}
     return {NETWORK: network, **dict(zip(names, measured, strict=True))}
 
@@ -224,7 +224,7 @@ def _about(
     """The ids, kind, noise and conditions of the pairs of a batch, the split's from `start` on."""
     config = checkpoint.net.config
     cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
-    found = strata.measure(batch, cells, checkpoint.view)
+    found = strata.measure(batch, cells, checkpoint.geometry)
     rows = []
     for k in range(len(batch["genuine"])):
         pair = record.decode(shards.read(split, [start + k])[0])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.network import grid, metrics
-from model.network.weights import View
+from model.network.weights import CropGeometry
 
 Floats = NDArray[np.float64]
 Cells = Floats  # [N, 2], (x, y) px of a crop
@@ -30,7 +30,7 @@ BINS: dict[str, tuple[str, tuple[float, ...]]] = {
 }
 
 
-def measure(batch: Mapping[str, NDArray], cells: Cells, view: View) -> dict[str, Floats]:
+def measure(batch: Mapping[str, NDArray], cells: Cells, view: CropGeometry) -> dict[str, Floats]:
     """The conditions [B] of the pairs of a batch; the first three NaN where nothing corresponds.
 
     rotation: degrees, whatever the sense, of the rigid motion nearest to the true map. overlap:
@@ -58,7 +58,7 @@ def measure(batch: Mapping[str, NDArray], cells: Cells, view: View) -> dict[str,
     }
 
 
-def clarity(image: NDArray[np.uint8], view: View) -> float:
+def clarity(image: NDArray[np.uint8], view: CropGeometry) -> float:
     """How far the ridges of a crop uint8 [S, S] have one direction around each place, in [0, 1].
 
     The mean coherence of the structure tensor (Bazen & Gerez, "Systematic methods for the

@@ -13,7 +13,7 @@ hits = []
 jax.monitoring.register_event_listener(
     lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None
 )
-compilation_cache.keep()
+compilation_cache.enable()
 print(jax.jit(lambda x: (x * 2).sum())(jax.numpy.arange(10.0)), len(hits) > 0)
 """
 

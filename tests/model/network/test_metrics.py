@@ -131,7 +131,7 @@ def scores():
         np.stack([truth, half, 10 * anywhere, truth]),
         confidence=np.array([[1.0], [1.0], [1.0], [0.0]]),
     )
-    score, motion = metrics.consistency(SOURCE, matches, metrics.TOLERANCE / SCALE)
+    score, motion = metrics.consistency(SOURCE, matches, metrics.DEFAULT.tolerance / SCALE)
     return np.asarray(score), np.asarray(motion), (half == truth).all(1).mean()
 
 

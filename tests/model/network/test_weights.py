@@ -13,13 +13,13 @@ from safetensors.numpy import load_file, save_file
 from model.network import weights
 from model.network.config import ModelConfig
 from model.network.net import create
-from model.registration.calibration import STAND_IN
+from model.registration.calibration import DEFAULT_CURVES
 from shards.foundation.errors import Fault, Misuse
 
 CONFIG = ModelConfig(
     image_size=32, stem_channels=4, stage_channels=(4, 8), width=16, layers=1, heads=2, mlp=16
 )
-VIEW = weights.View(crop=72, size=32, grid=8)
+VIEW = weights.CropGeometry(crop=72, size=32, grid=8)
 
 
 def stored(path, net, **changes):
@@ -42,7 +42,7 @@ def path(tmp_path, net):
 def test_round_trip_gives_the_same_answers(path, net):
     found = weights.load(path)
     images = np.random.default_rng(0).integers(0, 256, (2, 1, 32, 32), np.uint8)
-    assert found.view == VIEW
+    assert found.geometry == VIEW
     assert found.net.config == CONFIG
     jax.tree.map(np.testing.assert_array_equal, found.net(*images), net(*images))
 
@@ -110,8 +110,8 @@ def test_description_that_is_none(path, net, text):
 
 
 def test_curves_are_read(path, net):
-    stored(path, net, **weights.calibration(STAND_IN))
-    assert weights.load(path).curves == STAND_IN
+    stored(path, net, **weights.calibration_metadata(DEFAULT_CURVES))
+    assert weights.load(path).curves == DEFAULT_CURVES
 
 
 def test_curves_are_not_needed(path):

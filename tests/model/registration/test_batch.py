@@ -33,7 +33,9 @@ def folder(tmp_path_factory):
         cv2.imwrite(str(root / f"{k}.png"), finger(k, 190, 180))
     cv2.imwrite(str(root / "blank.png"), np.full((200, 200), 255, np.uint8))
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
-    save_file(values, root / "c.safetensors", weights.metadata(CONFIG, weights.View(288, 32, 4)))
+    save_file(
+        values, root / "c.safetensors", weights.metadata(CONFIG, weights.CropGeometry(288, 32, 4))
+    )
     return root
 
 
@@ -96,7 +98,7 @@ class Quick:
         self.opened.append((path.name, ppi))
         return path
 
-    def register_prints(self, a, b):
+    def register_impressions(self, a, b):
         if self.made == self.most:
             raise KeyboardInterrupt
         self.made += 1

@@ -6,22 +6,31 @@ import math
 import numpy as np
 import pytest
 
-from model.registration.calibration import LARGEST, LEAST, STAND_IN, Curves, log_odds, logistic
+from model.registration.calibration import (
+    DEFAULT_CURVES,
+    LARGEST,
+    CalibrationCurves,
+    log_odds,
+    logistic,
+)
+from model.registration.registrar import DEFAULT
 
 
 def test_rises_within_0_and_1():
-    values = [STAND_IN.probability(a) for a in np.linspace(0, 1, 101)]
+    values = [DEFAULT_CURVES.probability(a) for a in np.linspace(0, 1, 101)]
     assert (np.diff(values) > 0).all()
-    assert 0 < values[0] < LEAST < 0.5 < values[-1] < 1
+    assert 0 < values[0] < DEFAULT.least_probability < 0.5 < values[-1] < 1
 
 
-@pytest.mark.parametrize(("agreement", "low", "high"), [(0.1, 0, LEAST), (0.6, 0.95, 1)])
+@pytest.mark.parametrize(
+    ("agreement", "low", "high"), [(0.1, 0, DEFAULT.least_probability), (0.6, 0.95, 1)]
+)
 def test_what_chance_and_what_a_finger_reaches(agreement, low, high):
-    assert low < STAND_IN.probability(agreement) < high
+    assert low < DEFAULT_CURVES.probability(agreement) < high
 
 
 def test_confidence_in_a_match_rises_within_0_and_1():
-    found = STAND_IN.match_probability(np.array([0.01, 0.1, 0.5, 0.9, 1.0]))
+    found = DEFAULT_CURVES.match_probability(np.array([0.01, 0.1, 0.5, 0.9, 1.0]))
     assert (np.diff(found) > 0).all()
     assert (found > 0).all() and (found <= 1).all()
 
@@ -36,7 +45,7 @@ def test_log_odds_are_undone_by_the_logistic():
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e9])
 def test_numbers_beyond_use_are_refused(name, value):
     with pytest.raises(ValueError, match="expected numbers of at most"):
-        dataclasses.replace(STAND_IN, **{name: value})
+        dataclasses.replace(DEFAULT_CURVES, **{name: value})
 
 
 @pytest.mark.parametrize("name", ["score_slope", "match_slope"])
@@ -44,12 +53,12 @@ def test_numbers_beyond_use_are_refused(name, value):
 def test_a_curve_that_does_not_rise_is_refused(name, value):
     """It would put pairs into the wrong order."""
     with pytest.raises(ValueError, match="does not rise"):
-        dataclasses.replace(STAND_IN, **{name: value})
+        dataclasses.replace(DEFAULT_CURVES, **{name: value})
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_largest_numbers_do_not_overflow(sign):
-    steep = Curves(sign * LARGEST, LARGEST, sign * LARGEST, LARGEST)
+    steep = CalibrationCurves(sign * LARGEST, LARGEST, sign * LARGEST, LARGEST)
     assert 0 <= steep.probability(0.5) <= 1
     found = steep.match_probability(np.array([1e-300, 0.5, 1.0]))
     assert ((found >= 0) & (found <= 1)).all()

@@ -31,10 +31,12 @@ def inside(points):
 @pytest.mark.parametrize("angle", [0.0, 1.0, -2.5, np.pi])
 def test_similarity_finds_any_turn_among_outliers(angle):
     warp, matches = matched(0.6, angle=angle, elastic=0.0)
-    found = similarity.fit(matches, 8.0)
+    found = similarity.fit_similarity(matches, 8.0)
     error = apply_affine(found.matrix, matches[:, :2]) - warp(matches[:, :2].astype(float))
     assert np.hypot(*error.T).max() < 1.0
-    assert abs((similarity.angle(found.matrix) - angle + np.pi) % (2 * np.pi) - np.pi) < 0.01
+    assert (
+        abs((similarity.rotation_angle(found.matrix) - angle + np.pi) % (2 * np.pi) - np.pi) < 0.01
+    )
     assert found.agrees[360:].all()
     assert found.agrees[:360].mean() < 0.02
 
@@ -46,7 +48,7 @@ def test_similarity_counts_by_confidence():
     doubtful = np.arange(200) < 120
     b = a + np.where(doubtful[:, None], [40, 0], [0, -30])
     confidence = np.where(doubtful, 0.1, 0.9)
-    found = similarity.fit(np.c_[a, b, confidence].astype(np.float32), 8.0)
+    found = similarity.fit_similarity(np.c_[a, b, confidence].astype(np.float32), 8.0)
     np.testing.assert_allclose(found.matrix, [[1, 0, 0], [0, 1, -30]], atol=1e-4)
 
 
@@ -54,21 +56,21 @@ def test_similarity_counts_by_confidence():
 def test_matches_without_common_transform_claim_nothing(count):
     rng = np.random.default_rng(2)
     matches = np.c_[rng.uniform(0, 2000, (count, 4)), np.full(count, 0.5)].astype(np.float32)
-    assert similarity.fit(matches, 4.0) is None
-    assert deformation.fit(matches, SHAPE, 4.0) is None
+    assert similarity.fit_similarity(matches, 4.0) is None
+    assert deformation.fit_deformation(matches, SHAPE, 4.0) is None
 
 
 def test_no_confidence_claims_nothing():
     _, matches = matched(0.0)
     matches[:, 4] = 0
-    assert similarity.fit(matches, 8.0) is None
+    assert similarity.fit_similarity(matches, 8.0) is None
 
 
 def test_a_scale_that_skin_cannot_have_is_refused():
     rng = np.random.default_rng(3)
     a = rng.uniform(0, 300, (100, 2))
     matches = np.c_[a, 2 * a, np.ones(100)].astype(np.float32)
-    assert similarity.fit(matches, 8.0) is None
+    assert similarity.fit_similarity(matches, 8.0) is None
 
 
 @pytest.mark.parametrize("outliers", [0.0, 0.3, 0.6])
@@ -76,7 +78,7 @@ def test_dense_map_follows_the_skin(outliers):
     """Well below the matches' own error where they lie; far better than the similarity alone."""
     warp, matches = matched(outliers)
     grid = pixel_grid(*SHAPE)
-    found = deformation.fit(matches, SHAPE)
+    found = deformation.fit_deformation(matches, SHAPE)
     error = np.hypot(*np.moveaxis(found(grid) - warp(grid), -1, 0))
     rigid = np.hypot(*np.moveaxis(apply_affine(found.matrix, grid) - warp(grid), -1, 0))
     assert error[inside(grid)].mean() < 0.6
@@ -87,7 +89,7 @@ def test_dense_map_follows_the_skin(outliers):
 
 def test_displacement_fades_away_from_the_matches():
     _, matches = matched(0.0)
-    found = deformation.fit(matches, (1200, 1200))
+    found = deformation.fit_deformation(matches, (1200, 1200))
     assert np.abs(found.nodes[-20:, -20:]).max() < 0.01
 
 
@@ -97,7 +99,7 @@ def test_no_folds_whatever_the_matches(seed):
     _, matches = matched(0.0, seed=seed)
     rng = np.random.default_rng(seed)
     matches[::2, 2:4] += rng.choice([-9.0, 9.0], (300, 2))
-    found = deformation.fit(matches, SHAPE)
+    found = deformation.fit_deformation(matches, SHAPE)
     points = found(pixel_grid(*SHAPE))
     assert deformation.smallest_area(points, 1.0) > 0.1
 
@@ -106,8 +108,8 @@ def test_no_folds_whatever_the_matches(seed):
 def test_inverse_comes_home_up_to_the_frame(angle):
     """Wherever A lies in B's frame; and it folds nowhere either."""
     _, matches = matched(0.3, angle=angle, elastic=14.0)
-    found = deformation.fit(matches, SHAPE)
-    back = deformation.inverted(found, SHAPE)
+    found = deformation.fit_deformation(matches, SHAPE)
+    back = deformation.invert_deformation(found, SHAPE)
     points = pixel_grid(*SHAPE).reshape(-1, 2)
     place = found(points)
     seen = ((place >= 0) & (place <= np.array(SHAPE[::-1]) - 1)).all(-1)
@@ -120,7 +122,7 @@ def test_inverse_comes_home_up_to_the_frame(angle):
 
 
 def test_on_a_grid_the_map_is_the_same():
-    found = deformation.fit(matched(0.3)[1], SHAPE)
+    found = deformation.fit_deformation(matched(0.3)[1], SHAPE)
     x, y = np.arange(-30, 420, 7.3), np.arange(-25, 450, 9.1)  # beyond the frame too
     expected = found(np.stack(np.meshgrid(x, y), -1))
     np.testing.assert_allclose(found.on_grid(x, y), expected, atol=1e-9)
@@ -135,5 +137,5 @@ def test_smallest_area_sees_a_fold():
 
 def test_same_matches_same_map():
     _, matches = matched(0.5)
-    first, second = (deformation.fit(matches, SHAPE) for _ in range(2))
+    first, second = (deformation.fit_deformation(matches, SHAPE) for _ in range(2))
     np.testing.assert_array_equal(first.nodes, second.nodes)

@@ -9,7 +9,7 @@ from flax import nnx
 from model.network import grid, weights
 from model.network.config import ModelConfig
 from model.network.net import create
-from model.network.weights import Checkpoint, View
+from model.network.weights import Checkpoint, CropGeometry
 from model.registration.inference import Network
 
 PLAIN = ModelConfig(
@@ -24,7 +24,7 @@ PLAIN = ModelConfig(
     heads=2,
     mlp=8,
 )
-VIEW = View(crop=144, size=64, grid=16)
+VIEW = CropGeometry(crop=144, size=64, grid=16)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def test_carry_follows_the_map(image):
     moved = np.roll(image, 5, 1)
     found = shifted(5)
     found[:20] = np.nan
-    carried = plot.carry(moved, found)
+    carried = plot.resample_onto_a(moved, found)
     assert np.isnan(carried[:20]).all()
     np.testing.assert_allclose(carried[20:, :170], image[20:, :170])
 
@@ -34,7 +34,7 @@ def test_carry_follows_the_map(image):
 def test_ink_is_on_dark_ridges_and_not_on_paper(image):
     page = np.full(SHAPE, 250, np.uint8)
     page[50:150, 40:140] = image[50:150, 40:140]
-    ink = plot.ink(page)
+    ink = plot.ridge_ink(page)
     inner = page[70:130, 60:120]
     assert ink[70:130, 60:120][inner < 100].min() > 0.7
     assert ink[70:130, 60:120][inner > 200].max() < 0.1
@@ -51,7 +51,7 @@ def test_coinciding_ridges_are_darker(image):
 def drawn_grid(image, map_ab):
     """The grid's pieces [K, 2, 2] as drawn, and how far [K] they are said to be off."""
     axes = Figure().subplots()
-    plot.draw_grid(axes, image, map_ab)
+    plot.plot_grid(axes, image, map_ab)
     unbent, bent = axes.collections
     assert len(unbent.get_segments()) == len(bent.get_segments())
     return np.array(bent.get_segments()), bent.get_array()
@@ -84,5 +84,5 @@ def test_draw_writes_a_png(tmp_path, image, count):
     if not count:
         found = Registration(np.full((*SHAPE, 2), np.nan, np.float32), 0.0, matches, float("nan"))
     other = np.roll(image, 5, 1)[:150]
-    plot.draw(image, other, found, tmp_path / "new" / "p.png")
+    plot.save_plot(image, other, found, tmp_path / "new" / "p.png")
     assert cv2.imread(str(tmp_path / "new" / "p.png")) is not None

@@ -15,7 +15,7 @@ from model.network import weights
 from model.network.config import ModelConfig
 from model.network.matching import Correspondences
 from model.network.net import create
-from model.registration.calibration import Curves
+from model.registration.calibration import CalibrationCurves
 from model.registration.registrar import Registrar
 from pipeline.imaging.warp import Warp, apply_affine, invert_affine, random_control, rotation
 from shards.foundation.errors import Fault
@@ -53,7 +53,7 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "c.safetensors"
     net = create(CONFIG, 0)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
-    save_file(values, path, weights.metadata(CONFIG, weights.View(288, 128, 32)))
+    save_file(values, path, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32)))
     return path
 
 
@@ -92,8 +92,8 @@ def oracle(registrar, a, b, truth, wrong=0.3, seed=0, back=None):
     if b.rank < a.rank:
         a, b, truth = b, a, back or truth
     rng = np.random.default_rng(seed)
-    size = registrar.view.size
-    crop_a, crop_b = (registrar.look(print_, size).crop for print_ in (a, b))
+    size = registrar.geometry.size
+    crop_a, crop_b = (registrar.window_features(print_, size).crop for print_ in (a, b))
     in_file = truth(apply_affine(crop_a.to_original, registrar.network.cells(size)))
     points = apply_affine(invert_affine(crop_b.to_original), in_file)
     points += rng.normal(0, 0.3, points.shape)
@@ -120,10 +120,10 @@ def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a
     def back(points):
         return apply_affine(invert_affine(to_working_a), warp(apply_affine(to_working_b, points)))
 
-    a, b = registrar.open(image_a, ppi_a), registrar.open(image_b, ppi_b)
+    a, b = registrar.prepare(image_a, ppi_a), registrar.prepare(image_b, ppi_b)
     answer = oracle(registrar, a, b, truth, back=back)
     monkeypatch.setattr(registrar.network, "match", answer)
-    found = registrar.register_prints(a, b)
+    found = registrar.register_impressions(a, b)
 
     assert found.map_ab.shape == (*image_a.shape, 2)
     assert found.map_ab.dtype == found.matches.dtype == np.float32
@@ -149,10 +149,10 @@ def test_both_ways_are_one_map(registrar, monkeypatch):
     def truth(points):
         return apply_affine(invert_affine(to_working), warp.inverse(points))
 
-    a, b = registrar.open(image, 500), registrar.open(other, 700)
+    a, b = registrar.prepare(image, 500), registrar.prepare(other, 700)
     answer = oracle(registrar, a, b, truth, back=lambda p: warp(apply_affine(to_working, p)))
     monkeypatch.setattr(registrar.network, "match", answer)
-    there, back = registrar.register_prints(a, b), registrar.register_prints(b, a)
+    there, back = registrar.register_impressions(a, b), registrar.register_impressions(b, a)
     assert there.score == back.score > 0.9
     assert there.angle == pytest.approx(-back.angle, abs=1e-6)
     np.testing.assert_array_equal(there.matches, back.matches[:, [2, 3, 0, 1, 4]])
@@ -168,22 +168,22 @@ def test_no_correspondence_off_the_finger(registrar, warp, monkeypatch):
     """A's background has none, and neither has what leaves B's frame."""
     image = ridges(SHAPE)
     cut = image[:, :230]
-    a, b = registrar.open(image, 500), registrar.open(cut, 500)
+    a, b = registrar.prepare(image, 500), registrar.prepare(cut, 500)
     monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p))
-    found = registrar.register_prints(a, b).map_ab
+    found = registrar.register_impressions(a, b).map_ab
     assert np.isnan(found[:30, :30]).all()
     assert np.isnan(found[:, 240:]).all()
     assert np.isfinite(found[150:250, 100:200]).all()
 
 
 def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
-    a, b = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 1), 500)
+    a, b = registrar.prepare(ridges(SHAPE), 500), registrar.prepare(ridges(SHAPE, 1), 500)
     monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p, wrong=1.0))
-    assert registrar.register_prints(a, b).score < 0.5
+    assert registrar.register_impressions(a, b).score < 0.5
     few = oracle(registrar, a, b, lambda p: p, wrong=1.0)(None, None)
     nothing = Correspondences(few.points, 0 * few.confidence, few.mutual)
     monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: nothing)
-    found = registrar.register_prints(a, b)
+    found = registrar.register_impressions(a, b)
     assert found.score < 0.01
     assert np.isnan(found.map_ab).all()
     assert found.matches.shape == (0, 5)
@@ -191,23 +191,23 @@ def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
 
 def test_the_score_is_borne_out_by_the_ridges(registrar, monkeypatch):
     """The matches claim the identity with all confidence; only the same ridges bear it out."""
-    a, other = registrar.open(ridges(SHAPE), 500), registrar.open(ridges(SHAPE, 3), 500)
+    a, other = registrar.prepare(ridges(SHAPE), 500), registrar.prepare(ridges(SHAPE, 3), 500)
     scores = []
     for b in (a, other):
         monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p, 0.0))
-        scores.append(registrar.register_prints(a, b).score)
+        scores.append(registrar.register_impressions(a, b).score)
     assert 1 >= scores[0] > 0.9 > 0.6 > scores[1] >= 0
 
 
 def test_the_second_candidate_is_taken_where_the_first_is_not_borne_out(registrar, monkeypatch):
     """More matches agree on a shift of 60 px than on the truth."""
-    a = registrar.open(ridges(SHAPE), 500)
+    a = registrar.prepare(ridges(SHAPE), 500)
     truth = oracle(registrar, a, a, lambda p: p, 0.0)(None, None)
     shifted = np.arange(len(registrar.network.cells(128))) % 5 < 3
     points = truth.points + np.where(shifted[:, None], [60 / 2.25, 0], 0)[None]
     lying = Correspondences(points, truth.confidence, truth.mutual)
     monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: lying)
-    found = registrar.register_prints(a, a)
+    found = registrar.register_impressions(a, a)
     y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
     assert np.abs(found.map_ab[y, x] - np.c_[x, y]).max() < 1
     assert found.score > 0.9
@@ -224,7 +224,7 @@ def test_the_real_network_answers(registrar):
 def test_image_without_finger_is_named(registrar, tmp_path):
     cv2.imwrite(str(tmp_path / "blank.png"), np.full((200, 200), 200, np.uint8))
     with pytest.raises(Fault, match=r"blank\.png: no foreground"):
-        registrar.open_file(tmp_path / "blank.png")
+        registrar.prepare_file(tmp_path / "blank.png")
 
 
 @pytest.fixture
@@ -255,16 +255,16 @@ def test_command_writes_map_and_picture(folder, checkpoint):
 
 def test_curves_of_the_checkpoint_make_the_score(registrar, checkpoint, tmp_path):
     """And with them it is not called uncalibrated."""
-    own = Curves(0.5, 1e-6, 0.0, 1.0)
+    own = CalibrationCurves(0.5, 1e-6, 0.0, 1.0)
     path = tmp_path / "own.safetensors"
     values = load_file(checkpoint)
-    view = weights.View(288, 128, 32)
+    view = weights.CropGeometry(288, 128, 32)
     save_file(values, path, weights.metadata(CONFIG, view, own))
     images = ridges(SHAPE), 500, ridges(SHAPE, 1), 500
     plain, found = registrar.register(*images), Registrar(path).register(*images)
     assert found.score == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)
-    assert not plain.calibrated and "uncalibrated" in plain.stated
-    assert found.calibrated and found.stated == f"score {found.score:.3f}"
+    assert not plain.calibrated and "uncalibrated" in plain.score_text
+    assert found.calibrated and found.score_text == f"score {found.score:.3f}"
 
 
 def test_one_file_twice_is_refused(folder, checkpoint):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from model.registration import ridge_alignment
-from model.registration.deformation import STEP, DenseMap
+from model.registration.deformation import STEP, Deformation
 from pipeline.imaging.warp import (
     Warp,
     apply_affine,
@@ -31,7 +31,7 @@ def ridges(seed, shape=SHAPE, period=9.0):
 
 def texture(image):
     mask = np.hypot(*np.moveaxis((pixel_grid(*SHAPE) - CENTRE) / (130, 120), -1, 0)) < 1
-    return ridge_alignment.texture(image, mask)
+    return ridge_alignment.ridge_image(image, mask)
 
 
 def seen(a):
@@ -51,7 +51,7 @@ def pair(elastic=5.0, seed=0):
 
 def start(matrix):
     rows, columns = (extent // STEP + 3 for extent in SHAPE)
-    return DenseMap(matrix, np.zeros((rows, columns, 2)), np.ones(0, bool))
+    return Deformation(matrix, np.zeros((rows, columns, 2)), np.ones(0, bool))
 
 
 def error(found, warp, a):
@@ -69,35 +69,35 @@ def test_a_few_px_become_a_fraction_of_one(seed):
     """From the rotation alone, wrong by the elastic distortion and a shift."""
     a, b, warp = pair(seed=seed)
     first = start(invert_affine(rotation(0.43, CENTRE, (8, -6))))
-    found, agreed = ridge_alignment.refine(first, a, b)
+    found, agreed = ridge_alignment.align_ridges(first, a, b)
     assert np.median(error(first, warp, a)) > 3
     assert np.median(error(found, warp, a)) < 0.35
     assert np.quantile(error(found, warp, a), 0.95) < 1.5
-    assert agreed > 0.6 > 0.4 > ridge_alignment.agreement(first, a, b)
+    assert agreed > 0.6 > 0.4 > ridge_alignment.ridge_correlation(first, a, b)
 
 
 def test_what_is_right_stays():
     a, b, warp = pair(elastic=0.0)
     right = start(invert_affine(warp.matrix))
-    found, _ = ridge_alignment.refine(right, a, b)
+    found, _ = ridge_alignment.align_ridges(right, a, b)
     assert error(found, warp, a).max() < 0.5
 
 
 def test_other_ridges_do_not_agree():
     a, b = texture(ridges(0)), texture(ridges(7))
     same, other = start(PLAIN.matrix), start(PLAIN.matrix)
-    assert ridge_alignment.refine(same, a, a)[1] > 0.95
-    assert ridge_alignment.refine(other, a, b)[1] < 0.35
+    assert ridge_alignment.align_ridges(same, a, a)[1] > 0.95
+    assert ridge_alignment.align_ridges(other, a, b)[1] < 0.35
 
 
 def test_little_overlap_agrees_little():
     a = texture(ridges(0))
     away = start(rotation(0.0, CENTRE, (400, 0)))
-    assert ridge_alignment.agreement(away, a, a) == 0
+    assert ridge_alignment.ridge_correlation(away, a, a) == 0
     band = np.zeros(SHAPE, bool)
     band[130:170, 130:190] = True
-    small = ridge_alignment.texture(ridges(0), band)
-    assert 0 < ridge_alignment.agreement(start(PLAIN.matrix), small, small) < 0.35
+    small = ridge_alignment.ridge_image(ridges(0), band)
+    assert 0 < ridge_alignment.ridge_correlation(start(PLAIN.matrix), small, small) < 0.35
 
 
 def test_shifts_find_a_known_shift_below_the_px():
@@ -115,7 +115,7 @@ def test_shifts_find_a_known_shift_below_the_px():
 def cut(left):
     """A texture that shows ridges from column `left` on, up to the frame on all sides."""
     image = ridges(5, (SHAPE[0], SHAPE[1] + 60))[:, left : left + SHAPE[1]]
-    return ridge_alignment.texture(image, np.ones(SHAPE, bool))
+    return ridge_alignment.ridge_image(image, np.ones(SHAPE, bool))
 
 
 def test_correlation_is_bounded_up_to_the_frame():
@@ -128,7 +128,7 @@ def test_ridges_at_the_frame_are_brought_together_too(wrong):
     """A finger that a frame cuts off is compared there with what lies beyond A's frame in B."""
     a, b = cut(0), cut(30)
     first = start(np.array([[1.0, 0, wrong[0] - 30], [0, 1, wrong[1]]]))
-    found, agreed = ridge_alignment.refine(first, a, b)
+    found, agreed = ridge_alignment.align_ridges(first, a, b)
     points = pixel_grid(*SHAPE)[:, 36:][::23, ::23]
     assert agreed > 0.9
     error = np.hypot(*(found(points) - points + (30, 0)).T)
@@ -148,8 +148,8 @@ def test_texture_does_not_depend_on_tone_and_contrast():
 
 def test_nodes_stay_few_on_large_prints():
     image, mask = ridges(0, (1400, 1300)), np.ones((1400, 1300), bool)
-    large = ridge_alignment.texture(image, mask)
-    plain = DenseMap(PLAIN.matrix, np.zeros((180, 170, 2)), np.ones(0, bool))
+    large = ridge_alignment.ridge_image(image, mask)
+    plain = Deformation(PLAIN.matrix, np.zeros((180, 170, 2)), np.ones(0, bool))
     matches = alone(plain, large, large, 24.0, 2)
     assert len(matches) < 1.1 * ridge_alignment.NODES
     assert np.abs(matches[:, 2:4] - apply_affine(PLAIN.matrix, matches[:, :2])).max() < 0.1

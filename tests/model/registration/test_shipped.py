@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from model.__main__ import SHIPPED
-from model.registration.hypotheses import search
-from model.registration.registrar import Registrar, carried
-from model.registration.ridge_alignment import agreement
+from model.registration import hypotheses
+from model.registration.hypotheses import HypothesisParameters, best_hypothesis
+from model.registration.registrar import Registrar, resample_onto
+from model.registration.ridge_alignment import ridge_correlation
 from pipeline.imaging.warp import IDENTITY, apply_affine, invert_affine, pixel_grid, rotation
 from pipeline.synthesis.generate import SyntheticImpression, synthesize_master
 from pipeline.synthesis.impression import (
@@ -136,12 +137,16 @@ def test_a_second_look_sees_b_where_the_first_map_lays_it(registrar, made):
     """In A's frame, its ridges on A's; and what the network matches there leads to the truth."""
     away = []
     for a, b in made:
-        first, second = (registrar.open(each.image, each.ppi) for each in (a, b))
-        found, agreed = search(registrar.match(first, second), first.texture, second.texture)
-        laid = carried(second, found, first)
+        first, second = (registrar.prepare(each.image, each.ppi) for each in (a, b))
+        found, agreed = best_hypothesis(
+            registrar.match(first, second), first.ridge_image, second.ridge_image
+        )
+        laid = resample_onto(second, found, first)
         still = dataclasses.replace(found, matrix=IDENTITY, nodes=np.zeros_like(found.nodes))
-        assert agreement(still, first.texture, laid.texture) == pytest.approx(agreed, abs=0.07)
-        assert agreement(still, first.texture, second.texture) < 0.3
+        assert ridge_correlation(still, first.ridge_image, laid.ridge_image) == pytest.approx(
+            agreed, abs=0.07
+        )
+        assert ridge_correlation(still, first.ridge_image, second.ridge_image) < 0.3
         again = registrar.match(first, laid)
         truth = b.warp.inverse(a.warp(apply_affine(first.prepared.to_original, again[:, :2])))
         off = apply_affine(second.prepared.to_original, found(again[:, 2:4])) - truth
@@ -151,14 +156,14 @@ def test_a_second_look_sees_b_where_the_first_map_lays_it(registrar, made):
 
 
 def test_the_network_looks_again_in_doubt_and_the_better_map_is_kept(registrar, made, monkeypatch):
-    pairs = [[registrar.open(each.image, each.ppi) for each in pair] for pair in made]
+    pairs = [[registrar.prepare(each.image, each.ppi) for each in pair] for pair in made]
     looks, match = [], registrar.match
     monkeypatch.setattr(registrar, "match", lambda a, b: looks.append(a) or match(a, b))
-    monkeypatch.setattr("model.registration.registrar.CERTAIN", 0.0)
-    once = [registrar.search(*pair)[2] for pair in pairs]
+    monkeypatch.setattr(hypotheses, "DEFAULT", HypothesisParameters(certain_correlation=0.0))
+    once = [registrar.find_deformation(*pair)[2] for pair in pairs]
     assert len(looks) == len(pairs)
-    monkeypatch.setattr("model.registration.registrar.CERTAIN", 1.1)
-    twice = [registrar.search(*pair)[2] for pair in pairs]
+    monkeypatch.setattr(hypotheses, "DEFAULT", HypothesisParameters(certain_correlation=1.1))
+    twice = [registrar.find_deformation(*pair)[2] for pair in pairs]
     assert len(looks) >= 3 * len(pairs)
     assert all(after >= before for before, after in zip(once, twice, strict=True))
 

@@ -11,11 +11,10 @@ from safetensors import safe_open
 from training import MODEL, SPEC, make_set
 
 from model.__main__ import SHIPPED
-from model.network import weights
-from model.network.metrics import TOLERANCE
+from model.network import metrics, weights
 from model.network.net import create
 from model.registration import calibration
-from model.registration.registrar import LEAST_CONFIDENCE
+from model.registration.registrar import DEFAULT
 from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
 from shards.foundation.errors import Fault, Misuse
@@ -23,7 +22,7 @@ from train import export, loader
 from train.__main__ import main
 from train.evaluation import calibrate, pairs
 
-VIEW = weights.View(SPEC["crop"], SPEC["size"], SPEC["grid"])
+VIEW = weights.CropGeometry(SPEC["crop"], SPEC["size"], SPEC["grid"])
 
 
 @pytest.fixture
@@ -75,10 +74,10 @@ def test_matches_are_judged_as_the_evaluation_does(checkpoint, shards):
     confidence, right = calibrate.confidences(loaded, shards)
     batch = loader.read(shards, "val", np.arange(20))
     judged, found = pairs._compile(loaded.net, VIEW)(batch)
-    said = np.asarray(found.mutual & (found.confidence > LEAST_CONFIDENCE))
+    said = np.asarray(found.mutual & (found.confidence > DEFAULT.least_confidence))
     assert 0 < said.sum() == len(confidence)
     np.testing.assert_allclose(confidence, np.asarray(found.confidence)[said], rtol=1e-4)
-    expected = np.asarray(judged["visible"] & (judged["error"] <= TOLERANCE))[said]
+    expected = np.asarray(judged["visible"] & (judged["error"] <= metrics.DEFAULT.tolerance))[said]
     assert (right == expected).mean() > 0.99  # but where rounding lays one on the other side
 
 
@@ -151,7 +150,7 @@ def test_a_network_that_tells_nothing_apart_is_not_calibrated(checkpoint, shards
 
 def test_the_calibration_error_is_told(monkeypatch):
     """Of a curve that says 0.5 of all: half of ten are true, then all of them."""
-    flat = dataclasses.replace(calibration.STAND_IN, score_offset=-0.3, score_slope=1.0)
+    flat = dataclasses.replace(calibration.DEFAULT_CURVES, score_offset=-0.3, score_slope=1.0)
     values = np.full(10, 0.3)
     half = np.arange(10) < 5
     said = calibrate.describe(flat, (values, half), (np.full(10, 0.5), half))

@@ -39,7 +39,9 @@ def root(tmp_path_factory):
         minutiae[f"{name}.png"] = np.c_[points, np.ones((9, 2))]
     np.savez(root / "m.npz", **minutiae)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
-    save_file(values, root / "c.safetensors", weights.metadata(CONFIG, weights.View(288, 128, 32)))
+    save_file(
+        values, root / "c.safetensors", weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32))
+    )
     return root
 
 

@@ -26,7 +26,7 @@ from train.__main__ import main
 from train.evaluation import accuracy, bootstrap, crop_methods, pair_report, pairs, strata
 from train.evaluation.bootstrap import BootstrapParameters
 
-VIEW = weights.View(288, 128, 32)
+VIEW = weights.CropGeometry(288, 128, 32)
 CONFIG = ModelConfig(
     stride=8, stem_channels=4, stage_channels=(4, 8, 8), blocks=1, width=8, layers=1, heads=2,
     mlp=8, attention="linear",
@@ -266,4 +266,4 @@ def test_empty_split_and_other_crops_are_named(folder):
     with pytest.raises(Misuse, match="no pairs of the split 'test'"):
         pairs.evaluate(shards, "test", checkpoint, folder, {})
     with pytest.raises(Fault, match="288"):
-        pairs.check_view(shards, weights.View(256, 128, 32))
+        pairs.check_view(shards, weights.CropGeometry(256, 128, 32))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from prints import finger
 
-from model.network.weights import View
+from model.network.weights import CropGeometry
 from pipeline.imaging.warp import apply_affine, pixel_grid, rotation
 from train.evaluation import strata
 
-VIEW = View(288, 128, 32)
+VIEW = CropGeometry(288, 128, 32)
 CELLS = pixel_grid(16, 16, 8).reshape(-1, 2)
 
 
