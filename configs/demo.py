@@ -2,7 +2,7 @@
 
 Command:  make demo
 Time:     8 min on two cores, 6 of them training
-Score:    PCK@4 0.726 by the network alone, 0.992 with the ridges (docs/EXPERIMENTS.md)
+Score:    PCK@4 0.726 by the network alone, 0.992 with the ridges (docs/LOG.md)
 """
 
 from configs import Config

@@ -3,7 +3,7 @@
 Command:  make shipped
 Time:     79 min for training, 7 for fingers and shards, on two cores with other work on them
 Score:    confirmed 0.776 / 0.773 on 280 pairs each of FVC2002 DB1_B / DB3_B; the one that ships,
-          of an earlier generator and two epochs, 0.774 / 0.774 (docs/EXPERIMENTS.md)
+          of an earlier generator and two epochs, 0.774 / 0.774 (docs/LOG.md)
 """
 
 from configs import Config

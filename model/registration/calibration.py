@@ -1,7 +1,7 @@
 """The agreement of ridges, and the network's confidence in a match, as probabilities.
 
 By logistic curves (Platt, "Probabilistic outputs for support vector machines", 1999) that belong to
-one network: `train.evaluation.calibrate` fits them, and the checkpoint carries them. docs/EXPERIMENTS.md says
+one network: `train.evaluation.calibrate` fits them, and the checkpoint carries them. docs/LOG.md says
 how far they hold.
 """
 

@@ -110,7 +110,7 @@ def draw_centre(prepared: Prepared, crop: int, rng: np.random.Generator) -> Prep
 
     A crop of 288 px shows nine tenths of a plain print and 0.4 to 0.64 of a rolled one, and
     about the centroid always the same part: seen over a set, drawn crops show all of the finger at
-    no more pairs an image, and are as full (docs/EXPERIMENTS.md has the figures). Where no disc
+    no more pairs an image, and are as full (docs/LOG.md has the figures). Where no disc
     fits, as in nearly every plain print, all stays as it is.
     """
     mask = _bordered(prepared.mask[::PLACES, ::PLACES].view(np.uint8), (1, 1, 1, 1))
