@@ -21,10 +21,10 @@ from shards.verify.verify import verify
 SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
 PARTITIONS = ("fvc2002/db1_b", "fvc2002/db3_b")
 STEPS = {
-    "before it looks": (builder.earlier, "check_folders"),
+    "before it looks": (builder.reconcile, "check_folders"),
     "before it checks": (builder, "_run"),
     "before it withdraws": (builder, "_check_space"),
-    "while it builds": (builder.task, "run"),
+    "while it builds": (builder.worker, "run"),
     "before it finishes": (builder, "_refuse"),
 }
 
@@ -100,7 +100,7 @@ def test_what_one_builds_no_other_lists(before, changed, after, tmp_path, monkey
 
     def other():
         with monkeypatch.context() as patch, pytest.raises(Fault, match="stopped"):
-            patch.setattr(builder.task, "run", crash)
+            patch.setattr(builder.worker, "run", crash)
             made(changed, out, 1, 2)
 
     meanwhile(monkeypatch, step, other)
