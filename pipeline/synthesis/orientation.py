@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.float32]
+from pipeline.synthesis.noise import FloatImage as Image
+from pipeline.synthesis.noise import smooth_noise
 
 SIZE = (560, 416)  # (height, width) px of a master at 500 ppi
 CLASSES = ("arch", "tented-arch", "left-loop", "right-loop", "whorl")
@@ -32,26 +32,6 @@ class Flow:
     period: Image  # [H, W] px from ridge to ridge
     cores: tuple[complex, ...]  # x + iy px, from the middle of the master, y up
     deltas: tuple[complex, ...]
-
-
-def smooth_noise(
-    rng: np.random.Generator, size: tuple[int, int], scale: float, octaves: int = 1
-) -> Image:
-    """Normal noise float32 [H, W] of mean 0 and deviation near 1, smooth over `scale` px.
-
-    Each further octave halves the scale and the amplitude.
-    """
-    total, power = np.zeros(size, np.float32), 0.0
-    for octave in range(octaves):
-        cell = max(scale / 2**octave, 1.0)
-        rows, columns = (int(extent / cell) + 4 for extent in size)
-        coarse = rng.standard_normal((rows, columns), np.float32)
-        x0, y0 = rng.uniform(0.5, 1.5, 2)
-        matrix = np.array([[1 / cell, 0, x0], [0, 1 / cell, y0]])
-        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        total += 0.5**octave * cv2.warpAffine(coarse, matrix, size[::-1], flags=flags)
-        power += 0.25**octave * 0.7  # cubic interpolation of unit noise has a variance near 0.7
-    return total / np.float32(np.sqrt(power))
 
 
 def sample_class(rng: np.random.Generator) -> str:

@@ -1,4 +1,4 @@
-"""Ink on a card, scanned: too much of it or too little, fibres of the paper, a form's print."""
+"""Ink on a card, scanned at 1000 ppi: varying amounts of ink, paper fibres and printed forms."""
 
 from __future__ import annotations
 
@@ -7,51 +7,97 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from pipeline.synthesis.orientation import Image, smooth_noise
+from pipeline.synthesis.noise import FloatImage, SmoothNoise, blur
 from pipeline.synthesis.sensors.card import Card, sample_card
-from pipeline.synthesis.sensors.noise import blur
+
+
+@dataclass(frozen=True)
+class InkParameters:
+    """Numbers of ink, paper and scanner; chosen to resemble plain prints on NIST's cards (SD300).
+
+    Lengths are px at 1000 ppi.
+    """
+
+    load_normal: tuple[float, float] = (0.1, 0.45)  # half ridge heights, widening by the ink
+    load_clouds: SmoothNoise = SmoothNoise(0.25, 120)  # half ridge heights, px
+    load_limits: tuple[float, float] = (-0.8, 0.9)  # half ridge heights
+    bare_range: tuple[float, float] = (0.15, 0.7)  # half ridge heights, height of bare fibres
+    bare_factor_limits: tuple[float, float] = (0.4, 2)  # of that height: less ink, more bare fibres
+    fibre_noise: tuple[SmoothNoise, ...] = (SmoothNoise(0.7, 2.8), SmoothNoise(0.7, 6.4))
+    steepness_range: tuple[float, float] = (2.5, 5)  # per half ridge height, ink to paper
+    paper_range: tuple[float, float] = (185, 245)  # grey
+    paper_clouds: SmoothNoise = SmoothNoise(4, 180)  # grey levels, px
+    fibres_range: tuple[float, float] = (1, 5)  # grey levels, deviation by the fibres
+    black_range: tuple[float, float] = (20, 95)  # grey of the ink
+    black_per_load: float = 25  # grey levels darker per half ridge height of ink load
+    black_fibres: float = 12  # grey levels, deviation of the ink's grey by the fibres
+    black_limits: tuple[float, float] = (10, 170)  # grey
+    print_range: tuple[float, float] = (40, 150)  # grey of the printed form
+    blur_range: tuple[float, float] = (1.2, 2.2)  # px, point spread
+    noise_range: tuple[float, float] = (2, 8)  # grey levels per px, deviation
+
+
+DEFAULT = InkParameters()
 
 
 @dataclass(frozen=True)
 class Ink:
-    """The ink, the paper and the scanner, of 1000 ppi; greys of 0 … 255."""
+    """Ink, paper and scanner of one image."""
 
-    load: float  # of ink on the finger: the height by which it widens the ridges, half ridges
-    bare: float  # how much of the paper's fibres stays bare, half ridges, 0.15 … 0.7
-    steepness: float  # of the step from ink to paper, over half a ridge's height, 2.5 … 5
-    paper: float  # grey of the paper, 185 … 245
-    fibres: float  # deviation of that by the fibres, 1 … 5
-    black: float  # grey of the ink, 20 … 95
-    print: float  # grey of what is printed on the card, 40 … 150
-    card: Card
-    blur: float  # px, deviation of the point spread, 1.2 … 2.2
-    noise: float  # deviation of the grey everywhere, 2 … 8
+    load: float  # amount of ink: height by which it widens the ridges, half ridge heights
+    bare: float  # height of paper fibres without ink, half ridge heights
+    steepness: float  # of the step from ink to paper, per half ridge height
+    paper: float  # grey of the paper
+    fibres: float  # deviation of that grey by the fibres
+    black: float  # grey of the ink
+    print: float  # grey of the printed form
+    card: Card  # the printed form
+    blur: float  # px, standard deviation of the point spread
+    noise: float  # deviation of the grey per px
 
-    def grey(self, skin: Image, level: Image, rng: np.random.Generator) -> Image:
-        """See `Sensor`; what is printed takes no regard to the pressure."""
+    def render(
+        self,
+        skin: FloatImage,
+        pressure: FloatImage,
+        rng: np.random.Generator,
+        parameters: InkParameters = DEFAULT,
+    ) -> FloatImage:
+        """Compute grey levels; see `pipeline.synthesis.sensor.Sensor.render`.
+
+        The pressure has no effect beyond that on the skin's height.
+        """
         size = skin.shape
-        load = self.load + 0.25 * smooth_noise(rng, size, 120)
-        fibres = 0.7 * smooth_noise(rng, size, 2.8) + 0.7 * smooth_noise(rng, size, 6.4)
-        bare = self.bare * np.clip(1 - load, 0.4, 2)
-        ink = expit((skin + np.clip(load, -0.8, 0.9) + bare * fibres) * self.steepness)
-        paper = self.paper + self.fibres * fibres + 4 * smooth_noise(rng, size, 180)
-        black = np.clip(self.black - 25 * load + 12 * fibres, 10, 170)
-        grey = paper + (black - paper) * ink
-        grey = np.where(self.card.printed(size), np.minimum(grey, self.print), grey)
+        load = self.load + parameters.load_clouds.sample(size, rng)
+        fibres = _sample_fibres(size, rng, parameters)
+        bare = self.bare * np.clip(1 - load, *parameters.bare_factor_limits)
+        height = skin + np.clip(load, *parameters.load_limits) + bare * fibres
+        ink = expit(height * self.steepness)
+        paper = self.paper + self.fibres * fibres + parameters.paper_clouds.sample(size, rng)
+        black = self.black - parameters.black_per_load * load + parameters.black_fibres * fibres
+        grey = paper + (np.clip(black, *parameters.black_limits) - paper) * ink
+        grey = np.where(self.card.print_mask(size), np.minimum(grey, self.print), grey)
         return blur(grey, self.blur) + self.noise * rng.standard_normal(size, np.float32)
 
 
-def sample_ink(rng: np.random.Generator) -> Ink:
-    """In the manner of the plain prints on NIST's cards."""
+def _sample_fibres(
+    size: tuple[int, ...], rng: np.random.Generator, parameters: InkParameters
+) -> FloatImage:
+    """Sample the relief [H, W] of the paper's fibres, deviation near 1."""
+    fields = [noise.sample(size, rng) for noise in parameters.fibre_noise]
+    return np.asarray(sum(fields[1:], start=fields[0]))
+
+
+def sample_ink(rng: np.random.Generator, parameters: InkParameters = DEFAULT) -> Ink:
+    """Sample ink, paper and scanner of one image."""
     return Ink(
-        load=rng.normal(0.1, 0.45),
-        bare=rng.uniform(0.15, 0.7),
-        steepness=rng.uniform(2.5, 5),
-        paper=rng.uniform(185, 245),
-        fibres=rng.uniform(1, 5),
-        black=rng.uniform(20, 95),
-        print=rng.uniform(40, 150),
+        load=rng.normal(*parameters.load_normal),
+        bare=rng.uniform(*parameters.bare_range),
+        steepness=rng.uniform(*parameters.steepness_range),
+        paper=rng.uniform(*parameters.paper_range),
+        fibres=rng.uniform(*parameters.fibres_range),
+        black=rng.uniform(*parameters.black_range),
+        print=rng.uniform(*parameters.print_range),
         card=sample_card(rng),
-        blur=rng.uniform(1.2, 2.2),
-        noise=rng.uniform(2, 8),
+        blur=rng.uniform(*parameters.blur_range),
+        noise=rng.uniform(*parameters.noise_range),
     )

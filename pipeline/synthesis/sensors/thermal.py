@@ -1,4 +1,4 @@
-"""A sweep over one warm line: sharp, grainy ridges; every line has its own gain and offset."""
+"""Thermal sweep sensor: sharp, grainy ridges; every scan line has its own gain and offset."""
 
 from __future__ import annotations
 
@@ -7,45 +7,85 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from pipeline.synthesis.orientation import Image, smooth_noise
-from pipeline.synthesis.sensors.noise import blur
+from pipeline.synthesis.noise import FloatImage, SmoothNoise, blur
+
+
+@dataclass(frozen=True)
+class ThermalParameters:
+    """Numbers of the thermal sweep sensor; chosen to resemble FVC2004 DB3 (512 ppi)."""
+
+    grain_range: tuple[float, float] = (0.25, 0.6)  # half ridge heights per px, deviation
+    rough_range: tuple[float, float] = (0.2, 0.5)  # half ridge heights, deviation
+    rough_size: float = 1.6  # px, scale of the roughness
+    steepness_range: tuple[float, float] = (3, 6)  # per half ridge height, step to contact
+    # Relative gain of the lines: (deviation, px) of its smooth parts, and its independent part.
+    line_drift: tuple[SmoothNoise, ...] = (SmoothNoise(0.12, 60), SmoothNoise(0.05, 5))
+    line_noise: float = 0.04
+    line_gain_limits: tuple[float, float] = (0.5, 1)  # of the step from ground to contact
+    ground_range: tuple[float, float] = (175, 235)  # grey of a line without skin
+    ground_per_line: float = 0.35  # share of a line's relative gain that its ground shows
+    tone_range: tuple[float, float] = (25, 80)  # grey of skin in contact without pressure
+    tone_per_pressure: float = 12  # grey levels darker per half ridge height of pressure
+    tone_clouds: SmoothNoise = SmoothNoise(10, 20)  # grey levels, px
+    tone_limits: tuple[float, float] = (10, 150)  # grey
+    blur_range: tuple[float, float] = (0.35, 0.6)  # px, point spread
+    noise_range: tuple[float, float] = (4, 9)  # grey levels per px, deviation
+
+
+DEFAULT = ThermalParameters()
 
 
 @dataclass(frozen=True)
 class Thermal:
-    """A line of cells and the heat of the day; greys of 0 … 255."""
+    """Line of cells of one image."""
 
-    grain: float  # deviation of the skin's height from px to px, half ridges, 0.25 … 0.6
-    rough: float  # the same over 1.6 px, 0.2 … 0.5
-    steepness: float  # of the step from touching to not, over half a ridge's height, 3 … 6
-    ground: float  # grey of the line that nothing touches, 175 … 235
-    tone: float  # grey of skin that touches under no pressure, 25 … 80
-    blur: float  # px, deviation of the point spread, 0.35 … 0.6
-    noise: float  # deviation of the grey everywhere, 4 … 9
+    grain: float  # deviation of the skin's height per px, half ridge heights
+    rough: float  # the same over `ThermalParameters.rough_size` px
+    steepness: float  # of the step from no contact to contact, per half ridge height
+    ground: float  # grey of a line without skin
+    tone: float  # grey of skin in contact without pressure
+    blur: float  # px, standard deviation of the point spread
+    noise: float  # deviation of the grey per px
 
-    def grey(self, skin: Image, level: Image, rng: np.random.Generator) -> Image:
-        """See `Sensor`."""
+    def render(
+        self,
+        skin: FloatImage,
+        pressure: FloatImage,
+        rng: np.random.Generator,
+        parameters: ThermalParameters = DEFAULT,
+    ) -> FloatImage:
+        """Compute grey levels; see `pipeline.synthesis.sensor.Sensor.render`."""
         size = skin.shape
         rough = self.grain * rng.standard_normal(size, np.float32)
-        rough += self.rough * smooth_noise(rng, size, 1.6)
-        ink = expit((skin + rough) * self.steepness)
-        column = (size[0], 1)
-        drift = 0.12 * smooth_noise(rng, column, 60) + 0.05 * smooth_noise(rng, column, 5)
-        lines = drift + 0.04 * rng.standard_normal(column, np.float32)
-        ground = self.ground * (1 + 0.35 * lines)
-        tone = np.clip(self.tone - 12 * level + 10 * smooth_noise(rng, size, 20), 10, 150)
-        grey = ground + (tone - ground) * ink * np.clip(1 + lines, 0.5, 1)
+        rough += SmoothNoise(self.rough, parameters.rough_size).sample(size, rng)
+        contact = expit((skin + rough) * self.steepness)
+        lines = _sample_lines(size[0], rng, parameters)
+        ground = self.ground * (1 + parameters.ground_per_line * lines)
+        tone = self.tone - parameters.tone_per_pressure * pressure
+        tone = tone + parameters.tone_clouds.sample(size, rng)
+        tone = np.clip(tone, *parameters.tone_limits)
+        gain = np.clip(1 + lines, *parameters.line_gain_limits)
+        grey = ground + (tone - ground) * contact * gain
         return blur(grey, self.blur) + self.noise * rng.standard_normal(size, np.float32)
 
 
-def sample_thermal(rng: np.random.Generator) -> Thermal:
-    """In the manner of FVC2004 DB3."""
+def _sample_lines(
+    count: int, rng: np.random.Generator, parameters: ThermalParameters
+) -> FloatImage:
+    """Sample the relative gain [H, 1] of `count` scan lines, less 1."""
+    fields = [drift.sample((count, 1), rng) for drift in parameters.line_drift]
+    noise = parameters.line_noise * rng.standard_normal((count, 1), np.float32)
+    return np.asarray(sum(fields[1:], start=fields[0]) + noise)
+
+
+def sample_thermal(rng: np.random.Generator, parameters: ThermalParameters = DEFAULT) -> Thermal:
+    """Sample the sensor of one image."""
     return Thermal(
-        grain=rng.uniform(0.25, 0.6),
-        rough=rng.uniform(0.2, 0.5),
-        steepness=rng.uniform(3, 6),
-        ground=rng.uniform(175, 235),
-        tone=rng.uniform(25, 80),
-        blur=rng.uniform(0.35, 0.6),
-        noise=rng.uniform(4, 9),
+        grain=rng.uniform(*parameters.grain_range),
+        rough=rng.uniform(*parameters.rough_range),
+        steepness=rng.uniform(*parameters.steepness_range),
+        ground=rng.uniform(*parameters.ground_range),
+        tone=rng.uniform(*parameters.tone_range),
+        blur=rng.uniform(*parameters.blur_range),
+        noise=rng.uniform(*parameters.noise_range),
     )

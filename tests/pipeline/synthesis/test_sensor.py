@@ -135,7 +135,7 @@ def test_video_fields_are_amplified_as_the_record_says():
 
 def test_cards_are_printed_on_near_their_edges_and_at_times_in_the_print():
     drawn = np.array(
-        [sample_card(np.random.default_rng(k)).printed((880, 800)) for k in range(200)]
+        [sample_card(np.random.default_rng(k)).print_mask((880, 800)) for k in range(200)]
     )
     printed = drawn.any((1, 2)).mean()
     inside = drawn[:, 140:-140, 140:-140].any((1, 2)).mean()
@@ -149,7 +149,7 @@ def test_cards_are_printed_on_near_their_edges_and_at_times_in_the_print():
 def test_lines_run_along_their_edge(upright, turned):
     """From edge to edge, as far inside as they are said to be, at either end."""
     drawing = np.zeros((300, 200), np.uint8)
-    Line(upright, turned, inside=20, tilt=4, weight=1).draw(drawing)
+    Line(upright, turned, inside=20, tilt=4, weight=1).print_on(drawing)
     across = drawing if upright else drawing.T
     assert (across.sum(1) == 1).all()
     start, end = (np.flatnonzero(across[k])[0] for k in ((-1, 0) if turned else (0, -1)))
@@ -164,7 +164,7 @@ def test_words_lie_where_they_are_said_to(upper):
     shares = []
     for along in (0.0, 0.5, 1.0):
         drawing = np.zeros((300, 400), np.uint8)
-        Word("PLAIN", FONTS[0], 1.0, 1, upper, 10.0, along).draw(drawing)
+        Word("PLAIN", FONTS[0], 1.0, 1, upper, 10.0, along).print_on(drawing)
         rows = np.flatnonzero(drawing.any(1))
         assert 9 <= (rows[0] if upper else 299 - rows[-1]) <= 18  # lower letters may hang
         shares.append(drawing.sum())
