@@ -118,7 +118,7 @@ def describe(found: Compiled) -> str:
         "cores": f"{found.cores} × {found.kind}, {found.batch_size // found.cores} pairs each",
         "memory": f"{found.peak_bytes / GIB:.2f} of {memory / GIB:.0f} GiB a core at the peak",
         "work": f"{found.flops / 1e12:.2f} TFLOP a step, {found.flops / 1e9 / found.batch_size:.1f}"
-        " GFLOP a pair",
+        " GFLOP per pair",
         "collectives": counted or "none",
         "time": f"{EPOCHS} epochs × {PAIRS:,} pairs: {', '.join(hours)} of the peak",
         "compiling": f"{found.seconds:.0f} s",

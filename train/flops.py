@@ -1,12 +1,10 @@
-"""How much a program computes, and how much its devices could."""
+"""Peak speed of the devices; `model.network.flops` counts the work of a program."""
 
 from __future__ import annotations
 
 import functools
-import math
 import time
 from collections.abc import Iterable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,39 +25,6 @@ PEAKS = {
     "T4": 65e12,
 }
 PRODUCT = 512  # side of the matrices by which a CPU is measured
-
-
-def flops(jaxpr: Any) -> float:
-    """Floating-point operations of a jaxpr's matrix products and convolutions on all devices.
-
-    What multiplies inserted zeros (the gradient of a strided convolution) does not count, nor do
-    additions and elementary functions: work that is the network's, whatever the backend makes of
-    it, as is usual for model FLOPs utilisation (PaLM, arXiv 2204.02311, appendix B).
-    """
-    return sum(map(_of_equation, getattr(jaxpr, "jaxpr", jaxpr).eqns))
-
-
-def _of_equation(equation: Any) -> float:
-    name, parameters = equation.primitive.name, equation.params
-    if name == "dot_general":
-        (contracted, _), _ = parameters["dimension_numbers"]
-        shape = equation.invars[0].aval.shape
-        return 2.0 * equation.outvars[0].aval.size * math.prod(shape[i] for i in contracted)
-    if name == "conv_general_dilated":
-        kernel = equation.invars[1].aval
-        features = kernel.shape[parameters["dimension_numbers"].rhs_spec[0]]
-        zeros = math.prod(parameters["lhs_dilation"])
-        return 2.0 * equation.outvars[0].aval.size * (kernel.size // features) / zeros
-    inner = [
-        part
-        for value in parameters.values()
-        for part in (value if isinstance(value, tuple | list) else (value,))
-        if hasattr(part, "eqns") or hasattr(part, "jaxpr")
-    ]
-    if name == "cond":
-        return max(map(flops, inner))
-    times = {"scan": lambda: parameters["length"], "shard_map": lambda: parameters["mesh"].size}
-    return times.get(name, lambda: 1)() * sum(map(flops, inner))
 
 
 def peak_flops(device: jax.Device) -> float:

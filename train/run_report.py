@@ -159,7 +159,7 @@ def _facts(shards: ShardSet, run: Path, registrar: Registrar) -> dict[str, dict[
         },
         "Network": {
             "parameters": f"{network.parameters:,}",
-            "forward pass": f"{network.flops / 1e9:.2f} GFLOP a pair",
+            "forward pass": f"{network.flops / 1e9:.2f} GFLOP per pair",
             **{key: _plain(value) for key, value in dataclasses.asdict(registrar.config).items()},
         },
         "Run": {

@@ -13,10 +13,10 @@ import optax
 from flax import nnx
 
 from model.network.config import ModelConfig
+from model.network.flops import count_flops
 from model.network.loss import loss
 from model.network.metrics import evaluate_batch
 from shards.foundation.errors import Misuse
-from train import flops
 from train import state as states
 from train.config import TrainConfig
 from train.loader import Batch
@@ -55,7 +55,7 @@ def make_program(
         abstract,
         train,
         make_eval_step(graph, mesh, scale),
-        lambda batch: flops.flops(train.trace(abstract, batch).jaxpr),
+        lambda batch: count_flops(train.trace(abstract, batch).jaxpr),
     )
 
 
