@@ -6,7 +6,6 @@ and, by size and end, the candidates for equal content. Checksums read everythin
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from pipeline.sources import fvc2002, sd300, sd301a, sd302
 from pipeline.sources.listing import Expected, Note
 from pipeline.spec import HELD_OUT, PipelineSpec
 from pipeline.split import SPLITS, split_of
+from shards.foundation import files
 from shards.foundation.progress import Progress
 
 EXPECTED = {**fvc2002.EXPECTED, **sd300.EXPECTED, **sd301a.EXPECTED, **sd302.EXPECTED}
@@ -246,8 +246,7 @@ def _end(path: Path) -> tuple[int, bytes]:
 
 
 def _equal(paths: Iterable[Path]) -> list[list[str]]:
-    groups: dict[bytes, list[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for path in paths:
-        with path.open("rb") as file:
-            groups[hashlib.file_digest(file, "sha256").digest()].append(str(path))
+        groups[files.sha256(path)].append(str(path))
     return sorted(group for group in groups.values() if len(group) > 1)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pipeline.audit import Audit, PartitionAudit
 from pipeline.sources.listing import printable
 from pipeline.split import SPLITS
+from shards.foundation.text_table import format_table
 
 CODES = [f"{code:02d}" for code in range(1, 11)]
 
@@ -103,15 +104,6 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as needed; texts to the left, numbers to the right."""
-    lines = [head, *rows]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-    texts = [any(row[k][:1].isalpha() for row in rows) for k in range(len(head))]
-    aligned = (
-        [
-            cell.ljust(w) if t else cell.rjust(w)
-            for cell, w, t in zip(line, widths, texts, strict=True)
-        ]
-        for line in lines
-    )
-    return "\n".join("  ".join(cells).rstrip() for cells in aligned)
+    """Format a table whose columns of words are aligned to the left, of numbers to the right."""
+    words = {k for k in range(len(head)) if any(row[k][:1].isalpha() for row in rows)}
+    return format_table([head, *rows], left=words)

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from shards import provenance
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 from shards.manifest import SPLITS, ShardEntry
 
@@ -98,7 +96,7 @@ def read(out: Path, name: str) -> Note | None:
 
 def write(out: Path, note: Note) -> None:
     """Note that a shard is finished."""
-    write_json(_path(out, note.entry.name), {**note._asdict(), "entry": note.entry.fields()})
+    files.write_json(_path(out, note.entry.name), {**note._asdict(), "entry": note.entry.fields()})
 
 
 def forget(out: Path, name: str) -> None:
@@ -128,32 +126,17 @@ def intact(out: Path, entry: ShardEntry) -> bool:
     try:
         if not present(out, entry):
             return False
-        with (out / entry.name).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+        return files.sha256(out / entry.name) == entry.sha256
     except OSError:
         return False
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in a file; None where there is none."""
+    """Return the JSON value in a file; None where it is missing, unreadable or not JSON."""
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return files.read_json(path)
+    except Fault:
         return None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write atomically; Fault where the disk does not allow it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(value))
-        temporary.replace(path)
-    except OSError as error:
-        raise Fault(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _path(out: Path, name: str) -> Path:

@@ -11,6 +11,7 @@ from pipeline import plan
 from pipeline.build import size
 from pipeline.plan import ShardPlan
 from pipeline.spec import PipelineSpec
+from shards.foundation.text_table import format_table
 from shards.manifest import SPLITS, ShardEntry
 from shards.record import KINDS, NOISES
 
@@ -68,14 +69,7 @@ def render(rows: Rows) -> str:
     lines += [
         ["all", s, *(_cell(row, c) for c in columns)] for s, row in {**sums, "": total}.items()
     ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(w) if k < 2 else cell.rjust(w)
-            for k, (cell, w) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return format_table(lines, left=(0, 1))
 
 
 def _cell(row: Counter[str], column: str) -> str:

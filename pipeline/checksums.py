@@ -7,7 +7,6 @@ A list is a checksum*.csv in an image folder or up to three folders above it (SD
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pipeline.sources.listing import FORMATS
+from shards.foundation import files
 from shards.foundation.progress import Progress
 
 HASH_COLUMNS, NAME_COLUMNS = ("sha256", "checksum"), ("filename", "name")
@@ -107,8 +107,7 @@ def _check(file: Path, listed: str | None, result: Checksums) -> None:
         result.unlisted += 1
         return
     try:
-        with file.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
+        found = files.sha256(file)
     except OSError as error:
         result.faults.append(f"{file}: cannot be read ({error.strerror})")
         return

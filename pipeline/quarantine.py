@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from pipeline.build_state import Bad
-from shards import store
+from shards.foundation import files
 from shards.foundation.errors import Fault
 from shards.info import QUARANTINE
 
@@ -23,7 +23,7 @@ def write(
     others = [b for b in _read(path, say) if b.image_id.rpartition("/")[0] not in built]
     if bad or others:
         lines = (f"{json.dumps(b._asdict())}\n" for b in sorted([*bad, *others]))
-        store.write_file(path, "".join(lines).encode())
+        files.write_bytes(path, "".join(lines).encode(), durable=True)
     else:
         path.unlink(missing_ok=True)
 

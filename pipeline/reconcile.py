@@ -13,6 +13,7 @@ from pipeline import build_state
 from pipeline.build_state import Note
 from pipeline.worker import Task
 from shards import manifest, provenance, store
+from shards.foundation import files
 from shards.foundation.errors import Fault
 from shards.manifest import SPLITS, Manifest
 
@@ -48,7 +49,7 @@ def accept(out: Path, settings: dict[str, Any], rebuild: bool, say: Say) -> Mani
         say(f"{out}: built with other settings; all of it is built again")
         _clear(out)
         old = None
-    build_state.write_json(out / SPEC, now)
+    files.write_json(out / SPEC, now)
     return old
 
 

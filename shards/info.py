@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from shards.foundation.text_table import format_table
 from shards.manifest import SPLITS, Manifest
 from shards.store import load_manifest
 
@@ -60,7 +61,9 @@ def text(found: dict[str, Any]) -> str:
             f"{name}: {part['records']:,} pairs of {part['images']:,} images ({source}),"
             f" {part['shards']:,} shards, {size:,.1f} MB"
         )
+        rows = []
         for split, counts in part["counts"].items():
-            lines.append(f"  {split:5} {sum(counts.values()):>9,}")
-            lines += [f"    {sort:28} {n:>9,}" for sort, n in counts.items()]
+            rows.append([f"  {split}", f"{sum(counts.values()):,}"])
+            rows += [[f"    {sort}", f"{n:,}"] for sort, n in counts.items()]
+        lines.append(format_table(rows))
     return "\n".join(lines)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import os
 import stat
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 
 from shards import manifest as manifests
 from shards import provenance, record
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 from shards.manifest import Manifest, ShardEntry
 from shards.parse_manifest import parse
@@ -40,10 +39,10 @@ def write_shard(
     records do not allow it; what `records` or `announce` raises passes through.
     """
     manifests.parse_name(_name(path))
-    with _temporary(path) as temporary:
+    with files.temporary_file(path, durable=True) as temporary:
         _write(temporary, path, records)
         entry = _describe(temporary, path)
-        with _told(path):
+        with files.report_write_errors(path):
             path.unlink(missing_ok=True)
         announce(entry)
         return entry
@@ -57,23 +56,18 @@ def describe(path: Path) -> ShardEntry:
     return _describe(path, path)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file of a set durably, whole or not at all; Fault where the disk refuses."""
-    with _temporary(path) as temporary, _told(path):
-        temporary.write_bytes(data)
-
-
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write OUT/manifest.json atomically; after the shards, as the word that they are complete."""
-    write_file(directory / manifests.FILE, manifests.to_bytes(manifest))
+    data = manifests.to_bytes(manifest)
+    files.write_bytes(directory / manifests.FILE, data, durable=True)
 
 
 def remove_manifest(directory: Path) -> None:
     """Remove OUT/manifest.json, if it is there, durably: before a shard that it lists changes."""
     path = directory / manifests.FILE
-    with _told(path):
+    with files.report_write_errors(path):
         path.unlink(missing_ok=True)
-        _sync(directory)
+        files.sync(directory)
 
 
 def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> None:
@@ -81,10 +75,10 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
 
     images: partition → image id → sha256 of its file. What is there with these bytes stays.
     """
-    for partition, files in images.items():
-        path, data = directory / provenance.name(partition), provenance.to_bytes(files)
+    for partition, hashes in images.items():
+        path, data = directory / provenance.name(partition), provenance.to_bytes(hashes)
         if not path.is_file() or path.read_bytes() != data:
-            write_file(path, data)
+            files.write_bytes(path, data, durable=True)
 
 
 def parse_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
@@ -266,24 +260,20 @@ def _name(path: Path) -> str:
 
 
 def _write(temporary: Path, path: Path, records: Iterable[bytes]) -> None:
-    with _told(path):
+    with _report_write_errors(path):
         writer = ArrayRecordWriter(str(temporary), WRITER_OPTIONS)
     try:
         for data in records:
-            with _told(path):
+            with _report_write_errors(path):
                 writer.write(data)
     finally:
-        with _told(path):
-            writer.close()  # a full disk is told here and not before
+        with _report_write_errors(path):
+            writer.close()  # a full disk raises here and not before
 
 
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Failures to write, as a Fault that names the file."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        raise Fault(f"{path}: cannot be written: {str(error)[:200]}") from error
+def _report_write_errors(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Turn the errors of the ArrayRecord writer into a Fault that names the file."""
+    return files.report_write_errors(path, (OSError, RuntimeError))
 
 
 def _describe(file: Path, path: Path) -> ShardEntry:
@@ -293,8 +283,7 @@ def _describe(file: Path, path: Path) -> ShardEntry:
         reader = open_reader(file)
         counts = _count(reader)
         reader.close()
-        with file.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        sha256 = files.sha256(file)
         size = file.stat().st_size
     except OSError as error:
         raise Fault(f"{path}: cannot be read: {error}") from error
@@ -313,30 +302,6 @@ def _count(reader: ArrayRecordReader) -> dict[str, int]:
         except Fault as fault:
             raise Fault(f"record {number} {fault}") from fault
     return dict(sorted(counts.items()))
-
-
-@contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """A hidden name beside `path`, for what gets its name, durably, once it is whole."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield temporary
-        with _told(path):
-            _sync(temporary)
-            temporary.replace(path)
-            _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _said(where: str, faults: list[str]) -> str:

@@ -12,9 +12,7 @@ under another name and renamed once it is whole and on the disk.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 from train.state import State
 
@@ -248,8 +247,7 @@ def _digests(path: Path) -> dict[str, list[Any]]:
     """Relative name → [bytes, sha256] of every file of a checkpoint."""
     found = {}
     for name, file in _files(path):
-        with file.open("rb") as handle:
-            found[name] = [file.stat().st_size, hashlib.file_digest(handle, "sha256").hexdigest()]
+        found[name] = [file.stat().st_size, files.sha256(file)]
     return found
 
 
@@ -280,11 +278,7 @@ def _delete(path: Path) -> None:
 def _sync(path: Path) -> None:
     """Bring every file and folder below `path` to the disk, before its name is given to it."""
     for each in [*path.rglob("*"), path, path.parent]:
-        handle = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        files.sync(each)
 
 
 def _first_line(error: BaseException) -> str:

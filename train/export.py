@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import save as serialise
 
 from model.network import weights
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation import files
+from shards.foundation.errors import Misuse
 from train import checkpoint
 
 FILE = "dense_reg_ckpt.safetensors"
@@ -73,16 +74,11 @@ def _headed(header: dict[str, Any]) -> bytes:
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """What `write` writes to a path, at `path`: whole or not at all; Fault where it fails."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
-        raise Fault(f"{path}: cannot be written: {error}") from error
+    with (
+        files.report_write_errors(path, (OSError, SafetensorError)),
+        files.temporary_file(path) as temporary,
+    ):
+        write(temporary)
 
 
 def _save_pickle(arrays: Arrays, path: Path, facts: dict[str, str]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +13,9 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.text_table import format_table
 
 ROOT = Path(__file__).parents[1]
 SHOWN = ("loss", "val.pck@2", "val.pck@4", "val.pck@8", "val.epe_median", "val.auc", "pairs_per_s")
@@ -83,7 +83,7 @@ class Log:
         lock = ROOT / "uv.lock"
         facts = {
             "commit": _commit(),
-            "lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+            "lock": files.sha256(lock) if lock.is_file() else None,
             "versions": {name: version(name) for name in packages},
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
@@ -102,7 +102,7 @@ class Log:
 
     def _replace(self, name: str, text: str) -> None:
         if self._writes:
-            _replace(self.directory / name, text)
+            files.write_bytes(self.directory / name, text.encode(), durable=True)
 
 
 def read_steps(run: Path) -> list[Figures]:
@@ -130,7 +130,7 @@ def compare(runs: Sequence[Path]) -> str:
     names = sorted({key for config in configs for key in config})
     different = [n for n in names if len({_json(config.get(n)) for config in configs}) > 1]
     said = [f"{n}: {' | '.join(str(config.get(n)) for config in configs)}" for n in different]
-    return "\n".join([*_align(table), "", *(said or ["the settings are the same"])])
+    return "\n".join([format_table(table), "", *(said or ["the settings are the same"])])
 
 
 def draw_curves(runs: Sequence[Path], path: Path) -> None:
@@ -167,19 +167,11 @@ def _epochs(run: Path) -> list[Figures]:
 
 
 def _read_epochs(run: Path) -> list[Figures]:
-    return _read(run / "logs" / "metrics.json") or []
+    return files.read_json(run / "logs" / "metrics.json") or []
 
 
 def _settings(run: Path) -> Figures:
-    return (_read(run / "logs" / "run.json") or {}).get("config", {})
-
-
-def _read(path: Path) -> Any:
-    """The JSON in a file, None where there is no file."""
-    try:
-        return json.loads(path.read_text()) if path.is_file() else None
-    except ValueError as error:
-        raise Fault(f"{path}: is no JSON ({error}); move it away to go on") from error
+    return (files.read_json(run / "logs" / "run.json") or {}).get("config", {})
 
 
 def _commit() -> str | None:
@@ -195,15 +187,6 @@ def _commit() -> str | None:
     except OSError:
         return None
     return result.stdout.strip() or None
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _json(value: Any) -> str:
@@ -229,17 +212,6 @@ def _flat(figures: Figures, prefix: str = "") -> Figures:
         name = prefix + key
         flat.update(_flat(value, name + ".") if isinstance(value, dict) else {name: value})
     return flat
-
-
-def _align(table: list[list[str]]) -> list[str]:
-    widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if k == 0 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
 
 
 def _short(value: Any) -> str:

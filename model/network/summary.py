@@ -11,6 +11,7 @@ from flax import nnx
 from model.network.config import ModelConfig
 from model.network.flops import count_flops
 from model.network.net import Net, create
+from shards.foundation.text_table import format_table
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Summary:
 
     def __str__(self) -> str:
         """Format the summary as a table for the console."""
-        rows = [f"{name:12s} {count:12,d}" for name, count in self.parameters_by_module.items()]
-        rows.append(f"{'parameters':12s} {self.parameters:12,d}")
-        rows.append(f"{'forward':12s} {self.flops / 1e9:12.3f} GFLOP per pair")
-        rows.append(f"{'grid':12s} {self.cells:9d} × {self.cells} cells")
-        return "\n".join(rows)
+        rows = [[name, f"{count:,d}"] for name, count in self.parameters_by_module.items()]
+        rows.append(["parameters", f"{self.parameters:,d}"])
+        rows.append(["forward (GFLOP per pair)", f"{self.flops / 1e9:.3f}"])
+        rows.append(["grid", f"{self.cells} × {self.cells} cells"])
+        return format_table(rows)
 
 
 def summarise(config: ModelConfig) -> Summary:

@@ -20,7 +20,7 @@ from model.network import compilation_cache
 from model.registration import pair_table
 from model.registration.pair_table import Pair, Score
 from model.registration.registrar import PreparedImpression, Registrar, require_two_files
-from shards.foundation import pool
+from shards.foundation import files, pool
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
 
@@ -180,6 +180,6 @@ def _program(checkpoint: Path) -> str:
 def _digest(path: Path) -> str:
     """Of a file's contents; empty where it cannot be read, which is said when it is opened."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return files.sha256(path)
     except (OSError, ValueError):
         return ""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation import files
+from shards.foundation.errors import Misuse
 
 LEAST_PPI, MOST_PPI = 50.0, 10000.0  # of an image file that can be registered
 
@@ -87,26 +88,15 @@ def read_scores(path: Path) -> list[Score]:
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Replace the table of scores, at once or not at all; Fault where it cannot be written."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with _written(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([Score._fields, *scores])
-        temporary.replace(path)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([Score._fields, *scores])
+    files.write_bytes(path, text.getvalue().encode())
 
 
 def append_scores(path: Path, scores: Iterable[Score]) -> None:
     """Add rows to the table of scores; Fault where it cannot be written."""
-    with _written(path), path.open("a", newline="", encoding="utf-8") as file:
+    with files.report_write_errors(path), path.open("a", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(scores)
-
-
-@contextlib.contextmanager
-def _written(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Fault(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _ppi(text: str | None, given: float | None, where: str) -> float | None:

@@ -29,6 +29,7 @@ from model.registration.ridge_alignment import RidgeImage, ridge_image
 from pipeline.imaging import polarity, preprocess, resolution
 from pipeline.imaging.preprocess import Crop, Prepared
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
+from shards.foundation import files
 from shards.foundation.errors import Fault
 
 
@@ -72,15 +73,12 @@ class Registration:
 
     def save(self, path: Path) -> None:
         """Write map_ab, score and matches as .npz, at once or not at all; Fault where it fails."""
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                np.savez(file, map_ab=self.map_ab, score=self.score, matches=self.matches)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise Fault(f"{path}: cannot be written: {error.strerror}") from error
+        with (
+            files.report_write_errors(path),
+            files.temporary_file(path) as temporary,
+            temporary.open("wb") as file,
+        ):
+            np.savez(file, map_ab=self.map_ab, score=self.score, matches=self.matches)
 
 
 @dataclass(frozen=True, eq=False)

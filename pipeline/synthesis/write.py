@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +25,8 @@ from pipeline.synthesis.generate import (
 )
 from pipeline.synthesis.layouts import Layout, choose_layout
 from pipeline.synthesis.sensor import Style
-from shards.foundation import pool
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation import files, pool
+from shards.foundation.errors import Misuse
 from shards.foundation.progress import Progress
 
 VERSION = 9  # of the generator: other bytes for the same address need another number
@@ -89,7 +88,7 @@ def _open_set(folder: Path, marker: str, identity: dict[str, int]) -> None:
             f"{path}: cannot be read: {error}; remove the folder or choose another --name"
         ) from error
     if found is None:
-        _write(path, json.dumps(identity).encode())
+        files.write_json(path, identity)
     elif found != identity:
         raise Misuse(
             f"{folder}: holds another set: {found}, wanted {identity}; choose another --name or "
@@ -149,20 +148,19 @@ def _write_file(
     image = side_by_side([m.image for m in made], [press.drop for press in file.presses])
     path.parent.mkdir(parents=True, exist_ok=True)
     if file.truth:
-        _write(path.with_suffix(".json"), _sidecar(made[0]))
+        files.write_json(path.with_suffix(".json"), _sidecar(made[0]))
     ppi = file.ppi or made[0].ppi
     image = resample(image, ppi / made[0].ppi, file.size)
-    _write(path, encode(image, path.suffix, file.claim or (ppi if file.truth else None)))
+    files.write_bytes(path, encode(image, path.suffix, file.claim or (ppi if file.truth else None)))
 
 
-def _sidecar(made: SyntheticImpression) -> bytes:
-    fields = {
+def _sidecar(made: SyntheticImpression) -> dict[str, Any]:
+    return {
         "ppi": made.ppi,
         "class": made.label,
         "warp": made.warp.to_json(),
         "params": made.params,
     }
-    return json.dumps(fields).encode()
 
 
 def _list_checksums(folder: Path, layout: Layout) -> None:
@@ -177,17 +175,5 @@ def _list_checksums(folder: Path, layout: Layout) -> None:
             rows = csv.writer(text, lineterminator="\n")
             rows.writerow(listed.columns)
             for file in (folder / path for path in sorted(paths)):
-                rows.writerow((hashlib.sha256(file.read_bytes()).hexdigest(), file.name))
-            _write(folder / listed.path, text.getvalue().encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """All of `data` at `path`, or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise Fault(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+                rows.writerow((files.sha256(file), file.name))
+            files.write_bytes(folder / listed.path, text.getvalue().encode())

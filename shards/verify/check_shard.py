@@ -15,6 +15,7 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
 
 from shards import provenance, store
+from shards.foundation import files
 from shards.foundation.errors import Fault, Finding
 from shards.manifest import Manifest, ShardEntry
 from shards.record import Pair, decode, person
@@ -61,8 +62,7 @@ def check_shard(
     elif job.level != "quick":
         path = Path(job.root, entry.name)
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = files.sha256(path)
             report.sha256 = found if found != entry.sha256 else None
             if report.sha256 is not None or job.level == "deep":
                 _read(job, report, store.open_reader(path, entry.records), stopped)

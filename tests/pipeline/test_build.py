@@ -1,6 +1,7 @@
 """The build: the same bytes however it goes, nothing lost, nothing half, every fault named."""
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -418,7 +419,11 @@ def test_a_damaged_line_of_the_list_is_told_and_dropped(data, images, tmp_path, 
     assert told == [f"{path}: 4 damaged lines are left out"]
     assert path.read_bytes() == line + b"\n"
     assert list(verify(out, "quick", 1)) == []
-    monkeypatch.setattr(store.os, "fsync", lambda _: os.fsync(-1))  # as on a full disk
+
+    def fail(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(Fault, match=r"quarantine\.jsonl: cannot be written"):
         made(data, out, skip_bad=True)
 

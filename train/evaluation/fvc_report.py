@@ -15,6 +15,7 @@ from model.registration.registrar import Registrar
 from pipeline.imaging import preprocess
 from shards.foundation import html
 from shards.foundation.progress import Progress
+from shards.foundation.text_table import format_table
 from train.evaluation import bootstrap, score_curves
 from train.evaluation.file_methods import NETWORK
 from train.evaluation.fvc import Outcome
@@ -78,11 +79,10 @@ def console(outcome: Outcome) -> str:
     """The figures, a method a line."""
     figures = outcome.figures()
     columns = [c for c in (*RATES, *WITNESSED) if any(c[0] in found for found in figures.values())]
-    lines = [f"{'':20s}" + "".join(f"{heading:>24s}" for _, heading, _ in columns)]
+    rows = [["", *(heading for _, heading, _ in columns)]]
     for method, found in figures.items():
-        cells = (_cell(found, name, form) for name, _, form in columns)
-        lines.append(f"{method:20s}" + "".join(f"{cell:>24s}" for cell in cells))
-    return "\n".join(lines)
+        rows.append([method, *(_cell(found, name, form) for name, _, form in columns)])
+    return format_table(rows)
 
 
 def worst(outcome: Outcome, method: str = NETWORK) -> dict[str, list[int]]:

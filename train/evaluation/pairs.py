@@ -32,6 +32,7 @@ from shards import manifest, record
 from shards.foundation import pool
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
+from shards.foundation.text_table import format_table
 from shards.store import ShardSet
 from train import loader
 from train.evaluation import accuracy, bootstrap, crop_methods, strata
@@ -107,10 +108,8 @@ class Evaluation:
         """The figures over all pairs, a method a line, for the console."""
         rows = {method: groups["all"] for method, groups in self.figures.items()}
         names = [n for n in next(iter(rows.values())) if not n.endswith(("_low", "_high"))]
-        lines = [f"{'':29s}" + "".join(f"{name:>20s}" for name in names)]
-        for method, row in rows.items():
-            lines.append(f"{method:29s}" + "".join(f"{row[name]:20.4g}" for name in names))
-        return "\n".join(lines)
+        lines = [[method, *(f"{row[name]:.4g}" for name in names)] for method, row in rows.items()]
+        return format_table([["", *names], *lines])
 
 
 def evaluate(

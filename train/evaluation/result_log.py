@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 
 Row = dict[str, Any]
@@ -87,7 +88,7 @@ def digest(paths: Iterable[Path]) -> str:
 def sha256(path: Path) -> str:
     """Of a file's contents; Misuse where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return files.sha256(path)
     except OSError as error:
         raise Misuse(f"{path}: cannot be read: {error.strerror}") from error
 
