@@ -73,9 +73,10 @@ def build(
     data/shards --config configs/demo.py --partition synthetic/big --set pipeline.fingers=1000
     """
     import configs
-    from pipeline import build as builder
-    from pipeline import build_table, catalog, plan, split
-    from pipeline.audit import doubts
+    from pipeline import catalog, plan, split
+    from pipeline.audit.audit import doubts
+    from pipeline.building import build as builder
+    from pipeline.building import table
     from shards.foundation import pool
 
     number = _piece(piece)
@@ -87,11 +88,9 @@ def build(
     for line in doubts(selection, spec):
         click.echo(line, err=True)
     if dry_run:
-        rows, remarks = build_table.planned(
-            plan.make_plan(split.limited(selection, spec), spec), spec
-        )
-        time = build_table.estimate(rows, workers or pool.cores())
-        click.echo("\n".join([build_table.render(rows), *remarks, time]))
+        rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)
+        time = table.estimate(rows, workers or pool.cores())
+        click.echo("\n".join([table.render(rows), *remarks, time]))
         return
     left_out = [
         builder.Bad(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
@@ -101,7 +100,7 @@ def build(
     report = builder.build(
         spec, selection, out, workers, number, skip_bad, left_out, rebuild, say, engine
     )
-    click.echo(build_table.render(build_table.built(report.entries)))
+    click.echo(table.render(table.built(report.entries)))
     click.echo(builder.summary(report, out))
 
 
@@ -153,8 +152,8 @@ def audit(
 
     import configs
     from pipeline import catalog
-    from pipeline.audit import audit
-    from pipeline.audit_text import render
+    from pipeline.audit.audit import audit
+    from pipeline.audit.text import render
     from pipeline.sources.generated import is_generated
 
     spec = configs.load(config or configs.PAPER).pipeline

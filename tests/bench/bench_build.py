@@ -26,7 +26,7 @@ import numpy as np
 from prints import finger
 from race import Row, compare, race, render
 
-from pipeline.build import build
+from pipeline.building.build import build
 from pipeline.degradation import apply, sample
 from pipeline.impression import Impression
 from pipeline.spec import PipelineSpec

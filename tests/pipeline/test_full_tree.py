@@ -16,10 +16,10 @@ from prints import ridges
 
 import configs
 from pipeline import plan
-from pipeline.audit import audit
-from pipeline.build import build
+from pipeline.audit.audit import audit
+from pipeline.audit.checksums import verify
+from pipeline.building.build import build
 from pipeline.catalog import discover
-from pipeline.checksums import verify
 from pipeline.imaging.preprocess import load, to_working_resolution
 from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.sources import sd300

@@ -3,7 +3,7 @@
 import cv2
 from prints import finger
 
-from pipeline import build_state
+from pipeline.building import state
 
 
 def two_databases(root):
@@ -21,5 +21,5 @@ def content(out):
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))
-        if path.is_file() and build_state.FOLDER not in path.parts
+        if path.is_file() and state.FOLDER not in path.parts
     }

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import configs
 from pipeline import catalog
-from pipeline.build import build
+from pipeline.building.build import build
 
 SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
 PARTITION = "fvc2002/db1_a"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from prints import ridges
 
-from pipeline.audit import audit
-from pipeline.audit_text import render
+from pipeline.audit.audit import audit
+from pipeline.audit.text import render
 from pipeline.catalog import discover
 from pipeline.imaging import preprocess
 from pipeline.imaging.preprocess import SIDE_RANGE

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pipeline import catalog, worker
+from pipeline import catalog
 from pipeline.__main__ import main
-from pipeline.build import build
+from pipeline.building import worker
+from pipeline.building.build import build
 from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.sources import generated
 from pipeline.spec import PipelineSpec

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import build_state
-from pipeline.build_state import Note
-from pipeline.worker import Task
+from pipeline.building import state
+from pipeline.building.state import Note
+from pipeline.building.worker import Task
 from shards import manifest, provenance, store
 from shards.foundation import files
 from shards.foundation.errors import Fault
 from shards.manifest import SPLITS, Manifest
 
-SPEC = Path(build_state.FOLDER, "spec.json")
+SPEC = Path(state.FOLDER, "spec.json")
 SHOWN = 5  # images named in one message
 
 Say = Callable[[str], None]
@@ -41,7 +41,7 @@ def accept(out: Path, settings: dict[str, Any], rebuild: bool, say: Say) -> Mani
     which takes away what was built.
     """
     old = known_manifest(out, say)
-    before = build_state.read_json(out / SPEC) or (old.spec if old else None)
+    before = state.read_json(out / SPEC) or (old.spec if old else None)
     now = json.loads(json.dumps(settings))
     if before is not None and before != now:
         if not rebuild:
@@ -94,9 +94,9 @@ def vouch(tasks: Sequence[Task], before: Images, old: Manifest | None) -> None:
         entry, known = entries.get(task.shard.name), before.get(task.shard.partition)
         if entry is None or known is None or known.keys() != now[task.shard.partition]:
             continue
-        if entry.records == task.planned and not build_state.read(task.out, entry.name):
+        if entry.records == task.planned and not state.read(task.out, entry.name):
             hashes = [known[image.image_id] for image in task.shard.images]
-            build_state.write(task.out, Note(task.key(hashes), entry, [], hashes))
+            state.write(task.out, Note(task.key(hashes), entry, [], hashes))
 
 
 def withdraw(out: Path, tasks: Sequence[Task]) -> None:
@@ -110,7 +110,7 @@ def withdraw(out: Path, tasks: Sequence[Task]) -> None:
     elif old.partitions.keys() & dirty:
         store.write_manifest(out, without(old, dirty))
     for task in tasks:
-        build_state.forget(out, task.shard.name)
+        state.forget(out, task.shard.name)
 
 
 def without(old: Manifest, partitions: Iterable[str]) -> Manifest:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import build_state, plan
-from pipeline.build_state import Bad, Note
+from pipeline import plan
+from pipeline.building import state
+from pipeline.building.state import Bad, Note
 from pipeline.imaging.preprocess import Image, decode, read
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
@@ -81,14 +82,14 @@ def check(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
         if stopped():
             raise Stopped
         hashes.append(_source(impression, task.spec)[0])
-    note = build_state.read(task.out, task.shard.name)
-    if note is None or note.key != task.key(hashes) or not build_state.intact(task.out, note.entry):
+    note = state.read(task.out, task.shard.name)
+    if note is None or note.key != task.key(hashes) or not state.intact(task.out, note.entry):
         return Result(task, None, [], hashes)
     if note.bad and not task.skip_bad:
         return Result(task, None, note.bad, hashes)
     if not note.hashes:
         note = note._replace(hashes=hashes)
-        build_state.write(task.out, note)
+        state.write(task.out, note)
     return Result(task, note, [], hashes)
 
 
@@ -114,7 +115,7 @@ def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
 
     # Noted just before it has its name: whenever a kill comes, what is there is known.
     path, records = task.out / task.shard.name, _records(task, prints, stopped)
-    entry = store.write_shard(path, records, lambda entry: build_state.write(task.out, note(entry)))
+    entry = store.write_shard(path, records, lambda entry: state.write(task.out, note(entry)))
     return Result(task, note(entry), bad, hashes)
 
 

@@ -20,10 +20,11 @@ from click.testing import CliRunner
 from prints import finger
 
 import configs
-from pipeline import build as builder
-from pipeline import build_state, catalog, worker
+from pipeline import catalog
 from pipeline.__main__ import main
-from pipeline.build import build
+from pipeline.building import build as builder
+from pipeline.building import state, worker
+from pipeline.building.build import build
 from pipeline.imaging import preprocess
 from pipeline.synthesis.encode import encode
 from shards import manifest, provenance, record, store
@@ -31,7 +32,7 @@ from shards.foundation import pool
 from shards.foundation.errors import Fault, Misuse
 from shards.verify.verify import verify
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=20)
 PARTITIONS = ("fvc2002/db1_b", "fvc2002/db3_b")
 
@@ -190,7 +191,7 @@ def test_what_is_right_is_kept_and_what_is_not_is_repaired(images, tmp_path, who
 def test_a_finished_set_needs_no_notes(images, tmp_path, whole):
     """Without .build the manifest vouches for its shards: none is built again."""
     made(images, tmp_path)
-    for path in sorted((tmp_path / build_state.FOLDER).rglob("*"), reverse=True):
+    for path in sorted((tmp_path / state.FOLDER).rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     report = made(images, tmp_path)
     assert report.kept == len(report.entries)
@@ -484,9 +485,9 @@ def test_a_disk_too_small_is_told_before_the_start(images, tmp_path, monkeypatch
 
 
 def test_two_builds_into_one_folder(images, tmp_path):
-    with build_state.lock(tmp_path), pytest.raises(Fault, match="another build is writing here"):
+    with state.lock(tmp_path), pytest.raises(Fault, match="another build is writing here"):
         made(images, tmp_path)
-    with build_state.lock(tmp_path, "0-of-2"):
+    with state.lock(tmp_path, "0-of-2"):
         made(images, tmp_path, piece=(1, 2))
         for piece in ((0, 2), (0, 1)):
             with pytest.raises(Fault, match="another build"):

@@ -15,7 +15,7 @@ from prints import finger
 import configs
 from pipeline import catalog
 from pipeline.__main__ import main
-from pipeline.build import build
+from pipeline.building.build import build
 from shards import manifest
 from shards.foundation.errors import Fault, Misuse
 
@@ -95,7 +95,7 @@ def test_a_machine_lost_in_the_middle_changes_no_byte(images, tmp_path, whole, c
 @needs_ray
 def test_faults_cross_machines(images, tmp_path, cluster):
     """A bad image is named as ever, and a machine that does not see the output is told."""
-    from pipeline import ray_engine
+    from pipeline.building import ray_engine
 
     data = tmp_path / "data" / "DB1_B"
     data.mkdir(parents=True)

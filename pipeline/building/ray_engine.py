@@ -14,8 +14,8 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import build_state
-from pipeline.worker import Result, Task
+from pipeline.building import state
+from pipeline.building.worker import Result, Task
 from shards.foundation.errors import Fault, Misuse
 
 try:
@@ -27,7 +27,7 @@ except ImportError as error:
 
 Work = Callable[[Task, Callable[[], bool]], Result]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RETRIES = 5  # of a task whose worker or machine was lost
 AHEAD = 2  # tasks a core that Ray is given, so that no core waits for the next
 PATIENCE = 4.0  # s for workers to give up what they are at
@@ -86,7 +86,7 @@ def _work(work: Work, task: Task, folder: Path) -> Result | Fault:
     cv2.setNumThreads(1)
     try:
         os.chdir(folder)
-        seen = (task.out / build_state.FOLDER).is_dir()
+        seen = (task.out / state.FOLDER).is_dir()
     except OSError:
         seen = False
     if not seen:

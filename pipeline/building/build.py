@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from pipeline import build_state, plan, quarantine, reconcile, worker
-from pipeline.build_state import Bad
+from pipeline import plan
+from pipeline.building import quarantine, reconcile, state, worker
+from pipeline.building.state import Bad
+from pipeline.building.worker import Result, Task
 from pipeline.impression import Impression
 from pipeline.spec import PipelineSpec
 from pipeline.split import limited
-from pipeline.worker import Result, Task
 from shards import manifest, store
 from shards.foundation import pool
 from shards.foundation.errors import Fault
@@ -64,23 +65,21 @@ def build(
     """
     (number, pieces), run = piece, _engine(engine)
     with (
-        build_state.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None),
+        state.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None),
         pool.interruptible("finished shards"),
     ):
         if pieces == 1:
-            build_state.sweep(out)
+            state.sweep(out)
         reconcile.check_folders(out)
         tasks = [
             Task(s, spec, out, skip_bad) for s in plan.make_plan(limited(selection, spec), spec)
         ]
         mine = tasks[number::pieces]
-        with build_state.turn(out):
+        with state.turn(out):
             old = reconcile.accept(out, worker.settings(spec), rebuild, say)
             before = reconcile.known_images(out, old, {t.shard.partition for t in tasks}, say)
             reconcile.vouch(tasks, before, old)
-        there = [
-            t for t in mine if t.shard.partition in before or build_state.read(out, t.shard.name)
-        ]
+        there = [t for t in mine if t.shard.partition in before or state.read(out, t.shard.name)]
         checked = list(_run("check", "images", worker.check, there, workers, run))
         if pieces == 1:
             reconcile.tell_changes(_images(checked), before, say)
@@ -90,13 +89,13 @@ def build(
         todo = [t for t in mine if t.shard.name not in known]
         _check_space(out, todo)
         if todo:
-            with build_state.turn(out):
+            with state.turn(out):
                 reconcile.withdraw(out, todo)
         built = list(_run("build", "pairs", worker.run, todo, workers, run))
         _refuse(chain(*refused.values(), *(result.bad for result in built if not result.note)))
         if pieces == 1:
-            build_state.sweep(out)  # what a worker was at when its machine was lost
-        with build_state.turn(out):
+            state.sweep(out)  # what a worker was at when its machine was lost
+        with state.turn(out):
             done = [*kept.values(), *built, *_of_others(tasks, mine)]
             return _finish(len(tasks), done, len(kept), list(left_out), out, say)
 
@@ -116,7 +115,7 @@ def _engine(name: str) -> Engine:
     """What runs tasks; Misuse where its package is not installed."""
     if name == "local":
         return pool.run
-    from pipeline import ray_engine
+    from pipeline.building import ray_engine
 
     return ray_engine.run
 
@@ -152,10 +151,10 @@ def _of_others(tasks: list[Task], mine: list[Task]) -> Iterator[Result]:
     """What other pieces finished, as far as their notes and their files' sizes show."""
     names = {t.shard.name for t in mine}
     for item in tasks:
-        if item.shard.name in names or not (note := build_state.read(item.out, item.shard.name)):
+        if item.shard.name in names or not (note := state.read(item.out, item.shard.name)):
             continue
         fits = len(note.hashes) == len(item.shard.images) and note.key == item.key(note.hashes)
-        if fits and build_state.present(item.out, note.entry):
+        if fits and state.present(item.out, note.entry):
             yield Result(item, note, [], note.hashes)
 
 

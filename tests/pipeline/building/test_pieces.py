@@ -12,8 +12,9 @@ from built import content, two_databases
 from prints import finger
 
 import configs
-from pipeline import build as builder
-from pipeline import build_state, catalog, plan
+from pipeline import catalog, plan
+from pipeline.building import build as builder
+from pipeline.building import state
 from shards import manifest, store
 from shards.foundation.errors import Fault
 from shards.verify.verify import verify
@@ -112,7 +113,7 @@ def test_what_one_builds_no_other_lists(before, changed, after, tmp_path, monkey
 
 
 def ignore_notes(folder, names):
-    return {build_state.FOLDER} & set(names)
+    return {state.FOLDER} & set(names)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -8,10 +8,10 @@ import trees
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.audit import audit, doubts
-from pipeline.audit_text import render
+from pipeline.audit.audit import audit, doubts
+from pipeline.audit.checksums import verify
+from pipeline.audit.text import render
 from pipeline.catalog import discover
-from pipeline.checksums import verify
 from pipeline.sources.listing import RESOLUTION, SLAP
 from pipeline.spec import PipelineSpec
 from pipeline.split import split_of

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from pipeline import plan
-from pipeline.build import size
+from pipeline.building.build import size
 from pipeline.plan import ShardPlan
 from pipeline.spec import PipelineSpec
 from shards.foundation.text_table import format_table

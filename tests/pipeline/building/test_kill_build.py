@@ -14,10 +14,10 @@ import kills
 import pytest
 from prints import finger
 
-from pipeline import build_state
+from pipeline.building import state
 from shards import manifest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PARTITION = "fvc2002/db1_b"
 
 
@@ -64,7 +64,7 @@ def content(out):
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))
-        if path.is_file() and build_state.FOLDER not in path.parts and not path.name.startswith(".")
+        if path.is_file() and state.FOLDER not in path.parts and not path.name.startswith(".")
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.audit import Audit, PartitionAudit
+from pipeline.audit.audit import Audit, PartitionAudit
 from pipeline.sources.listing import printable
 from pipeline.split import SPLITS
 from shards.foundation.text_table import format_table

@@ -14,8 +14,9 @@ from built import content, two_databases
 from prints import finger
 
 import configs
-from pipeline import build_state, catalog
-from pipeline.build import build
+from pipeline import catalog
+from pipeline.building import state
+from pipeline.building.build import build
 from shards import manifest, store
 from shards.foundation.errors import Fault
 from shards.record import decode, encode
@@ -187,7 +188,7 @@ def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(images, tm
     out = tmp_path / "set"
     made(images, out)
     edit(lambda top: top.update(schema=1))(out)
-    for path in (out / build_state.FOLDER).rglob("*.arrayrecord.json"):
+    for path in (out / state.FOLDER).rglob("*.arrayrecord.json"):
         noted = json.loads(path.read_text())
         del noted["hashes"]
         path.write_text(json.dumps(noted))

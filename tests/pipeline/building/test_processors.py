@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from built import content, two_databases
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # What the libraries choose by the processor, set as on another one. The last part of the Makefile's
 # `test-processors` runs the whole suite under the same settings.
 PROCESSORS = {

@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pipeline.audit.checksums import Checksums, verify
 from pipeline.catalog import Catalog
-from pipeline.checksums import Checksums, verify
 from pipeline.impression import Impression
 from pipeline.sources import fvc2002, sd300, sd301a, sd302
 from pipeline.sources.listing import Expected, Note

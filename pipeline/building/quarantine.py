@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from pipeline.build_state import Bad
+from pipeline.building.state import Bad
 from shards.foundation import files
 from shards.foundation.errors import Fault
 from shards.info import QUARANTINE

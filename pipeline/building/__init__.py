@@ -1,0 +1,1 @@
+"""Building of a shard set from impressions: plan, workers, resumption, repair."""
