@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from shards.foundation.cli import Door
+from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
 
 SHIPPED = Path(__file__).with_name("dense_reg.safetensors")
 
 
-@click.group(cls=Door)
+@click.group(cls=CommandGroup)
 def main() -> None:
     """Register fingerprints with a trained network, or look at what a network is made of."""
 

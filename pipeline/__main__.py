@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from shards.foundation.cli import Door, split_names
+from shards.foundation.cli import CommandGroup, split_names
 from shards.foundation.errors import Misuse
 
 
-@click.group(cls=Door)
+@click.group(cls=CommandGroup)
 def main() -> None:
     """Folders of fingerprint images → shards of pairs with ground truth."""
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from shards.foundation.cli import Door, split_names
+from shards.foundation.cli import CommandGroup, split_names
 
 
-@click.group(cls=Door)
+@click.group(cls=CommandGroup)
 def main() -> None:
     """Check, describe and look at a shard set."""
 
@@ -41,7 +41,7 @@ def verify(directory: Path, level: str | None, workers: int | None, as_json: boo
     faults = []
     with contextlib.closing(verify(directory, level, workers)) as findings:
         for finding in findings:
-            faults.append(finding._asdict())
+            faults.append({"file": finding.file, "record": finding.record, "what": finding.message})
             if not as_json:
                 click.echo(str(finding))
     if as_json:

@@ -45,7 +45,7 @@ def write_sheet(
     chosen = choose(shards, pairs, partitions)
     tiles = []
     for split, index in chosen:
-        entry, number = shards.where(split, index)
+        entry, number = shards.locate(split, index)
         try:
             pair = decode(shards.read(split, [index])[0])
         except Fault as fault:
@@ -68,7 +68,7 @@ def choose(shards: ShardSet, pairs: int, partitions: Collection[str] = ()) -> li
     wanted = [
         (split, start, entry.records)
         for split in SPLITS
-        for start, entry in shards.starts(split)
+        for start, entry in shards.shard_starts(split)
         if not partitions or entry.partition in partitions
     ]
     ends = np.cumsum([0, *(records for _, _, records in wanted)])

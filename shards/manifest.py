@@ -22,7 +22,7 @@ from shards.foundation.errors import Fault
 SCHEMA = 2  # 1 held the images too
 FILE = "manifest.json"
 SPLITS = ("train", "val", "test")
-SORTS = frozenset(f"{kind}/{noise}" for kind in record.KINDS for noise in record.NOISES)
+COUNT_KEYS = frozenset(f"{kind}/{noise}" for kind in record.KINDS for noise in record.NOISES)
 _NAME = re.compile(
     r"(train|val|test)/([a-z0-9]{1,20})-([A-Za-z0-9_.-]{1,100})-(\d{5,9})-of-(\d{5,9})\.arrayrecord",
     re.ASCII,
@@ -43,7 +43,7 @@ class ShardEntry:
     records: int
     counts: dict[str, int]  # "kind/noise" → records
 
-    def fields(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Name → value, as they stand in JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
 
@@ -68,7 +68,7 @@ class Manifest:
     @property
     def spec_hash(self) -> str:
         """sha256 of the spec, the same whatever the order of its keys."""
-        return digest(self.spec)
+        return json_sha256(self.spec)
 
 
 def assemble(
@@ -93,7 +93,7 @@ def assemble(
     )
 
 
-def digest(value: Any) -> str:
+def json_sha256(value: Any) -> str:
     """sha256 of a JSON value; ValueError or TypeError where it is none."""
     return hashlib.sha256(_canonical(value)).hexdigest()
 
@@ -122,19 +122,19 @@ def parse_name(name: str) -> tuple[str, str, int, int]:
 
 def to_bytes(manifest: Manifest) -> bytes:
     """The bytes of manifest.json: a line a partition and a shard."""
-    return lay_out(
+    return serialize(
         {
             "schema": SCHEMA,
             "record_version": record.VERSION,
             "spec": manifest.spec,
             "spec_hash": manifest.spec_hash,
             "partitions": {name: vars(item) for name, item in sorted(manifest.partitions.items())},
-            "shards": [entry.fields() for entry in manifest.shards],
+            "shards": [entry.to_json() for entry in manifest.shards],
         }
     )
 
 
-def lay_out(top: Mapping[str, Any]) -> bytes:
+def serialize(top: Mapping[str, Any]) -> bytes:
     """The bytes of a manifest's members: two lines, then those that their checksum is of."""
     members = []
     for key, value in top.items():

@@ -12,15 +12,15 @@ from shards import record
 from shards.foundation.errors import Fault
 from shards.json_stream import Stream
 from shards.manifest import (
+    COUNT_KEYS,
     PARTITION,
     SCHEMA,
     SHA256,
-    SORTS,
     Manifest,
     Partition,
     ShardEntry,
     count_kinds,
-    digest,
+    json_sha256,
     parse_name,
 )
 
@@ -48,7 +48,7 @@ def parse(file: BinaryIO) -> tuple[Manifest | None, list[str]]:
         ]
     try:
         _check_types(top, _TOP)
-        spec_hash = digest(top["spec"])
+        spec_hash = json_sha256(top["spec"])
     except (Fault, ValueError, RecursionError) as error:
         return None, [f"is no manifest: {error}"[:300]]
     if top["checksum"] != total.hexdigest():
@@ -134,7 +134,7 @@ def _shard(item: Any) -> ShardEntry:
         raise Fault(f"names {item['name']} but {item['partition']!r:.80}, {item['split']!r:.20}")
     if not SHA256.fullmatch(item["sha256"]):
         raise Fault(f"has sha256 {item['sha256']!r:.80}, expected 64 hexadecimal digits")
-    _check_types(item["counts"], dict.fromkeys(SORTS & set(item["counts"]), int))
+    _check_types(item["counts"], dict.fromkeys(COUNT_KEYS & set(item["counts"]), int))
     if sum(item["counts"].values()) != item["records"]:
         raise Fault(f"has counts that do not add up to its {item['records']} records")
     # the same few texts over and over: one of each is kept

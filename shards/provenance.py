@@ -18,7 +18,7 @@ FOLDER = "sources"
 PIECE = 1 << 20  # bytes in memory at a time
 
 
-def name(partition: str) -> str:
+def file_name(partition: str) -> str:
     """The file of a partition, relative to the set."""
     return f"{FOLDER}/{partition.replace('/', '-', 1)}.jsonl"
 
@@ -34,11 +34,11 @@ def source_hash(images: Mapping[str, str]) -> str:
     return hashlib.sha256(to_bytes(images)).hexdigest()
 
 
-def fault_of(directory: Path, partition: str, expected: str, images: int) -> str | None:
+def check_file(directory: Path, partition: str, expected: str, images: int) -> str | None:
     """What is wrong with the file of a partition of so many images; it is read piece by piece."""
     total, lines = hashlib.sha256(), 0
     try:
-        with (directory / name(partition)).open("rb") as file:
+        with (directory / file_name(partition)).open("rb") as file:
             while piece := file.read(PIECE):
                 total.update(piece)
                 lines += piece.count(b"\n")
@@ -53,7 +53,7 @@ def fault_of(directory: Path, partition: str, expected: str, images: int) -> str
 
 def read(directory: Path, partition: str, expected: str, images: int) -> dict[str, str]:
     """Image id → sha256 of its file; Fault that says what is wrong with the partition's file."""
-    if what := fault_of(directory, partition, expected, images):
+    if what := check_file(directory, partition, expected, images):
         raise Fault(what)
-    path = directory / name(partition)
+    path = directory / file_name(partition)
     return dict(map(json.loads, path.read_bytes().splitlines())) if images else {}

@@ -129,13 +129,13 @@ def decode(data: bytes) -> Pair:
     )
 
 
-def sort_of(data: bytes) -> tuple[str, str]:
+def kind_and_noise(data: bytes) -> tuple[str, str]:
     """(kind, noise) of a record, from its header alone; Fault where the record is damaged."""
     kind, noise = _header(data)[:2]
     return KINDS[kind], NOISES[noise]
 
 
-def person(finger: str) -> str:
+def person_of_finger(finger: str) -> str:
     """The person of a finger's identity, which the splits go by.
 
     "nist/00002303/07" → "nist/00002303". Elsewhere (FVC, synthetic) a finger is its own person.

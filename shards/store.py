@@ -48,7 +48,7 @@ def write_shard(
         return entry
 
 
-def describe(path: Path) -> ShardEntry:
+def describe_shard(path: Path) -> ShardEntry:
     """The manifest entry of the finished shard OUT/<split>/<name>, every record's checksum held.
 
     Fault where the file is no sound shard.
@@ -76,7 +76,7 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
     images: partition → image id → sha256 of its file. What is there with these bytes stays.
     """
     for partition, hashes in images.items():
-        path, data = directory / provenance.name(partition), provenance.to_bytes(hashes)
+        path, data = directory / provenance.file_name(partition), provenance.to_bytes(hashes)
         if not path.is_file() or path.read_bytes() != data:
             files.write_bytes(path, data, durable=True)
 
@@ -122,14 +122,14 @@ def open_set(directory: Path) -> ShardSet:
     manifest = load_manifest(directory)
     root = os.path.realpath(directory)
     faults = [
-        f"{entry.name} {what}" for entry in manifest.shards if (what := fault_of(root, entry))
+        f"{entry.name} {what}" for entry in manifest.shards if (what := check_file(root, entry))
     ]
     if faults:
         raise Fault(_said(f"{directory}", faults))
     return ShardSet(directory, manifest)
 
 
-def fault_of(root: str, entry: ShardEntry) -> str | None:
+def check_file(root: str, entry: ShardEntry) -> str | None:
     """What a look at its size and footer finds wrong with a shard, or None.
 
     root: the real path of the set's folder, which the shard must not lead out of.
@@ -180,11 +180,11 @@ class ShardSet:
         """Number of records in a split ("train", "val", "test")."""
         return int(self._starts[split][-1])
 
-    def starts(self, split: str) -> list[tuple[int, ShardEntry]]:
+    def shard_starts(self, split: str) -> list[tuple[int, ShardEntry]]:
         """The shards of a split, each with the number of its first record in the split."""
         return list(zip(self._starts[split].tolist(), self._shards[split], strict=False))
 
-    def where(self, split: str, index: int) -> tuple[ShardEntry, int]:
+    def locate(self, split: str, index: int) -> tuple[ShardEntry, int]:
         """The shard that holds record `index` of a split, and the record's number in it."""
         if not 0 <= index < self.count(split):
             raise IndexError(f"record {index} of {self.count(split)} in {split}")
@@ -298,7 +298,7 @@ def _count(reader: ArrayRecordReader) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for number, data in scan(reader):
         try:
-            counts["/".join(record.sort_of(data))] += 1
+            counts["/".join(record.kind_and_noise(data))] += 1
         except Fault as fault:
             raise Fault(f"record {number} {fault}") from fault
     return dict(sorted(counts.items()))

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import configs
-from shards.foundation.cli import Door
+from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault, Misuse
 
 
@@ -86,7 +86,7 @@ def test_wrong_files(tmp_path):
         configs.load(tmp_path / "other.py")
 
 
-@click.group(cls=Door)
+@click.group(cls=CommandGroup)
 def door() -> None:
     """A door to try."""
 

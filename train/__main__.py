@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 import configs
-from shards.foundation.cli import Door
+from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault, Misuse
 
 KAGGLE = Path("/kaggle/working")
 RUN = Path("checkpoints/dense_reg")
 
 
-@click.group(cls=Door)
+@click.group(cls=CommandGroup)
 def main() -> None:
     """Train the network on a shard set, and see how good it is."""
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from shards import record
 from shards.foundation.errors import Fault, Misuse
-from shards.manifest import digest
+from shards.manifest import json_sha256
 from shards.store import ShardSet
 
 Batch = dict[str, NDArray[Any]]
@@ -160,13 +160,13 @@ def _decode(shards: ShardSet, split: str, index: int, data: bytes) -> record.Pai
     try:
         return record.decode(data)
     except Fault as fault:
-        entry, number = shards.where(split, index)
+        entry, number = shards.locate(split, index)
         raise Fault(f"{shards.directory / entry.name}: record {number} {fault}") from fault
 
 
 def _hash(shards: ShardSet, split: str) -> str:
     """Of the bytes of a split, in the order of its records."""
-    return digest([entry.sha256 for entry in shards.manifest.shards if entry.split == split])
+    return json_sha256([entry.sha256 for entry in shards.manifest.shards if entry.split == split])
 
 
 def _short(value: object) -> str:

@@ -53,7 +53,7 @@ def write(
         evaluated=f"{report['pairs']:,} pairs of fingers that were never trained on ({split}).",
         **sections.section(report),
         example=_example(shards, split, pairs, registrar),
-        picture=html.inline(picture.read_bytes()) if picture else None,
+        picture=html.embed_image(picture.read_bytes()) if picture else None,
         curves=_curves(run),
         sheet=_sheet(shards, split, pairs),
         facts=_facts(shards, run, registrar),
@@ -94,7 +94,7 @@ def _example(
         a.prepared.image, b.prepared.image, registrar.register_impressions(a, b)
     )
     return {
-        "image": html.drawn(figure),
+        "image": html.embed_figure(figure),
         "text": f"As model.registration.registrar does it: {row['a']} and {row['b']} ({row['kind']}, "
         f"{row['noise']}), as the network sees them, enlarged. The error, {float(row[key]):.1f} px,"
         f" is the median of the {len(genuine)} genuine pairs: half are registered worse.",
@@ -123,8 +123,8 @@ def _curves(run: Path) -> str | None:
     if seen:
         pck.legend(frameon=False)
     for axes in (loss, pck, error):
-        html.plain(axes)
-    return html.drawn(figure)
+        html.style_axes(axes)
+    return html.embed_figure(figure)
 
 
 def _sheet(shards: ShardSet, split: str, pairs: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -140,7 +140,7 @@ def _sheet(shards: ShardSet, split: str, pairs: list[dict[str, str]]) -> list[di
                 1
             ].tobytes()
             ids = " and ".join(dict.fromkeys((row["a"], row["b"])))
-            tiles.append({"image": html.inline(png), "text": f"{kind}, {row['noise']}: {ids}"})
+            tiles.append({"image": html.embed_image(png), "text": f"{kind}, {row['noise']}: {ids}"})
     return tiles
 
 

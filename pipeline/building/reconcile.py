@@ -62,7 +62,7 @@ def known_images(out: Path, old: Manifest | None, partitions: Iterable[str], say
             try:
                 found[name] = provenance.read(out, name, part.source_hash, part.images)
             except Fault as fault:
-                say(f"{out / provenance.name(name)} {fault}: it is written anew")
+                say(f"{out / provenance.file_name(name)} {fault}: it is written anew")
     return found
 
 

@@ -96,7 +96,7 @@ def read(out: Path, name: str) -> Note | None:
 
 def write(out: Path, note: Note) -> None:
     """Note that a shard is finished."""
-    files.write_json(_path(out, note.entry.name), {**note._asdict(), "entry": note.entry.fields()})
+    files.write_json(_path(out, note.entry.name), {**note._asdict(), "entry": note.entry.to_json()})
 
 
 def forget(out: Path, name: str) -> None:

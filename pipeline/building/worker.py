@@ -44,7 +44,7 @@ class Task:
         """Hash of all that the shard's bytes follow from, if its images have these hashes."""
         named = zip(self.shard.images, self.shard.numbers, hashes, strict=True)
         images = [[i.image_id, i.finger, i.ppi, number, sha] for i, number, sha in named]
-        return manifest.digest([settings(self.spec), record.VERSION, self.shard.name, images])
+        return manifest.json_sha256([settings(self.spec), record.VERSION, self.shard.name, images])
 
     @property
     def planned(self) -> int:

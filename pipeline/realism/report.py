@@ -28,7 +28,7 @@ def render(report: dict[str, Any], real: Side, synthetic: Side) -> str:
         title="Real and synthetic prints",
         report=report,
         charts=_charts(real, synthetic),
-        sheet=html.inline(sheet),
+        sheet=html.embed_image(sheet),
     )
 
 
@@ -66,8 +66,8 @@ def _charts(real: Side, synthetic: Side) -> str:
     panels[-1].set_visible(False)
     panels[0].legend(["real", "synthetic"], frameon=False)
     for axes in panels:
-        html.plain(axes)
-    return html.drawn(figure)
+        html.style_axes(axes)
+    return html.embed_figure(figure)
 
 
 def _histograms(axes: Axes, name: str, real: Side, synthetic: Side) -> None:

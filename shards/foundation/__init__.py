@@ -1,1 +1,1 @@
-"""What every command needs: errors, processes, progress, pages, the command line."""
+"""Tools that every command needs: errors, files, processes, progress, pages, command lines."""

@@ -1,4 +1,4 @@
-"""What every package's command line shares: option spelling, and faults as messages."""
+"""Features that the command lines of all packages share."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ import click
 from shards.foundation.errors import Fault
 
 
-def split_names(given: Iterable[str]) -> tuple[str, ...]:
-    """The names in options that may hold several each, joined by commas; once each."""
-    names = (name.strip() for item in given for name in item.split(","))
+def split_names(values: Iterable[str]) -> tuple[str, ...]:
+    """Split the values of a repeatable option at commas.
+
+    Returns:
+        The names without surrounding spaces, in order, each once.
+    """
+    names = (name.strip() for value in values for name in value.split(","))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-class Door(click.Group):
-    """A group whose options may be spelt with dashes or underscores, and whose faults are said.
+class CommandGroup(click.Group):
+    """A group of commands with two spellings of options and short error messages.
 
-    A Fault ends the command with its message and exit status 1 (2 for Misuse), never a traceback.
+    Options may be spelled with dashes or with underscores. A Fault ends the command with its
+    message on standard error and its exit status (1, or 2 for Misuse), without a traceback.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -31,7 +36,7 @@ class Door(click.Group):
         super().__init__(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; say a fault on standard error."""
+        """Run the command; print the message of a Fault and exit."""
         try:
             return super().invoke(ctx)
         except Fault as fault:

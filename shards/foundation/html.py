@@ -1,4 +1,4 @@
-"""Self-contained pages: images lie in the page itself, which opens without a network."""
+"""Self-contained HTML pages: images are part of the page, which needs no network."""
 
 from __future__ import annotations
 
@@ -11,38 +11,50 @@ import jinja2
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-MEDIA = {"png": "image/png", "jpeg": "image/jpeg"}
+MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
+GRID_OPACITY = 0.3
 
 
 def render(template: Path, **values: Any) -> str:
-    """The page of a template that includes head.html; nothing in `values` is markup."""
-    pages = jinja2.Environment(
+    """Return the page of a jinja2 template, which may include head.html of this folder.
+
+    Args:
+        template: the file of the template.
+        values: its variables. Their text is escaped, so that no value is taken for markup.
+    """
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    return pages.get_template(template.name).render(**values)
+    return environment.get_template(template.name).render(**values)
 
 
-def drawn(figure: Figure, form: str = "png", dpi: int | None = None) -> str:
-    """A figure as the address of an image in a page."""
+def embed_figure(figure: Figure, form: str = "png", dpi: int | None = None) -> str:
+    """Return a figure as a data URL, for the src of an img element.
+
+    Args:
+        figure: the figure.
+        form: "png" or "jpeg".
+        dpi: pixels per inch of the image; the figure's own by default.
+    """
     stream = io.BytesIO()
     figure.savefig(stream, format=form, dpi=dpi or figure.dpi)
-    return inline(stream.getvalue(), form)
+    return embed_image(stream.getvalue(), form)
 
 
-def inline(data: bytes, form: str = "png") -> str:
-    """The bytes of an image as its address in a page."""
-    return f"data:{MEDIA[form]};base64," + base64.b64encode(data).decode()
+def embed_image(data: bytes, form: str = "png") -> str:
+    """Return the bytes of an image file as a data URL, for the src of an img element."""
+    return f"data:{MEDIA_TYPES[form]};base64," + base64.b64encode(data).decode()
 
 
-def plain(axes: Axes) -> None:
-    """Axes without a box, with a faint grid."""
+def style_axes(axes: Axes) -> None:
+    """Give axes a faint grid and no lines at the top and at the right."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.3)
+    axes.grid(alpha=GRID_OPACITY)
 
 
-def said(value: float | None, form: str) -> str:
-    """A figure in a format; a dash where it is undefined."""
+def format_number(value: float | None, form: str) -> str:
+    """Format a number, such as with the form "{:.2f}"; None and NaN become a dash."""
     return "–" if value is None or value != value else form.format(value)

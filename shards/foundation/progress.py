@@ -1,55 +1,78 @@
-"""Progress of long work: a bar with rate and ETA on a terminal, plain lines in a log."""
+"""Progress of long work: a bar with rate and remaining time on a terminal, lines in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from types import TracebackType
 
 from tqdm import tqdm
 
-LINE_EVERY = 5.0  # seconds between lines where standard error is no terminal
+
+@dataclass(frozen=True)
+class ProgressParameters:
+    """How often progress is shown."""
+
+    line_interval: float = 5.0  # s between lines; chosen: a log of an hour has 720 lines
+    bar_interval: float = 0.2  # s between changes of the bar; chosen: no flicker
 
 
 class Progress:
-    """Counts `total` units of work on standard error; use as a context manager.
+    """Count units of work and show the count on standard error.
 
-    with Progress("shards", len(tasks), "pairs") as progress:
-        progress.advance(1000, loss=0.3)
+    Use it as a context manager:
+
+        with Progress("shards", len(tasks), "pairs") as progress:
+            progress.advance(1000, loss=0.3)
     """
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
-        self.label, self.total, self.unit = label, total, unit
-        self.done = 0
-        self._figures: dict[str, object] = {}
-        self._started = self._said = time.monotonic()
-        self._bar = (
-            tqdm(total=total, desc=label, unit=f" {unit}", file=sys.stderr, mininterval=0.2)
-            if sys.stderr.isatty()
-            else None
-        )
+    def __init__(
+        self,
+        label: str,
+        total: int,
+        unit: str,
+        parameters: ProgressParameters = ProgressParameters(),
+    ) -> None:
+        """Start the clock.
 
-    def advance(self, n: int = 1, **figures: object) -> None:
-        """`n` more units are done; `figures` (loss=0.31) are shown beside the rate."""
+        Args:
+            label: name of the work.
+            total: number of units of the whole work.
+            unit: name of the units, in the plural.
+            parameters: intervals of the display.
+        """
+        self.label, self.total, self.unit = label, total, unit
+        self.parameters = parameters
+        self.done = 0
+        self._values: dict[str, object] = {}
+        self._start = self._last_line = time.monotonic()
+        self._closed = False
+        self._bar = self._create_bar() if sys.stderr.isatty() else None
+
+    def advance(self, n: int = 1, **values: object) -> None:
+        """Count `n` more units; `values`, such as loss=0.31, are shown beside the rate."""
         self.done += n
-        self._figures.update(figures)
+        self._values.update(values)
         if self._bar is not None:
-            if figures:
-                self._bar.set_postfix(self._figures, refresh=False)
+            if values:
+                self._bar.set_postfix(self._values, refresh=False)
             self._bar.update(n)
-        elif time.monotonic() - self._said >= LINE_EVERY:
-            self._say()
+        elif time.monotonic() - self._last_line >= self.parameters.line_interval:
+            self._write_line()
 
     def close(self) -> None:
-        """Say the last figures; once only."""
+        """Show the last count; later calls do nothing."""
+        if self._closed:
+            return
+        self._closed = True
         if self._bar is not None:
             self._bar.close()
-        elif self._said >= 0:
-            self._say()
-            self._said = -1.0
+        else:
+            self._write_line()
 
     def __enter__(self) -> Progress:
-        """The progress itself."""
+        """Return the progress itself."""
         return self
 
     def __exit__(
@@ -58,31 +81,38 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close, whatever happened."""
+        """Close, after an exception too."""
         self.close()
 
-    def _say(self) -> None:
-        """One plain line: done of total, rate, time passed, time left, figures."""
-        self._said = now = time.monotonic()
-        passed = now - self._started
-        rate = self.done / passed if passed > 0 else 0.0
-        left = (
-            f", {_clock((self.total - self.done) / rate)} left"
-            if 0 < self.done < self.total and rate
-            else ""
+    def _create_bar(self) -> tqdm:
+        return tqdm(
+            total=self.total,
+            desc=self.label,
+            unit=f" {self.unit}",
+            file=sys.stderr,
+            mininterval=self.parameters.bar_interval,
         )
-        figures = "".join(f", {name} {_short(value)}" for name, value in self._figures.items())
+
+    def _write_line(self) -> None:
+        """Write one line: count, rate, elapsed time, remaining time, values."""
+        self._last_line = now = time.monotonic()
+        elapsed = now - self._start
+        rate = self.done / elapsed if elapsed > 0 else 0.0
+        remaining = ""
+        if 0 < self.done < self.total and rate:
+            remaining = f", {_format_time((self.total - self.done) / rate)} left"
+        values = "".join(f", {name} {_format_value(v)}" for name, v in self._values.items())
         sys.stderr.write(
             f"{self.label}: {self.done}/{self.total} {self.unit}, {rate:.3g} {self.unit}/s,"
-            f" {_clock(passed)}{left}{figures}\n"
+            f" {_format_time(elapsed)}{remaining}{values}\n"
         )
         sys.stderr.flush()
 
 
-def _clock(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes}:{seconds:02d}"
 
 
-def _short(value: object) -> str:
+def _format_value(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

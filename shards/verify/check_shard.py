@@ -18,7 +18,7 @@ from shards import provenance, store
 from shards.foundation import files
 from shards.foundation.errors import Fault, Finding
 from shards.manifest import Manifest, ShardEntry
-from shards.record import Pair, decode, person
+from shards.record import Pair, decode, person_of_finger
 from shards.verify import check_correspondence, check_record
 
 IMPOSTORS = 16  # a shard, drawn to be searched for being one finger after all: 8 ms each
@@ -57,7 +57,7 @@ def check_shard(
 ) -> ShardReport:
     """The check of one shard by itself, which ends soon after `stopped()` is true."""
     report = ShardReport(entry)
-    if what := store.fault_of(job.root, entry):
+    if what := store.check_file(job.root, entry):
         report.add(None, what)
     elif job.level != "quick":
         path = Path(job.root, entry.name)
@@ -176,4 +176,4 @@ def _compare_later(report: ShardReport, number: int, pair: Pair) -> None:
     report.counts[f"{pair.kind}/{pair.noise}"] += 1
     report.records.append((number, pair.index, int.from_bytes(digest.digest()[:8], "little")))
     for finger in (pair.finger_a, pair.finger_b):
-        report.persons.setdefault(person(finger), number)
+        report.persons.setdefault(person_of_finger(finger), number)

@@ -130,8 +130,8 @@ class _Whole:
 def _sources(directory: Path, manifest: Manifest) -> Iterator[Finding]:
     """What is wrong with the lists of the images."""
     for name, part in manifest.partitions.items():
-        if what := provenance.fault_of(directory, name, part.source_hash, part.images):
-            yield Finding(provenance.name(name), None, what)
+        if what := provenance.check_file(directory, name, part.source_hash, part.images):
+            yield Finding(provenance.file_name(name), None, what)
 
 
 def _extra(directory: Path, manifest: Manifest) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ def links(out, shard, count):
     (out / "train").mkdir(parents=True)
     for name in names:
         os.link(shard, out / name)
-    made = store.describe(out / names[0])
+    made = store.describe_shard(out / names[0])
     entries = [replace(made, name=name) for name in names]
     store.write_manifest(out, manifest.assemble({}, {"synthetic/bench": {}}, entries))
 

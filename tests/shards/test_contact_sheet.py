@@ -70,7 +70,7 @@ def test_a_sample_of_very_many_records_needs_no_list_of_them(tmp_path):
     chosen = contact_sheet.choose(shards, 500)
     numbers = [index for _, index in chosen]
     assert len(set(numbers)) == 500 and numbers == sorted(numbers)
-    assert {shards.where(*record)[0].name for record in chosen} == {e.name for e in entries}
+    assert {shards.locate(*record)[0].name for record in chosen} == {e.name for e in entries}
 
 
 def test_a_sheet_of_several_partitions(sheets, tmp_path):

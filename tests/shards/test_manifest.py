@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shards import manifest
 from shards.foundation.errors import Fault
-from shards.manifest import Manifest, ShardEntry, assemble, lay_out, shard_name, to_bytes
+from shards.manifest import Manifest, ShardEntry, assemble, serialize, shard_name, to_bytes
 from shards.parse_manifest import parse as parse_file
 
 IMAGES = {"sd302/U": {"sd302/U/a": "1" * 64, "sd302/U/b": "2" * 64}, "sd302/V": {}}
@@ -36,7 +36,7 @@ def edited(change, reseal=True) -> bytes:
     change(top)
     if not reseal:
         return json.dumps(top).encode()
-    return lay_out({key: value for key, value in top.items() if key != "checksum"})
+    return serialize({key: value for key, value in top.items() if key != "checksum"})
 
 
 def test_read_back_is_equal_and_writes_the_same_bytes():

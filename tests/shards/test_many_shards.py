@@ -80,9 +80,9 @@ def test_2_000_shards_are_checked_by_two_processes_and_each_fault_is_named(tiny,
         stray: "is missing",
         "train/stray.arrayrecord": "is not in the manifest",
     }
-    found = {f.file: f.what for f in verify.verify(tiny, "quick", workers=2)}
+    found = {f.file: f.message for f in verify.verify(tiny, "quick", workers=2)}
     assert found == expected
-    found = {f.file: f.what for f in verify.verify(tiny, "full", workers=2)}
+    found = {f.file: f.message for f in verify.verify(tiny, "full", workers=2)}
     assert found.pop(other).startswith("holds other bytes than were written (sha256)")
     assert found == expected
 

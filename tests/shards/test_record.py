@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pairs import make_pairs
 
 from shards.foundation.errors import Fault
-from shards.record import VERSION, Pair, decode, encode, person, sort_of
+from shards.record import VERSION, Pair, decode, encode, kind_and_noise, person_of_finger
 
 PAIR = make_pairs(1, 5, size=16, grid=4)[0]
 RECORD = encode(PAIR)
@@ -35,7 +35,7 @@ def test_decode_gives_back_what_was_encoded():
         data = encode(pair)
         assert same(decode(data), pair)
         assert encode(decode(data)) == data
-        assert sort_of(data) == (pair.kind, pair.noise)
+        assert kind_and_noise(data) == (pair.kind, pair.noise)
 
 
 @given(st.text(max_size=50), st.integers(0, 2**64 - 1))
@@ -124,8 +124,8 @@ def test_a_pair_that_no_record_can_hold_is_refused(wrong):
 
 
 def test_a_nist_finger_belongs_to_its_person_and_another_to_itself():
-    assert person("nist/00002303/07") == "nist/00002303"
-    assert person("fvc2002/db1/101") == "fvc2002/db1/101"
+    assert person_of_finger("nist/00002303/07") == "nist/00002303"
+    assert person_of_finger("fvc2002/db1/101") == "fvc2002/db1/101"
 
 
 def test_the_documented_layout_reads_with_struct_and_numpy_alone():

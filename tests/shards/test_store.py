@@ -47,7 +47,7 @@ def test_records_come_back_in_the_order_asked_for(tmp_path):
 def test_where_names_the_shard_and_the_record(tmp_path):
     build(tmp_path)
     shards = store.open_set(tmp_path)
-    entry, local = shards.where("train", 8)
+    entry, local = shards.locate("train", 8)
     assert entry.name == "train/synthetic-test-00001-of-00003.arrayrecord" and local == 1
 
 
@@ -58,7 +58,7 @@ def test_a_record_outside_the_split_is_refused(tmp_path):
         with pytest.raises(IndexError, match="18 in train"):
             shards.read("train", [0, index])
         with pytest.raises(IndexError):
-            shards.where("train", index)
+            shards.locate("train", index)
 
 
 def test_a_set_crosses_into_another_process_and_is_read_by_threads(tmp_path):
@@ -82,7 +82,7 @@ def test_more_shards_than_open_readers(tmp_path, monkeypatch):
 def test_same_records_same_bytes_and_entry(tmp_path):
     name = manifest.shard_name("synthetic/test", "train", 0, 1)
     entries = [store.write_shard(tmp_path / k / name, small(5)) for k in "ab"]
-    assert entries[0] == entries[1] == store.describe(tmp_path / "a" / name)
+    assert entries[0] == entries[1] == store.describe_shard(tmp_path / "a" / name)
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert entries[0].records == 5
     assert entries[0].counts == {
@@ -117,7 +117,7 @@ def test_an_interrupted_rewrite_keeps_the_old_shard(tmp_path):
     entry = store.write_shard(path, small(3))
     with pytest.raises(KeyboardInterrupt):
         store.write_shard(path, interrupted())
-    assert store.describe(path) == entry
+    assert store.describe_shard(path) == entry
     assert list(path.parent.iterdir()) == [path]
 
 

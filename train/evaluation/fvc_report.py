@@ -64,7 +64,7 @@ def write(outcome: Outcome, folder: Path, out: Path, facts: Row, registrar: Regi
         folder=folder.name,
         counts=counts,
         tables=[_table(figures, RATES), _table(figures, WITNESSED)],
-        curves=html.drawn(drawn) if drawn else None,
+        curves=html.embed_figure(drawn) if drawn else None,
         worst=draw_worst(outcome, folder, out / "worst", registrar, facts["ppi"]),
         faults=outcome.faults,
         facts=facts,
@@ -114,7 +114,7 @@ def draw_worst(
                 )
                 figure.savefig(out / f"{kind}_{rank:02d}.png", format="png")
                 text = f"{rank}. {row['a']} × {row['b']}: score {row['scores'][NETWORK]:.3f}"
-                drawn[kind].append({"image": html.drawn(figure, "jpeg", 62), "text": text})
+                drawn[kind].append({"image": html.embed_figure(figure, "jpeg", 62), "text": text})
                 progress.advance()
     return drawn
 
@@ -155,7 +155,7 @@ def _cell(found: dict[str, float], name: str, form: str) -> str:
     """A figure with its interval."""
     middle, low, high = (found.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high"))
     if math.isnan(low):
-        return html.said(middle, form)
+        return html.format_number(middle, form)
     return f"{form.format(middle)} ({form.format(low)}–{form.format(high)})"
 
 

@@ -55,7 +55,7 @@ def write(
         subtitle=f"Shard set {shards.directory}, split {report['split']}",
         evaluated=f"{report['pairs']:,} pairs.",
         **section(report),
-        curves=html.drawn(drawn) if drawn else None,
+        curves=html.embed_figure(drawn) if drawn else None,
         worst=_draw_worst(evaluation, shards, report["split"], registrar),
         facts=facts,
         replicas=bootstrap.DEFAULT.replicas,
@@ -92,7 +92,7 @@ def _draw_worst(
                 found = registrar.register_impressions(a, b)
                 figure = plot.plot_registration(a.prepared.image, b.prepared.image, found)
                 text = f"{rank}. pair {k}: {pair.image_id_a} × {pair.image_id_b}, {pair.noise}"
-                drawn[kind].append({"image": html.drawn(figure, "jpeg", 62), "text": text})
+                drawn[kind].append({"image": html.embed_figure(figure, "jpeg", 62), "text": text})
                 progress.advance()
     return drawn
 
@@ -105,7 +105,7 @@ def section(report: Row) -> dict[str, Any]:
         "accuracy": accuracy(report["methods"]),
         "groups": groups(report["methods"]),
         "conditions": conditions_drawn(report),
-        "calibration": html.said(report["calibration_error"], "{:.3f}"),
+        "calibration": html.format_number(report["calibration_error"], "{:.3f}"),
     }
 
 
@@ -119,7 +119,7 @@ def accuracy(methods: dict[str, Any]) -> list[dict[str, Any]]:
             best = found[key] is not None and found[key] == better(known)
             ends = [found.get(f"{key}_{end}") for end in ("low", "high")]
             around = "" if None in ends else "–".join(form.format(end).rstrip("%°") for end in ends)
-            text = html.said(found[key], form)
+            text = html.format_number(found[key], form)
             rows[method]["cells"].append({"text": text, "around": around, "best": best})
     return list(rows.values())
 
@@ -131,7 +131,7 @@ def groups(methods: dict[str, Any]) -> list[dict[str, Any]]:
         if name != "all" and one["epe_median"] is not None:
             of = [groups[name] for groups in methods.values()]
             cells = [
-                f"{html.said(f['epe_median'], '{:.2f}')} / {html.said(f['pck@8'], '{:.0%}')}"
+                f"{html.format_number(f['epe_median'], '{:.2f}')} / {html.format_number(f['pck@8'], '{:.0%}')}"
                 for f in of
             ]
             rows.append({"name": name, "pairs": one["pairs"], "cells": cells})
@@ -163,9 +163,9 @@ def conditions_drawn(report: dict[str, Any]) -> str:
     for axes in (curve, calibration):
         axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     for axes in panels:
-        html.plain(axes)
+        html.style_axes(axes)
     panels[0].legend(frameon=False, fontsize=8)
-    return html.drawn(figure)
+    return html.embed_figure(figure)
 
 
 def _draw_condition(axes: Axes, name: str, methods: dict[str, Any]) -> None:

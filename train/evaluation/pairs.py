@@ -169,7 +169,7 @@ def describe(shards: ShardSet, split: str, checkpoint: Path) -> Row:
     shas = [entry.sha256 for entry in shards.manifest.shards if entry.split == split]
     return {
         "spec_hash": shards.manifest.spec_hash,
-        "shards_sha256": manifest.digest(shas),
+        "shards_sha256": manifest.json_sha256(shas),
         "split": split,
         "checkpoint_sha256": sha256(checkpoint),
         "score": calibration.score_meaning(weights.load(checkpoint).curves is not None),

@@ -76,7 +76,7 @@ def _draw_trade_off(det: Axes, scores: Scores, genuine: Genuine) -> None:
     for axis in (det.xaxis, det.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g} %"))
     det.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
-    html.plain(det)
+    html.style_axes(det)
 
 
 def _draw_histogram(axes: Axes, bins: Rows) -> None:
@@ -89,7 +89,7 @@ def _draw_histogram(axes: Axes, bins: Rows) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.set_xlabel("score", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
-    html.plain(axes)
+    html.style_axes(axes)
 
 
 def _both(scores: Scores, genuine: Genuine) -> bool:

@@ -85,7 +85,7 @@ def listed(out):
     """The partitions in the manifest, if there is one; all that it says is true."""
     if not (out / manifest.FILE).exists():
         return set()
-    assert [f for f in verify(out, "full", 1) if "is not in the manifest" not in f.what] == []
+    assert [f for f in verify(out, "full", 1) if "is not in the manifest" not in f.message] == []
     return set(store.load_manifest(out).partitions)
 
 

@@ -97,7 +97,7 @@ def edit(change, reseal=False):
         change(top)
         data = json.dumps(top).encode()
         if reseal:
-            data = manifest.lay_out({k: v for k, v in top.items() if k != "checksum"})
+            data = manifest.serialize({k: v for k, v in top.items() if k != "checksum"})
         (out / manifest.FILE).write_bytes(data)
 
     return harm
@@ -232,7 +232,7 @@ def test_other_sets_below_are_left_alone(images, out, whole, tmp_path):
 def test_folders_of_shards_that_are_links_are_refused(images, out, whole):
     (out / "train").rename(out.parent / "elsewhere")
     (out / "train").symlink_to(out.parent / "elsewhere")
-    assert all("symbolic link" in finding.what for finding in verify(out, "quick", 1))
+    assert all("symbolic link" in finding.message for finding in verify(out, "quick", 1))
     with pytest.raises(Fault, match="train: is a symbolic link"):
         made(images, out)
 

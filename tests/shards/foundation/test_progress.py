@@ -1,19 +1,21 @@
+"""Progress is shown as lines in a log and as a bar on a terminal."""
+
 from shards.foundation.progress import Progress
 
 
-def test_a_log_gets_plain_lines_and_a_last_one(capsys):
+def test_a_log_gets_one_last_line(capsys):
     with Progress("build", 20, "pairs") as progress:
         progress.advance(5)
         progress.advance(15, loss=0.25)
     progress.close()
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1  # the work was shorter than a line's interval, and close() says it once
+    assert len(lines) == 1  # the work took less than the interval; close() writes once
     assert lines[0].startswith("build: 20/20 pairs, ")
     assert lines[0].endswith("loss 0.25")
     assert "\r" not in lines[0]
 
 
-def test_lines_come_at_the_interval(capsys, monkeypatch):
+def test_lines_are_written_at_the_interval(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("shards.foundation.progress.time.monotonic", lambda: now[0])
     with Progress("train", 100, "steps") as progress:
@@ -25,7 +27,7 @@ def test_lines_come_at_the_interval(capsys, monkeypatch):
     assert lines[0] == "train: 5/100 steps, 1 steps/s, 0:05, 1:35 left"
 
 
-def test_a_terminal_gets_a_bar_with_rate_and_figures(capsys, monkeypatch):
+def test_a_terminal_gets_a_bar_with_rate_and_values(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with Progress("train", 2, "steps") as progress:
         progress.advance(2, loss=0.5)

@@ -208,9 +208,9 @@ def test_an_edited_manifest_is_found_and_its_sound_files_are_still_checked(copy,
 
 def test_a_list_of_images_that_was_changed_or_lost_is_found(copy):
     """At every level; the shards are checked all the same."""
-    path = copy / provenance.name("synthetic/test")
+    path = copy / provenance.file_name("synthetic/test")
     path.write_bytes(path.read_bytes().replace(b"000_2", b"999_2"))
-    (copy / provenance.name("fvc2002/db1_b")).unlink()
+    (copy / provenance.file_name("fvc2002/db1_b")).unlink()
     for level in verify.LEVELS:
         assert found(copy, level) == [
             "sources/fvc2002-db1_b.jsonl: is missing",
@@ -327,7 +327,7 @@ def test_other_kinds_of_records_than_the_manifest_counts_are_found(tmp_path):
 def test_another_seed_than_the_specs_is_found(tmp_path):
     content = plan()
     parts = store.load_manifest(write(tmp_path / "set", content)).partitions
-    entries = [store.describe(tmp_path / "set" / name) for name in content]
+    entries = [store.describe_shard(tmp_path / "set" / name) for name in content]
     store.write_manifest(tmp_path / "set", manifest.assemble({"seed": 1}, {}, entries, parts))
     faults = found(tmp_path / "set", "deep")
     assert f"{VAL}: record 0: has seed 2, the set's spec says 1" in faults
