@@ -19,7 +19,6 @@ from pipeline.imaging.warp import pixel_grid
 from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.impression import HARD, PLAIN, Manner, contact, sample_touch
 from pipeline.synthesis.master import Master
-from pipeline.synthesis.orientation import CLASSES
 from pipeline.synthesis.sensor import (
     CAPACITIVE,
     INK,
@@ -29,6 +28,7 @@ from pipeline.synthesis.sensor import (
     Style,
     synthesize_image,
 )
+from pipeline.synthesis.singularities import CLASSES
 
 Image = NDArray[np.uint8]
 

@@ -14,8 +14,10 @@ import cv2
 import numpy as np
 
 from pipeline.imaging.warp import Array, Warp, pixel_grid
+from pipeline.synthesis.frame import MASTER_SIZE as SIZE
 from pipeline.synthesis.master import Master
-from pipeline.synthesis.orientation import SIZE, Image, smooth_noise
+from pipeline.synthesis.noise import FloatImage as Image
+from pipeline.synthesis.noise import smooth_noise
 from pipeline.synthesis.traces import (
     Residue,
     Smear,

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.synthesis.orientation import Image, smooth_noise
+from pipeline.synthesis.noise import FloatImage as Image
+from pipeline.synthesis.noise import smooth_noise
 
 CONTACT = 130.0  # px of master, about its middle, that the earlier touch left something of
 SMEAR_SHARE, RESIDUE_SHARE = 0.08, 0.1  # of the touches

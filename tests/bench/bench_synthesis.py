@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 from race import Row, compare, race, render
 
+from pipeline.synthesis.frame import MASTER_SIZE
 from pipeline.synthesis.generate import synthesize_impression, synthesize_master
+from pipeline.synthesis.growth import GrowthParameters
 from pipeline.synthesis.impression import sample_touch
-from pipeline.synthesis.master import ACROSS, ROUNDS, STEPS
-from pipeline.synthesis.orientation import SIZE
 from pipeline.synthesis.sensor import STYLES
 
 MASTERS, IMPRESSIONS = 2, 5  # of each style
@@ -37,9 +37,11 @@ ADDRESS = (1, "synthetic/bench")
 
 def resampling():
     """Every sample that the filter takes in all rounds, by OpenCV alone."""
-    field = np.zeros(SIZE, np.float32)
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
-    for _ in range(MASTERS * ROUNDS * (2 * STEPS + 1 + len(ACROSS))):
+    growth = GrowthParameters()
+    samples = 2 * growth.steps + 1 + len(growth.across)
+    field = np.zeros(MASTER_SIZE, np.float32)
+    y, x = np.mgrid[: MASTER_SIZE[0], : MASTER_SIZE[1]].astype(np.float32)
+    for _ in range(MASTERS * growth.rounds * samples):
         cv2.remap(field, x, y, cv2.INTER_LINEAR)
 
 

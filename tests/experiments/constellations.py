@@ -14,8 +14,8 @@ import click
 import numpy as np
 
 from pipeline.realism.minutiae import minutiae
+from pipeline.synthesis.frame import MASTER_SIZE
 from pipeline.synthesis.generate import synthesize_master
-from pipeline.synthesis.orientation import SIZE
 from shards.foundation.progress import Progress
 
 CELL = 6  # px; minutiae that one shift brings within two cells of one another agree
@@ -23,7 +23,7 @@ REACH = 60  # px along x and y, of the shifts
 TURNS = np.radians(np.arange(-9, 10, 2))
 LOST, MOVED, TURNED = 0.2, 2.5, np.radians(2)  # of the same finger once more: between two TURNS
 CELLS = 2 * REACH // CELL
-MIDDLE = (np.array(SIZE[::-1], np.float32) - 1) / 2
+MIDDLE = (np.array(MASTER_SIZE[::-1], np.float32) - 1) / 2
 
 
 def constellation(master):

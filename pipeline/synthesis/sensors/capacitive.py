@@ -27,8 +27,8 @@ class CapacitiveParameters:
     """Numbers of the capacitive sensor, fitted to FVC2002 DB3_B.
 
     Source of each number without another one: the fit by the features of
-    `pipeline.realism.classifier`, docs/LOG.md, 2026-11-23, "Sensors fitted by the classifier's own
-    gradient".
+    `pipeline.realism.classifier`, docs/LOG.md, 2026-11-23, "Sensors fitted by the gradient of the
+    classifier".
     """
 
     # Ground.
@@ -42,13 +42,13 @@ class CapacitiveParameters:
     cell_noise: float = 2.9  # grey levels, deviation of the cells' own offsets
     # Contact.
     # Shift in px of odd cells along rows and columns, and of even cells in the other direction;
-    # measured by regression on DB3_B, docs/LOG.md, 2026-11-23, "A resolution for each sensor; lines
-    # of a camera, cells in pairs".
+    # measured by regression on DB3_B, docs/LOG.md, 2026-11-23, "A resolution per sensor, video lines,
+    # paired cells".
     pair_shift_rows: float = 0.19
     pair_shift_columns: float = -0.075
     rough_lognormal: tuple[float, float] = (0.04, 1.04)  # half ridge heights, roughness
     # Half ridge heights; more hides the ridges (docs/LOG.md, 2026-11-23, "What the optical and the
-    # capacitive sensor really do").
+    # capacitive sensor do").
     rough_max: float = 0.8
     rough_size: float = 0.6  # px, blur of the roughness
     contact_height: float = 0.12  # half ridge heights, middle of the step to contact
@@ -70,7 +70,7 @@ class CapacitiveParameters:
     speckle_size: float = 1.2  # px, blur
     floor_normal: tuple[float, float] = (30.6, 0.46)  # grey, the converter's zero
     # Grey levels between skin in contact and the ground, at least: below, some images had no
-    # foreground; docs/LOG.md, 2026-11-23, "Stripes are no ridges".
+    # foreground; docs/LOG.md, 2026-11-23, "Sensor stripes in the foreground".
     contrast_min: float = 30.0
     # Reader: (blur in px of the low pass, share of the high pass that is added), per stage.
     sharpening: tuple[tuple[float, float], ...] = ((0.7, 0.16), (1.6, 0.063))

@@ -28,10 +28,10 @@ class OpticalParameters:
 
     Sources, all sections of docs/LOG.md of 2026-11-23, all fits by the features of
     `pipeline.realism.classifier`:
-    [search] "What the optical and the capacitive sensor really do";
-    [skin] "Skin and sensors fitted together";
-    [camera] "A resolution for each sensor; lines of a camera, cells in pairs";
-    [gradient] "Sensors fitted by the classifier's own gradient".
+    [search] "What the optical and the capacitive sensor do";
+    [skin] "Skin and sensors fitted together (VERSION 6)";
+    [camera] "A resolution per sensor, video lines, paired cells";
+    [gradient] "Sensors fitted by the gradient of the classifier".
     """
 
     # Slope of the step from no contact to contact, per half ridge height [camera].

@@ -12,6 +12,7 @@ from pipeline.imaging.preprocess import to_working_resolution
 from pipeline.imaging.warp import Warp, apply_affine, pixel_grid
 from pipeline.synthesis import generate
 from pipeline.synthesis.encode import resample
+from pipeline.synthesis.frame import MASTER_SIZE
 from pipeline.synthesis.generate import synthesize_impression, synthesize_master
 from pipeline.synthesis.impression import (
     DISPLACED,
@@ -27,7 +28,6 @@ from pipeline.synthesis.impression import (
     sample_manner,
     sample_touch,
 )
-from pipeline.synthesis.orientation import SIZE
 from pipeline.synthesis.sensor import (
     CAPACITIVE,
     GENERIC,
@@ -303,7 +303,7 @@ def test_touch_is_recorded_as_far_as_its_warp_can_tell():
         turn = np.array([[c, -s], [s, c]]) @ [[1 + along_x, aslant], [aslant, 1 + along_y]]
         assert np.allclose(touch.warp.matrix[:, :2], turn)
         finger = np.array([touch.finger])
-        middle = (np.array(SIZE[::-1]) - 1) / 2
+        middle = (np.array(MASTER_SIZE[::-1]) - 1) / 2
         assert np.allclose(turn @ touch.finger + touch.warp.matrix[:, 2], middle)
         slip = np.linalg.solve(turn, (touch.warp(finger) - middle)[0])
         if touch.warp.strain < STRAIN - 0.01:  # not held back
