@@ -1,4 +1,8 @@
+"""Records: encode and decode are inverse, and every kind of damage is reported."""
+
 import dataclasses
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -13,39 +17,37 @@ PAIR = make_pairs(1, 5, size=16, grid=4)[0]
 RECORD = encode(PAIR)
 
 
-def same(a: Pair, b: Pair) -> bool:
-    pairs = ((getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(Pair))
-    return all(
-        x.dtype == y.dtype and x.tobytes() == y.tobytes() and x.shape == y.shape
-        if isinstance(x, np.ndarray)
-        else x == y
-        for x, y in pairs
-    )
+def equal_values(x, y) -> bool:
+    if isinstance(x, np.ndarray):
+        return x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
+    return x == y
 
 
-def reseal(data: bytes) -> bytes:
-    """The record with its checksum made right again."""
-    import zlib
+def equal_pairs(a: Pair, b: Pair) -> bool:
+    names = [field.name for field in dataclasses.fields(Pair)]
+    return all(equal_values(getattr(a, name), getattr(b, name)) for name in names)
 
+
+def with_valid_checksum(data: bytes) -> bytes:
     return data[:4] + zlib.crc32(data[8:]).to_bytes(4, "little") + data[8:]
 
 
-def test_decode_gives_back_what_was_encoded():
+def test_decode_is_the_inverse_of_encode():
     for pair in make_pairs(8, 1):
         data = encode(pair)
-        assert same(decode(data), pair)
+        assert equal_pairs(decode(data), pair)
         assert encode(decode(data)) == data
         assert kind_and_noise(data) == (pair.kind, pair.noise)
 
 
 @given(st.text(max_size=50), st.integers(0, 2**64 - 1))
-def test_any_text_and_number_survives(text, number):
+def test_any_text_and_number_is_kept(text, number):
     text = text.encode(errors="ignore").decode()
     pair = dataclasses.replace(PAIR, finger_a=text, image_id_b=text, seed=number, index=number)
-    assert same(decode(encode(pair)), pair)
+    assert equal_pairs(decode(encode(pair)), pair)
 
 
-def test_decoded_arrays_are_aligned_views_that_cannot_be_written():
+def test_decoded_arrays_are_aligned_and_read_only():
     pair = decode(RECORD)
     assert pair.map_ab.flags.aligned and pair.to_original_b.flags.aligned
     for array in (pair.image_a, pair.map_ab, pair.visible, pair.to_original_a):
@@ -53,7 +55,7 @@ def test_decoded_arrays_are_aligned_views_that_cannot_be_written():
             array[...] = 0
 
 
-def test_every_flipped_bit_is_found():
+def test_every_flipped_bit_is_a_fault():
     for bit in range(8 * len(RECORD)):
         damaged = bytearray(RECORD)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -61,7 +63,7 @@ def test_every_flipped_bit_is_found():
             decode(bytes(damaged))
 
 
-def test_every_truncation_is_found():
+def test_every_truncation_is_a_fault():
     for length in range(len(RECORD)):
         with pytest.raises(Fault):
             decode(RECORD[:length])
@@ -76,8 +78,10 @@ def test_random_bytes_are_a_fault(data):
 
 
 @given(st.integers(8, len(RECORD) - 1), st.binary(min_size=1, max_size=30))
-def test_damage_under_a_right_checksum_is_a_fault_or_a_record_that_says_what_it_holds(at, patch):
-    data = reseal((RECORD[:at] + patch + RECORD[at + len(patch) :])[: len(RECORD)])
+def test_damage_with_a_valid_checksum_is_a_fault_or_a_consistent_record(start, patch):
+    data = with_valid_checksum(
+        (RECORD[:start] + patch + RECORD[start + len(patch) :])[: len(RECORD)]
+    )
     try:
         pair = decode(data)
     except Fault:
@@ -88,27 +92,28 @@ def test_damage_under_a_right_checksum_is_a_fault_or_a_record_that_says_what_it_
 
 
 @pytest.mark.parametrize(
-    ("at", "value", "what"),
+    ("offset", "value", "message"),
     [
         (0, b"X", "begins with"),
         (8, b"\x09", "version 9"),
         (10, b"\x07", "kind 7"),
         (12, b"\0\0", "empty array"),
-        (18, b"\xff", "header tells"),
-        (len(RECORD) - 1, b"\xff", "no UTF-8"),
+        (18, b"\xff", "by its header"),
+        (len(RECORD) - 1, b"\xff", "not UTF-8 in image_id_b"),
     ],
 )
-def test_each_fault_is_named(at, value, what):
-    with pytest.raises(Fault, match=what):
-        decode(reseal(RECORD[:at] + value + RECORD[at + len(value) :]))
+def test_each_fault_has_its_message(offset, value, message):
+    damaged = RECORD[:offset] + value + RECORD[offset + len(value) :]
+    with pytest.raises(Fault, match=message):
+        decode(with_valid_checksum(damaged))
 
 
-def test_version_is_in_the_bytes():
+def test_the_version_is_stored():
     assert int.from_bytes(RECORD[8:10], "little") == VERSION
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "changes",
     [
         {"image_b": np.zeros((16, 15), np.uint8)},
         {"map_ab": np.zeros((4, 4, 2), np.float64)},
@@ -118,19 +123,17 @@ def test_version_is_in_the_bytes():
         {"finger_a": "x" * 70_000},
     ],
 )
-def test_a_pair_that_no_record_can_hold_is_refused(wrong):
+def test_a_pair_that_does_not_fit_a_record_is_refused(changes):
     with pytest.raises(ValueError):
-        encode(dataclasses.replace(PAIR, **wrong))
+        encode(dataclasses.replace(PAIR, **changes))
 
 
-def test_a_nist_finger_belongs_to_its_person_and_another_to_itself():
+def test_a_nist_finger_has_a_person_and_any_other_finger_is_its_own_person():
     assert person_of_finger("nist/00002303/07") == "nist/00002303"
     assert person_of_finger("fvc2002/db1/101") == "fvc2002/db1/101"
 
 
-def test_the_documented_layout_reads_with_struct_and_numpy_alone():
-    import struct
-
+def test_the_documented_layout_can_be_read_with_struct_and_numpy():
     kind, noise, h, w, g = struct.unpack_from("<BBHHH", RECORD, 10)
     map_ab = np.frombuffer(RECORD, "<f4", 2 * g * g, 144).reshape(g, g, 2)
     image_a = np.frombuffer(RECORD, np.uint8, h * w, 144 + 8 * g * g).reshape(h, w)
