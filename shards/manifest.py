@@ -1,8 +1,8 @@
-"""The manifest of a shard set: what it was built from and what each of its files must be.
+"""The manifest of a shard set: what the set was built from, and the properties of each file.
 
-Its bytes follow from the set alone: sorted keys, no time, no host, no absolute path. A shard is a
-line of 260 bytes; the images, of which there are many more, have files of their own
-(shards.provenance). What is read is trusted in nothing: see shards.parse_manifest.
+Its bytes depend on the set only: keys are sorted, and there is no time, host or absolute path. A
+shard takes one line of about 260 bytes; images, of which there are many more, are listed in files
+of their own (shards.provenance). `shards.parse_manifest` reads and checks a manifest.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,55 +19,77 @@ from typing import Any
 from shards import provenance, record
 from shards.foundation.errors import Fault
 
-SCHEMA = 2  # 1 held the images too
+SCHEMA = 2  # version 1 also listed the images
 FILE = "manifest.json"
 SPLITS = ("train", "val", "test")
 COUNT_KEYS = frozenset(f"{kind}/{noise}" for kind in record.KINDS for noise in record.NOISES)
-_NAME = re.compile(
+SHARD_PATTERN = re.compile(
     r"(train|val|test)/([a-z0-9]{1,20})-([A-Za-z0-9_.-]{1,100})-(\d{5,9})-of-(\d{5,9})\.arrayrecord",
     re.ASCII,
 )
-PARTITION = re.compile(r"[a-z0-9]{1,20}/[A-Za-z0-9_.-]{1,100}", re.ASCII)
-SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+PARTITION_PATTERN = re.compile(r"[a-z0-9]{1,20}/[A-Za-z0-9_.-]{1,100}", re.ASCII)
+SHA256_PATTERN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """What one shard file must be; slots, for there may be 100,000 of them."""
+    """The properties of one shard file. Slots save memory: a set may have 100,000 shards.
 
-    name: str  # posix path relative to the set's folder, as `shard_name` gives it
+    Attributes:
+        name: path relative to the set's folder with "/" as separator, made by `shard_name`.
+        partition: such as "sd302/U".
+        split: one of SPLITS.
+        bytes: size of the file.
+        sha256: 64 hexadecimal digits.
+        records: number of records.
+        counts: number of records by "kind/noise".
+    """
+
+    name: str
     partition: str
-    split: str  # of SPLITS
+    split: str
     bytes: int
     sha256: str
     records: int
-    counts: dict[str, int]  # "kind/noise" → records
+    counts: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Name → value, as they stand in JSON."""
+        """Return the entry as a JSON object of the manifest."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True)
 class Partition:
-    """What a partition was built from, and how many pairs came of it."""
+    """What a partition was built from, and its number of pairs.
 
-    source_hash: str  # of all image ids and the sha256 of their files, see shards.sources
+    Attributes:
+        source_hash: sha256 of the image ids and the sha256 of their files (shards.provenance).
+        images: number of images.
+        counts: split → kind → number of records.
+    """
+
+    source_hash: str
     images: int
-    counts: dict[str, dict[str, int]]  # split → kind → records
+    counts: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole set. `spec`: what its bytes depend on beside the images, as plain JSON values."""
+    """A shard set.
+
+    Attributes:
+        spec: the settings that the set's bytes depend on beside the images; JSON values.
+        partitions: by name.
+        shards: sorted by name.
+    """
 
     spec: dict[str, Any]
     partitions: dict[str, Partition]
-    shards: tuple[ShardEntry, ...]  # sorted by name
+    shards: tuple[ShardEntry, ...]
 
     @property
     def spec_hash(self) -> str:
-        """sha256 of the spec, the same whatever the order of its keys."""
+        """sha256 of the spec, independent of the order of its keys."""
         return json_sha256(self.spec)
 
 
@@ -77,51 +99,66 @@ def assemble(
     shards: Iterable[ShardEntry],
     others: Mapping[str, Partition] = MappingProxyType({}),
 ) -> Manifest:
-    """The manifest of a finished set.
+    """Make the manifest of a complete set.
 
-    spec: numbers, texts, lists and dicts (dataclasses.asdict of a spec will do). images: for each
-    partition image id → sha256 of its file. shards: in any order.
+    Args:
+        spec: numbers, texts, lists and dicts, such as the result of dataclasses.asdict.
+        images: for each partition, image id → sha256 of its file.
+        shards: all shards of the set, in any order.
+        others: further partitions, whose images need no reading because they are unchanged.
     """
     shards = tuple(sorted(shards, key=lambda entry: entry.name))
     counts = count_kinds(shards)
-    made = {
-        name: Partition(provenance.source_hash(files), len(files), counts[name])
-        for name, files in images.items()
-    }
-    return Manifest(
-        json.loads(_canonical(dict(spec))), dict(sorted({**others, **made}.items())), shards
-    )
+    partitions = dict(others)
+    for name, hashes in images.items():
+        partitions[name] = Partition(provenance.source_hash(hashes), len(hashes), counts[name])
+    plain_spec = json.loads(_canonical_json(dict(spec)))
+    return Manifest(plain_spec, dict(sorted(partitions.items())), shards)
 
 
 def json_sha256(value: Any) -> str:
-    """sha256 of a JSON value; ValueError or TypeError where it is none."""
-    return hashlib.sha256(_canonical(value)).hexdigest()
+    """Return the sha256 of a JSON value, independent of the order of keys.
+
+    Raises:
+        ValueError, TypeError: the value cannot be written as JSON.
+    """
+    return hashlib.sha256(_canonical_json(value)).hexdigest()
 
 
 def shard_name(partition: str, split: str, index: int, total: int) -> str:
-    """The file of shard `index` of `total`, relative to the set: train/sd302-U-00003-of-00012…
+    """Return the path of shard `index` of `total`, relative to the set's folder.
 
-    Fault where the partition's name makes no safe file name.
+    Such as "train/sd302-U-00003-of-00012.arrayrecord" for partition "sd302/U".
+
+    Raises:
+        Fault: the partition's name cannot be part of a file name.
     """
     name = f"{split}/{partition.replace('/', '-', 1)}-{index:05d}-of-{total:05d}.arrayrecord"
-    if not PARTITION.fullmatch(partition) or not _NAME.fullmatch(name) or index >= total:
-        raise Fault(f"{name}: no name for a shard; a partition is like sd302/U, letters and digits")
+    valid = PARTITION_PATTERN.fullmatch(partition) and SHARD_PATTERN.fullmatch(name)
+    if not valid or index >= total:
+        raise Fault(
+            f"{name}: not a valid shard name; a partition is like sd302/U, of letters and digits"
+        )
     return name
 
 
 def parse_name(name: str) -> tuple[str, str, int, int]:
-    """(partition, split, index, total) of a shard's name; Fault where it is no such name."""
-    match = _NAME.fullmatch(name)
+    """Split a shard's name into (partition, split, index, total); the inverse of `shard_name`.
+
+    Raises:
+        Fault: it is not the name of a shard.
+    """
+    match = SHARD_PATTERN.fullmatch(name)
     if match is None or int(match[4]) >= int(match[5]):
         raise Fault(
-            f"{name!r:.120} is no shard name; expected {{train,val,test}}/"
+            f"{name!r:.120} is not a shard name; expected {{train,val,test}}/"
             "<dataset>-<partition>-00003-of-00012.arrayrecord within the set's folder"
         )
     return f"{match[2]}/{match[3]}", match[1], int(match[4]), int(match[5])
 
 
 def to_bytes(manifest: Manifest) -> bytes:
-    """The bytes of manifest.json: a line a partition and a shard."""
+    """Return the bytes of manifest.json, with one line per partition and per shard."""
     return serialize(
         {
             "schema": SCHEMA,
@@ -134,30 +171,35 @@ def to_bytes(manifest: Manifest) -> bytes:
     )
 
 
-def serialize(top: Mapping[str, Any]) -> bytes:
-    """The bytes of a manifest's members: two lines, then those that their checksum is of."""
-    members = []
-    for key, value in top.items():
+def serialize(members: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a JSON object with `members`, after a checksum.
+
+    The first line is "{", the second one is the member "checksum": the sha256 of all later lines.
+    """
+    lines = []
+    for key, value in members.items():
         if key == "shards" and isinstance(value, list):
-            text = "[\n" + ",\n".join(_canonical(item).decode() for item in value) + "\n]"
+            text = "[\n" + ",\n".join(_canonical_json(item).decode() for item in value) + "\n]"
         elif key == "partitions" and isinstance(value, dict):
-            lines = (f"{json.dumps(k)}:{_canonical(item).decode()}" for k, item in value.items())
-            text = "{\n" + ",\n".join(lines) + "\n}"
+            items = (f"{json.dumps(k)}:{_canonical_json(v).decode()}" for k, v in value.items())
+            text = "{\n" + ",\n".join(items) + "\n}"
         else:
-            text = _canonical(value).decode()
-        members.append(f"{json.dumps(key)}:{text}")
-    rest = (",\n".join(members) + "\n}\n").encode()
-    return f'{{\n"checksum":"{hashlib.sha256(rest).hexdigest()}",\n'.encode() + rest
+            text = _canonical_json(value).decode()
+        lines.append(f"{json.dumps(key)}:{text}")
+    body = (",\n".join(lines) + "\n}\n").encode()
+    return f'{{\n"checksum":"{hashlib.sha256(body).hexdigest()}",\n'.encode() + body
 
 
-def count_kinds(shards: Iterable[ShardEntry]) -> dict[str, dict[str, dict[str, int]]]:
-    """partition → split → kind → records."""
-    counts: dict[str, Any] = defaultdict(lambda: defaultdict(Counter))
+def count_kinds(shards: Iterable[ShardEntry]) -> defaultdict[str, dict[str, dict[str, int]]]:
+    """Add up the records of shards: partition → split → kind → number."""
+    counts: defaultdict[str, dict[str, dict[str, int]]] = defaultdict(dict)
     for entry in shards:
-        for sort, n in entry.counts.items():
-            counts[entry.partition][entry.split][sort.partition("/")[0]] += n
-    return defaultdict(dict, json.loads(json.dumps(counts)))
+        for key, number in entry.counts.items():
+            by_kind = counts[entry.partition].setdefault(entry.split, {})
+            kind = key.partition("/")[0]
+            by_kind[kind] = by_kind.get(kind, 0) + number
+    return counts
 
 
-def _canonical(value: Any) -> bytes:
+def _canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -81,7 +81,7 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
             files.write_bytes(path, data, durable=True)
 
 
-def parse_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
+def inspect_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
     """The manifest of a set and all that is wrong with it; Misuse where there is no set."""
     path = directory / manifests.FILE
     if not path.is_file():
@@ -97,7 +97,7 @@ def parse_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
 
 def load_manifest(directory: Path) -> Manifest:
     """The manifest of a set; Fault that says what is wrong with it, Misuse where there is none."""
-    manifest, faults = parse_manifest(directory)
+    manifest, faults = inspect_manifest(directory)
     if manifest is None or faults:
         raise Fault(_said(f"{directory / manifests.FILE}", faults))
     return manifest

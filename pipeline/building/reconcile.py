@@ -148,7 +148,7 @@ def known_manifest(out: Path, say: Say = lambda line: None) -> Manifest | None:
     """The manifest in `out`; None where there is none or it is damaged, which is said."""
     if not (out / manifest.FILE).exists():
         return None
-    old, faults = store.parse_manifest(out)
+    old, faults = store.inspect_manifest(out)
     if faults:
         say(f"{out / manifest.FILE} {'; '.join(faults[:3])}: it is written anew")
         return None

@@ -13,12 +13,22 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from shards.foundation.errors import Fault
 
-MESSAGE_CHARACTERS = 200  # of a library's error message that are repeated in a Fault
+
+@dataclass(frozen=True)
+class FileParameters:
+    """Limits of reading and of messages."""
+
+    piece_bytes: int = 1 << 20  # read at a time; chosen: little memory, few calls
+    message_characters: int = 200  # of a library's error message; chosen: two lines
+
+
+DEFAULT = FileParameters()
 
 
 def write_bytes(path: Path, data: bytes, durable: bool = False) -> None:
@@ -67,6 +77,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_pieces(file: BinaryIO, parameters: FileParameters = DEFAULT) -> Iterator[bytes]:
+    """Yield the rest of an open file in pieces of `parameters.piece_bytes`."""
+    while piece := file.read(parameters.piece_bytes):
+        yield piece
+
+
 @contextlib.contextmanager
 def temporary_file(path: Path, durable: bool = False) -> Iterator[Path]:
     """Give a temporary path that becomes `path` when the block ends without an exception.
@@ -105,7 +121,7 @@ def report_write_errors(
     try:
         yield
     except kinds as error:
-        reason = getattr(error, "strerror", None) or str(error)[:MESSAGE_CHARACTERS]
+        reason = getattr(error, "strerror", None) or str(error)[: DEFAULT.message_characters]
         raise Fault(f"{path}: cannot be written: {reason}") from error
 
 

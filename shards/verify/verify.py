@@ -44,7 +44,7 @@ def verify(directory: Path, level: str = "full", workers: int | None = None) -> 
     level: of LEVELS. Misuse where there is no set; nothing that a set may hold raises. Close it
     where you stop early: its processes end then.
     """
-    manifest, faults = store.parse_manifest(directory)
+    manifest, faults = store.inspect_manifest(directory)
     yield from (Finding(manifests.FILE, None, what) for what in faults)
     if manifest is None:
         return

@@ -1,3 +1,5 @@
+"""A manifest is read back as it was written, and every change of its file is reported."""
+
 import io
 import json
 from dataclasses import replace
@@ -30,24 +32,24 @@ def parse(data: bytes):
     return parse_file(io.BytesIO(data))
 
 
-def edited(change, reseal=True) -> bytes:
-    """manifest.json after `change` of its object, with its checksum made right again."""
+def edited(change, new_checksum=True) -> bytes:
+    """Return manifest.json after `change` of its object, with a valid checksum if wanted."""
     top = json.loads(to_bytes(example()))
     change(top)
-    if not reseal:
+    if not new_checksum:
         return json.dumps(top).encode()
     return serialize({key: value for key, value in top.items() if key != "checksum"})
 
 
-def test_read_back_is_equal_and_writes_the_same_bytes():
+def test_a_parsed_manifest_is_equal_and_has_the_same_bytes():
     data = to_bytes(example())
-    found, faults = parse(data)
+    parsed, faults = parse(data)
     assert faults == []
-    assert found == example()
-    assert to_bytes(found) == data
+    assert parsed == example()
+    assert to_bytes(parsed) == data
 
 
-def test_bytes_depend_on_nothing_but_the_set():
+def test_bytes_depend_on_the_set_only():
     shards = list(reversed(example().shards))
     images = dict(reversed([(k, dict(reversed(v.items()))) for k, v in IMAGES.items()]))
     assert to_bytes(assemble(dict(reversed(SPEC.items())), images, shards)) == to_bytes(example())
@@ -57,7 +59,7 @@ def test_counts_add_up_by_partition_split_and_kind():
     assert example().partitions["sd302/U"].counts == {"train": {"genuine": 9, "impostor": 3}}
 
 
-def test_hashes_follow_what_they_name():
+def test_hashes_depend_on_the_spec_and_on_the_images():
     other = assemble({**SPEC, "seed": 1}, IMAGES, example().shards)
     assert other.spec_hash != example().spec_hash
     changed = {**IMAGES, "sd302/U": {**IMAGES["sd302/U"], "sd302/U/b": "3" * 64}}
@@ -66,7 +68,7 @@ def test_hashes_follow_what_they_name():
     assert other.partitions["sd302/V"] == example().partitions["sd302/V"]
 
 
-def test_shard_names_and_back():
+def test_shard_names_are_parsed():
     name = shard_name("fvc2002/db1_a", "train", 3, 12)
     assert name == "train/fvc2002-db1_a-00003-of-00012.arrayrecord"
     assert manifest.parse_name(name) == ("fvc2002/db1_a", "train", 3, 12)
@@ -75,7 +77,7 @@ def test_shard_names_and_back():
 
 
 @pytest.mark.parametrize("partition", ["sd302", "sd302/../x", "SD302/U", "sd302/a b", "/U", "x/"])
-def test_a_partition_that_makes_no_safe_name_is_refused(partition):
+def test_a_partition_whose_name_is_not_safe_in_a_path_is_refused(partition):
     with pytest.raises(Fault):
         shard_name(partition, "train", 0, 1)
 
@@ -98,10 +100,10 @@ def test_a_partition_that_makes_no_safe_name_is_refused(partition):
         ["train"],
     ],
 )
-def test_a_name_that_leaves_the_folder_or_is_none_is_a_fault(name):
-    found, faults = parse(edited(lambda top: top["shards"][0].update(name=name)))
+def test_an_invalid_shard_name_is_a_fault(name):
+    parsed, faults = parse(edited(lambda top: top["shards"][0].update(name=name)))
     assert any("shards[0]" in fault for fault in faults)
-    assert len(found.shards) == 3  # the sound entries stay, so that their files can be checked
+    assert len(parsed.shards) == 3  # valid entries stay, so that their files can be checked
     assert all(len(fault) < 500 for fault in faults)
 
 
@@ -117,7 +119,7 @@ def put(*path_and_value):
 
 
 @pytest.mark.parametrize(
-    ("change", "what"),
+    ("change", "message"),
     [
         (put("schema", 0), "schema version 0"),
         (put("schema", "1"), "has schema '1', expected int"),
@@ -148,15 +150,15 @@ def put(*path_and_value):
         (lambda top: top.pop("spec"), "expected"),
     ],
 )
-def test_each_edit_is_named_even_under_a_right_checksum(change, what):
+def test_each_edit_is_reported_even_with_a_valid_checksum(change, message):
     _, faults = parse(edited(change))
-    assert any(what in fault for fault in faults), faults
+    assert any(message in fault for fault in faults), faults
 
 
-def test_an_edit_is_found_by_the_checksum():
+def test_the_checksum_detects_an_edit():
     sha256 = put("shards", 1, "sha256", "b" * 64)
     assert parse(edited(sha256))[1] == []
-    assert "checksum" in parse(edited(sha256, reseal=False))[1][0]
+    assert "checksum" in parse(edited(sha256, new_checksum=False))[1][0]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_an_edit_is_found_by_the_checksum():
     ],
     ids=range(12),
 )
-def test_what_is_no_manifest_is_said_and_never_a_crash(data):
+def test_other_content_is_a_fault_and_does_not_raise(data):
     _, faults = parse(data)
     assert faults and len(faults[0]) < 400
 
@@ -198,8 +200,8 @@ PATHS = st.sampled_from(
 @settings(max_examples=300)
 @given(PATHS, JSON)
 def test_any_value_anywhere_is_a_fault_or_a_manifest(path, value):
-    found, faults = parse(edited_raw(path, value))
-    assert faults or to_bytes(found)
+    parsed, faults = parse(edited_raw(path, value))
+    assert faults or to_bytes(parsed)
 
 
 def edited_raw(path, value):
@@ -210,9 +212,9 @@ def edited_raw(path, value):
 
 @settings(max_examples=200)
 @given(st.integers(0, len(to_bytes(example())) - 1), st.integers(0, 7))
-def test_every_flipped_bit_is_found(at, bit):
+def test_every_flipped_bit_is_reported(offset, bit):
     data = bytearray(to_bytes(example()))
-    data[at] ^= 1 << bit
-    found, faults = parse(bytes(data))
-    same = found == example()  # a flip may turn one kind of white space into another
+    data[offset] ^= 1 << bit
+    parsed, faults = parse(bytes(data))
+    same = parsed == example()  # a flip may turn one kind of white space into another
     assert faults or same

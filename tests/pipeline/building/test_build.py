@@ -203,7 +203,7 @@ def test_a_damaged_manifest_is_written_anew(images, tmp_path, whole):
     (tmp_path / manifest.FILE).write_text("{")
     told = []
     report = made(images, tmp_path, say=told.append)
-    assert "manifest.json is no JSON" in told[0]
+    assert "manifest.json is not JSON" in told[0]
     assert report.kept == len(report.entries)
     assert content(tmp_path) == whole
 

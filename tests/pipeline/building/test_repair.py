@@ -126,7 +126,7 @@ FAULTS = {
     "link that leads out": (lead_out, f"{FIRST}: is or lies behind a symbolic link"),
     "edited": (edit(lambda top: top["shards"][0].update(records=3)), "was changed after"),
     "edited and sealed": (sealed(sha256="0" * 64), "holds other bytes"),
-    "path that leaves": (sealed(name="../../etc/passwd"), "is no shard name"),
+    "path that leaves": (sealed(name="../../etc/passwd"), "is not a shard name"),
     "old schema": (edit(lambda top: top.update(schema=0), reseal=True), "schema version 0"),
     "list of images lost": (
         lambda out: (out / "sources/fvc2002-db1_b.jsonl").unlink(),
@@ -136,7 +136,7 @@ FAULTS = {
         lambda out: os.truncate(out / "sources/fvc2002-db1_b.jsonl", 100),
         "sources/fvc2002-db1_b.jsonl: holds other lines",
     ),
-    "no JSON": (lambda out: os.truncate(out / manifest.FILE, 500), "is no JSON"),
+    "no JSON": (lambda out: os.truncate(out / manifest.FILE, 500), "is not JSON"),
 }
 
 

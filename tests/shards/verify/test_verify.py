@@ -193,8 +193,8 @@ def edit(out, change):
     ("change", "what"),
     [
         (lambda top: top["spec"].update(size=64), "checksum"),
-        (lambda top: top["shards"][0].update(name="../../etc/passwd"), "is no shard name"),
-        (lambda top: top["shards"][0].update(name="/etc/passwd"), "is no shard name"),
+        (lambda top: top["shards"][0].update(name="../../etc/passwd"), "is not a shard name"),
+        (lambda top: top["shards"][0].update(name="/etc/passwd"), "is not a shard name"),
         (lambda top: top.update(schema=0), "schema version 0"),
         (lambda top: top["shards"].pop(), "not all of one set|does not describe|do not add up"),
     ],
@@ -214,7 +214,7 @@ def test_a_list_of_images_that_was_changed_or_lost_is_found(copy):
     for level in verify.LEVELS:
         assert found(copy, level) == [
             "sources/fvc2002-db1_b.jsonl: is missing",
-            "sources/synthetic-test.jsonl: holds other lines than were written (sha256)",
+            "sources/synthetic-test.jsonl: was changed after it was written (sha256)",
         ]
 
 
