@@ -134,7 +134,7 @@ FAULTS = {
     ),
     "list of images cut": (
         lambda out: os.truncate(out / "sources/fvc2002-db1_b.jsonl", 100),
-        "sources/fvc2002-db1_b.jsonl: holds other lines",
+        "sources/fvc2002-db1_b.jsonl: was changed after it was written",
     ),
     "no JSON": (lambda out: os.truncate(out / manifest.FILE, 500), "is not JSON"),
 }
