@@ -16,8 +16,9 @@ sys.path[:0] = [str(ROOT)]
 
 from pipeline.imaging.preprocess import to_working_resolution
 from pipeline.imaging.warp import pixel_grid
+from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.generate import synthesize_master
-from pipeline.synthesis.impression import HARD, PLAIN, Manner, contact, sample_touch
+from pipeline.synthesis.manner import HARD, PLAIN, Manner
 from pipeline.synthesis.master import Master
 from pipeline.synthesis.sensor import (
     CAPACITIVE,
@@ -29,6 +30,7 @@ from pipeline.synthesis.sensor import (
     synthesize_image,
 )
 from pipeline.synthesis.singularities import CLASSES
+from pipeline.synthesis.touch import sample_touch
 
 Image = NDArray[np.uint8]
 
@@ -64,7 +66,7 @@ def pressed(master: Master, style: Style, manner: Manner, seed: int) -> Image:
     """A tile of an impression."""
     rng = np.random.default_rng([5, seed])
     touch = sample_touch(rng, style.placement, manner)
-    image = synthesize_image(style, *contact(master, touch, rng), rng)
+    image = synthesize_image(style, *compute_contact(master, touch, rng), rng)
     name = style.name if manner is PLAIN else f"{style.name}, {manner.name}"
     return tile(image, name)
 
@@ -73,7 +75,7 @@ def dense_map(master: Master) -> Image:
     """Lines of a grid on one impression, and where the map takes them on another."""
     rng = np.random.default_rng(8)
     touches = [sample_touch(rng, s.placement, m) for s, m in ((OPTICAL, PLAIN), (INK, HARD[0]))]
-    skins = [contact(master, touch, rng) for touch in touches]
+    skins = [compute_contact(master, touch, rng) for touch in touches]
     images = [
         to_working_resolution(synthesize_image(style, *skin, rng), style.ppi)[0]
         for style, skin in zip((OPTICAL, INK), skins, strict=True)

@@ -18,7 +18,9 @@ from model.registration import plot
 from model.__main__ import SHIPPED
 from model.registration.registrar import Registrar
 from pipeline.synthesis.generate import synthesize_master
-from pipeline.synthesis.impression import HARD, PLAIN, contact, sample_touch
+from pipeline.synthesis.contact import compute_contact
+from pipeline.synthesis.manner import HARD, PLAIN
+from pipeline.synthesis.touch import sample_touch
 from pipeline.synthesis.sensor import OPTICAL, synthesize_image
 
 ADDRESS = (2, "synthetic/readme", 1)
@@ -32,7 +34,7 @@ def main() -> None:
     images = []
     for manner in (PLAIN, HARD[0]):
         touch = sample_touch(rng, OPTICAL.placement, manner)
-        images.append(synthesize_image(OPTICAL, *contact(master, touch, rng), rng))
+        images.append(synthesize_image(OPTICAL, *compute_contact(master, touch, rng), rng))
     found = Registrar(SHIPPED).register(images[0], 500, images[1], 500)
     path = Path(__file__).with_name("registration.png")
     plot.save_plot(images[0], images[1], found, path)

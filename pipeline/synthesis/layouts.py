@@ -14,7 +14,7 @@ from math import ceil
 from pipeline.synthesis import nist
 from pipeline.synthesis.encode import PPI
 from pipeline.synthesis.file import File, Press
-from pipeline.synthesis.impression import Placement
+from pipeline.synthesis.manner import Placement
 from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, STYLES, Style
 from shards.foundation.errors import Misuse
 

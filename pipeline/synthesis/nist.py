@@ -18,7 +18,7 @@ from zlib import crc32
 import numpy as np
 
 from pipeline.synthesis.file import File, Listed, Press
-from pipeline.synthesis.impression import Placement
+from pipeline.synthesis.manner import Placement
 from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, Style
 
 ROLL = replace(  # from nail to nail

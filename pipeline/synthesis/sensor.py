@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.synthesis.encode import PPI, resample
-from pipeline.synthesis.impression import Placement
+from pipeline.synthesis.manner import Placement
 from pipeline.synthesis.noise import FloatImage
 from pipeline.synthesis.sensors.capacitive import sample_capacitive
 from pipeline.synthesis.sensors.generic import sample_generic

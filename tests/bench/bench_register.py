@@ -27,7 +27,8 @@ from model.registration.batch import register_pairs
 from model.registration.registrar import Registrar, map_in_file_pixels
 from model.registration.hypotheses import best_hypothesis
 from pipeline.synthesis.generate import synthesize_master
-from pipeline.synthesis.impression import contact, sample_touch
+from pipeline.synthesis.contact import compute_contact
+from pipeline.synthesis.touch import sample_touch
 from pipeline.synthesis.sensor import OPTICAL, synthesize_image
 from train.evaluation import sift
 
@@ -118,7 +119,9 @@ def _images(finger):
     """Two plain touches; of hard ones the ridges leave more doubt, and more maps are tried."""
     master, rng = synthesize_master(1, "bench", finger), np.random.default_rng(finger)
     touches = [sample_touch(rng, OPTICAL.placement) for _ in range(2)]
-    return [synthesize_image(OPTICAL, *contact(master, touch, rng), rng) for touch in touches]
+    return [
+        synthesize_image(OPTICAL, *compute_contact(master, touch, rng), rng) for touch in touches
+    ]
 
 
 def _stages(registrar, images):

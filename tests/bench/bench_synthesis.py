@@ -23,8 +23,8 @@ from race import Row, compare, race, render
 from pipeline.synthesis.frame import MASTER_SIZE
 from pipeline.synthesis.generate import synthesize_impression, synthesize_master
 from pipeline.synthesis.growth import GrowthParameters
-from pipeline.synthesis.impression import sample_touch
 from pipeline.synthesis.sensor import STYLES
+from pipeline.synthesis.touch import sample_touch
 
 MASTERS, IMPRESSIONS = 2, 5  # of each style
 MASTER_MOST, IMPRESSION_MOST = 0.7, 0.08  # core-seconds

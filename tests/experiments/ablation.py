@@ -1,11 +1,11 @@
-"""What is each ingredient of the synthetic fingers worth on real prints?
+"""Measure the worth of each ingredient of the synthetic fingers for real impressions.
 
     python tests/experiments/ablation.py whole OUT FVC2002/DB1_B FVC2002/DB3_B
 
-trains one small network on fingers drawn with one ingredient left out, the same number of steps
-from the same seeds, and says how many of its matches between real impressions lie near the map
-that the network that ships finds there (of genuine pairs on which ridges bear that map out). Not a
-test: five minutes of a core each.
+trains a small network on fingers synthesized without one ingredient, with the same number of steps
+and the same seeds, and prints the share of its matches between real impressions that agree with the
+map of the shipped network (genuine pairs whose ridges correlate under that map). Not a test: five
+minutes of one core each. Results: docs/LOG.md, 2026-11-23, "What each ingredient is worth".
 """
 
 import functools
@@ -22,117 +22,125 @@ import click
 import numpy as np
 
 from model.__main__ import SHIPPED
-from model.registration.hypotheses import DEFAULT
+from model.registration import hypotheses
 from model.registration.registrar import PreparedImpression, Registrar
 from pipeline import __main__ as pipeline
-from pipeline.synthesis import generate, impression
+from pipeline.synthesis import generate
+from pipeline.synthesis.generate import ImpressionParameters
+from pipeline.synthesis.manner import DISPLACED, HARD, LIGHT, PLAIN, MannerParameters
 from pipeline.synthesis.sensor import OPTICAL
 from train.evaluation.fvc import impressions
 
 CONFIG = ROOT / "configs" / "shipped.py"
 FINGERS, IMPRESSIONS = 110, 8
 STEPS = 2000  # of 4 pairs
-THINNED = 3  # one pair out of so many is tried
-NEAR = (4.0, 9.0)  # px at 500 ppi: half a ridge period, and one
+PAIR_STRIDE = 3  # every third pair is measured
+DISTANCES = (4.0, 9.0)  # px at 500 ppi: half a ridge period, and one
+CORRELATED = hypotheses.DEFAULT.supported_correlation
 
 
-def manners(**fields):
-    """Leave out of every manner of touching what `fields` set."""
-    impression.PLAIN = replace(impression.PLAIN, **fields)
-    impression.HARD = tuple(replace(manner, **fields) for manner in impression.HARD)
+def with_manners(hard=HARD, **fields):
+    """Impressions whose manners all have `fields` replaced."""
+    hard = tuple(replace(manner, **fields) for manner in hard)
+    return ImpressionParameters(MannerParameters(hard=hard, plain=replace(PLAIN, **fields)))
 
 
-def whole_contact():
-    """Every finger in the middle, and all of it."""
-    impression.HARD = tuple(
-        manner
-        for manner in impression.HARD
-        if manner not in (impression.LIGHT, impression.DISPLACED)
-    )
-    manners(roll=0.0, shift=(6.0, 6.0))
+def without_distortion():
+    return with_manners(twist_deviation=0.0, slip_deviation=0.0, stretch_deviation=0.0)
 
 
-def one_sensor():
-    for name in ("sample_style", "synthesize_impression"):
-        setattr(generate, name, functools.partial(getattr(generate, name), styles=(OPTICAL,)))
+def without_dryness():
+    zero = (0.0, 0.0)
+    return with_manners(dryness_range=zero, moisture_range=zero, pressure_shift=0.0)
 
 
-def plain_touches():
-    impression.HARD_SHARE = 0.0
+def without_partial_contact():
+    """All of the finger, in the middle of the image."""
+    hard = tuple(manner for manner in HARD if manner not in (LIGHT, DISPLACED))
+    return with_manners(hard, roll_deviation=0.0, shift_deviation=(6.0, 6.0))
 
 
-VARIANTS = {
-    "whole": lambda: None,
-    "distortion": lambda: manners(twist=0.0, slip=0.0, strain=0.0),
-    "dryness": lambda: manners(dryness=(0.0, 0.0), moisture=(0.0, 0.0), pressure=0.0),
-    "sensors": one_sensor,
-    "contact": whole_contact,
-    "hard": plain_touches,
-    "stretch": lambda: None,  # of the pairs, not of the fingers
+def without_hard_touches():
+    return ImpressionParameters(MannerParameters(hard_share=0.0))
+
+
+VARIANTS = {  # ingredient that is left out → parameters of the impressions
+    "whole": ImpressionParameters,
+    "distortion": without_distortion,
+    "dryness": without_dryness,
+    "sensors": ImpressionParameters,  # all but the optical one
+    "contact": without_partial_contact,
+    "hard": without_hard_touches,
+    "stretch": ImpressionParameters,  # a setting of the pairs, not of the fingers
 }
 
 
+def leave_out(ingredient):
+    """Make the generator of this process synthesize impressions without `ingredient`."""
+    options = {"styles": (OPTICAL,)} if ingredient == "sensors" else {}
+    generate.sample_style = functools.partial(generate.sample_style, **options)
+    generate.synthesize_impression = functools.partial(
+        generate.synthesize_impression, parameters=VARIANTS[ingredient](), **options
+    )
+
+
 @click.command()
-@click.argument("left_out", type=click.Choice(list(VARIANTS)))
+@click.argument("ingredient", type=click.Choice(list(VARIANTS)))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("real", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
 @click.option("--images", help="A folder of synthetic/shipped, by another generator.")
 @click.option("--seed", default=0, show_default=True, help="Of the training.")
-def main(left_out, out, real, images, seed):
-    """Train without the ingredient LEFT_OUT in the folder OUT, and try it on REAL folders."""
-    VARIANTS[left_out]()
-    drawn = {"fingers": FINGERS, "impressions": IMPRESSIONS}
-    spec = {"stretch": 0.0} if left_out == "stretch" else {}
-    build(out / "shards", spec | ({} if images else drawn), images)
+def main(ingredient, out, real, images, seed):
+    """Train without INGREDIENT in the folder OUT, and measure on the REAL folders."""
+    leave_out(ingredient)
+    generated = {"fingers": FINGERS, "impressions": IMPRESSIONS}
+    spec = {"stretch": 0.0} if ingredient == "stretch" else {}
+    build(out / "shards", spec | ({} if images else generated), images)
     run = out / f"run{seed}"
     train(out / "shards", run, seed)
     for folder in real:
-        found = tried(run / "dense_reg_ckpt.safetensors", folder)
-        click.echo(f"{out.name}, seed {seed}, {folder.name}: {found}")
+        result = measure(run / "dense_reg_ckpt.safetensors", folder)
+        click.echo(f"{out.name}, seed {seed}, {folder.name}: {result}")
 
 
 def build(shards, spec, images):
-    """In this process, where the ingredient is left out."""
-    changed = [f"--set=pipeline.{key}={value}" for key, value in spec.items()]
+    """Build the shards in this process, whose generator leaves out the ingredient."""
+    settings = [f"--set=pipeline.{key}={value}" for key, value in spec.items()]
     data = ["--data", images] if images else []
     command = ["build", "--config", str(CONFIG), "--out", str(shards), "--workers", "1"]
-    pipeline.main([*command, "--skip-bad", *data, *changed], standalone_mode=False)
+    pipeline.main([*command, "--skip-bad", *data, *settings], standalone_mode=False)
 
 
 def train(shards, run, seed):
-    """The network of CONFIG for STEPS, in a process of its own."""
-    settings = {"train.epochs": 1, "train.steps": STEPS, "train.seed": seed}
-    changed = [f"--set={key}={value}" for key, value in settings.items()]
+    """Train the network of CONFIG for STEPS in another process."""
+    values = {"train.epochs": 1, "train.steps": STEPS, "train.seed": seed}
+    settings = [f"--set={key}={value}" for key, value in values.items()]
     command = [sys.executable, "-m", "train", "run", "--config", str(CONFIG), "--shards"]
-    places = [str(shards.resolve()), "--checkpoint-dir", str(run.resolve())]
-    subprocess.run([*command, *places, *changed], cwd=ROOT, check=True, stdout=sys.stderr)
+    folders = [str(shards.resolve()), "--checkpoint-dir", str(run.resolve())]
+    subprocess.run([*command, *folders, *settings], cwd=ROOT, check=True, stdout=sys.stderr)
 
 
-def tried(checkpoint, folder):
-    """How many matches are near in `folder`, and how far its own registration gets."""
-    best, tested = Registrar(SHIPPED), Registrar(checkpoint)
-    near, agreed = [], []
+def measure(checkpoint, folder):
+    """Describe how many matches of the checkpoint are right, and how many pairs it aligns."""
+    reference, tested = Registrar(SHIPPED), Registrar(checkpoint)
+    shares, aligned = [], []
     for paths in impressions(folder).values():
-        prints = [best.prepare_file(path) for path in paths]
-        for a, b in list(itertools.combinations(prints, 2))[::THINNED]:
-            a, b = sorted((a, b), key=lambda one: one.rank)
-            _, truth, borne_out = best.find_deformation(a, b)
-            a, b = (
-                PreparedImpression(a.shape, a.prepared),
-                PreparedImpression(b.shape, b.prepared),
-            )  # seen by no network yet
-            if (
-                borne_out > DEFAULT.supported_correlation
-            ):  # then the map of the network that ships is the truth
-                matches = tested.match(a, b)
-                off = np.hypot(*(truth(matches[:, :2]) - matches[:, 2:4]).T)
-                near.append([(off < least).mean() for least in NEAR])
-                agreed.append(tested.find_deformation(a, b)[2] > DEFAULT.supported_correlation)
-    shares = ", ".join(
-        f"{share:.3f} within {least:.0f} px"
-        for share, least in zip(np.mean(near, 0), NEAR, strict=True)
+        prepared = [reference.prepare_file(path) for path in paths]
+        for pair in list(itertools.combinations(prepared, 2))[::PAIR_STRIDE]:
+            a, b = sorted(pair, key=lambda impression: impression.rank)
+            _, deformation, correlation = reference.find_deformation(a, b)
+            if correlation <= CORRELATED:
+                continue
+            a, b = PreparedImpression(a.shape, a.prepared), PreparedImpression(b.shape, b.prepared)
+            matches = tested.match(a, b)  # without the features of the reference network
+            errors = np.hypot(*(deformation(matches[:, :2]) - matches[:, 2:4]).T)
+            shares.append([(errors < distance).mean() for distance in DISTANCES])
+            aligned.append(tested.find_deformation(a, b)[2] > CORRELATED)
+    text = ", ".join(
+        f"{share:.3f} within {distance:.0f} px"
+        for share, distance in zip(np.mean(shares, 0), DISTANCES, strict=True)
     )
-    return f"{len(near)} pairs, matches {shares}, aligned {np.mean(agreed):.3f}"
+    return f"{len(shares)} pairs, matches {text}, aligned {np.mean(aligned):.3f}"
 
 
 if __name__ == "__main__":

@@ -12,17 +12,11 @@ from model.registration.hypotheses import HypothesisParameters, best_hypothesis
 from model.registration.registrar import Registrar, resample_onto
 from model.registration.ridge_alignment import ridge_correlation
 from pipeline.imaging.warp import IDENTITY, apply_affine, invert_affine, pixel_grid, rotation
+from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.generate import SyntheticImpression, synthesize_master
-from pipeline.synthesis.impression import (
-    LIGHT,
-    PLAIN,
-    TWISTED,
-    WET,
-    Placement,
-    contact,
-    sample_touch,
-)
+from pipeline.synthesis.manner import LIGHT, PLAIN, TWISTED, WET, Placement
 from pipeline.synthesis.sensor import CAPACITIVE, INK, OPTICAL, THERMAL, VIGNETTED, synthesize_image
+from pipeline.synthesis.touch import sample_touch
 
 SEED, NAME = 2026, "shipped-test"
 PAIRS = (  # of A and B, each finger's own
@@ -40,7 +34,7 @@ def touched(finger, *ways):
     made = []
     for style, manner, *placement in ways:
         touch = sample_touch(rng, *(placement or [style.placement]), manner)
-        image = synthesize_image(style, *contact(master, touch, rng), rng)
+        image = synthesize_image(style, *compute_contact(master, touch, rng), rng)
         warp = touch.warp.at_scale(style.ppi / 500)
         made.append(SyntheticImpression(image, warp, master.flow.label, {}, style.ppi))
     return made

@@ -10,11 +10,12 @@ from prints import ridges
 
 from pipeline.imaging import preprocess
 from pipeline.imaging.foreground import foreground
+from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.encode import resample
 from pipeline.synthesis.generate import synthesize_master
-from pipeline.synthesis.impression import contact, sample_touch
 from pipeline.synthesis.nist import ROLL
 from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, synthesize_image
+from pipeline.synthesis.touch import sample_touch
 from shards.foundation.errors import Fault
 
 REAL = Path(__file__).parents[4] / "shared/data/fvc2002"
@@ -35,7 +36,7 @@ def touch():
 
     def make(style):
         rng = np.random.default_rng(5)
-        heights, level = contact(skin, sample_touch(rng, style.placement), rng)
+        heights, level = compute_contact(skin, sample_touch(rng, style.placement), rng)
         return synthesize_image(style, heights, level, rng), level > TOUCHED
 
     return make
