@@ -1,7 +1,7 @@
-"""The dense registration network and what is done with it."""
+"""The dense registration network, and registration with it."""
 
 import os
 
-# Before anything imports numpy: its matrices are small here, and BLAS threads on them only wait
+# Before numpy is imported: the matrices here are small, and BLAS threads spend their time waiting
 # for each other (14 times the processor time of one thread, measured on two busy cores).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""The door of the network: python -m model COMMAND."""
+"""Command line of the network: python -m model COMMAND."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from pathlib import Path
 
 import click
 
+from model.registration.pair_table import PPI_RANGE
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
 
 SHIPPED = Path(__file__).with_name("dense_reg.safetensors")
+PPI = click.FloatRange(*PPI_RANGE)
 
 
 @click.group(cls=CommandGroup)
 def main() -> None:
-    """Register fingerprints with a trained network, or look at what a network is made of."""
+    """Register fingerprints with a trained network, or print the size of a network."""
 
 
 @main.command()
@@ -24,15 +26,17 @@ def main() -> None:
     "--checkpoint",
     type=Path,
     default=SHIPPED,
-    help="The .safetensors file of a training; the one that ships where none is given.",
+    help="The .safetensors file of a network; without it the one that ships.",
 )
 @click.option("--out", type=Path, required=True, help="map.npz; with --pairs a folder.")
 @click.option("--pairs", type=Path, help="CSV with the columns a,b: register every row.")
-@click.option("--maps/--no-maps", default=True, help="With --pairs: keep each row's map, or not.")
-@click.option("--picture", type=Path, help="Also draw the registration, as PNG.")
-@click.option("--ppi-a", type=click.FloatRange(50, 10000), help="Resolution of A.")
-@click.option("--ppi-b", type=click.FloatRange(50, 10000), help="Resolution of B.")
-@click.option("--workers", type=click.IntRange(1), help="Processes, with --pairs; else the cores.")
+@click.option("--maps/--no-maps", default=True, help="With --pairs: write each row's map, or not.")
+@click.option("--picture", type=Path, help="Also plot the registration, as PNG.")
+@click.option("--ppi-a", type=PPI, help="Resolution of A.")
+@click.option("--ppi-b", type=PPI, help="Resolution of B.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="With --pairs: processes; without it all cores."
+)
 def register(
     images: tuple[Path, ...],
     checkpoint: Path,
@@ -46,34 +50,34 @@ def register(
 ) -> None:
     """Register image A with image B: a dense map A → B, a score, the matches.
 
-    The resolution is --ppi-a and --ppi-b, else what the file's tag says, else 500.
+    The resolution is --ppi-a and --ppi-b, else that of the file's tag, else 500.
 
-    With --pairs, OUT/scores.csv has a line a row (row, a, b, score, matches, fault), and
-    OUT/000000.npz and so on the maps, unless --no-maps. The table may have the columns ppi_a and
-    ppi_b too, for the rows that say it; its relative paths are from the working directory. Rows
-    that were finished before, of the same images, are kept: the same command goes on.
+    With --pairs, OUT/scores.csv has one line per row (row, a, b, score, matches, fault), and
+    OUT/000000.npz and so on are the maps, unless --no-maps. The table may have the columns ppi_a
+    and ppi_b too; relative paths in it start at the working directory. Results of an earlier call
+    with the same images, checkpoint and version are kept: the same command continues a table.
 
     \b
     Example: python -m model register 101_1.tif 101_2.tif --out map.npz --picture map.png
-             python -m model register --pairs pairs.csv --no-maps --out answers
+             python -m model register --pairs pairs.csv --no-maps --out results
     """
     if pairs is not None:
         if images or picture:
-            raise Misuse("--pairs takes its images from the table and draws no picture")
+            raise Misuse("--pairs takes its images from the table and plots no picture")
         _register_table(checkpoint, pairs, out, (ppi_a, ppi_b), workers, maps)
     elif not maps:
-        raise Misuse("--no-maps goes with --pairs")
+        raise Misuse("--no-maps needs --pairs")
     elif len(images) != 2:
-        raise Misuse(f"expected two images A B, or --pairs; found {len(images)} images")
+        raise Misuse(f"expected two images A B, or --pairs; got {len(images)} images")
     else:
         _register_two(checkpoint, images, out, picture, (ppi_a, ppi_b))
 
 
 @main.command()
-@click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
-@click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
+@click.option("--config", type=Path, help="Config file; without it configs/paper.py.")
+@click.option("--set", "overrides", multiple=True, help="key=value, overrides the config.")
 def summary(config: Path | None, overrides: tuple[str, ...]) -> None:
-    """Parameters, work a pair and cells of a config's network.
+    """Print the parameters, the work per pair and the cells of a config's network.
 
     Example: python -m model summary --config configs/paper.py --set model.layers=2
     """
@@ -90,8 +94,7 @@ def _register_two(
     picture: Path | None,
     ppi: tuple[float | None, float | None],
 ) -> None:
-    import numpy as np
-
+    """Register two images, write the map, and plot it."""
     from model.network import compilation_cache
     from model.registration.registrar import Registrar, require_two_files
     from pipeline.imaging import preprocess
@@ -99,15 +102,17 @@ def _register_two(
     require_two_files(*images)
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
-    a, b = (registrar.prepare_file(*each) for each in zip(images, ppi, strict=True))
-    found = registrar.register_impressions(a, b)
-    found.save(out)
-    mapped = np.isfinite(found.map_ab[..., 0]).mean()
-    click.echo(f"{out}: {found.score_text}, {len(found.matches)} matches, {mapped:.0%} mapped")
+    a, b = [registrar.prepare_file(*image) for image in zip(images, ppi, strict=True)]
+    registration = registrar.register_impressions(a, b)
+    registration.save(out)
+    click.echo(
+        f"{out}: {registration.score_text}, {len(registration.matches)} matches,"
+        f" {registration.mapped_share:.0%} mapped"
+    )
     if picture is not None:
         from model.registration.plot import save_plot
 
-        save_plot(preprocess.load(images[0]), preprocess.load(images[1]), found, picture)
+        save_plot(preprocess.load(images[0]), preprocess.load(images[1]), registration, picture)
         click.echo(picture)
 
 
@@ -119,16 +124,17 @@ def _register_table(
     workers: int | None,
     maps: bool,
 ) -> None:
+    """Register the rows of a table, and exit with status 1 where one of them fails."""
     from model.network import weights
     from model.registration import calibration
-    from model.registration.batch import SCORES, register_pairs
+    from model.registration.register_table import SCORES, register_table
 
-    faults = register_pairs(checkpoint, table, out, *ppi, workers, maps)
+    errors = register_table(checkpoint, table, out, *ppi, workers, maps)
     if weights.load(checkpoint).curves is None:
         click.echo(f"{checkpoint}: {calibration.UNCALIBRATED}", err=True)
-    for fault in faults:
-        click.echo(f"error: {fault}", err=True)
-    if faults:
+    for error in errors:
+        click.echo(f"error: {error}", err=True)
+    if errors:
         sys.exit(1)
     click.echo(f"{out}: every row registered, {SCORES}")
 

@@ -1,1 +1,1 @@
-"""Registration of two prints with a trained network."""
+"""Registration of two impressions with a trained network."""

@@ -1,8 +1,8 @@
-"""The agreement of ridges, and the network's confidence in a match, as probabilities.
+"""Calibration: ridge correlations and the network's confidences as probabilities.
 
-By logistic curves (Platt, "Probabilistic outputs for support vector machines", 1999) that belong to
-one network: `train.evaluation.calibrate` fits them, and the checkpoint carries them. docs/LOG.md says
-how far they hold.
+Logistic curves (Platt, "Probabilistic outputs for support vector machines", 1999) that belong to
+one network: `train.evaluation.calibrate` fits them and the checkpoint holds them. docs/RESULTS.md
+has their calibration error.
 """
 
 from __future__ import annotations
@@ -12,14 +12,34 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CERTAIN = 1e-6  # a confidence as near to 1 counts as that near
-LARGEST = 1e6  # of an offset or a slope
-EXTREME = 700.0  # log odds beyond which an exponential of float64 overflows
+
+@dataclass(frozen=True)
+class CalibrationLimits:
+    """Limits within which the curves are computed without overflow."""
+
+    # Largest magnitude of an offset or a slope. Chosen.
+    largest_coefficient: float = 1e6
+    # A confidence closer to 1 than this counts as this close. Chosen.
+    least_doubt: float = 1e-6
+    # Largest magnitude of log odds: exp of a float64 overflows beyond 709.
+    largest_log_odds: float = 700.0
+
+
+LIMITS = CalibrationLimits()
 
 
 @dataclass(frozen=True)
 class CalibrationCurves:
-    """Offset and slope of the log odds of either probability."""
+    """Offset and slope of the log odds of two probabilities.
+
+    Attributes:
+        score_offset, score_slope: probability of one finger, from the ridge correlation.
+        match_offset, match_slope: probability that a match is right, from the log odds of the
+            network's confidence.
+
+    Raises:
+        ValueError: a number is not finite or too large, or a slope is not positive.
+    """
 
     score_offset: float
     score_slope: float
@@ -27,23 +47,36 @@ class CalibrationCurves:
     match_slope: float
 
     def __post_init__(self) -> None:
-        """ValueError where a number is not finite or beyond use, or a curve does not rise."""
-        if not all(abs(number) <= LARGEST for number in astuple(self)):
-            raise ValueError(f"expected numbers of at most {LARGEST:g}: {self}")
+        """Check the numbers."""
+        largest = LIMITS.largest_coefficient
+        if not all(abs(number) <= largest for number in astuple(self)):
+            raise ValueError(f"{self}: expected numbers of at most {largest:g}")
         if self.score_slope <= 0 or self.match_slope <= 0:
-            raise ValueError(f"does not rise: {self}")
+            raise ValueError(f"{self}: a curve does not rise; expected positive slopes")
 
-    def probability(self, agreement: float) -> float:
-        """That two prints are of one finger, where half of all pairs are, of their `agreement`."""
-        return float(logistic(np.float64(self.score_offset + self.score_slope * agreement)))
+    def probability(self, correlation: float) -> float:
+        """Return the probability that two impressions show one finger.
+
+        Args:
+            correlation: ridge correlation in [0, 1].
+
+        Returns:
+            Probability where half of all pairs are genuine.
+        """
+        return float(logistic(np.float64(self.score_offset + self.score_slope * correlation)))
 
     def match_probability(self, confidence: NDArray[np.floating]) -> NDArray[np.float64]:
-        """That matches [K] are right to 8 px at 500 ppi, of the network's in (0, 1]."""
+        """Return the probability [K] that matches are right to 8 px at 500 ppi.
+
+        Args:
+            confidence: [K], the network's, in (0, 1].
+        """
         return logistic(self.match_offset + self.match_slope * log_odds(confidence))
 
 
-# Of a network before the one that ships: what one without curves of its own answers by. Its scores
-# order pairs, and what is below RegistrarParameters.least_probability gets no map, but they are no probabilities.
+# Curves for a checkpoint that has none: those of an earlier network, fitted to 400 synthetic pairs
+# (docs/LOG.md, 2026-11-23, "The score's curves fitted by a command"). Scores by them order pairs, but
+# are not probabilities.
 DEFAULT_CURVES = CalibrationCurves(-6.62, 20.88, 1.49, 0.966)
 UNCALIBRATED = (
     "uncalibrated: scores order pairs but are no probabilities (python -m train calibrate)"
@@ -51,16 +84,17 @@ UNCALIBRATED = (
 
 
 def score_meaning(calibrated: bool) -> str:
-    """What a score is, for whoever reads it."""
+    """Return a description of the scores of a network with or without curves of its own."""
     return "probability" if calibrated else UNCALIBRATED
 
 
 def log_odds(confidence: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Of probabilities in (0, 1]."""
-    below_one = np.minimum(confidence, 1 - CERTAIN)
+    """Return the log odds of probabilities in (0, 1]."""
+    below_one = np.minimum(confidence, 1 - LIMITS.least_doubt)
     return np.asarray(np.log(confidence) - np.log1p(-below_one), np.float64)
 
 
 def logistic(odds: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
-    """The probabilities of log odds."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -EXTREME, EXTREME))), np.float64)
+    """Return the probabilities of log odds."""
+    largest = LIMITS.largest_log_odds
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -largest, largest))), np.float64)

@@ -1,203 +1,224 @@
-"""From matches to a smooth map that is defined everywhere and folds nowhere.
+"""Fit a smooth deformation to matches; it is defined everywhere and never folds.
 
-The map is a similarity plus a displacement, and the displacement is a Gaussian process with a
-squared-exponential covariance, observed at the matches with noise (kriging; Rasmussen & Williams
-2006, section 2.2). So it follows the skin where matches are dense, and fades into the similarity
-away from them, where a thin-plate spline would run off. Matches far from their neighbours' common
-displacement lose their weight (iterated with the weights of Geman & McClure 1985). All points are
-px at 500 ppi.
+A deformation is a similarity transform plus a smooth displacement (`model.registration.
+displacement`). All points are (x, y) in px at 500 ppi.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.registration import similarity
-from pipeline.imaging.warp import apply_affine, invert_affine, pixel_grid
+from model.registration.displacement import DisplacementModel, DisplacementParameters
+from model.registration.similarity import SimilarityParameters, fit_similarity
+from pipeline.imaging.warp import Array, apply_affine, invert_affine, pixel_grid
 
-RADIUS = 12.0  # px, agreement with the similarity: the skin's distortion may add up to this
-DEVIATION = 6.0  # px, of the displacement about the similarity
-LENGTH = 60.0  # px, over which the displacement stays alike
-NOISE = 3.0  # px, of a match with confidence 1; errors of neighbours go together, so it is high
-ANCHORS = 45.0  # px between the points that the displacement is expressed by
-STEP = 8  # px between the nodes of the displacement
-MARGIN = 2  # nodes beyond the frame on all sides, over which a map and its inverse run on smoothly
-NEWTON = 6  # steps to the inverse; four suffice where it was measured
-STEEPEST = 0.2  # least ratio of areas, map to similarity, that is no fold
+
+@dataclass(frozen=True)
+class NodeGrid:
+    """Position of the nodes of a deformation over an image.
+
+    Attributes:
+        spacing: distance between nodes, px. Chosen: about a ridge period.
+        margin: nodes beyond the frame on each side, over which a deformation and its inverse
+            continue smoothly. Chosen.
+    """
+
+    spacing: int = 8
+    margin: int = 2
+
+    def positions(self, rows: int, columns: int) -> Array:
+        """Return the positions (x, y) float64 [rows, columns, 2] of the nodes."""
+        return (pixel_grid(rows, columns) - self.margin) * self.spacing
+
+    def positions_over(self, shape: tuple[int, int]) -> Array:
+        """Return the positions of the nodes over an image of `shape` (height, width)."""
+        rows, columns = [(extent - 1) // self.spacing + 2 + 2 * self.margin for extent in shape]
+        return self.positions(rows, columns)
+
+
+@dataclass(frozen=True)
+class DeformationParameters:
+    """Parameters of a deformation. Lengths are px at 500 ppi."""
+
+    # Largest distance of a match from the similarity transform. Chosen: the distortion of skin,
+    # which passes 8 px in some pairs (docs/LOG.md, 2026-11-23, "Stretch, and second looks").
+    radius: float = 12.0
+    # Least ratio of areas, deformation to similarity transform, that is no fold. Chosen.
+    least_area_ratio: float = 0.2
+    # Steps of Newton's method for the inverse. Measured: four suffice.
+    newton_steps: int = 6
+    grid: NodeGrid = NodeGrid()
+    similarity: SimilarityParameters = field(default_factory=SimilarityParameters)
+    displacement: DisplacementParameters = field(default_factory=DisplacementParameters)
+
+
+DEFAULT = DeformationParameters()
 
 
 @dataclass(frozen=True, eq=False)
 class Deformation:
-    """A similarity and a displacement at nodes STEP px apart, linear between them."""
+    """A similarity transform and a displacement at nodes, with bilinear interpolation between them.
 
-    matrix: NDArray[np.float64]  # [2, 3], px of A → px of B
-    nodes: NDArray[np.float64]  # [Gy, Gx, 2], displacement (x, y) in px of B
-    agrees: NDArray[np.bool_]  # [K], the matches that the map explains
+    Attributes:
+        matrix: float64 [2, 3], px of A → px of B.
+        nodes: float64 [Gy, Gx, 2], displacement (x, y) at the nodes, px of B.
+        agrees: bool [K], the matches that agree with the deformation when it was fitted.
+        grid: position of the nodes.
+    """
 
-    def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points of B, float64 [..., 2], of points of A [..., 2]."""
+    matrix: Array
+    nodes: Array
+    agrees: NDArray[np.bool_]
+    grid: NodeGrid = NodeGrid()
+
+    def __call__(self, points: Array) -> Array:
+        """Map points of A, float64 [..., 2] (x, y), to B."""
         last = np.array(self.nodes.shape[1::-1]) - 1
-        at = (points / STEP + MARGIN).clip(0, last)
-        cell = np.minimum(at.astype(np.intp), last - 1)
-        (x, y), part = np.moveaxis(cell, -1, 0), at - cell
+        position = (points / self.grid.spacing + self.grid.margin).clip(0, last)
+        node = np.minimum(position.astype(np.intp), last - 1)
+        (x, y), part = np.moveaxis(node, -1, 0), position - node
         right, low = part[..., :1], part[..., 1:]
         above = self.nodes[y, x] * (1 - right) + self.nodes[y, x + 1] * right
         below = self.nodes[y + 1, x] * (1 - right) + self.nodes[y + 1, x + 1] * right
         return apply_affine(self.matrix, points) + above * (1 - low) + below * low
 
-    def on_grid(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The same, [H, W, 2], of the points of A at columns x [W] and rows y [H]; cheaper."""
-        down, across = (
-            _hat(at / STEP + MARGIN, n) for at, n in zip((y, x), self.nodes.shape, strict=False)
-        )
-        return np.stack(
-            [
-                down @ self.nodes[..., k] @ across.T + (a * x + (b * y + c)[:, None])
-                for k, (a, b, c) in enumerate(self.matrix)
-            ],
-            -1,
-        )
+    def on_grid(self, x: Array, y: Array) -> Array:
+        """Map the points of A at columns x [W] and rows y [H] to B: [H, W, 2]; faster."""
+        down = self._interpolation(y, self.nodes.shape[0])
+        across = self._interpolation(x, self.nodes.shape[1])
+        planes = []
+        for k, (a, b, c) in enumerate(self.matrix):
+            displacement = down @ self.nodes[..., k] @ across.T
+            planes.append(displacement + (a * x + (b * y + c)[:, None]))
+        return np.stack(planes, -1)
+
+    def _interpolation(self, positions: Array, count: int) -> Array:
+        """Return the weights [N, count] of nodes along one axis in the values at N positions."""
+        nodes = (positions / self.grid.spacing + self.grid.margin).clip(0, count - 1)
+        return np.maximum(1 - np.abs(nodes[:, None] - np.arange(count)), 0)
 
 
 def fit_deformation(
-    matches: NDArray[np.floating], shape: tuple[int, int], radius: float = RADIUS, seed: int = 0
+    matches: NDArray[np.floating],
+    shape: tuple[int, int],
+    radius: float | None = None,
+    seed: int = 0,
+    parameters: DeformationParameters = DEFAULT,
 ) -> Deformation | None:
-    """The smooth map over an image A of `shape` (height, width) that the matches [K, 5] support.
+    """Fit the smooth deformation that the matches support.
 
-    Columns: x_a, y_a, x_b, y_b, confidence in (0, 1]. None where too few agree on one similarity.
-    The linear interpolation of the nodes has a positive Jacobian everywhere.
+    Args:
+        matches: [K, 5], x_a, y_a, x_b, y_b, confidence in (0, 1].
+        shape: (height, width) of image A.
+        radius: overrides `parameters.radius`.
+        seed: of the random samples.
+        parameters: see `DeformationParameters`.
+
+    Returns:
+        The deformation, whose Jacobian determinant is positive everywhere, or None where too few
+        matches agree on a similarity transform.
     """
-    rigid = similarity.fit_similarity(matches, radius, seed)
-    if rigid is None:
+    radius = parameters.radius if radius is None else radius
+    similarity = fit_similarity(matches, radius, seed, parameters.similarity)
+    if similarity is None:
         return None
     a = matches[:, :2].astype(np.float64)
-    residual = matches[:, 2:4] - apply_affine(rigid.matrix, a)
-    prior = _Prior(a)
-    weight, agrees = _agreement(prior, residual, matches[:, 4] * rigid.agrees, matches[:, 4])
-    stiff = Deformation(rigid.matrix, np.zeros_like(_grid(shape)), agrees)
-    return _bent(stiff, prior, residual, weight)
+    residual = matches[:, 2:4] - apply_affine(similarity.matrix, a)
+    model = DisplacementModel(a, parameters.displacement)
+    confidence = matches[:, 4]
+    weight, agrees = model.fit_robustly(residual, confidence * similarity.agrees, confidence)
+    zero = np.zeros_like(parameters.grid.positions_over(shape))
+    rigid = Deformation(similarity.matrix, zero, agrees, parameters.grid)
+    return _displace(rigid, model, residual, weight, parameters)
 
 
-def invert_deformation(found: Deformation, shape: tuple[int, int]) -> Deformation:
-    """The map from B, an image of `shape` (height, width), back to A: exact at its own nodes.
+def add_displacement(
+    deformation: Deformation,
+    matches: NDArray[np.floating],
+    parameters: DeformationParameters = DEFAULT,
+) -> Deformation:
+    """Add one more smooth displacement that brings a deformation closer to matches [K, 5].
 
-    Newton's method, from the similarity; `found` folds nowhere, so that there is one solution.
-    """
-    grid, back = _grid(shape), invert_affine(found.matrix)
-    at = apply_affine(back, grid)
-    for _ in range(NEWTON):
-        off = found(at) - grid
-        (a, c), (b, d) = (
-            np.moveaxis(found(at + step) - found(at - step), -1, 0) for step in np.eye(2) / 2
-        )
-        area = np.maximum(a * d - b * c, STEEPEST * np.linalg.det(found.matrix[:, :2]) / 2)
-        at -= (
-            np.stack([d * off[..., 0] - b * off[..., 1], a * off[..., 1] - c * off[..., 0]], -1)
-            / area[..., None]
-        )
-    return Deformation(back, at - apply_affine(back, grid), found.agrees)
-
-
-def add_displacement(found: Deformation, matches: NDArray[np.floating]) -> Deformation:
-    """The map with what matches [K, 5] say beyond it added as one more smooth displacement.
-
-    `found` is to fold nowhere; then neither does the answer.
+    The result does not fold where `deformation` does not.
     """
     a = matches[:, :2].astype(np.float64)
-    residual = matches[:, 2:4] - found(a)
-    prior = _Prior(a)
-    weight, _ = _agreement(prior, residual, matches[:, 4], matches[:, 4])
-    return _bent(found, prior, residual, weight)
+    residual = matches[:, 2:4] - deformation(a)
+    model = DisplacementModel(a, parameters.displacement)
+    weight, _ = model.fit_robustly(residual, matches[:, 4], matches[:, 4])
+    return _displace(deformation, model, residual, weight, parameters)
 
 
-def _bent(found: Deformation, prior: _Prior, residual: NDArray, weight: NDArray) -> Deformation:
-    """The map and the displacement that `residual` [K, 2] asks for, as far as nothing folds."""
-    rows, columns = found.nodes.shape[:2]
-    grid = (pixel_grid(rows, columns) - MARGIN) * STEP
-    noise = NOISE
-    while True:
-        nodes = found.nodes + prior.spread(prior.given(residual, weight, noise), grid)
-        if smallest_area(apply_affine(found.matrix, grid) + nodes) >= STEEPEST:
-            return Deformation(found.matrix, nodes, found.agrees)
-        noise *= 2
+def invert_deformation(
+    deformation: Deformation,
+    shape: tuple[int, int],
+    parameters: DeformationParameters = DEFAULT,
+) -> Deformation:
+    """Invert a deformation by Newton's method, which starts from the similarity transform.
 
+    Args:
+        deformation: from A to B; it does not fold, so that there is one solution.
+        shape: (height, width) of image B.
+        parameters: see `DeformationParameters`.
 
-def smallest_area(nodes: NDArray[np.float64], step: float = STEP) -> float:
-    """Least Jacobian determinant of the bilinear map through `nodes` [Gy, Gx, 2].
-
-    The determinant of a bilinear patch is linear along each side, so its corners hold the least.
+    Returns:
+        The deformation from B to A, exact at its own nodes.
     """
-    dx, dy = np.diff(nodes, axis=1) / step, np.diff(nodes, axis=0) / step
-    corners = [
+    targets = deformation.grid.positions_over(shape)
+    inverse_matrix = invert_affine(deformation.matrix)
+    least_area = parameters.least_area_ratio * np.linalg.det(deformation.matrix[:, :2]) / 2
+    points = apply_affine(inverse_matrix, targets)
+    for _ in range(parameters.newton_steps):
+        points -= _newton_step(deformation, points, targets, least_area)
+    displacement = points - apply_affine(inverse_matrix, targets)
+    return Deformation(inverse_matrix, displacement, deformation.agrees, deformation.grid)
+
+
+def smallest_area(nodes: Array, spacing: float) -> float:
+    """Return the least Jacobian determinant of the bilinear map through nodes [Gy, Gx, 2].
+
+    The determinant of a bilinear patch is linear along each side, so the least is at a corner.
+    """
+    dx, dy = np.diff(nodes, axis=1) / spacing, np.diff(nodes, axis=0) / spacing
+    determinants = [
         across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0]
         for across in (dx[:-1], dx[1:])
         for down in (dy[:, :-1], dy[:, 1:])
     ]
-    return float(np.min(corners))
+    return float(np.min(determinants))
 
 
-def _grid(shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Where the nodes of a map lie over an image of `shape` (height, width), [Gy, Gx, 2]."""
-    rows, columns = ((extent - 1) // STEP + 2 + 2 * MARGIN for extent in shape)
-    return (pixel_grid(rows, columns) - MARGIN) * STEP
+def _newton_step(
+    deformation: Deformation, points: Array, targets: Array, least_area: float
+) -> Array:
+    """Return the step [Gy, Gx, 2] to subtract from `points` so that they map to `targets`."""
+    off = deformation(points) - targets
+    half_x, half_y = np.array([0.5, 0.0]), np.array([0.0, 0.5])
+    a, c = np.moveaxis(deformation(points + half_x) - deformation(points - half_x), -1, 0)
+    b, d = np.moveaxis(deformation(points + half_y) - deformation(points - half_y), -1, 0)
+    area = np.maximum(a * d - b * c, least_area)
+    step_x = d * off[..., 0] - b * off[..., 1]
+    step_y = a * off[..., 1] - c * off[..., 0]
+    return np.stack([step_x, step_y], -1) / area[..., None]
 
 
-class _Prior:
-    """The Gaussian process seen at points a [K, 2], by what it is at anchors [M, 2] around them.
-
-    A lattice of anchors a good deal closer than LENGTH holds nearly all of a smooth field (subset
-    of regressors; Rasmussen & Williams 2006, section 8.3.1), at a cost that hardly grows with K.
-    The covariance is a product of one along x and one along y.
-    """
-
-    def __init__(self, a: NDArray[np.float64]) -> None:
-        low, high = a.min(0) - ANCHORS / 2, a.max(0) + ANCHORS / 2
-        self.x, self.y = (
-            np.arange(start, stop + ANCHORS, ANCHORS) for start, stop in zip(low, high, strict=True)
-        )
-        across, down = _bell(a[:, 0], self.x), _bell(a[:, 1], self.y)
-        self.seen = DEVIATION**2 * (down[:, :, None] * across[:, None]).reshape(len(a), -1)
-        self.between = DEVIATION**2 * np.kron(_bell(self.y, self.y), _bell(self.x, self.x))
-        self.between += 1e-6 * DEVIATION**2 * np.eye(len(self.between))
-
-    def given(self, residual: NDArray, weight: NDArray, noise: float) -> NDArray[np.float64]:
-        """Coefficients [M, 2] of the anchors' covariances, for `residual` [K, 2] seen at a.
-
-        Match k has an error of deviation noise / √weight[k] px; a weight of 0 is no match.
-        """
-        counted = self.seen.T * (weight / noise**2)
-        return np.linalg.solve(counted @ self.seen + self.between, counted @ residual)
-
-    def spread(self, coefficients: NDArray, grid: NDArray) -> NDArray[np.float64]:
-        """The displacement [Gy, Gx, 2] that coefficients [M, 2] make at a grid [Gy, Gx, 2]."""
-        across, down = _bell(grid[0, :, 0], self.x), _bell(grid[:, 0, 1], self.y)
-        planes = coefficients.T.reshape(2, len(self.y), len(self.x))
-        return DEVIATION**2 * np.stack([down @ plane @ across.T for plane in planes], -1)
-
-
-def _agreement(
-    prior: _Prior, residual: NDArray, weight: NDArray, confidence: NDArray
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Weights [K] of the matches about their common smooth displacement, and which agree with it.
-
-    Starts at `weight`; a match that the similarity missed may come back by the displacement.
-    """
-    for _ in range(4):
-        bend = prior.seen @ prior.given(residual, weight, NOISE)
-        error = np.hypot(*(residual - bend).T)
-        weight = confidence / (1 + (error / (2 * NOISE)) ** 2) ** 2
-    return weight, error < 3 * NOISE
-
-
-def _hat(at: NDArray, count: int) -> NDArray[np.float64]:
-    """Weights [N, count] of nodes at 0, 1, … in what is linear between them, at places [N]."""
-    away = np.abs(at.clip(0, count - 1)[:, None] - np.arange(count))
-    return np.maximum(1 - away, 0)
-
-
-def _bell(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """Correlation [N, M] of places a [N] and b [M] along one axis."""
-    return np.asarray(np.exp(-((a[:, None] - b) ** 2) / (2 * LENGTH**2)))
+def _displace(
+    deformation: Deformation,
+    model: DisplacementModel,
+    residual: NDArray,
+    weight: NDArray,
+    parameters: DeformationParameters,
+) -> Deformation:
+    """Add the displacement fitted to `residual` [K, 2]; stiffer, until the result does not fold."""
+    grid = deformation.grid
+    positions = grid.positions(*deformation.nodes.shape[:2])
+    noise = parameters.displacement.noise
+    while True:
+        displacement = model.evaluate(model.fit(residual, weight, noise), positions)
+        nodes = deformation.nodes + displacement
+        mapped = apply_affine(deformation.matrix, positions) + nodes
+        if smallest_area(mapped, grid.spacing) >= parameters.least_area_ratio:
+            return Deformation(deformation.matrix, nodes, deformation.agrees, grid)
+        noise *= 2

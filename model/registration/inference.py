@@ -1,10 +1,10 @@
-"""A trained network as registering uses it: a window that grows with the print, features once.
+"""Apply a trained network to windows of several sizes, with the features of an image computed once.
 
-A network without attention layers says of a cell nearly what its surroundings show, wherever in the
-window they lie (only its norms and the mean that is taken off its features are of all the window),
-so that its window may be larger than in training: half a window at a time, which bounds the number
-of programs that are compiled. With attention it has learned positions too, and the window stays as
-it was.
+Without attention layers, the features of a cell depend on little but its surroundings (the norms
+and the subtracted mean depend on the whole window), so the window may be larger than the images of
+the training. It grows by half of the training size at a time, which bounds the number of compiled
+programs. With attention layers the network has learned positions, and the window keeps the size of
+the training.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -25,46 +26,72 @@ from model.network.net import Net, create
 from model.network.weights import Checkpoint
 from pipeline.imaging.warp import Array
 
-LARGEST = 3.0  # windows of training: 864 px at 500 ppi, a rolled print with all its edges
+
+@dataclass(frozen=True)
+class WindowParameters:
+    """Sizes of the windows."""
+
+    # Largest window in units of the training's image size: 864 px at 500 ppi, a rolled impression.
+    # Measured, docs/LOG.md, 2026-11-23, "The first network that shipped": larger windows help.
+    largest: float = 3.0
 
 
-class Network:
-    """The parameters of a checkpoint, and its programs for windows of several sizes."""
+DEFAULT = WindowParameters()
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+
+class WindowNetwork:
+    """A trained network, compiled for windows of several sizes.
+
+    Args:
+        checkpoint: the network and the geometry of its training crops.
+        parameters: see `WindowParameters`.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, parameters: WindowParameters = DEFAULT) -> None:
         self.config, self.geometry = checkpoint.net.config, checkpoint.geometry
+        self.parameters = parameters
         self._params = nnx.split(checkpoint.net)[1]
         self._programs = functools.cache(self._compile)
 
     @property
     def scale(self) -> float:
-        """Px at 500 ppi a px of the network's images."""
+        """Pixels at 500 ppi per pixel of the network's images."""
         return self.geometry.crop / self.geometry.size
 
-    def window(self, extent: float) -> int:
-        """Side, px of the network's images, of the window for a print of `extent` px at 500 ppi."""
+    def window_size(self, extent: float) -> int:
+        """Return the side of the smallest window that holds an impression.
+
+        Args:
+            extent: side of the impression, px at 500 ppi.
+
+        Returns:
+            Side in px of the network's images; that of the largest window if none is large enough.
+        """
+        size = self.geometry.size
         if self.config.layers:
-            return self.geometry.size
-        step = max(self.geometry.size // 2, self.config.coarsest)
-        sizes = range(self.geometry.size, int(LARGEST * self.geometry.size) + 1, step)
-        return next((size for size in sizes if size * self.scale >= extent), sizes[-1])
+            return size
+        step = max(size // 2, self.config.coarsest)
+        sizes = range(size, int(self.parameters.largest * size) + 1, step)
+        return next((side for side in sizes if side * self.scale >= extent), sizes[-1])
 
     def features(self, image: NDArray[np.uint8]) -> jax.Array:
-        """What the backbone sees in an image uint8 [S, S], [1, G, G, C]; S as `window` gives it."""
-        return self._programs(len(image))[0](self._params, image[None])
+        """Compute the backbone's features [1, G, G, C] of an image uint8 [S, S]."""
+        features, _ = self._programs(len(image))
+        return features(self._params, image[None])
 
-    def match(self, a: jax.Array, b: jax.Array) -> Correspondences:
-        """The correspondences of two images of one size, from their features."""
-        return self._programs(a.shape[1] * self.config.stride)[1](self._params, a, b)
+    def match(self, features_a: jax.Array, features_b: jax.Array) -> Correspondences:
+        """Compute the correspondences of two images of one size from their features."""
+        _, match = self._programs(features_a.shape[1] * self.config.stride)
+        return match(self._params, features_a, features_b)
 
     def cells(self, size: int) -> Array:
-        """Centres (x, y) float64 [N, 2] of the cells of a window of `size` px."""
+        """Return the centres (x, y) float64 [N, 2] of the cells of a window of `size` px."""
         return np.asarray(grid.centres(size // self.config.stride, self.config.stride), np.float64)
 
     def _compile(
         self, size: int
     ) -> tuple[Callable[..., jax.Array], Callable[..., Correspondences]]:
-        """The backbone and the rest of the network for windows of `size` px."""
+        """Compile the backbone and the rest of the network for windows of `size` px."""
         config = dataclasses.replace(self.config, image_size=size)
         graph, _ = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
 

@@ -1,56 +1,89 @@
-"""Chooses a label at every node of a grid such that neighbours choose alike.
+"""Choose a label at every node of a grid so that neighbours have similar labels.
 
-Min-sum loopy belief propagation with a truncated quadratic (Felzenszwalb & Huttenlocher, "Efficient
-belief propagation for early vision", IJCV 2006), whose two dimensions are taken one after the
-other. Ridges are periodic: alone, a window fits as well one ridge beside the truth.
+Min-sum loopy belief propagation on a Markov random field with a truncated quadratic smoothness
+cost, whose two dimensions are minimised one after the other (Felzenszwalb & Huttenlocher,
+"Efficient belief propagation for early vision", IJCV 2006). Ridges are periodic: a single window
+fits as well one ridge period beside the truth, and only its neighbours tell which is right.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Field = NDArray[np.float32]
 
-SIDES = ((2, 1), (2, -1), (3, 1), (3, -1))  # axis of the grid, and the way a message goes
+# Axis of the grid and direction of a message; k and k ^ 1 are opposite.
+DIRECTIONS = ((2, 1), (2, -1), (3, 1), (3, -1))
 
 
-def choose(cost: Field, bend: float, most: float, rounds: int = 8) -> NDArray[np.int64]:
-    """Labels int64 [Ny, Nx, 2] (x, y) for the costs float32 [S, S, Ny, Nx] (y, then x) of each.
+@dataclass(frozen=True)
+class MrfParameters:
+    """Parameters of the random field. Costs are in units of correlation."""
 
-    Neighbours whose labels are d apart cost bend · d² more, `most` at most. Messages are halved
-    with those of the round before, without which they swing on a grid.
+    # Smoothness cost of labels that differ by d: slope · d², at most `largest_cost`. Chosen.
+    slope: float = 0.05
+    largest_cost: float = 0.5
+    # Rounds of messages. Chosen.
+    rounds: int = 8
+    # Weight of the new message against that of the last round; without damping, messages oscillate
+    # on a grid.
+    damping: float = 0.5
+
+
+DEFAULT = MrfParameters()
+
+
+def choose_labels(cost: Field, parameters: MrfParameters = DEFAULT) -> NDArray[np.int64]:
+    """Choose the labels that minimise the sum of label costs and smoothness costs.
+
+    Args:
+        cost: float32 [S, S, Ny, Nx], cost of label (y, then x) at each node.
+        parameters: see `MrfParameters`.
+
+    Returns:
+        Labels int64 [Ny, Nx, 2] (x, y).
     """
-    messages: list[Field] = [np.zeros_like(cost) for _ in SIDES]
-    for _ in range(rounds):
+    messages: list[Field] = [np.zeros_like(cost) for _ in DIRECTIONS]
+    for _ in range(parameters.rounds):
         belief = cost + sum(messages)
-        # what goes one way leaves out what came from there: its opposite in SIDES
-        sent = [_send(belief - messages[k ^ 1], bend, most, *SIDES[k]) for k in range(len(SIDES))]
-        messages = [(old + new) * np.float32(0.5) for old, new in zip(messages, sent, strict=True)]
+        new = [
+            # without the message from the node that this one goes to
+            _send(belief - messages[k ^ 1], parameters, *DIRECTIONS[k])
+            for k in range(len(DIRECTIONS))
+        ]
+        messages = [
+            np.float32(1 - parameters.damping) * old + np.float32(parameters.damping) * message
+            for old, message in zip(messages, new, strict=True)
+        ]
     belief = cost + sum(messages)
     y, x = np.divmod(belief.reshape(-1, *cost.shape[2:]).argmin(0), len(cost))
     return np.stack([x, y], -1)
 
 
-def _send(belief: Field, bend: float, most: float, axis: int, way: int) -> Field:
-    """The messages [S, S, Ny, Nx] that reach every node from its neighbour against `way`."""
+def _send(belief: Field, parameters: MrfParameters, axis: int, direction: int) -> Field:
+    """Return the messages [S, S, Ny, Nx] that arrive at every node from its neighbour."""
     least = belief.min((0, 1), keepdims=True)
-    near = _nearest(_nearest(belief, bend, most, 0), bend, most, 1)
-    message = np.moveaxis(np.minimum(near, least + np.float32(most)) - least, axis, 0)
-    out = np.zeros_like(message)
-    if way > 0:
-        out[1:] = message[:-1]
+    smooth = _minimise(_minimise(belief, parameters, 0), parameters, 1)
+    truncated = np.minimum(smooth, least + np.float32(parameters.largest_cost)) - least
+    sent = np.moveaxis(truncated, axis, 0)
+    received = np.zeros_like(sent)
+    if direction > 0:
+        received[1:] = sent[:-1]
     else:
-        out[:-1] = message[1:]
-    return np.moveaxis(out, 0, axis)
+        received[:-1] = sent[1:]
+    return np.moveaxis(received, 0, axis)
 
 
-def _nearest(belief: Field, bend: float, most: float, axis: int) -> Field:
-    """The least of belief + bend · d² over labels d apart along `axis`, as far as that matters."""
+def _minimise(belief: Field, parameters: MrfParameters, axis: int) -> Field:
+    """Return the least of belief + slope · d² over labels at distance d along `axis`."""
     source = np.moveaxis(belief, axis, 0)
-    out = source.copy()
-    for apart in range(1, min(int((most / bend) ** 0.5) + 1, len(source))):
-        more = np.float32(bend * apart**2)
-        np.minimum(out[apart:], source[:-apart] + more, out=out[apart:])
-        np.minimum(out[:-apart], source[apart:] + more, out=out[:-apart])
-    return np.moveaxis(out, 0, axis)
+    least = source.copy()
+    largest_distance = int((parameters.largest_cost / parameters.slope) ** 0.5)
+    for distance in range(1, min(largest_distance + 1, len(source))):
+        cost = np.float32(parameters.slope * distance**2)
+        np.minimum(least[distance:], source[:-distance] + cost, out=least[distance:])
+        np.minimum(least[:-distance], source[distance:] + cost, out=least[:-distance])
+    return np.moveaxis(least, 0, axis)

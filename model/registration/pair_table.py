@@ -1,4 +1,4 @@
-"""The two tables of many registrations, as CSV: of pairs, and of what was found of each."""
+"""Read and write the two CSV tables of `register_table`: the pairs, and their scores."""
 
 from __future__ import annotations
 
@@ -13,65 +13,81 @@ from typing import NamedTuple
 from shards.foundation import files
 from shards.foundation.errors import Misuse
 
-LEAST_PPI, MOST_PPI = 50.0, 10000.0  # of an image file that can be registered
+PPI_RANGE = (50.0, 10000.0)  # accepted from users; `pipeline.imaging.preprocess` is stricter
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A row of the table of pairs."""
+class PairRow:
+    """One row of the table of pairs.
 
-    row: int  # from 0
-    line: int  # of the file, from 1
+    Attributes:
+        row: number of the row, from 0.
+        line: line of the file, from 1, for messages.
+        a, b: the image files.
+        ppi_a, ppi_b: resolution in ppi; None for the resolution stated in the image file.
+    """
+
+    row: int
+    line: int
     a: Path
     b: Path
-    ppi_a: float | None  # None: what the file says
+    ppi_a: float | None
     ppi_b: float | None
 
 
-class Score(NamedTuple):
-    """A row of the table of scores, in the words in which it stands there."""
+class ScoreRow(NamedTuple):
+    """One row of the table of scores; its fields are the columns, and texts as in the file.
 
-    row: int  # of the table of pairs, from 0
+    Attributes:
+        row: number of the row in the table of pairs, from 0.
+        a, b: the image files.
+        score: probability of one finger; empty after an error.
+        matches: number of matches; empty after an error.
+        fault: the error message; empty without one.
+        inputs: digest of everything that the result depends on.
+    """
+
+    row: int
     a: str
     b: str
-    score: str = ""  # both empty where there is a fault
-    matches: str = ""  # how many
+    score: str = ""
+    matches: str = ""
     fault: str = ""
-    inputs: str = ""  # a digest of all that the answer rests on
+    inputs: str = ""
 
 
-def read_pairs(path: Path, ppi_a: float | None = None, ppi_b: float | None = None) -> list[Pair]:
-    """The pairs of a CSV file with the columns a and b (image files), and maybe ppi_a and ppi_b.
+def read_pairs(path: Path, ppi_a: float | None = None, ppi_b: float | None = None) -> list[PairRow]:
+    """Read a table of pairs: a CSV file with the columns a and b, and optionally ppi_a and ppi_b.
 
-    A resolution that the table leaves open is the one that is given. Misuse where there is no such
-    table, or a resolution in it that is none.
+    Args:
+        path: the CSV file; a and b are image files.
+        ppi_a, ppi_b: resolution for rows that state none; None for that of the image file.
+
+    Raises:
+        Misuse: the file is not such a table, or a resolution in it is not a number in PPI_RANGE.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, strict=True)
-            rows = [(table.reader.line_num, row) for row in table]  # its own skips blank lines
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise Misuse(f"{path}: is no readable table of pairs: {error}") from error
+    rows = _read_rows(path)
     if not rows or not {"a", "b"} <= rows[0][1].keys():
-        found = list(rows[0][1]) if rows else "no rows"
-        raise Misuse(f"{path}: found {found}; expected a header a,b and a pair of images a line")
+        header = list(rows[0][1]) if rows else "no rows"
+        raise Misuse(f"{path}: has {header}; expected the columns a,b and one pair per line")
     return [
-        Pair(
-            k,
+        PairRow(
+            number,
             line,
             Path(row["a"] or ""),
             Path(row["b"] or ""),
-            _ppi(row.get("ppi_a"), ppi_a, f"{path}: line {line}: ppi_a"),
-            _ppi(row.get("ppi_b"), ppi_b, f"{path}: line {line}: ppi_b"),
+            _parse_ppi(row.get("ppi_a"), ppi_a, f"{path}: line {line}: ppi_a"),
+            _parse_ppi(row.get("ppi_b"), ppi_b, f"{path}: line {line}: ppi_b"),
         )
-        for k, (line, row) in enumerate(rows)
+        for number, (line, row) in enumerate(rows)
     ]
 
 
-def read_scores(path: Path) -> list[Score]:
-    """The rows of a table of scores, but for one that was cut off; none where there is no file.
+def read_scores(path: Path) -> list[ScoreRow]:
+    """Read a table of scores, without a last row that was cut off; no rows without a file.
 
-    Misuse where the file is another one, which is not to be replaced.
+    Raises:
+        Misuse: the file cannot be read or is not a table of scores, so it must not be replaced.
     """
     if not path.exists():
         return []
@@ -80,33 +96,44 @@ def read_scores(path: Path) -> list[Score]:
             header, *rows = csv.reader(file)
     except (OSError, csv.Error, ValueError) as error:
         raise Misuse(f"{path}: cannot be read ({error}); name another --out") from error
-    if tuple(header) != Score._fields:
-        raise Misuse(f"{path}: is not of this program ({header}); name another --out")
-    whole = [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
-    return [Score(int(number), *rest) for number, *rest in whole]
+    if tuple(header) != ScoreRow._fields:
+        raise Misuse(f"{path}: is not a table of scores ({header}); name another --out")
+    complete = [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
+    return [ScoreRow(int(number), *texts) for number, *texts in complete]
 
 
-def write_scores(path: Path, scores: Iterable[Score]) -> None:
-    """Replace the table of scores, at once or not at all; Fault where it cannot be written."""
+def write_scores(path: Path, scores: Iterable[ScoreRow]) -> None:
+    """Replace the table of scores atomically; Fault where it cannot be written."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([Score._fields, *scores])
+    csv.writer(text, lineterminator="\n").writerows([ScoreRow._fields, *scores])
     files.write_bytes(path, text.getvalue().encode())
 
 
-def append_scores(path: Path, scores: Iterable[Score]) -> None:
+def append_scores(path: Path, scores: Iterable[ScoreRow]) -> None:
     """Add rows to the table of scores; Fault where it cannot be written."""
     with files.report_write_errors(path), path.open("a", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(scores)
 
 
-def _ppi(text: str | None, given: float | None, where: str) -> float | None:
+def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read the rows of a CSV file, each with the number of its line in the file."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file, strict=True)
+            return [(table.reader.line_num, row) for row in table]  # blank lines are skipped
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise Misuse(f"{path}: is not a readable table of pairs: {error}") from error
+
+
+def _parse_ppi(text: str | None, default: float | None, where: str) -> float | None:
+    """Parse a resolution; `where` names the place in the file for the message."""
     if not text:
-        return given
+        return default
     try:
         ppi = float(text)
     except ValueError:
         ppi = math.nan
-    if not LEAST_PPI <= ppi <= MOST_PPI:
-        expected = f"{LEAST_PPI:g} to {MOST_PPI:g}, or nothing where the file says it"
-        raise Misuse(f"{where} is {text!r}, expected {expected}")
+    low, high = PPI_RANGE
+    if not low <= ppi <= high:
+        raise Misuse(f"{where} is {text!r}, expected {low:g} to {high:g}, or nothing")
     return ppi

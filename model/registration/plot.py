@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model.registration.registrar import Registration
+from model.registration.result import Registration
 from shards.foundation.errors import Fault
 
 RED, BLUE = np.array([0.84, 0.19, 0.15]), np.array([0.13, 0.40, 0.67])  # ridges of A, of B

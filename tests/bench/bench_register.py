@@ -23,8 +23,9 @@ import numpy as np
 from race import Row, compare, race, render
 
 from model.__main__ import SHIPPED
-from model.registration.batch import register_pairs
-from model.registration.registrar import Registrar, map_in_file_pixels
+from model.registration.register_table import register_table
+from model.registration.impression import map_in_file_pixels
+from model.registration.registrar import Registrar
 from model.registration.hypotheses import best_hypothesis
 from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.contact import compute_contact
@@ -89,7 +90,7 @@ def _many(registrar, images):
             starts.append(_start(rows[0], folder))
             warm.append(_warm(registrar, images, folder))
         start, before = time.perf_counter(), os.times()
-        register_pairs(SHIPPED, table, Path(folder) / "answers")
+        register_table(SHIPPED, table, Path(folder) / "answers")
         spent, after = (time.perf_counter() - start) / MANY, os.times()
         warm.append(_warm(registrar, images, folder))
     name = f"a table of {MANY} pairs"

@@ -23,7 +23,8 @@ import numpy as np
 
 from model.__main__ import SHIPPED
 from model.registration import hypotheses
-from model.registration.registrar import PreparedImpression, Registrar
+from model.registration.impression import PreparedImpression
+from model.registration.registrar import Registrar
 from pipeline import __main__ as pipeline
 from pipeline.synthesis import generate
 from pipeline.synthesis.generate import ImpressionParameters

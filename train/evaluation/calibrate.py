@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from model.network import compilation_cache, metrics, weights
 from model.network.grid import pool_truth
 from model.registration import calibration
-from model.registration.inference import Network
-from model.registration.registrar import DEFAULT, PreparedImpression, Registrar
+from model.registration.impression import PreparedImpression
+from model.registration.inference import WindowNetwork
+from model.registration.registrar import DEFAULT, Registrar
 from pipeline.imaging.warp import Array
 from shards import record
 from shards.foundation import pool
@@ -83,7 +84,7 @@ def confidences(checkpoint: weights.Checkpoint, shards: ShardSet) -> Judged:
         raise Misuse(f"{shards.directory}: holds no pairs of the split 'val'")
     pairs.check_view(shards, checkpoint.geometry)
     chosen = np.random.default_rng(0).choice(count, min(PAIRS, count), replace=False)
-    network, parts = Network(checkpoint), []
+    network, parts = WindowNetwork(checkpoint), []
     with Progress("matches", len(chosen), "pairs") as progress:
         for k in sorted(chosen.tolist()):
             parts.append(_judge(network, record.decode(shards.read("val", [k])[0])))
@@ -156,7 +157,7 @@ def describe(found: calibration.CalibrationCurves, prints: Judged, matches: Judg
     )
 
 
-def _judge(network: Network, pair: record.Pair) -> Judged:
+def _judge(network: WindowNetwork, pair: record.Pair) -> Judged:
     """The confidence of the matches of one pair, and which are right to metrics.DEFAULT.tolerance px."""
     config = network.config
     found = network.match(network.features(pair.image_a), network.features(pair.image_b))

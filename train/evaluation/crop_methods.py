@@ -21,7 +21,7 @@ from model.network.weights import CropGeometry
 from model.registration import deformation, registrar, similarity
 from model.registration.deformation import Deformation
 from model.registration.hypotheses import best_hypothesis
-from model.registration.ridge_alignment import ridge_image
+from model.registration.ridge_image import ridge_image
 from pipeline.imaging.warp import apply_affine
 from train.evaluation import phase, sift
 

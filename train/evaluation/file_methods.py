@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.registration.registrar import PreparedImpression, Registrar
+from model.registration.impression import PreparedImpression
+from model.registration.registrar import Registrar
 from pipeline.imaging import preprocess, resolution
 from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine

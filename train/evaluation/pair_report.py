@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from model.network import weights
 from model.registration import plot
-from model.registration.registrar import PreparedImpression, Registrar
+from model.registration.impression import PreparedImpression
+from model.registration.registrar import Registrar
 from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import IDENTITY
 from shards import record

@@ -8,7 +8,7 @@ import pytest
 
 from model.registration.calibration import (
     DEFAULT_CURVES,
-    LARGEST,
+    LIMITS,
     CalibrationCurves,
     log_odds,
     logistic,
@@ -58,7 +58,12 @@ def test_a_curve_that_does_not_rise_is_refused(name, value):
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_largest_numbers_do_not_overflow(sign):
-    steep = CalibrationCurves(sign * LARGEST, LARGEST, sign * LARGEST, LARGEST)
+    steep = CalibrationCurves(
+        sign * LIMITS.largest_coefficient,
+        LIMITS.largest_coefficient,
+        sign * LIMITS.largest_coefficient,
+        LIMITS.largest_coefficient,
+    )
     assert 0 <= steep.probability(0.5) <= 1
     found = steep.match_probability(np.array([1e-300, 0.5, 1.0]))
     assert ((found >= 0) & (found <= 1)).all()

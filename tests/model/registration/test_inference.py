@@ -10,7 +10,7 @@ from model.network import grid, weights
 from model.network.config import ModelConfig
 from model.network.net import create
 from model.network.weights import Checkpoint, CropGeometry
-from model.registration.inference import Network
+from model.registration.inference import WindowNetwork
 
 PLAIN = ModelConfig(
     image_size=64,
@@ -29,19 +29,19 @@ VIEW = CropGeometry(crop=144, size=64, grid=16)
 
 @pytest.fixture(scope="module")
 def network():
-    return Network(Checkpoint(create(PLAIN, 0), VIEW))
+    return WindowNetwork(Checkpoint(create(PLAIN, 0), VIEW))
 
 
 @pytest.mark.parametrize(
     ("extent", "size"), [(60, 64), (144, 64), (145, 96), (280, 128), (432, 192), (2000, 192)]
 )
 def test_window_is_the_smallest_that_holds_the_print(network, extent, size):
-    assert network.window(extent) == size
+    assert network.window_size(extent) == size
 
 
 def test_window_of_a_network_that_learned_positions_stays():
     config = dataclasses.replace(PLAIN, layers=1)
-    assert Network(Checkpoint(create(config, 0), VIEW)).window(400) == 64
+    assert WindowNetwork(Checkpoint(create(config, 0), VIEW)).window_size(400) == 64
 
 
 def test_window_of_training_gives_what_the_network_gives(network):

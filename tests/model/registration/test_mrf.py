@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from model.registration.mrf import choose
+from model.registration.mrf import MrfParameters, choose_labels
 
 BEND, MOST = 0.05, 0.5
 
@@ -34,7 +34,7 @@ def test_as_good_as_the_best_of_all_labellings(shape, seed):
         energy(cost, np.array(chosen).reshape(*shape, 2))
         for chosen in itertools.product(labels, repeat=shape[0] * shape[1])
     )
-    found = choose(by_label(cost), BEND, MOST, rounds=30)
+    found = choose_labels(by_label(cost), MrfParameters(rounds=30))
     assert found.shape == (*shape, 2)
     assert energy(cost, found) == pytest.approx(best, rel=0.02 if shape == (2, 2) else 1e-5)
 
@@ -50,7 +50,7 @@ def test_what_repeats_is_told_by_what_surrounds_it():
     wave = np.cos(2 * np.pi * away / 5) * np.exp(-(across**2 / 18) - away**2 / 200)
     cost = (-0.8 * wave + 0.25 * rng.normal(size=wave.shape)).astype(np.float32)
     alone = cost.reshape(12, 12, -1).argmin(-1) % 17
-    found = choose(by_label(cost), BEND, MOST)
+    found = choose_labels(by_label(cost))
     assert (np.abs(alone - truth[..., 0]) > 2).mean() > 0.3
     assert (np.abs(found[..., 0] - truth[..., 0]) > 2).mean() < 0.05
 
@@ -58,4 +58,7 @@ def test_what_repeats_is_told_by_what_surrounds_it():
 def test_without_a_bond_each_node_takes_its_best():
     cost = np.random.default_rng(1).uniform(0, 1, (5, 6, 4, 4)).astype(np.float32)
     y, x = np.divmod(cost.reshape(5, 6, -1).argmin(-1), 4)
-    assert np.array_equal(choose(by_label(cost), 1e-9, 1e-9), np.stack([x, y], -1))
+    assert np.array_equal(
+        choose_labels(by_label(cost), MrfParameters(slope=1e-9, largest_cost=1e-9)),
+        np.stack([x, y], -1),
+    )

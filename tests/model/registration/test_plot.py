@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from model.registration import plot
-from model.registration.registrar import Registration
+from model.registration.result import Registration
 from pipeline.imaging.warp import apply_affine, pixel_grid, rotation
 
 SHAPE = (200, 180)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from model.registration import ridge_alignment
-from model.registration.deformation import STEP, Deformation
+from model.registration.deformation import Deformation, NodeGrid
+from model.registration.ridge_correlation import DEFAULT, correlate, ridge_correlation
+from model.registration.ridge_image import ridge_image
 from pipeline.imaging.warp import (
     Warp,
     apply_affine,
@@ -31,7 +33,7 @@ def ridges(seed, shape=SHAPE, period=9.0):
 
 def texture(image):
     mask = np.hypot(*np.moveaxis((pixel_grid(*SHAPE) - CENTRE) / (130, 120), -1, 0)) < 1
-    return ridge_alignment.ridge_image(image, mask)
+    return ridge_image(image, mask)
 
 
 def seen(a):
@@ -50,7 +52,7 @@ def pair(elastic=5.0, seed=0):
 
 
 def start(matrix):
-    rows, columns = (extent // STEP + 3 for extent in SHAPE)
+    rows, columns = (extent // NodeGrid().spacing + 3 for extent in SHAPE)
     return Deformation(matrix, np.zeros((rows, columns, 2)), np.ones(0, bool))
 
 
@@ -60,8 +62,9 @@ def error(found, warp, a):
 
 
 def alone(found, a, b, window, reach):
-    view = ridge_alignment.correlate(found, a, b, window, reach)
-    return ridge_alignment.shifts(found, view, ridge_alignment._alone(view))
+    view = correlate(found, a, b, window, reach)
+    shifts = ridge_alignment.choose_shifts_singly(view)
+    return ridge_alignment.matches_from_shifts(found, view, shifts)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -73,7 +76,7 @@ def test_a_few_px_become_a_fraction_of_one(seed):
     assert np.median(error(first, warp, a)) > 3
     assert np.median(error(found, warp, a)) < 0.35
     assert np.quantile(error(found, warp, a), 0.95) < 1.5
-    assert agreed > 0.6 > 0.4 > ridge_alignment.ridge_correlation(first, a, b)
+    assert agreed > 0.6 > 0.4 > ridge_correlation(first, a, b)
 
 
 def test_what_is_right_stays():
@@ -93,11 +96,11 @@ def test_other_ridges_do_not_agree():
 def test_little_overlap_agrees_little():
     a = texture(ridges(0))
     away = start(rotation(0.0, CENTRE, (400, 0)))
-    assert ridge_alignment.ridge_correlation(away, a, a) == 0
+    assert ridge_correlation(away, a, a) == 0
     band = np.zeros(SHAPE, bool)
     band[130:170, 130:190] = True
-    small = ridge_alignment.ridge_image(ridges(0), band)
-    assert 0 < ridge_alignment.ridge_correlation(start(PLAIN.matrix), small, small) < 0.35
+    small = ridge_image(ridges(0), band)
+    assert 0 < ridge_correlation(start(PLAIN.matrix), small, small) < 0.35
 
 
 def test_shifts_find_a_known_shift_below_the_px():
@@ -115,11 +118,11 @@ def test_shifts_find_a_known_shift_below_the_px():
 def cut(left):
     """A texture that shows ridges from column `left` on, up to the frame on all sides."""
     image = ridges(5, (SHAPE[0], SHAPE[1] + 60))[:, left : left + SHAPE[1]]
-    return ridge_alignment.ridge_image(image, np.ones(SHAPE, bool))
+    return ridge_image(image, np.ones(SHAPE, bool))
 
 
 def test_correlation_is_bounded_up_to_the_frame():
-    view = ridge_alignment.correlate(start(PLAIN.matrix), cut(0), cut(30), 24.0, 16)
+    view = correlate(start(PLAIN.matrix), cut(0), cut(30), 24.0, 16)
     assert np.abs(view.by_shift).max() < 1 + 1e-4
 
 
@@ -148,8 +151,8 @@ def test_texture_does_not_depend_on_tone_and_contrast():
 
 def test_nodes_stay_few_on_large_prints():
     image, mask = ridges(0, (1400, 1300)), np.ones((1400, 1300), bool)
-    large = ridge_alignment.ridge_image(image, mask)
+    large = ridge_image(image, mask)
     plain = Deformation(PLAIN.matrix, np.zeros((180, 170, 2)), np.ones(0, bool))
     matches = alone(plain, large, large, 24.0, 2)
-    assert len(matches) < 1.1 * ridge_alignment.NODES
+    assert len(matches) < 1.1 * DEFAULT.most_nodes
     assert np.abs(matches[:, 2:4] - apply_affine(PLAIN.matrix, matches[:, :2])).max() < 0.1

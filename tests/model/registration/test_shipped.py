@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from model.__main__ import SHIPPED
-from model.registration import hypotheses
 from model.registration.hypotheses import HypothesisParameters, best_hypothesis
-from model.registration.registrar import Registrar, resample_onto
-from model.registration.ridge_alignment import ridge_correlation
+from model.registration.impression import resample_onto
+from model.registration.registrar import Registrar, RegistrarParameters
+from model.registration.ridge_correlation import ridge_correlation
 from pipeline.imaging.warp import IDENTITY, apply_affine, invert_affine, pixel_grid, rotation
 from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.generate import SyntheticImpression, synthesize_master
@@ -43,6 +43,12 @@ def touched(finger, *ways):
 @pytest.fixture(scope="module")
 def registrar():
     return Registrar(SHIPPED)
+
+
+def certain_at(correlation):
+    """Parameters by which a deformation with this ridge correlation is certain."""
+    hypotheses = HypothesisParameters(certain_correlation=correlation)
+    return RegistrarParameters(hypotheses=hypotheses)
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +159,10 @@ def test_the_network_looks_again_in_doubt_and_the_better_map_is_kept(registrar, 
     pairs = [[registrar.prepare(each.image, each.ppi) for each in pair] for pair in made]
     looks, match = [], registrar.match
     monkeypatch.setattr(registrar, "match", lambda a, b: looks.append(a) or match(a, b))
-    monkeypatch.setattr(hypotheses, "DEFAULT", HypothesisParameters(certain_correlation=0.0))
+    monkeypatch.setattr(registrar, "parameters", certain_at(0.0))
     once = [registrar.find_deformation(*pair)[2] for pair in pairs]
     assert len(looks) == len(pairs)
-    monkeypatch.setattr(hypotheses, "DEFAULT", HypothesisParameters(certain_correlation=1.1))
+    monkeypatch.setattr(registrar, "parameters", certain_at(1.1))
     twice = [registrar.find_deformation(*pair)[2] for pair in pairs]
     assert len(looks) >= 3 * len(pairs)
     assert all(after >= before for before, after in zip(once, twice, strict=True))

@@ -1,0 +1,121 @@
+"""An impression prepared for registration: its pixels at 500 ppi, its ridges, its features."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from dataclasses import dataclass, field, replace
+
+import cv2
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from model.registration.deformation import Deformation
+from model.registration.ridge_image import RidgeImage, ridge_image
+from pipeline.imaging import preprocess
+from pipeline.imaging.preprocess import Crop, Prepared
+from pipeline.imaging.warp import Array, apply_affine, invert_affine
+
+
+@dataclass(frozen=True, eq=False)
+class WindowFeatures:
+    """The network's features of an impression in a window of one size.
+
+    Attributes:
+        crop: the window.
+        features: [1, G, G, C].
+        to_working: float64 [2, 3], px of the window → px at 500 ppi.
+    """
+
+    crop: Crop
+    features: jax.Array
+    to_working: Array
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImpression:
+    """An impression that can be registered with others any number of times.
+
+    Attributes:
+        shape: (height, width) of the image file.
+        prepared: the image at 500 ppi with dark ridges, its foreground and the transform back.
+        features_by_size: features by the size of the window, px; computed when they are needed.
+    """
+
+    shape: tuple[int, int]
+    prepared: Prepared
+    features_by_size: dict[int, WindowFeatures] = field(default_factory=dict)
+
+    @property
+    def extent(self) -> float:
+        """Side of the square around the crop's centre that holds the foreground, px at 500 ppi."""
+        largest = 0.0
+        for axis, centre in enumerate(self.prepared.centre):  # x, then y
+            ends = np.flatnonzero(self.prepared.mask.any(axis))[[0, -1]]
+            largest = max(largest, float(np.abs(ends - centre).max()))
+        return 2 * largest + 1
+
+    @functools.cached_property
+    def ridge_image(self) -> RidgeImage:
+        """Its ridges."""
+        return ridge_image(self.prepared.image, self.prepared.mask)
+
+    @functools.cached_property
+    def rank(self) -> tuple[int, int]:
+        """Sort key: of two impressions the lower one, that with less foreground, is mapped onto the
+        other. Equal areas are ordered by the pixels, so that names do not matter."""
+        return int(self.prepared.mask.sum()), zlib.crc32(self.prepared.image.tobytes())
+
+
+def resample_onto(
+    b: PreparedImpression, deformation: Deformation, a: PreparedImpression
+) -> PreparedImpression:
+    """Resample B into the frame of A.
+
+    Args:
+        b: the impression to resample.
+        deformation: from A to B.
+        a: the impression whose frame is used.
+
+    Returns:
+        B as A would show it; light where it lies outside of B's own frame.
+    """
+    height, width = a.prepared.mask.shape
+    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
+    points = deformation.on_grid(x, y)
+    mask = preprocess.on_finger(b.prepared, points)
+    light = float(np.percentile(b.prepared.image, preprocess.LIGHT_PERCENTILE))
+    map_x, map_y = np.moveaxis(points.astype(np.float32), -1, 0)
+    image = cv2.remap(b.prepared.image, map_x, map_y, cv2.INTER_LINEAR, borderValue=light)
+    prepared = replace(a.prepared, image=np.asarray(image, np.uint8), mask=mask)
+    return PreparedImpression(a.shape, prepared)
+
+
+def map_in_file_pixels(
+    deformation: Deformation,
+    a: PreparedImpression,
+    b: PreparedImpression,
+    rows_per_block: int = 256,
+) -> NDArray[np.float32]:
+    """Evaluate a deformation at every pixel of the file of A, in px of the file of B.
+
+    Args:
+        deformation: from A to B, px at 500 ppi.
+        a, b: the impressions.
+        rows_per_block: rows computed at a time, which bounds the memory.
+
+    Returns:
+        float32 [H_a, W_a, 2] (x, y); NaN off either finger.
+    """
+    (scale_x, _, left), (_, scale_y, top) = invert_affine(a.prepared.to_original)
+    height, width = a.shape
+    x, y = scale_x * np.arange(width) + left, scale_y * np.arange(height) + top
+    map_ab = np.full((height, width, 2), np.nan, np.float32)
+    for start in range(0, height, rows_per_block):
+        block = np.s_[start : start + rows_per_block]
+        points = deformation.on_grid(x, y[block])
+        valid = preprocess.on_finger(a.prepared, np.stack(np.meshgrid(x, y[block]), -1))
+        valid &= preprocess.on_finger(b.prepared, points)
+        map_ab[block][valid] = apply_affine(b.prepared.to_original, points[valid])
+    return map_ab

@@ -1,0 +1,62 @@
+"""Cache of prepared impressions: the least recently used ones are dropped when it is full."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.registration.registrar import PreparedImpression
+
+
+@dataclass(frozen=True)
+class CacheParameters:
+    """Size of an `ImpressionCache`."""
+
+    # Pixels at 500 ppi of all cached impressions together, about 6 bytes each: 400 MB. Chosen.
+    most_pixels: int = 2**26
+    # Impressions that stay cached whatever their size: those of the current pair.
+    least_impressions: int = 2
+
+
+DEFAULT = CacheParameters()
+
+
+class ImpressionCache:
+    """Prepared impressions by file and resolution.
+
+    Args:
+        prepare: function that prepares the impression in a file at a resolution in ppi (None for
+            that of the file), such as `Registrar.prepare_file`.
+        parameters: size of the cache.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[Path, float | None], PreparedImpression],
+        parameters: CacheParameters = DEFAULT,
+    ) -> None:
+        self._prepare, self._parameters = prepare, parameters
+        self._impressions: OrderedDict[tuple[Path, float | None], PreparedImpression] = (
+            OrderedDict()
+        )
+        self._pixels = 0
+
+    def get(self, path: Path, ppi: float | None) -> PreparedImpression:
+        """Return the impression in a file, prepared now or earlier; Fault as `prepare` raises."""
+        key = (path, ppi)
+        if key not in self._impressions:
+            self._impressions[key] = self._prepare(path, ppi)
+            self._pixels += self._impressions[key].prepared.image.size
+        self._impressions.move_to_end(key)
+        self._drop_least_recent()
+        return self._impressions[key]
+
+    def _drop_least_recent(self) -> None:
+        while (
+            self._pixels > self._parameters.most_pixels
+            and len(self._impressions) > self._parameters.least_impressions
+        ):
+            _, impression = self._impressions.popitem(last=False)
+            self._pixels -= impression.prepared.image.size

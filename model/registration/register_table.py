@@ -1,0 +1,212 @@
+"""Register many pairs: read a table of pairs, write a table of scores and a map for each row.
+
+The rows are divided among processes. Each process keeps the impressions that it has prepared, since
+an impression usually occurs in several pairs. The result of a row depends on its two images, the
+checkpoint and the method (`model.registration.method`) and not on the number of processes; results
+of an earlier call with the same inputs are reused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.network import compilation_cache
+from model.registration import pair_table
+from model.registration.impression_cache import ImpressionCache
+from model.registration.method import describe_method
+from model.registration.pair_table import PairRow, ScoreRow
+from model.registration.registrar import Registrar, require_two_files
+from shards.foundation import files, pool
+from shards.foundation.errors import Fault, Misuse
+from shards.foundation.progress import Progress
+
+SCORES = "scores.csv"
+
+
+@dataclass(frozen=True)
+class DivisionParameters:
+    """Division of a table among processes."""
+
+    # Rows that a process registers at a time: a killed command loses no more of them. Chosen.
+    rows_per_task: int = 32
+    # Least rows per process, which takes about as long to start as to register them (measured,
+    # docs/LOG.md, 2026-11-23, "One map for both directions; tables of pairs").
+    least_rows_per_process: int = 64
+
+
+DIVISION = DivisionParameters()
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """Settings that all rows of a table share.
+
+    Attributes:
+        checkpoint: the .safetensors file of the network.
+        out: folder of the results.
+        maps: whether the map and the matches of each row are written.
+        method: what the results depend on besides the images (`describe_method`).
+    """
+
+    checkpoint: Path
+    out: Path
+    maps: bool
+    method: dict[str, str]
+
+    def map_path(self, pair: PairRow) -> Path:
+        """Return the path of the map of a row."""
+        return self.out / f"{pair.row:06d}.npz"
+
+    def input_digest(self, pair: PairRow) -> str:
+        """Return a digest of everything that the result of a row depends on."""
+        images = [_file_digest(pair.a), pair.ppi_a, _file_digest(pair.b), pair.ppi_b]
+        inputs = json.dumps([self.method, images], sort_keys=True)
+        return hashlib.sha256(inputs.encode()).hexdigest()[:16]
+
+    def is_reusable(self, pair: PairRow, score: ScoreRow) -> bool:
+        """Return whether a row of an earlier table of scores is the result of this pair."""
+        same_files = (score.a, score.b) == (str(pair.a), str(pair.b))
+        if not same_files or score.fault:
+            return False
+        has_map = not self.maps or self.map_path(pair).is_file()
+        return has_map and score.inputs == self.input_digest(pair)
+
+
+def register_table(
+    checkpoint: Path,
+    table: Path,
+    out: Path,
+    ppi_a: float | None = None,
+    ppi_b: float | None = None,
+    workers: int | None = None,
+    maps: bool = True,
+) -> list[str]:
+    """Register every row of a table of pairs.
+
+    Writes out/scores.csv with one `ScoreRow` per row, and for row i the map and the matches as
+    out/iiiiii.npz (six digits, from 000000). A row that fails has no map and stops no other row.
+
+    Args:
+        checkpoint: the .safetensors file of the network.
+        table: CSV file (`pair_table.read_pairs`).
+        out: folder of the results; results in it that have the same inputs are kept.
+        ppi_a, ppi_b: resolution for rows that state none; None for that of the image file.
+        workers: number of processes; None for as many as the rows and the processor's cores allow.
+        maps: whether to write the maps and matches.
+
+    Returns:
+        A message for each row that failed.
+
+    Raises:
+        Misuse: the table cannot be read, `out` is a file, or the checkpoint does not exist.
+        Fault: the checkpoint cannot be used, or `out` cannot be written.
+    """
+    pairs = pair_table.read_pairs(table, ppi_a, ppi_b)
+    if out.exists() and not out.is_dir():
+        raise Misuse(f"{out}: is a file; expected a folder for the results (--out)")
+    _file_digest.cache_clear()  # files may have changed since an earlier call
+    _load_registrar.cache_clear()
+    _load_registrar(checkpoint)  # an unusable checkpoint is reported before results are removed
+    job = TableJob(checkpoint, out, maps, describe_method(checkpoint))
+    scores = _reusable_scores(job, pairs)
+    pair_table.write_scores(out / SCORES, scores)
+    finished = {score.row for score in scores}
+    scores += _register_pairs(job, [pair for pair in pairs if pair.row not in finished], workers)
+    scores.sort()
+    pair_table.write_scores(out / SCORES, scores)
+    return _error_messages(table, pairs, scores)
+
+
+def _reusable_scores(job: TableJob, pairs: list[PairRow]) -> list[ScoreRow]:
+    """Read the rows of an earlier table of scores that are results of the same inputs."""
+    earlier = {score.row: score for score in pair_table.read_scores(job.out / SCORES)}
+    return [
+        earlier[pair.row]
+        for pair in pairs
+        if pair.row in earlier and job.is_reusable(pair, earlier[pair.row])
+    ]
+
+
+def _register_pairs(job: TableJob, pairs: list[PairRow], workers: int | None) -> list[ScoreRow]:
+    """Register pairs on several processes; append the scores of each task as soon as it ends."""
+    workers = workers or max(1, min(pool.cores(), len(pairs) // DIVISION.least_rows_per_process))
+    scores: list[ScoreRow] = []
+    failed = 0
+    with (
+        Progress("register", len(pairs), "pairs") as progress,
+        contextlib.closing(
+            pool.run(functools.partial(_register_task, job), _divide(pairs, workers), workers)
+        ) as results,
+    ):
+        for task_scores in results:
+            pair_table.append_scores(job.out / SCORES, task_scores)
+            scores += task_scores
+            failed += sum(bool(score.fault) for score in task_scores)
+            progress.advance(len(task_scores), failed=failed)
+    return scores
+
+
+def _divide(pairs: list[PairRow], workers: int) -> list[list[PairRow]]:
+    """Divide rows into tasks of consecutive rows; a single process takes them one by one."""
+    size = max(1, min(DIVISION.rows_per_task, len(pairs) // workers)) if workers > 1 else 1
+    return [pairs[start : start + size] for start in range(0, len(pairs), size)]
+
+
+def _register_task(job: TableJob, pairs: list[PairRow], stop: Callable[[], bool]) -> list[ScoreRow]:
+    """Register the rows of one task in this process, until `stop` returns true."""
+    return [_register_pair(job, pair) for pair in itertools.takewhile(lambda _: not stop(), pairs)]
+
+
+def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
+    """Register one row; an error becomes its "fault"."""
+    registrar, impressions = _load_registrar(job.checkpoint)
+    map_path, score = job.map_path(pair), ScoreRow(pair.row, str(pair.a), str(pair.b))
+    try:
+        map_path.unlink(missing_ok=True)  # may be the result of other inputs
+        require_two_files(pair.a, pair.b)
+        a = impressions.get(pair.a, pair.ppi_a)
+        b = impressions.get(pair.b, pair.ppi_b)
+        registration = registrar.register_impressions(a, b)
+        if job.maps:
+            registration.save(map_path)
+    except Fault as fault:
+        return score._replace(fault=str(fault))
+    return score._replace(
+        score=f"{registration.score:.6g}",
+        matches=str(len(registration.matches)),
+        inputs=job.input_digest(pair),
+    )
+
+
+def _error_messages(table: Path, pairs: list[PairRow], scores: list[ScoreRow]) -> list[str]:
+    """Return a message for each row that failed, with its line in the table."""
+    lines = {pair.row: pair.line for pair in pairs}
+    return [
+        f"row {score.row:06d} (line {lines[score.row]} of {table}): {score.fault}"
+        for score in scores
+        if score.fault
+    ]
+
+
+@functools.lru_cache(1)
+def _load_registrar(checkpoint: Path) -> tuple[Registrar, ImpressionCache]:
+    """Load the network of this process, with an empty cache of impressions."""
+    compilation_cache.enable()
+    registrar = Registrar(checkpoint)
+    return registrar, ImpressionCache(registrar.prepare_file)
+
+
+@functools.cache
+def _file_digest(path: Path) -> str:
+    """Return the sha256 of a file; empty where it cannot be read, which opening it reports."""
+    try:
+        return files.sha256(path)
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,58 @@
+"""Result of the registration of two impressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shards.foundation import files
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """Result of the registration of A with B, in px of the image files.
+
+    Attributes:
+        map_ab: float32 [H_a, W_a, 2], position (x, y) in B of each pixel of A; NaN where nothing
+            corresponds.
+        score: probability that both show one finger, where half of all pairs are genuine.
+        matches: float32 [K, 5], x_a, y_a, x_b, y_b and the probability that the match is right; the
+            network's matches that lie near the map.
+        angle: rotation from A to B in rad, counter-clockwise as seen; NaN without a map.
+        calibrated: whether the checkpoint has calibration curves; without them the score and the
+            probabilities order pairs and matches, but are not probabilities.
+    """
+
+    map_ab: NDArray[np.float32]
+    score: float
+    matches: NDArray[np.float32]
+    angle: float
+    calibrated: bool = True
+
+    @property
+    def score_text(self) -> str:
+        """The score as text for the user."""
+        return f"score {self.score:.3f}{'' if self.calibrated else ' (uncalibrated)'}"
+
+    @property
+    def mapped_share(self) -> float:
+        """Share of the pixels of A that the map covers."""
+        return float(np.isfinite(self.map_ab[..., 0]).mean())
+
+    def save(self, path: Path) -> None:
+        """Write map_ab, score and matches as .npz, atomically; Fault where it cannot be written."""
+        with (
+            files.report_write_errors(path),
+            files.temporary_file(path) as temporary,
+            temporary.open("wb") as file,
+        ):
+            np.savez(file, map_ab=self.map_ab, score=self.score, matches=self.matches)
+
+
+def empty_registration(shape: tuple[int, int], score: float, calibrated: bool) -> Registration:
+    """Return a registration of an image A of `shape` (height, width) without a map."""
+    nowhere = np.full((*shape, 2), np.nan, np.float32)
+    return Registration(nowhere, score, np.zeros((0, 5), np.float32), float("nan"), calibrated)
