@@ -1,4 +1,4 @@
-"""What a source knows of one fingerprint image before it is opened."""
+"""The description of one fingerprint impression: identity, resolution and location."""
 
 from __future__ import annotations
 
@@ -8,26 +8,36 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Impression:
-    """One recorded impression of one finger, as a file on disk, or one that is yet to be drawn.
+    """One impression of one finger: an image file, or an image that the generator synthesizes.
 
-    `finger` is the identity: two impressions are genuine exactly when it is equal. `person` is
-    what splits go by; in FVC2002, where persons are not known, it equals `finger`.
+    Two impressions are a genuine pair exactly when their `finger` is equal. Splits go by `person`;
+    persons are not published for FVC2002, where `person` equals `finger`.
+
+    Attributes:
+        path: the image file; the image_id where the image is synthesized.
+        image_id: partition + "/" + stem of the file name; independent of the data root.
+        partition: such as "fvc2002/db1_a", "sd302/U", "synthetic/demo".
+        person: such as "fvc2002/db1/101", "nist/00002303".
+        finger: such as "fvc2002/db1/101", "nist/00002303/07".
+        ppi: true resolution of the image, pixels per inch.
+        capture: "plain", "roll" or "slap-segmented".
+        frgp: finger position code 1 to 10 (ANSI/NIST-ITL 1); None where unknown (FVC).
+        truth: file of the warp to the finger's master fingerprint (synthetic impressions only).
+        generator_address: (seed, finger, impression) of a synthesized image.
     """
 
-    path: Path  # the file; of one that is drawn, its image_id
-    image_id: str  # partition + "/" + stem, the same wherever the root lies
-    partition: str  # "fvc2002/db1_a", "sd302/U", "synthetic/demo"
-    person: str  # "fvc2002/db1/101", "nist/00002303"
-    finger: str  # "fvc2002/db1/101", "nist/00002303/07"
-    ppi: float  # true resolution of the file, pixels an inch
-    capture: str = "plain"  # "plain", "roll", "slap-segmented"
-    frgp: int | None = None  # ANSI/NIST-ITL finger position 1..10; None where unknown (FVC)
-    truth: Path | None = None  # the warp to the finger's master (synthetic impressions only)
-    generator_address: tuple[int, int, int] | None = (
-        None  # (seed, finger, impression) where generated
-    )
+    path: Path
+    image_id: str
+    partition: str
+    person: str
+    finger: str
+    ppi: float
+    capture: str = "plain"
+    frgp: int | None = None
+    truth: Path | None = None
+    generator_address: tuple[int, int, int] | None = None
 
     @property
-    def mapped(self) -> bool:
-        """Whether the exact map to others of its finger is known."""
+    def has_truth(self) -> bool:
+        """True where the exact map to other impressions of the finger can be computed."""
         return self.truth is not None or self.generator_address is not None

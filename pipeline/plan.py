@@ -115,10 +115,10 @@ def _siblings(shard: ShardPlan) -> list[list[int]]:
     """For each image the other impressions of its finger to which its truth leads."""
     known: dict[str, list[int]] = {}
     for k, image in enumerate(shard.images):
-        if image.mapped:
+        if image.has_truth:
             known.setdefault(image.finger, []).append(k)
     return [
-        [j for j in known.get(image.finger, []) if j != k] if image.mapped else []
+        [j for j in known.get(image.finger, []) if j != k] if image.has_truth else []
         for k, image in enumerate(shard.images)
     ]
 
@@ -128,7 +128,7 @@ def _pack(members: Sequence[Numbered], spec: PipelineSpec) -> list[list[Numbered
     fingers = [list(group) for _, group in groupby(members, key=lambda m: m[1].finger)]
     if not fingers:
         return []
-    related = sum(image.mapped for _, image in members) * spec.different_impressions
+    related = sum(image.has_truth for _, image in members) * spec.different_impressions
     genuine = len(CORRUPTIONS) * len(members) + related
     wanted = round(genuine * (1 + 1 / GENUINE_PER_IMPOSTOR) / spec.pairs_per_shard)
     count = max(1, min(wanted, len(fingers) // 2))

@@ -1,4 +1,4 @@
-"""What the shards of a set are made of: the data part of a config."""
+"""The settings that the bytes of a shard set depend on: the pipeline part of a config."""
 
 from __future__ import annotations
 
@@ -6,59 +6,87 @@ import math
 from dataclasses import dataclass
 
 HELD_OUT = ("fvc2002", "sd300", "sd301a", "sd302", "synthetic")  # all groups of persons
-MOST_STRETCH = 0.2  # of a deviation, beyond which no skin goes
-MOST_IMPRESSIONS = 7  # partners of an image: FVC has 8 impressions of a finger
-MOST_FINGERS, MOST_TOUCHES = 99_999, 1000  # that are drawn, and of each of them
+HELD_OUT_PARTS = ("fvc2002/a", "fvc2002/b")  # parts of groups that can be held out alone
+
+
+@dataclass(frozen=True)
+class SpecLimits:
+    """Largest permitted settings; each `*_range` is (lowest, highest)."""
+
+    crop_range: tuple[int, int] = (16, 4096)  # px; chosen: far beyond any finger at 500 ppi
+    stretch_range: tuple[float, float] = (0.0, 0.2)  # of a logarithm; chosen: skin stretches less
+    different_impressions_range: tuple[int, int] = (0, 7)  # FVC has 8 impressions per finger
+    fingers_range: tuple[int, int] = (0, 99_999)  # five digits in a file name
+    impressions_range: tuple[int, int] = (1, 1000)  # per finger; chosen
+    seed_range: tuple[int, int] = (0, 2**63 - 1)  # 64 bits in a record
+
+
+LIMITS = SpecLimits()
 
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """Every setting that the bytes of a shard set depend on, beside its source images.
+    """Every setting that the bytes of a shard set depend on, except the source images.
 
-    Defaults are the paper's (IFViT, arXiv 2404.08237, section on the dense registration data).
+    The defaults are those of IFViT (arXiv 2404.08237, section on the dense registration data).
     """
 
     partitions: tuple[str, ...] = ()
     held_out: tuple[str, ...] = HELD_OUT  # groups whose persons validate and test (pipeline.split)
-    limits: tuple[tuple[str, int], ...] = ()  # (data set, training images of each partition)
-    seed: int = 0
-    crop: int = 288  # px at 500 ppi, the side of the foreground crop
-    size: int = 128  # px, the side of a record's images
-    grid: int = 32  # cells along a side of the ground truth
-    rotation_range: tuple[float, float] = (-math.pi / 3, math.pi / 3)  # rad, after the corruption
-    translation: float = 0.0  # px at 500 ppi, the largest shift along x and y; 0 is off
-    elastic: float = 0.0  # px at 500 ppi, deviation of the control displacements; 0 is off
-    stretch: float = 0.0  # deviation of the logarithm of B's stretch, of one way against the other
-    different_impressions: int = 0  # pairs of an image with others of its finger, of known truth
-    pairs_per_shard: int = 1000
-    fingers: int = 0  # of each synthetic partition, drawn as it is built; 0: it lies in files
-    impressions: int = 6  # of each finger drawn
-    finger_seed: int = 0  # of the fingers drawn
+    limits: tuple[tuple[str, int], ...] = ()  # (data set, training images per partition)
+    seed: int = 0  # of all random choices
+    crop: int = 288  # px at 500 ppi, side of the crop
+    size: int = 128  # px, side of a record's images
+    grid: int = 32  # G, cells per side of the ground truth
+    rotation_range: tuple[float, float] = (-math.pi / 3, math.pi / 3)  # rad, of image B
+    translation: float = 0.0  # px at 500 ppi, largest shift of B along x and along y
+    elastic: float = 0.0  # px at 500 ppi, standard deviation of the control points' displacements
+    stretch: float = 0.0  # standard deviation of the logarithm of B's stretch (pipeline.pair)
+    different_impressions: int = 0  # genuine pairs per image with other impressions of its finger
+    pairs_per_shard: int = 1000  # approximate
+    fingers: int = 0  # to synthesize per synthetic partition; 0: the images are read from files
+    impressions: int = 6  # per synthesized finger
+    finger_seed: int = 0  # of the synthesized fingers
 
     def __post_init__(self) -> None:
-        """Refuse a group of persons that does not exist: it would hold out nobody in silence."""
-        known = (*HELD_OUT, "fvc2002/a", "fvc2002/b")
+        """Check every setting.
+
+        Raises:
+            ValueError: a setting is out of range, or names an unknown group or data set.
+        """
+        groups = (*HELD_OUT, *HELD_OUT_PARTS)
         for name in self.held_out:
-            if name not in known:
-                raise ValueError(f"held_out: {name} is not one of {', '.join(known)}")
+            if name not in groups:
+                raise ValueError(f"held_out: {name} is not one of {', '.join(groups)}")
         for name, images in self.limits:
             if name not in HELD_OUT or images < 1:
-                raise ValueError(f"limits: expected (data set, images > 0), found {name}, {images}")
+                raise ValueError(f"limits: expected (data set, images > 0), got {name}, {images}")
+        for name, is_valid in self._checks().items():
+            if not is_valid:
+                raise ValueError(f"{name}: {getattr(self, name)} is out of range")
+
+    def _checks(self) -> dict[str, bool]:
+        """Return for each number or range whether it is valid."""
+        smallest, largest = LIMITS.crop_range
         low, high = self.rotation_range
-        wrong = {
-            "seed": not 0 <= self.seed < 2**63,
-            "crop": not self.size <= self.crop <= 4096 or self.crop % 2,
-            "size": not 16 <= self.size <= 4096,
-            "grid": self.grid < 1 or self.size % self.grid,
-            "rotation_range": not -math.pi <= low <= high <= math.pi,
-            "translation": not 0 <= self.translation <= self.crop,
-            "elastic": not 0 <= self.elastic <= self.crop,
-            "stretch": not 0 <= self.stretch <= MOST_STRETCH,
-            "different_impressions": not 0 <= self.different_impressions <= MOST_IMPRESSIONS,
-            "pairs_per_shard": self.pairs_per_shard < 1,
-            "fingers": not 0 <= self.fingers <= MOST_FINGERS,
-            "impressions": not 1 <= self.impressions <= MOST_TOUCHES,
-            "finger_seed": not 0 <= self.finger_seed < 2**63,
+        return {
+            "seed": _within(self.seed, LIMITS.seed_range),
+            "crop": self.size <= self.crop <= largest and self.crop % 2 == 0,
+            "size": smallest <= self.size <= largest,
+            "grid": self.grid >= 1 and self.size % self.grid == 0,
+            "rotation_range": -math.pi <= low <= high <= math.pi,
+            "translation": 0 <= self.translation <= self.crop,
+            "elastic": 0 <= self.elastic <= self.crop,
+            "stretch": _within(self.stretch, LIMITS.stretch_range),
+            "different_impressions": _within(
+                self.different_impressions, LIMITS.different_impressions_range
+            ),
+            "pairs_per_shard": self.pairs_per_shard >= 1,
+            "fingers": _within(self.fingers, LIMITS.fingers_range),
+            "impressions": _within(self.impressions, LIMITS.impressions_range),
+            "finger_seed": _within(self.finger_seed, LIMITS.seed_range),
         }
-        for name in (name for name, is_wrong in wrong.items() if is_wrong):
-            raise ValueError(f"{name}: {getattr(self, name)} is out of range")
+
+
+def _within(value: float, limits: tuple[float, float]) -> bool:
+    return limits[0] <= value <= limits[1]

@@ -10,10 +10,11 @@ import pytest
 from pipeline import plan
 from pipeline.impression import Impression
 from pipeline.plan import make_plan, pairs
-from pipeline.spec import MOST_IMPRESSIONS, PipelineSpec
+from pipeline.spec import LIMITS, PipelineSpec
 from pipeline.split import split_of
 
 SPEC = PipelineSpec(pairs_per_shard=200)
+MOST_IMPRESSIONS = LIMITS.different_impressions_range[1]
 
 
 def fvc(fingers=100, impressions=8, partition="fvc2002/db1_a", first=1):
