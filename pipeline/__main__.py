@@ -88,7 +88,9 @@ def build(
     for line in doubts(selection, spec):
         click.echo(line, err=True)
     if dry_run:
-        rows, remarks = table.planned(plan.make_plan(split.limited(selection, spec), spec), spec)
+        rows, remarks = table.planned(
+            plan.plan_shards(split.limit_training_images(selection, spec), spec), spec
+        )
         time = table.estimate(rows, workers or pool.cores())
         click.echo("\n".join([table.render(rows), *remarks, time]))
         return

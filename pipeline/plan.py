@@ -1,7 +1,8 @@
-"""Which pairs a set is made of and which shard each goes to: a pure function of names.
+"""Plan of a shard set: which pairs it holds and which shard each pair goes to.
 
-A shard holds whole fingers of one partition and split, and the partners of its impostor pairs are
-other fingers of the same shard: a shard needs nothing but its own images, each decoded once.
+The plan depends on names and the spec alone. A shard holds all impressions of its fingers in one
+partition and split, and impostor pairs are formed within a shard. A shard can therefore be built
+from its own images, and each image is decoded once.
 """
 
 from __future__ import annotations
@@ -18,42 +19,75 @@ from pipeline.spec import PipelineSpec
 from pipeline.split import split_of
 from shards.manifest import SPLITS, shard_name
 
-CORRUPTIONS = ("sensor", "dryness", "pressure")  # one genuine pair each
-GENUINE_PER_IMPOSTOR = 3
-SLOTS = 16  # of an image in its partition's numbering: corruptions, then impostors, impressions
-IMPOSTOR, IMPRESSIONS = 3, 8  # the first of those slots
+DEGRADATIONS = ("sensor", "dryness", "pressure")  # one genuine pair each
+
+# The number of a pair in its partition (`Address.index`) is image number · SLOTS + slot.
+SLOTS = 16  # per image
+IMPOSTOR_SLOT = 3  # first slot of impostor pairs; the slots before it are the degradations
+IMPRESSIONS_SLOT = 8  # first slot of pairs with other impressions of the finger
 
 Numbered = tuple[int, Impression]  # an image and its number in its partition
 
 
 @dataclass(frozen=True)
-class ShardPlan:
-    """A shard: its images and their numbers in the partition, from which its pairs follow."""
+class PlanParameters:
+    """Composition of a shard."""
 
-    name: str  # posix path relative to the set
+    genuine_per_impostor: int = 3  # pairs; IFViT, section on the dense registration data: 3 to 1
+    fewest_fingers: int = 2  # per shard, where the split has as many; chosen: impostors need two
+
+
+DEFAULT = PlanParameters()
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """A shard and its images; its pairs follow from them (`plan_pairs`).
+
+    Attributes:
+        name: posix path relative to the set.
+        partition: partition of all images.
+        split: split of all images.
+        images: all impressions of each finger in the shard, sorted by (finger, image_id).
+        numbers: number of each image in its partition.
+    """
+
+    name: str
     partition: str
     split: str
-    images: tuple[Impression, ...]  # whole fingers, sorted by (finger, image_id)
-    numbers: tuple[int, ...]  # of the images among all of the partition
+    images: tuple[Impression, ...]
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class PairPlan:
-    """A pair of a shard: its address, and the positions of A and B among the shard's images."""
+    """A pair: its address, and the positions of images A and B in `ShardPlan.images`."""
 
     address: Address
     a: int
     b: int
 
 
-def make_plan(selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec) -> list[ShardPlan]:
-    """The shards of the selected partitions, by partition, split and number."""
+def plan_shards(
+    selection: Mapping[str, Sequence[Impression]],
+    spec: PipelineSpec,
+    parameters: PlanParameters = DEFAULT,
+) -> list[ShardPlan]:
+    """Return the shards of the selected partitions, sorted by partition, split and number.
+
+    Args:
+        selection: partition → its impressions, in any order.
+        spec: settings of the set.
+        parameters: composition of a shard.
+    """
     shards = []
     for partition, impressions in sorted(selection.items()):
-        ordered = enumerate(sorted(impressions, key=lambda i: (i.finger, i.image_id)))
-        members = [(split_of(i, spec.held_out), (n, i)) for n, i in ordered]
+        ordered = sorted(impressions, key=lambda i: (i.finger, i.image_id))
+        members: dict[str, list[Numbered]] = {split: [] for split in SPLITS}
+        for number, impression in enumerate(ordered):
+            members[split_of(impression, spec.held_out)].append((number, impression))
         for split in SPLITS:
-            groups = _pack([m for s, m in members if s == split], spec)
+            groups = _group_fingers(members[split], spec, parameters)
             for k, group in enumerate(groups):
                 name = shard_name(partition, split, k, len(groups))
                 numbers, images = zip(*group, strict=True)
@@ -61,81 +95,98 @@ def make_plan(selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec)
     return shards
 
 
-def counts(shard: ShardPlan, spec: PipelineSpec) -> dict[str, int]:
-    """Planned pairs by kind, without going through them."""
-    doubles = sum(min(len(s), spec.different_impressions) for s in _siblings(shard))
-    genuine = len(CORRUPTIONS) * len(shard.images)
-    alone = len({image.finger for image in shard.images}) == 1
-    impostors = 0 if alone else round((genuine + doubles) / GENUINE_PER_IMPOSTOR)
-    found = {"genuine": genuine, "genuine-impressions": doubles, "impostor": impostors}
-    return {kind: n for kind, n in found.items() if n}
+def count_pairs(
+    shard: ShardPlan, spec: PipelineSpec, parameters: PlanParameters = DEFAULT
+) -> dict[str, int]:
+    """Return the number of planned pairs by kind, without kinds that do not occur."""
+    between = sum(
+        min(len(siblings), spec.different_impressions) for siblings in _find_siblings(shard)
+    )
+    genuine = len(DEGRADATIONS) * len(shard.images)
+    has_impostors = len({image.finger for image in shard.images}) > 1
+    impostors = round((genuine + between) / parameters.genuine_per_impostor) if has_impostors else 0
+    counts = {"genuine": genuine, "genuine-impressions": between, "impostor": impostors}
+    return {kind: count for kind, count in counts.items() if count}
 
 
-def pairs(shard: ShardPlan, spec: PipelineSpec) -> Iterator[PairPlan]:
-    """The pairs of a shard in the order in which they are written.
+def plan_pairs(
+    shard: ShardPlan, spec: PipelineSpec, parameters: PlanParameters = DEFAULT
+) -> Iterator[PairPlan]:
+    """Yield the pairs of a shard in the order in which they are written.
 
-    Each image against its three corruptions, against other fingers, so that one pair in four is an
-    impostor pair (none where the shard has a single finger), and against `different_impressions`
-    others of its finger, as far as there are any to which a known truth leads.
+    Each image forms
+    - a genuine pair with each of its three degraded versions;
+    - impostor pairs with other fingers of the shard, so that one pair in four is an impostor pair
+      (none where the shard has a single finger);
+    - up to `spec.different_impressions` genuine pairs with other impressions of its finger to
+      which the exact map is known.
     """
     images = len(shard.images)
-    impostors = counts(shard, spec).get("impostor", 0)
-    siblings = _siblings(shard)
+    impostors = count_pairs(shard, spec, parameters).get("impostor", 0)
+    siblings = _find_siblings(shard)
     for k, number in enumerate(shard.numbers):
         first = number * SLOTS
-        for slot, noise in enumerate(CORRUPTIONS):
+        for slot, noise in enumerate(DEGRADATIONS):
             yield PairPlan(Address("genuine", noise, first + slot), k, k)
-        due = (k + 1) * impostors // images - k * impostors // images
-        for slot in range(IMPOSTOR, IMPOSTOR + due):
-            yield _partnered("impostor", first + slot, k, _others(shard, k), shard, spec)
-        left = list(siblings[k])
-        for slot in range(IMPRESSIONS, IMPRESSIONS + min(len(left), spec.different_impressions)):
-            pair = _partnered("genuine-impressions", first + slot, k, left, shard, spec)
-            left.remove(pair.b)
+        impostors_of_image = (k + 1) * impostors // images - k * impostors // images
+        others = _find_other_fingers(shard, k) if impostors_of_image else []
+        for slot in range(IMPOSTOR_SLOT, IMPOSTOR_SLOT + impostors_of_image):
+            yield _sample_partner("impostor", first + slot, k, others, shard, spec)
+        remaining = list(siblings[k])
+        count = min(len(remaining), spec.different_impressions)
+        for slot in range(IMPRESSIONS_SLOT, IMPRESSIONS_SLOT + count):
+            pair = _sample_partner("genuine-impressions", first + slot, k, remaining, shard, spec)
+            remaining.remove(pair.b)
             yield pair
 
 
-def _partnered(
-    kind: str, index: int, k: int, among: Sequence[int], shard: ShardPlan, spec: PipelineSpec
+def _sample_partner(
+    kind: str, index: int, k: int, candidates: Sequence[int], shard: ShardPlan, spec: PipelineSpec
 ) -> PairPlan:
-    """A pair with a drawn partner, corrupted in a drawn way: the corruption tells no kind."""
+    """Sample image B and its degradation; all kinds have the same distribution of degradations."""
     rng = Address(kind, "none", index).rng(spec.seed, shard.partition, PARTNER)
-    partner = among[int(rng.integers(len(among)))]
-    noise = CORRUPTIONS[int(rng.integers(len(CORRUPTIONS)))]
+    partner = candidates[int(rng.integers(len(candidates)))]
+    noise = DEGRADATIONS[int(rng.integers(len(DEGRADATIONS)))]
     return PairPlan(Address(kind, noise, index), k, partner)
 
 
-def _others(shard: ShardPlan, k: int) -> list[int]:
-    """Positions of the images of other fingers."""
+def _find_other_fingers(shard: ShardPlan, k: int) -> list[int]:
+    """Return the positions of the images of other fingers than image k."""
     finger = shard.images[k].finger
     return [j for j, other in enumerate(shard.images) if other.finger != finger]
 
 
-def _siblings(shard: ShardPlan) -> list[list[int]]:
-    """For each image the other impressions of its finger to which its truth leads."""
-    known: dict[str, list[int]] = {}
+def _find_siblings(shard: ShardPlan) -> list[list[int]]:
+    """Return for each image the other impressions of its finger to which the map is known."""
+    by_finger: dict[str, list[int]] = {}
     for k, image in enumerate(shard.images):
         if image.has_truth:
-            known.setdefault(image.finger, []).append(k)
+            by_finger.setdefault(image.finger, []).append(k)
     return [
-        [j for j in known.get(image.finger, []) if j != k] if image.has_truth else []
+        [j for j in by_finger[image.finger] if j != k] if image.has_truth else []
         for k, image in enumerate(shard.images)
     ]
 
 
-def _pack(members: Sequence[Numbered], spec: PipelineSpec) -> list[list[Numbered]]:
-    """Whole fingers in runs of about `pairs_per_shard` pairs, two fingers or more in each."""
-    fingers = [list(group) for _, group in groupby(members, key=lambda m: m[1].finger)]
+def _group_fingers(
+    members: Sequence[Numbered], spec: PipelineSpec, parameters: PlanParameters
+) -> list[list[Numbered]]:
+    """Cut the sorted images of a split into shards of about `spec.pairs_per_shard` pairs.
+
+    Cuts lie between fingers, and each shard has `fewest_fingers` or more where possible.
+    """
+    fingers = [list(group) for _, group in groupby(members, key=lambda member: member[1].finger)]
     if not fingers:
         return []
-    related = sum(image.has_truth for _, image in members) * spec.different_impressions
-    genuine = len(CORRUPTIONS) * len(members) + related
-    wanted = round(genuine * (1 + 1 / GENUINE_PER_IMPOSTOR) / spec.pairs_per_shard)
-    count = max(1, min(wanted, len(fingers) // 2))
+    fewest = parameters.fewest_fingers
+    between = sum(image.has_truth for _, image in members) * spec.different_impressions
+    genuine = len(DEGRADATIONS) * len(members) + between
+    pairs = genuine * (1 + 1 / parameters.genuine_per_impostor)
+    count = max(1, min(round(pairs / spec.pairs_per_shard), len(fingers) // fewest))
     ends = np.cumsum([len(finger) for finger in fingers])
     cuts = [0]
     for k in range(1, count):
         nearest = int(np.abs(ends - len(members) * k / count).argmin()) + 1
-        cuts.append(min(max(nearest, cuts[-1] + 2), len(fingers) - 2 * (count - k)))
+        cuts.append(min(max(nearest, cuts[-1] + fewest), len(fingers) - fewest * (count - k)))
     cuts.append(len(fingers))
     return [list(chain.from_iterable(fingers[a:b])) for a, b in pairwise(cuts)]

@@ -1,29 +1,30 @@
-"""Which persons train, and which are held out for validation and for the test.
+"""Split of persons into training, validation and test; limits on training images.
 
-The split of a person is a pure function of the person's name: it knows nothing of the disk, of the
-order of files, of the partitions that are present or of the device. So no person is ever on two
-sides, in whatever combination and however often a shard set is built.
+The split of a person depends on the person's name alone, not on the files, the partitions or the
+devices that are present. A person is therefore in one split in every shard set.
 
-FVC2002      By finger, as persons are not known: of fingers 1-100 ten test and ten validate, of
-             fingers 101-110 two and two, by fixed permutations. The same numbers in all four
-             databases, which is safe even if some finger was recorded in two of them.
-synthetic    By finger number: of every ten consecutive numbers one tests and one validates, so
-             that adding fingers moves none.
-NIST         By whole person, in one namespace for SD300, SD301 and SD302, by subject number: of
-             every ten consecutive numbers one tests, and one validates in three tens of every
-             four. That is 10 % and 7.5 %, the 20 and 15 of 200 persons into which the paper's 200
-             test and 152 validation fingers of SD302 translate.
+FVC2002      By finger, because persons are not published. Of fingers 1-100, ten are for test and
+             ten for validation; of fingers 101-110, two and two, by fixed permutations. The numbers
+             are the same in all four databases, which is safe even if one finger was recorded in
+             two databases.
+synthetic    By finger number. Of every ten consecutive numbers, one is for test and one for
+             validation, so that a larger set keeps the split of a smaller one.
+NIST         By person (subject number), for SD300, SD301 and SD302 together. Of every ten
+             consecutive numbers, one is for test, and one is for validation in three of four tens.
+             These are 10 % and 7.5 %: 20 and 15 of 200 persons, which correspond to IFViT's 200
+             test fingers and 152 validation fingers of SD302.
 
-The honest consequence: NIST's list of SD302's 200 subjects is part of the delivery and unknown
-here; they lie scattered over the 344 numbers 2302-2645, of which 34 test and 26 validate. How many
-of those exist is hypergeometric: 19.8 and 15.1 on average, with deviations of 2.7 and 2.5. A rule
-that does not look at the disk cannot do better; the audit prints what it is for a delivery.
+Limitation: the subject numbers of SD302 are only in the delivery. They are 200 of the 344 numbers
+2302-2645, of which 34 are for test and 26 for validation. The number of held-out subjects that
+exist is hypergeometric: 19.8 and 15.1 on average, standard deviations 2.7 and 2.5. The audit prints
+the numbers of a delivery.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from zlib import crc32
 
@@ -32,92 +33,146 @@ import numpy as np
 from pipeline.impression import Impression
 from pipeline.spec import HELD_OUT, PipelineSpec
 
-SEED = 6  # the first that holds out 34 and 26 of SD302's range; another would be another split
 SPLITS = ("train", "val", "test")
 
 
-def split_of(of: Impression | str, held_out: tuple[str, ...] = HELD_OUT) -> str:
-    """One of SPLITS for an impression or the name of a person.
+@dataclass(frozen=True)
+class SplitParameters:
+    """Numbers of held-out fingers and persons; each pair is (test, validation)."""
 
-    `held_out` names the groups that persons are held out from (see `group_of`; "fvc2002" covers
-    "fvc2002/a" and "fvc2002/b"); everyone else trains. ValueError for an unknown form of name.
+    seed: int = 6  # chosen: the smallest with which SD302's range has 34 and 26 held-out numbers
+    fvc_a_held_out: tuple[int, int] = (10, 10)  # of fingers 1-100; chosen
+    fvc_b_held_out: tuple[int, int] = (2, 2)  # of fingers 101-110; chosen
+    synthetic_held_out: tuple[int, int] = (1, 1)  # of ten fingers; chosen
+    nist_held_out: tuple[int, int] = (1, 1)  # of ten subject numbers; see the head of this file
+    nist_tens_with_validation: int = 3  # of four tens
+    sd300_below: int = 2000  # subject numbers of SD300 are smaller; NIST's documentation
+    sd302_range: tuple[int, int] = (2302, 2645)  # subject numbers of SD302; NIST's documentation
+
+
+DEFAULT = SplitParameters()
+
+
+def split_of(
+    impression_or_person: Impression | str,
+    held_out: tuple[str, ...] = HELD_OUT,
+    parameters: SplitParameters = DEFAULT,
+) -> str:
+    """Return the split, one of SPLITS.
+
+    Args:
+        impression_or_person: an impression, or the name of a person such as "nist/00002303".
+        held_out: groups that contribute to validation and test (see `group_of`; "fvc2002" includes
+            "fvc2002/a" and "fvc2002/b"). All other persons train.
+        parameters: numbers of held-out persons.
+
+    Raises:
+        ValueError: the name of the person has an unknown form.
     """
-    return _split_of(of if isinstance(of, str) else of.person, held_out)
+    if isinstance(impression_or_person, Impression):
+        return _split_person(impression_or_person.person, held_out, parameters)
+    return _split_person(impression_or_person, held_out, parameters)
 
 
-@cache
-def _split_of(person: str, held_out: tuple[str, ...]) -> str:
-    group = group_of(person)
-    if not any(group == name or group.startswith(name + "/") for name in held_out):
-        return "train"
-    number = int(person.rpartition("/")[2])
-    if group == "fvc2002/a":
-        return _cut(_place(number - 1, group, 0, 100), 10, 10)
-    if group == "fvc2002/b":
-        return _cut(_place(number - 101, group, 0, 10), 2, 2)
-    ten, unit = divmod(number, 10)
-    dataset = person.partition("/")[0]
-    validates = dataset == "synthetic" or _place(ten % 4, "nist/tens", ten // 4, 4) > 0
-    return _cut(_place(unit, dataset, ten, 10), 1, int(validates))
+def group_of(person: str, parameters: SplitParameters = DEFAULT) -> str:
+    """Return the group of a person by name.
 
+    The groups are "fvc2002/a", "fvc2002/b", "synthetic", and by NIST's subject number "sd300"
+    (below 2000), "sd302" (2302 to 2645) and "sd301a" (others). NIST's data sets share persons, so a
+    group is not a data set: subject 2310 is held out with SD302 where SD301 has that subject too.
 
-def group_of(person: str) -> str:
-    """The group of persons that `person` belongs to, by name alone; ValueError if there is none.
-
-    "fvc2002/a", "fvc2002/b", "synthetic", and for NIST by subject number: "sd300" below 2000,
-    "sd302" from 2302 to 2645, "sd301a" for the others. Data sets share persons, so a group is not
-    a data set: a subject of SD301 numbered 2310 is one of SD302's and is held out with them.
+    Raises:
+        ValueError: the name has an unknown form.
     """
     dataset, _, rest = person.partition("/")
     digits = rest.rpartition("/")[2]
     if not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f"{person}: the name of a person ends in a number")
+        raise ValueError(f"{person}: expected the name of a person to end with a number")
     number = int(digits)
     if dataset == "fvc2002" and 1 <= number <= 110:
         return "fvc2002/a" if number <= 100 else "fvc2002/b"
     if dataset == "synthetic":
         return "synthetic"
     if dataset == "nist":
-        return "sd300" if number < 2000 else "sd302" if 2302 <= number <= 2645 else "sd301a"
+        return _nist_group(number, parameters)
     raise ValueError(f"{person}: no data set has such a person")
 
 
-def limited(
+def limit_training_images(
     selection: Mapping[str, Sequence[Impression]], spec: PipelineSpec
 ) -> dict[str, list[Impression]]:
-    """The selection with at most `spec.limits` training images in each partition of a data set.
+    """Keep at most `spec.limits` training images in each partition of a data set.
 
-    Persons are taken in a fixed shuffled order (by SHA-256 of the name) until the limit is
-    reached, of the last one as many images as still fit; so the same persons come first in every
-    partition, and each partition depends on its own images alone. Held-out persons are all kept.
+    Persons are taken in a fixed shuffled order (by SHA-256 of their names) until the limit is
+    reached; of the last person only as many images as remain. The order is the same in every
+    partition, and each partition depends on its own images alone. Held-out persons are never
+    dropped.
 
-    So the paper's 25,090 close: each of SD302's ten partitions holds at least the 1,789 fingers
-    that are in all ten; without the held-out persons that leaves 1,477 on average, with a
-    deviation of 31, and the limit takes 1,437 of them. Where a delivery's subjects fall so that
-    fewer are left (1 draw in 10 if a partition held no more than those 1,789), or where SD301a's
-    persons carry numbers of SD302's held-out ones, the total is smaller by as many images.
+    The sum for IFViT's partitions is then its 25,090 training images: each of SD302's ten
+    partitions has at least 1,789 fingers, of which 1,477 are for training on average (standard
+    deviation 31), and the limit is 1,437. A delivery with fewer training fingers (about 1 in 10),
+    or with persons of SD301a that are held out with SD302, gives correspondingly fewer images.
+
+    Args:
+        selection: partition → its impressions.
+        spec: `limits` and `held_out` are used.
+
+    Returns:
+        Partition → the remaining impressions, in the given order.
     """
     limits = dict(spec.limits)
     return {
-        partition: _limited(impressions, limits.get(partition.partition("/")[0]), spec.held_out)
+        partition: _limit(impressions, limits.get(partition.partition("/")[0]), spec.held_out)
         for partition, impressions in selection.items()
     }
 
 
-def _limited(
-    impressions: Sequence[Impression], limit: int | None, held_out: tuple[str, ...]
-) -> list[Impression]:
-    training = [i for i in impressions if split_of(i, held_out) == "train"]
-    training.sort(key=lambda i: (hashlib.sha256(i.person.encode()).digest(), i.image_id))
-    dropped = {i.image_id for i in training[limit:]} if limit is not None else set()
-    return [i for i in impressions if i.image_id not in dropped]
+def _nist_group(number: int, parameters: SplitParameters) -> str:
+    first, last = parameters.sd302_range
+    if number < parameters.sd300_below:
+        return "sd300"
+    return "sd302" if first <= number <= last else "sd301a"
 
 
-def _place(index: int, group: str, block: int, size: int) -> int:
-    """Where `index` of a block of `size` stands in the block's fixed random order."""
-    order = np.random.default_rng([SEED, crc32(group.encode()), block]).permutation(size)
+@cache
+def _split_person(person: str, held_out: tuple[str, ...], parameters: SplitParameters) -> str:
+    group = group_of(person, parameters)
+    if not any(group == name or group.startswith(name + "/") for name in held_out):
+        return "train"
+    number, seed = int(person.rpartition("/")[2]), parameters.seed
+    if group == "fvc2002/a":
+        return _cut(_rank(number - 1, group, 0, 100, seed), parameters.fvc_a_held_out)
+    if group == "fvc2002/b":
+        return _cut(_rank(number - 101, group, 0, 10, seed), parameters.fvc_b_held_out)
+    ten, unit = divmod(number, 10)
+    if group == "synthetic":
+        return _cut(_rank(unit, group, ten, 10, seed), parameters.synthetic_held_out)
+    test, validation = parameters.nist_held_out
+    if _rank(ten % 4, "nist/tens", ten // 4, 4, seed) < 4 - parameters.nist_tens_with_validation:
+        validation = 0
+    return _cut(_rank(unit, "nist", ten, 10, seed), (test, validation))
+
+
+def _rank(index: int, name: str, block: int, size: int, seed: int) -> int:
+    """Return the position of `index` in the fixed permutation of a block of `size` numbers."""
+    order = np.random.default_rng([seed, crc32(name.encode()), block]).permutation(size)
     return int(order[index])
 
 
-def _cut(place: int, testing: int, validating: int) -> str:
-    return "test" if place < testing else "val" if place < testing + validating else "train"
+def _cut(rank: int, held_out: tuple[int, int]) -> str:
+    """Return the split of a rank: the first ranks are for test, the next for validation."""
+    test, validation = held_out
+    if rank < test:
+        return "test"
+    return "val" if rank < test + validation else "train"
+
+
+def _limit(
+    impressions: Sequence[Impression], limit: int | None, held_out: tuple[str, ...]
+) -> list[Impression]:
+    if limit is None:
+        return list(impressions)
+    training = [i for i in impressions if split_of(i, held_out) == "train"]
+    training.sort(key=lambda i: (hashlib.sha256(i.person.encode()).digest(), i.image_id))
+    dropped = {i.image_id for i in training[limit:]}
+    return [i for i in impressions if i.image_id not in dropped]

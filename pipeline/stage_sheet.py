@@ -37,7 +37,7 @@ def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) ->
     stages: Trace = []
     print_ = open_print(impression, load(path), None, spec, stages)
     rows = [_row([_panel(name, image) for name, image in stages])]
-    for index, noise in enumerate(plan.CORRUPTIONS):
+    for index, noise in enumerate(plan.DEGRADATIONS):
         trace: Trace = []
         pair = make_pair(print_, print_, Address("genuine", noise, index), spec, trace)
         name, corrupted = trace[0]

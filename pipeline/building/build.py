@@ -15,7 +15,7 @@ from pipeline.building.state import Bad
 from pipeline.building.worker import Result, Task
 from pipeline.impression import Impression
 from pipeline.spec import PipelineSpec
-from pipeline.split import limited
+from pipeline.split import limit_training_images
 from shards import manifest, store
 from shards.foundation import pool
 from shards.foundation.errors import Fault
@@ -72,7 +72,8 @@ def build(
             state.sweep(out)
         reconcile.check_folders(out)
         tasks = [
-            Task(s, spec, out, skip_bad) for s in plan.make_plan(limited(selection, spec), spec)
+            Task(s, spec, out, skip_bad)
+            for s in plan.plan_shards(limit_training_images(selection, spec), spec)
         ]
         mine = tasks[number::pieces]
         with state.turn(out):

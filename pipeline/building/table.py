@@ -26,7 +26,7 @@ def planned(shards: Iterable[ShardPlan], spec: PipelineSpec) -> tuple[Rows, list
     rows: Rows = defaultdict(Counter)
     alone = []
     for shard in shards:
-        counts = plan.counts(shard, spec)
+        counts = plan.count_pairs(shard, spec)
         pairs = sum(counts.values())
         row = rows[shard.partition, shard.split]
         row.update({**counts, "shards": 1, "pairs": pairs, "bytes": size(pairs, spec)})

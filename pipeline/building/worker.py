@@ -49,7 +49,7 @@ class Task:
     @property
     def planned(self) -> int:
         """Pairs that the shard holds when all its images are usable."""
-        return sum(plan.counts(self.shard, self.spec).values())
+        return sum(plan.count_pairs(self.shard, self.spec).values())
 
 
 class Result(NamedTuple):
@@ -154,7 +154,7 @@ def _bad(impression: Impression, fault: Fault) -> Bad:
 
 def _records(task: Task, prints: dict[int, Print], stopped: Callable[[], bool]) -> Iterator[bytes]:
     """The records of all pairs whose images are usable and that show a common part."""
-    for planned in plan.pairs(task.shard, task.spec):
+    for planned in plan.plan_pairs(task.shard, task.spec):
         if stopped():
             raise Stopped
         if planned.a in prints and planned.b in prints:

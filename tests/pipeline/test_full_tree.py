@@ -25,7 +25,7 @@ from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.sources import sd300
 from pipeline.sources.listing import PALM, RESOLUTION, SLAP
 from pipeline.spec import PipelineSpec
-from pipeline.split import limited
+from pipeline.split import limit_training_images
 from pipeline.synthesis import write
 from pipeline.synthesis.generate import SyntheticImpression
 from pipeline.synthesis.write import write_set
@@ -201,10 +201,10 @@ def test_checksums_are_sound_and_a_flipped_byte_is_named(catalog):
 
 
 def test_the_partitions_of_the_paper_are_there_and_three_pairs_in_four_are_genuine(catalog):
-    chosen = limited(catalog.select(SPEC.partitions), SPEC)
+    chosen = limit_training_images(catalog.select(SPEC.partitions), SPEC)
     counts = Counter()
-    for shard in plan.make_plan(chosen, SPEC):
-        counts.update(plan.counts(shard, SPEC) | {"images": len(shard.images)})
+    for shard in plan.plan_shards(chosen, SPEC):
+        counts.update(plan.count_pairs(shard, SPEC) | {"images": len(shard.images)})
     images = sum(map(len, chosen.values()))
     assert counts["images"] == images
     assert counts["genuine"] == 3 * images == pytest.approx(3 * counts["impostor"], rel=0.01)
@@ -224,7 +224,7 @@ def test_built_pairs_hold_four_versions_of_each_image(catalog, tmp_path):
     ]
     genuine = Counter((p.image_id_a, p.noise) for p in pairs if p.genuine)
     images = [i.image_id for i in chain.from_iterable(chosen.values())]
-    assert genuine == Counter((i, n) for i in images for n in plan.CORRUPTIONS)
+    assert genuine == Counter((i, n) for i in images for n in plan.DEGRADATIONS)
     impostors = [p for p in pairs if not p.genuine]
     assert 3 * len(impostors) == len(genuine)
     assert all(p.finger_a != p.finger_b for p in impostors)

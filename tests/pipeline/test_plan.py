@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import plan
 from pipeline.impression import Impression
-from pipeline.plan import make_plan, pairs
+from pipeline.plan import plan_pairs, plan_shards
 from pipeline.spec import LIMITS, PipelineSpec
 from pipeline.split import split_of
 
@@ -83,11 +83,11 @@ def selection(request):
 
 def everything(shards, spec):
     """(shard, pair) of a whole plan."""
-    return [(shard, pair) for shard in shards for pair in pairs(shard, spec)]
+    return [(shard, pair) for shard in shards for pair in plan_pairs(shard, spec)]
 
 
 def test_every_image_is_in_one_shard_of_its_own_partition_and_split(selection):
-    shards = make_plan(selection, SPEC)
+    shards = plan_shards(selection, SPEC)
     placed = Counter(image.image_id for shard in shards for image in shard.images)
     assert placed == Counter(i.image_id for i in chain.from_iterable(selection.values()))
     for shard in shards:
@@ -97,7 +97,7 @@ def test_every_image_is_in_one_shard_of_its_own_partition_and_split(selection):
 
 def test_no_finger_and_no_person_is_cut_by_a_split_nor_a_finger_by_a_shard(selection):
     splits, homes = {}, {}
-    for shard in make_plan(selection, SPEC):
+    for shard in plan_shards(selection, SPEC):
         for image in shard.images:
             assert splits.setdefault(image.person, shard.split) == shard.split
             assert homes.setdefault((image.partition, image.finger), shard.name) == shard.name
@@ -106,7 +106,7 @@ def test_no_finger_and_no_person_is_cut_by_a_split_nor_a_finger_by_a_shard(selec
 def test_each_original_against_each_corruption_once(selection):
     found = Counter(
         (shard.images[p.a].image_id, p.address.noise)
-        for shard, p in everything(make_plan(selection, SPEC), SPEC)
+        for shard, p in everything(plan_shards(selection, SPEC), SPEC)
         if p.address.kind == "genuine" and p.a == p.b
     )
     images = [i.image_id for i in chain.from_iterable(selection.values())]
@@ -116,7 +116,7 @@ def test_each_original_against_each_corruption_once(selection):
 def test_one_pair_in_four_is_of_two_fingers(selection):
     """The paper's arithmetic: n originals make 4·n pairs, 25,090 make 100,360."""
     kinds = Counter()
-    for shard, pair in everything(make_plan(selection, SPEC), SPEC):
+    for shard, pair in everything(plan_shards(selection, SPEC), SPEC):
         kinds[pair.address.kind] += 1
         same = shard.images[pair.a].finger == shard.images[pair.b].finger
         assert same == (pair.address.kind != "impostor")
@@ -127,7 +127,7 @@ def test_one_pair_in_four_is_of_two_fingers(selection):
 def test_the_corruption_tells_no_kind():
     noises = Counter(
         p.address.noise
-        for _, p in everything(make_plan(SELECTIONS["fvc"], SPEC), SPEC)
+        for _, p in everything(plan_shards(SELECTIONS["fvc"], SPEC), SPEC)
         if p.address.kind == "impostor"
     )
     assert set(noises) == {"sensor", "dryness", "pressure"}
@@ -136,7 +136,7 @@ def test_the_corruption_tells_no_kind():
 
 def test_numbers_are_unique_within_a_partition(selection):
     used = Counter(
-        (s.partition, p.address.index) for s, p in everything(make_plan(selection, SPEC), SPEC)
+        (s.partition, p.address.index) for s, p in everything(plan_shards(selection, SPEC), SPEC)
     )
     assert set(used.values()) == {1}
 
@@ -148,7 +148,7 @@ def test_genuine_addresses_do_not_depend_on_the_shards():
         spec = dataclasses.replace(SPEC, pairs_per_shard=size)
         return {
             (s.images[p.a].image_id, p.address)
-            for s, p in everything(make_plan(selection, spec), spec)
+            for s, p in everything(plan_shards(selection, spec), spec)
             if p.address.kind == "genuine" and s.partition == "sd302/U"
         }
 
@@ -157,11 +157,11 @@ def test_genuine_addresses_do_not_depend_on_the_shards():
 
 def test_plan_does_not_depend_on_the_order_of_files(selection):
     backwards = {name: found[::-1] for name, found in reversed(selection.items())}
-    assert make_plan(selection, SPEC) == make_plan(backwards, SPEC)
+    assert plan_shards(selection, SPEC) == plan_shards(backwards, SPEC)
 
 
 def test_pairs_are_drawn_by_address(selection):
-    shards = make_plan(selection, SPEC)
+    shards = plan_shards(selection, SPEC)
     assert everything(shards, SPEC) == everything(shards, SPEC)
     other = dataclasses.replace(SPEC, seed=1)
     if any(len(set(s.images)) > 3 for s in shards):
@@ -172,20 +172,20 @@ def test_pairs_are_drawn_by_address(selection):
 def test_shards_are_of_the_size_asked_for(selection, size):
     """As near as whole fingers, two at least, allow."""
     spec = dataclasses.replace(SPEC, pairs_per_shard=size)
-    for shard in make_plan(selection, spec):
+    for shard in plan_shards(selection, spec):
         fingers = Counter(i.finger for i in shard.images)
         assert len(fingers) >= 2
         largest = 4 * max(fingers.values())
-        total = sum(plan.counts(shard, spec).values())
+        total = sum(plan.count_pairs(shard, spec).values())
         assert total <= max(1.6 * size, 2 * largest) + largest
 
 
 def test_counts_are_what_is_yielded(selection):
     for several in (0, 1, 3, MOST_IMPRESSIONS):
         spec = dataclasses.replace(SPEC, different_impressions=several)
-        for shard in make_plan(selection, spec):
-            found = Counter(p.address.kind for p in pairs(shard, spec))
-            assert found == plan.counts(shard, spec)
+        for shard in plan_shards(selection, spec):
+            found = Counter(p.address.kind for p in plan_pairs(shard, spec))
+            assert found == plan.count_pairs(shard, spec)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_different_impressions_each_once_and_still_three_to_one(several, doubles
     """Of three impressions each has two others at most."""
     spec = dataclasses.replace(SPEC, different_impressions=several)
     kinds, partners, addresses = Counter(), set(), set()
-    for shard, pair in everything(make_plan(SELECTIONS["synthetic"], spec), spec):
+    for shard, pair in everything(plan_shards(SELECTIONS["synthetic"], spec), spec):
         kinds[pair.address.kind] += 1
         addresses.add((shard.partition, pair.address.index))
         if pair.address.kind == "genuine-impressions":
@@ -209,23 +209,23 @@ def test_different_impressions_each_once_and_still_three_to_one(several, doubles
 
 def test_impressions_without_truth_make_no_such_pairs():
     spec = dataclasses.replace(SPEC, different_impressions=1)
-    kinds = {p.address.kind for _, p in everything(make_plan(SELECTIONS["fvc"], spec), spec)}
+    kinds = {p.address.kind for _, p in everything(plan_shards(SELECTIONS["fvc"], spec), spec)}
     assert kinds == {"genuine", "impostor"}
 
 
 def test_a_single_finger_has_no_impostors():
     one = {"fvc2002/db1_b": fvc(1, 8, "fvc2002/db1_b", 101)}
-    (shard,) = make_plan(one, SPEC)
+    (shard,) = plan_shards(one, SPEC)
     assert (
-        plan.counts(shard, SPEC)
+        plan.count_pairs(shard, SPEC)
         == {"genuine": 24}
-        == Counter(p.address.kind for p in pairs(shard, SPEC))
+        == Counter(p.address.kind for p in plan_pairs(shard, SPEC))
     )
 
 
 def test_names_are_those_of_the_contract():
     names = [
-        shard.name for shard in make_plan({"sd302/U": nist(40)}, SPEC) if shard.split == "train"
+        shard.name for shard in plan_shards({"sd302/U": nist(40)}, SPEC) if shard.split == "train"
     ]
     assert names[0] == f"train/sd302-U-00000-of-{len(names):05d}.arrayrecord"
     assert len(set(names)) == len(names) > 1

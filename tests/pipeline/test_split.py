@@ -14,7 +14,7 @@ import configs
 from pipeline import catalog, plan
 from pipeline.impression import Impression
 from pipeline.spec import HELD_OUT, PipelineSpec
-from pipeline.split import group_of, limited, split_of
+from pipeline.split import group_of, limit_training_images, split_of
 
 PAPER = configs.load().pipeline
 NIST = [f"nist/{number:08d}" for number in range(2302, 2646)]
@@ -167,11 +167,11 @@ def some(delivery):
 
 
 FEW = some(delivery())
-ALL = plan.make_plan(limited(FEW, PAPER), PAPER)
+ALL = plan.plan_shards(limit_training_images(FEW, PAPER), PAPER)
 
 
 def test_paper_arithmetic_closes():
-    chosen = limited(delivery(), PAPER)
+    chosen = limit_training_images(delivery(), PAPER)
     training = Counter()
     for partition, impressions in chosen.items():
         for item in impressions:
@@ -184,7 +184,7 @@ def test_paper_arithmetic_closes():
 
 
 def test_limits_keep_whole_persons_and_the_same_in_every_partition():
-    chosen = limited(delivery(), PAPER)
+    chosen = limit_training_images(delivery(), PAPER)
     counts = Counter(i.person for i in chosen["sd300/roll"])
     assert list(counts.values()) == [10] * 320
     assert set(counts) == {i.person for i in chosen["sd300/plain"]}
@@ -192,24 +192,24 @@ def test_limits_keep_whole_persons_and_the_same_in_every_partition():
 
 def test_limits_depend_on_the_partition_alone():
     whole = delivery()
-    alone = limited({"sd302/U": whole["sd302/U"]}, PAPER)["sd302/U"]
+    alone = limit_training_images({"sd302/U": whole["sd302/U"]}, PAPER)["sd302/U"]
     shuffled = whole["sd302/U"][::-1]
-    assert alone == limited(whole, PAPER)["sd302/U"]
+    assert alone == limit_training_images(whole, PAPER)["sd302/U"]
     assert sorted(alone, key=repr) == sorted(
-        limited({"sd302/U": shuffled}, PAPER)["sd302/U"], key=repr
+        limit_training_images({"sd302/U": shuffled}, PAPER)["sd302/U"], key=repr
     )
 
 
 def test_no_limits_by_default():
     whole = {"sd300/roll": delivery()["sd300/roll"]}
-    assert limited(whole, PipelineSpec()) == whole
+    assert limit_training_images(whole, PipelineSpec()) == whole
 
 
 @given(st.sets(st.sampled_from(PAPER.partitions), min_size=1))
 def test_any_choice_of_partitions_gives_the_same_shards_of_them(partitions):
     """Nobody on two sides in any choice, and a partition's shards know nothing of the others."""
     chosen = {name: few for name, few in FEW.items() if name in partitions}
-    shards = plan.make_plan(limited(chosen, PAPER), PAPER)
+    shards = plan.plan_shards(limit_training_images(chosen, PAPER), PAPER)
     assert shards == [shard for shard in ALL if shard.partition in partitions]
     sides = {}
     for shard in shards:

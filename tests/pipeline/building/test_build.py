@@ -441,14 +441,14 @@ def test_mended_images_come_back(data, images, tmp_path, whole):
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_an_image_that_vanishes_meanwhile_is_named(data, tmp_path, monkeypatch, skip_bad):
     """Between the look at the folders and the work on a shard; it is not taken for a bad one."""
-    plan_first = builder.plan.make_plan
+    plan_shards = builder.plan.plan_shards
     victim = data / "DB3_B/104_1.tif"
 
     def then_unlink(*arguments):
         victim.unlink()
-        return plan_first(*arguments)
+        return plan_shards(*arguments)
 
-    monkeypatch.setattr(builder.plan, "make_plan", then_unlink)
+    monkeypatch.setattr(builder.plan, "plan_shards", then_unlink)
     with pytest.raises(Fault, match=r"104_1\.tif: cannot be read"):
         made(data, tmp_path / "out", skip_bad=skip_bad)
     assert not (tmp_path / "out" / manifest.FILE).exists()

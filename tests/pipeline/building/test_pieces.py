@@ -53,7 +53,7 @@ def before(images, tmp_path_factory):
 def changed(images, before, tmp_path_factory):
     """Images of which one is another than in the set: in DB1 of piece 0, in DB3 of piece 1."""
     root = shutil.copytree(images, tmp_path_factory.mktemp("changed") / "data")
-    shards = plan.make_plan(catalog.discover([root]).select(PARTITIONS), SPEC)
+    shards = plan.plan_shards(catalog.discover([root]).select(PARTITIONS), SPEC)
     for number, partition in enumerate(PARTITIONS):
         shard = next(s for s in shards[number::2] if s.partition == partition)
         cv2.imwrite(str(shard.images[0].path), finger([7, number], 190, 180))

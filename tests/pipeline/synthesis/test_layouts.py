@@ -211,11 +211,11 @@ def test_a_complete_delivery_gives_the_papers_arithmetic(read):
         files = laid(kind, fingers, impressions)
         for impression in read(kind, [p for p in files if p.parts[1] not in COPIES]).impressions:
             found[impression.partition].append(impression)
-    chosen = split.limited({name: found[name] for name in spec.partitions}, spec)
+    chosen = split.limit_training_images({name: found[name] for name in spec.partitions}, spec)
     counts = Counter()
-    for shard in plan.make_plan(chosen, spec):
+    for shard in plan.plan_shards(chosen, spec):
         if shard.split == "train":
-            counts.update(plan.counts(shard, spec) | {"images": len(shard.images)})
+            counts.update(plan.count_pairs(shard, spec) | {"images": len(shard.images)})
     assert counts == {"images": 25_090, "genuine": 75_270, "impostor": 25_090}
 
 
