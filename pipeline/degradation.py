@@ -1,10 +1,13 @@
-"""How a second impression of a finger gets worse: sensor noise, dryness, over-pressure.
+"""Degradation of an impression: sensor noise, dryness, over-pressure.
 
-The three corruptions of IFViT (arXiv 2404.08237, the data of the dense registration). Parameters
-are drawn first, then applied purely, to an image at 500 ppi. Ridges are dark: a maximum over a
-neighbourhood thins them, which is a dry finger, a minimum thickens them, which is one pressed
-hard. The sums are exact in float32, so that every machine makes the same bytes. Gradient noise is
-dear, so large fields of it are made once a process, and each draw sees a window of its own.
+The three degradations of IFViT (arXiv 2404.08237, section on the dense registration data), applied
+at 500 ppi. `sample` samples the parameters of one degradation, `apply` applies them as a pure
+function.
+
+Ridges are dark. A maximum over a neighbourhood makes them thinner (a dry finger), a minimum makes
+them thicker (a finger pressed hard). All sums are exact in float32, so that the bytes are the same
+on every machine. Gradient noise is slow to compute: each process computes a few large fields of it
+once, and each sample uses a window of one of them.
 """
 
 from __future__ import annotations
@@ -20,161 +23,249 @@ from pyfastnoiselite.pyfastnoiselite import FastNoiseLite, FractalType, NoiseTyp
 
 from pipeline.imaging.resample import Image, Part
 
-OCTAVES = 3
-ONE = 1024  # a contrast of 1 in fixed point, while a field is made
-FIELD_ONE = 128  # and in the field: a byte a px, of which more stay in the processor's cache
-FIELDS = 8  # different ones of each sort, of which a draw sees a window
-SEED_STEP = 7919  # seeds beside each other give fields that agree a little
-FIELD_STEP = 64  # px; a field's side is a multiple of it
-MOTTLE_SAMPLE, GRAIN_SAMPLE = 4, 2  # px at 500 ppi; the finest octave has over two samples a period
-PERIOD_RANGE = (40.0, 90.0)  # px at 500 ppi, of the mottle's first octave
-GRAIN_PERIOD = 5.0  # px at 500 ppi, of the grain
-MOTTLE_RANGE = (0.3, 0.9)  # how much contrast the mottle takes where it is strongest
-GRAIN_RANGE = (0.3, 1.0)  # amplitude of the grain, in deviations of the image
-STRENGTH_RANGE = (0.4, 0.9)  # how much of the morphology's result is blended in
+EVERYTHING: Part = (slice(None), slice(None))
+
+
+@dataclass(frozen=True)
+class DegradationParameters:
+    """Strengths of the degradations and layout of the noise fields.
+
+    IFViT names the kinds of degradation without numbers. The strengths are chosen so that the
+    ridges stay visible (tests/pipeline/test_degradation.py: correlation above 0.7).
+    """
+
+    mottle_range: tuple[float, float] = (0.3, 0.9)  # share of the contrast lost at the strongest px
+    mottle_period_range: tuple[float, float] = (40.0, 90.0)  # px at 500 ppi, of the first octave
+    mottle_octaves: int = 3  # chosen
+    mottle_sampling: int = 4  # px per computed sample; > 2 samples per period of the last octave
+    grain_range: tuple[float, float] = (0.3, 1.0)  # amplitude in standard deviations of the image
+    grain_period: float = 5.0  # px at 500 ppi; chosen: below the period of ridges, about 9 px
+    grain_sampling: int = 2  # px per computed sample; > 2 samples per period
+    morphology_range: tuple[float, float] = (0.4, 0.9)  # weight of the thinned or thickened image
+    fields: int = 8  # noise fields of each kind per process; chosen: 8 differ enough, and are small
+    field_step: int = 64  # px; the side of a field is a multiple of it
+    seed_step: int = (
+        7919  # between the seeds of fields: fields of adjacent seeds correlate a little
+    )
+    computed_one: int = 1024  # fixed-point value of a contrast of 1 while a field is computed
+    stored_one: int = 128  # the same in a stored field: one byte per px, so that caches hold more
+
+
+DEFAULT = DegradationParameters()
 
 
 @dataclass(frozen=True)
 class Window:
-    """Where a draw looks at a large field of noise: which field, and where in it."""
+    """The part of a large noise field that one sample uses.
 
-    field: int  # 0 … FIELDS - 1
-    x: float  # 0 … 1, of the way from one end to the other
+    Attributes:
+        field: number of the field, 0 to `DegradationParameters.fields` - 1.
+        x, y: position of the window between the two ends of the field, 0 to 1.
+    """
+
+    field: int
+    x: float
     y: float
 
 
 @dataclass(frozen=True)
 class SensorNoise:
-    """Simplex gradient noise (Perlin, 2001): mottle in octaves that takes contrast, and grain."""
+    """Gradient noise (Perlin 2001, simplex noise): mottle that lowers the contrast, and grain.
 
-    mottle_at: Window
-    grain_at: Window
-    mottle: float  # 0 … 1, a multiple of 1/64
-    grain: float  # deviations of the image
+    Attributes:
+        mottle_window, grain_window: windows of the noise fields.
+        mottle: share of the contrast that is lost, 0 to 1; a multiple of 1/64.
+        grain: amplitude of the grain in standard deviations of the image.
+    """
+
+    mottle_window: Window
+    grain_window: Window
+    mottle: float
+    grain: float
 
 
 @dataclass(frozen=True)
 class Morphology:
-    """Thinner ("dryness") or thicker ("pressure") ridges, blended with the original."""
+    """Thinner ("dryness") or thicker ("pressure") ridges, blended with the original.
+
+    Attributes:
+        kind: "dryness" or "pressure".
+        strength: weight of the changed image, a multiple of 1/64.
+        square: use a 3×3 neighbourhood; else a cross of 5 px.
+    """
 
     kind: str
-    strength: float  # a multiple of 1/64
-    square: bool  # a 3×3 neighbourhood; else the cross
+    strength: float
+    square: bool
 
 
-def sample(kind: str, rng: np.random.Generator) -> SensorNoise | Morphology | None:
-    """Parameters of the corruption `kind` of shards.record.NOISES; None for "none"."""
+Degradation = SensorNoise | Morphology | None
+
+
+def sample(
+    kind: str, rng: np.random.Generator, parameters: DegradationParameters = DEFAULT
+) -> Degradation:
+    """Sample one degradation.
+
+    Args:
+        kind: one of `shards.record.NOISES`.
+        rng: addressed generator of this pair and stage.
+        parameters: ranges of the strengths.
+
+    Returns:
+        The degradation; None where `kind` is "none".
+
+    Raises:
+        ValueError: `kind` is unknown.
+    """
     if kind == "none":
         return None
     if kind == "sensor":
         return SensorNoise(
-            mottle_at=_window(rng),
-            grain_at=_window(rng),
-            mottle=_64ths(rng.uniform(*MOTTLE_RANGE)),
-            grain=float(rng.uniform(*GRAIN_RANGE)),
+            mottle_window=_sample_window(rng, parameters),
+            grain_window=_sample_window(rng, parameters),
+            mottle=_round_64th(rng.uniform(*parameters.mottle_range)),
+            grain=float(rng.uniform(*parameters.grain_range)),
         )
     if kind not in ("dryness", "pressure"):
         raise ValueError(f"noise kind {kind!r}: expected none, sensor, dryness or pressure")
-    return Morphology(kind, _64ths(rng.uniform(*STRENGTH_RANGE)), bool(rng.integers(2)))
+    strength = _round_64th(rng.uniform(*parameters.morphology_range))
+    return Morphology(kind, strength, bool(rng.integers(2)))
 
 
 def apply(
-    image: Image, params: SensorNoise | Morphology | None, part: Part = (slice(None), slice(None))
+    image: Image,
+    degradation: Degradation,
+    part: Part = EVERYTHING,
+    parameters: DegradationParameters = DEFAULT,
 ) -> Image:
-    """The part uint8 [h, w] of an image uint8 [H, W] at 500 ppi after the image's corruption.
+    """Return a part of the degraded image; the result does not depend on the choice of the part.
 
-    The same for the same parameters, whatever part of it is asked for.
+    Args:
+        image: uint8 [H, W], dark ridges, 500 ppi; it is not changed.
+        degradation: a result of `sample`.
+        part: rows and columns to compute, uint8 [h, w].
+        parameters: layout of the noise fields.
     """
-    if params is None:
+    if degradation is None:
         return image[part]
-    if isinstance(params, SensorNoise):
-        return _sensor(image, params, part)
-    return _morphology(image, params, part)
+    if isinstance(degradation, SensorNoise):
+        return _add_sensor_noise(image, degradation, part, parameters)
+    return _change_ridge_width(image, degradation, part)
 
 
-def _window(rng: np.random.Generator) -> Window:
-    return Window(int(rng.integers(FIELDS)), *rng.uniform(size=2).tolist())
+def _sample_window(rng: np.random.Generator, parameters: DegradationParameters) -> Window:
+    return Window(int(rng.integers(parameters.fields)), *rng.uniform(size=2).tolist())
 
 
-def _64ths(value: float) -> float:
+def _round_64th(value: float) -> float:
     return round(64 * value) / 64
 
 
-def _morphology(image: Image, params: Morphology, part: Part) -> Image:
-    """A maximum or a minimum over the neighbourhood, blended in."""
-    shape = cv2.MORPH_RECT if params.square else cv2.MORPH_CROSS
-    operation = cv2.dilate if params.kind == "dryness" else cv2.erode
-    (top, bottom), (left, right) = (
-        at.indices(extent)[:2] for at, extent in zip(part, image.shape, strict=True)
-    )
-    y, x = max(top - 1, 0), max(left - 1, 0)  # the part's edge has neighbours beyond it
-    near = image[y : bottom + 1, x : right + 1]
-    made = operation(near, cv2.getStructuringElement(shape, (3, 3)))
-    changed = made[top - y : bottom - y, left - x : right - x]
-    blended = cv2.addWeighted(image[part], 1 - params.strength, changed, params.strength, 0)
+def _change_ridge_width(image: Image, morphology: Morphology, part: Part) -> Image:
+    """Blend a maximum ("dryness") or minimum ("pressure") over the neighbourhood into the image."""
+    shape = cv2.MORPH_RECT if morphology.square else cv2.MORPH_CROSS
+    operation = cv2.dilate if morphology.kind == "dryness" else cv2.erode
+    rows, columns = part
+    top, bottom, _ = rows.indices(image.shape[0])
+    left, right, _ = columns.indices(image.shape[1])
+    first_row, first_column = max(top - 1, 0), max(left - 1, 0)  # neighbours of the part's edge
+    surroundings = image[first_row : bottom + 1, first_column : right + 1]
+    changed = operation(surroundings, cv2.getStructuringElement(shape, (3, 3)))
+    y, x = top - first_row, left - first_column  # of the part in its surroundings
+    changed = changed[y : y + bottom - top, x : x + right - left]
+    weight = morphology.strength
+    blended = cv2.addWeighted(image[part], 1 - weight, changed, weight, 0)
     return np.asarray(blended, np.uint8)
 
 
-def _sensor(image: Image, params: SensorNoise, part: Part) -> Image:
-    """Contrast about the mean grey scaled by 1 - mottle … 1, then the grain added."""
-    mean, deviation = (round(float(value.item())) for value in cv2.meanStdDev(image))
-    mottle = _look(_mottle, params.mottle_at, image.shape)[part]
-    grain = _look(_grain, params.grain_at, image.shape)[part]
-    shown = image[part].astype(np.int16)  # casts apart: numpy is slow where types are mixed
-    lost = shown - np.int16(mean)
-    lost *= mottle.astype(np.int16)
-    # both products and their sum have less than 24 bits: float32 holds them, one rounding is left
-    amplitude = round(16 * params.grain * deviation) / 16
-    weights = amplitude / FIELD_ONE, -params.mottle / FIELD_ONE
-    change = cv2.addWeighted(grain.astype(np.int16), weights[0], lost, weights[1], 0)
-    shown += np.asarray(change, np.int16)
-    return np.clip(shown, 0, 255, out=shown).astype(np.uint8)
+def _add_sensor_noise(
+    image: Image, noise: SensorNoise, part: Part, parameters: DegradationParameters
+) -> Image:
+    """Scale the contrast around the mean grey by 1 - mottle to 1, then add the grain."""
+    mean, deviation = cv2.meanStdDev(image)
+    mean_grey, grey_deviation = round(float(mean.item())), round(float(deviation.item()))
+    mottle = _cut_window(_mottle_field, noise.mottle_window, image.shape, parameters)[part]
+    grain = _cut_window(_grain_field, noise.grain_window, image.shape, parameters)[part]
+    result = image[part].astype(np.int16)  # separate casts: numpy is slow with mixed types
+    lost_contrast = result - np.int16(mean_grey)
+    lost_contrast *= mottle.astype(np.int16)
+    # Both products and their sum have fewer than 24 bits: exact in float32, rounded once.
+    amplitude = round(16 * noise.grain * grey_deviation) / 16
+    grain_weight = amplitude / parameters.stored_one
+    mottle_weight = -noise.mottle / parameters.stored_one
+    grain = grain.astype(np.int16)
+    change = cv2.addWeighted(grain, grain_weight, lost_contrast, mottle_weight, 0)
+    result += np.asarray(change, np.int16)
+    return np.clip(result, 0, 255, out=result).astype(np.uint8)
 
 
-def _look(
-    field: Callable[[int, int], NDArray[np.int8]], at: Window, shape: tuple[int, ...]
+def _cut_window(
+    compute_field: Callable[[int, int, DegradationParameters], NDArray[np.int8]],
+    window: Window,
+    shape: tuple[int, ...],
+    parameters: DegradationParameters,
 ) -> NDArray[np.int8]:
-    """The window of a field at least twice as large."""
-    side = -(-2 * max(shape) // FIELD_STEP) * FIELD_STEP
-    y, x = (int(part * (side - extent)) for part, extent in zip((at.y, at.x), shape, strict=True))
-    return field(at.field, side)[y : y + shape[0], x : x + shape[1]]
+    """Return the window int8 [H, W] of a field whose side is at least twice the image's."""
+    height, width = shape
+    step = parameters.field_step
+    side = -(-2 * max(shape) // step) * step
+    y, x = int(window.y * (side - height)), int(window.x * (side - width))
+    return compute_field(window.field, side, parameters)[y : y + height, x : x + width]
 
 
-@functools.lru_cache(maxsize=FIELDS)
-def _mottle(number: int, side: int) -> NDArray[np.int8]:
-    """Octaves in about 0 … FIELD_ONE; the fields' first periods lie evenly over PERIOD_RANGE."""
-    low, high = PERIOD_RANGE
-    period = low + (high - low) * (number + 0.5) / FIELDS
-    coarse = _noise(number, side // MOTTLE_SAMPLE, MOTTLE_SAMPLE / period, OCTAVES)
-    return _field(cv2.pyrUp(cv2.pyrUp(_fixed((coarse + 1) / 2))))
+@functools.lru_cache(maxsize=DEFAULT.fields)
+def _mottle_field(number: int, side: int, parameters: DegradationParameters) -> NDArray[np.int8]:
+    """Compute a mottle field int8 [side, side], values of about 0 to `stored_one`.
+
+    The first periods of the fields lie evenly in `mottle_period_range`.
+    """
+    low, high = parameters.mottle_period_range
+    period = low + (high - low) * (number + 0.5) / parameters.fields
+    sampling = parameters.mottle_sampling
+    noise = _gradient_noise(
+        parameters.seed_step * number,
+        side // sampling,
+        sampling / period,
+        parameters.mottle_octaves,
+    )
+    coarse = _to_fixed_point((noise + 1) / 2, parameters)
+    return _to_bytes(cv2.pyrUp(cv2.pyrUp(coarse)), parameters)
 
 
-@functools.lru_cache(maxsize=FIELDS)
-def _grain(number: int, side: int) -> NDArray[np.int8]:
-    """One octave in about -FIELD_ONE … FIELD_ONE."""
-    coarse = _noise(FIELDS + number, side // GRAIN_SAMPLE, GRAIN_SAMPLE / GRAIN_PERIOD, 1)
-    return _field(cv2.pyrUp(_fixed(coarse)))
+@functools.lru_cache(maxsize=DEFAULT.fields)
+def _grain_field(number: int, side: int, parameters: DegradationParameters) -> NDArray[np.int8]:
+    """Compute a grain field int8 [side, side], values of about -`stored_one` to `stored_one`."""
+    sampling = parameters.grain_sampling
+    seed = parameters.seed_step * (parameters.fields + number)
+    coarse = _gradient_noise(seed, side // sampling, sampling / parameters.grain_period, 1)
+    return _to_bytes(cv2.pyrUp(_to_fixed_point(coarse, parameters)), parameters)
 
 
-def _fixed(values: NDArray[np.floating]) -> NDArray[np.int16]:
-    """Fixed point, in which cv2.pyrUp is exact on every machine."""
-    return np.rint(values * ONE).astype(np.int16)
+def _to_fixed_point(
+    values: NDArray[np.floating], parameters: DegradationParameters
+) -> NDArray[np.int16]:
+    """Convert to fixed point, in which cv2.pyrUp is exact on every machine."""
+    return np.rint(values * parameters.computed_one).astype(np.int16)
 
 
-def _field(fixed: NDArray[np.integer] | cv2.typing.MatLike) -> NDArray[np.int8]:
-    """The same in bytes."""
-    most = FIELD_ONE - 1
-    return np.clip(fixed // (ONE // FIELD_ONE), -most, most).astype(np.int8)
+def _to_bytes(
+    fixed: NDArray[np.integer] | cv2.typing.MatLike, parameters: DegradationParameters
+) -> NDArray[np.int8]:
+    """Convert fixed point to one byte per px."""
+    largest = parameters.stored_one - 1
+    ratio = parameters.computed_one // parameters.stored_one
+    return np.clip(fixed // ratio, -largest, largest).astype(np.int8)
 
 
-def _noise(seed: int, side: int, frequency: float, octaves: int) -> NDArray[np.float32]:
-    """Gradient noise float32 [side, side] in about -1 … 1, `frequency` periods a sample."""
-    noise = FastNoiseLite(SEED_STEP * seed)
+def _gradient_noise(seed: int, side: int, frequency: float, octaves: int) -> NDArray[np.float32]:
+    """Return gradient noise float32 [side, side] in about -1 to 1; `frequency` is per sample."""
+    noise = FastNoiseLite(seed)
     noise.noise_type = NoiseType.NoiseType_OpenSimplex2
     noise.frequency = frequency
     if octaves > 1:
         noise.fractal_type = FractalType.FractalType_FBm
         noise.fractal_octaves = octaves
     y, x = np.indices((side, side), np.float32).reshape(2, -1) + np.float32(0.5)
-    made = noise.gen_from_coords(np.ascontiguousarray(np.stack([x, y])))
-    return np.asarray(made, np.float32).reshape(side, side)
+    values = noise.gen_from_coords(np.ascontiguousarray(np.stack([x, y])))
+    return np.asarray(values, np.float32).reshape(side, side)
