@@ -1,7 +1,9 @@
-"""One pair of images with its true correspondence: the one place that knows the order of steps.
+"""Synthesis of one training pair with its ground truth.
 
-The order is the paper's (IFViT, arXiv 2404.08237): the original is A; the corrupted version of an
-impression, corrupted at 500 ppi, then turned, is B; both are brought to the network's size last.
+The order of steps is that of IFViT (arXiv 2404.08237, section on the dense registration data).
+Image A is the crop of an impression. Image B is the crop of the same or another impression, which
+is first degraded at 500 ppi and then warped (rotation, shift, stretch, elastic deformation). Both
+are resampled to the size of the network's input in the last step.
 """
 
 from __future__ import annotations
@@ -35,84 +37,149 @@ from pipeline.spec import PipelineSpec
 from shards.record import Pair
 
 Index = NDArray[np.intp]
-Trace = list[tuple[str, Image]]  # (name, image) of every stage, for a person to look at
-PARTNER, NOISE, GEOMETRY, CENTRE = range(4)  # stages, the last part of a random address
-ELASTIC_SPACING = 72.0  # px at 500 ppi between control points, about 3.7 mm of skin
-MAP_STEPS = 1024  # a px; coarser than the last bits in which machines differ
-ELASTIC_STRAIN = 0.3  # bound; skin is stretched by less
-STRETCH_MOST = 2.5  # deviations
+Trace = list[tuple[str, Image]]  # (name, image) of each stage, for `python -m pipeline show`
+
+# Stages: the last part of the address of a random generator.
+PARTNER, NOISE, GEOMETRY, CENTRE = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class PairParameters:
+    """Geometry of pairs that the spec leaves fixed."""
+
+    elastic_spacing: float = 72.0  # px at 500 ppi between control points; chosen: 3.7 mm of skin
+    elastic_strain: float = 0.3  # largest strain of the elastic warp; chosen: skin strains less
+    stretch_limit: float = 2.5  # standard deviations at which the stretch is cut off; chosen
+    map_steps: int = 1024  # per px of the map; coarser than rounding differences between machines
+
+
+DEFAULT = PairParameters()
 
 
 @dataclass(frozen=True, eq=False)
-class Print:
-    """An impression opened once, for all pairs that it is part of."""
+class PreparedImpression:
+    """An impression that was decoded once, for all pairs that it is part of.
+
+    Attributes:
+        impression: identity and resolution.
+        window: foreground at 500 ppi, cut to the window that contains every crop.
+        crop_image: uint8 [size, size], the crop without degradation and warp: image A.
+        to_original: float64 [2, 3], px of that crop → px of the file.
+        cells_on_finger: bool [G, G], True where the centre of the crop's cell is on the foreground.
+        to_master: warp from px of the file to px of the finger's master; None where unknown.
+    """
 
     impression: Impression
-    around: Prepared  # the window that every crop of it is cut from
-    plain: Image  # [size, size], the crop as it is: image A
-    to_original: Array  # [2, 3], px of that crop → px of the file
-    on_finger: Mask  # [G, G], of the cells of that crop
-    truth: Warp | None  # px of the file → px of the finger's master, where known
+    window: Prepared
+    crop_image: Image
+    to_original: Array
+    cells_on_finger: Mask
+    to_master: Warp | None
 
 
-class Frame(NamedTuple):
-    """How the crop lies in the window, which has its centre in the middle for every print."""
+class CropGeometry(NamedTuple):
+    """Position of the crop in the window; the same for all impressions of a spec.
 
-    radius: int  # px at 500 ppi, half the side of the window
-    matrix: Array  # [2, 3], px of the crop → px of the window
-    plain: View  # of the crop as it is
-    cells: tuple[Index, Index]  # each [G, G], row and column in the window of its cells' centres
+    Attributes:
+        radius: half the side of the window, px at 500 ppi.
+        matrix: float64 [2, 3], px of the crop → px of the window.
+        view: sampling of the crop without warp.
+        cell_pixels: row and column in the window of the px at each cell's centre, both [G, G].
+    """
+
+    radius: int
+    matrix: Array
+    view: View
+    cell_pixels: tuple[Index, Index]
 
 
 @dataclass(frozen=True)
 class Address:
-    """What pair: its kind, the corruption of B, and its number in its partition."""
+    """The address of a pair in its partition.
+
+    Attributes:
+        kind: one of `shards.record.KINDS`.
+        noise: degradation of image B, one of `shards.record.NOISES`.
+        index: number of the pair in its partition.
+    """
 
     kind: str
     noise: str
     index: int
 
     def rng(self, seed: int, partition: str, stage: int) -> np.random.Generator:
-        """The generator of one stage of this pair, whatever was made before it."""
+        """Return the random generator of one stage; it depends on the arguments alone."""
         return _generator(seed, zlib.crc32(partition.encode()), self.index, stage)
 
 
-def open_print(
+def prepare_impression(
     impression: Impression,
     image: Image,
-    truth: Warp | None,
+    to_master: Warp | None,
     spec: PipelineSpec,
     trace: Trace | None = None,
-) -> Print:
-    """The impression as its `image` uint8 [H, W] shows it; Fault where that shows no finger."""
+    parameters: PairParameters = DEFAULT,
+) -> PreparedImpression:
+    """Find the foreground of an image and cut its window and its crop.
+
+    Args:
+        impression: identity and resolution of the image.
+        image: uint8 [H, W], px of the file.
+        to_master: warp from px of the file to px of the finger's master, where known.
+        spec: settings of the set.
+        trace: receives the image of each stage.
+        parameters: geometry of the warp, on which the size of the window depends.
+
+    Raises:
+        Fault: the image has no foreground, or its size or resolution is not plausible.
+    """
     prepared = preprocess.prepare(image, impression.ppi, str(impression.path))
     prepared = preprocess.draw_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
-    frame = _frame(spec)
-    around = preprocess.window(prepared, frame.radius)
-    plain = frame.plain.render(around.image[frame.plain.part])
+    geometry = _crop_geometry(spec, parameters)
+    window = preprocess.window(prepared, geometry.radius)
+    crop_image = geometry.view.render(window.image[geometry.view.part])
     if trace is not None:
         foreground = np.where(prepared.mask, prepared.image, prepared.image // 3)
         trace += [("file", image), ("foreground at 500 ppi", foreground)]
-        trace += [("window", around.image), ("A", plain)]
-    on_finger = around.mask[frame.cells]
-    to_original = compose_affine(around.to_original, frame.matrix)
-    return Print(impression, around, plain, to_original, on_finger, truth)
+        trace += [("window", window.image), ("A", crop_image)]
+    cells_on_finger = window.mask[geometry.cell_pixels]
+    to_original = compose_affine(window.to_original, geometry.matrix)
+    return PreparedImpression(
+        impression, window, crop_image, to_original, cells_on_finger, to_master
+    )
 
 
 def make_pair(
-    a: Print, b: Print, address: Address, spec: PipelineSpec, trace: Trace | None = None
+    a: PreparedImpression,
+    b: PreparedImpression,
+    address: Address,
+    spec: PipelineSpec,
+    trace: Trace | None = None,
+    parameters: PairParameters = DEFAULT,
 ) -> Pair:
-    """The pair of A as it is and B corrupted, then warped; pure in its arguments."""
+    """Synthesize the pair of crop A and the degraded, warped crop B; a pure function.
+
+    Args:
+        a, b: the two impressions; the same one for a pair of kind "genuine".
+        address: kind, degradation and number of the pair.
+        spec: settings of the set.
+        trace: receives the degraded image and image B.
+        parameters: geometry of the warp.
+
+    Raises:
+        ValueError: the pair needs the map between two impressions and it is unknown.
+    """
     partition = a.impression.partition
-    params = degradation.sample(address.noise, address.rng(spec.seed, partition, NOISE))
-    warp = sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec)
-    seen = view(b.around.image.shape, _frame(spec).matrix, spec.size, warp)
-    image_b = seen.render(degradation.apply(b.around.image, params, seen.part))
-    map_ab, visible = _truth(a, b, address.kind, warp, spec)
+    noise = degradation.sample(address.noise, address.rng(spec.seed, partition, NOISE))
+    warp = sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec, parameters)
+    matrix = _crop_geometry(spec, parameters).matrix
+    view_b = view(b.window.image.shape, matrix, spec.size, warp)
+    image_b = view_b.render(degradation.apply(b.window.image, noise, view_b.part))
+    map_ab, visible = _ground_truth(a, b, address.kind, warp, spec, parameters)
     if trace is not None:
-        trace += [(address.noise, degradation.apply(b.around.image, params)), ("B", image_b)]
+        trace += [(address.noise, degradation.apply(b.window.image, noise)), ("B", image_b)]
     return Pair(
-        image_a=a.plain,
+        image_a=a.crop_image,
         image_b=image_b,
         map_ab=map_ab,
         visible=visible,
@@ -129,89 +196,119 @@ def make_pair(
     )
 
 
-def _centre_rng(impression: Impression, seed: int) -> np.random.Generator:
-    """The generator of where the crop of an image lies, the same in all of its pairs."""
-    names = (impression.partition, impression.image_id)
-    return _generator(seed, *(zlib.crc32(n.encode()) for n in names), CENTRE)
+def sample_warp(
+    rng: np.random.Generator, spec: PipelineSpec, parameters: PairParameters = DEFAULT
+) -> Warp:
+    """Sample the warp of image B: px of B → px of its crop without the warp, both `spec.size` px.
 
-
-def _generator(*address: int) -> np.random.Generator:
-    """numpy.random.default_rng of the address; given as words of 32 bits it starts sooner."""
-    words = max(address) < 2**32
-    return np.random.default_rng(np.array(address, np.uint32) if words else list(address))
-
-
-def sample_warp(rng: np.random.Generator, spec: PipelineSpec) -> Warp:
-    """What turns, shifts and stretches B: px of B → px of its crop without it, both `size` px."""
+    Args:
+        rng: generator of stage GEOMETRY of the pair's address.
+        spec: ranges of rotation, shift, stretch and elastic deformation.
+        parameters: spacing and limits.
+    """
     scale = spec.crop / spec.size
     middle = (spec.size - 1) / 2
     angle = rng.uniform(*spec.rotation_range)
     x, y = rng.uniform(-1, 1, 2) * spec.translation / scale
-    # the image turns by `angle` when the sampling positions turn back
+    # The image rotates by `angle` when its sampling positions rotate by -angle.
     matrix = invert_affine(rotation(float(angle), (middle, middle), (float(x), float(y))))
     if spec.stretch:
-        matrix = compose_affine(matrix, _stretch(rng, spec.stretch, middle))
+        limit = parameters.stretch_limit
+        matrix = compose_affine(matrix, _sample_stretch(rng, spec.stretch, limit, middle))
     if not spec.elastic:
         return Warp(matrix)
-    spacing = ELASTIC_SPACING / scale
+    spacing = parameters.elastic_spacing / scale
     size = (spec.size, spec.size)
-    control, origin = random_control(rng, size, spacing, spec.elastic / scale, ELASTIC_STRAIN)
+    control, origin = random_control(
+        rng, size, spacing, spec.elastic / scale, parameters.elastic_strain
+    )
     return Warp(matrix, control, spacing, origin)
 
 
-def _stretch(rng: np.random.Generator, deviation: float, middle: float) -> Array:
-    """Matrix [2, 3] about the middle: wider along a random axis, and all in all half as much.
+def _centre_rng(impression: Impression, seed: int) -> np.random.Generator:
+    """Return the generator of the position of an image's crop, the same in all of its pairs."""
+    partition = zlib.crc32(impression.partition.encode())
+    image_id = zlib.crc32(impression.image_id.encode())
+    return _generator(seed, partition, image_id, CENTRE)
 
-    Fingers that are pulled or pressed harder are: between two real impressions of one finger the
-    two ways differ by 0.05 at the median and by 0.15 in one pair of twenty (FVC2002 DB1_B).
+
+def _generator(*address: int) -> np.random.Generator:
+    """Return numpy.random.default_rng(address); 32-bit words as an array make it start faster."""
+    fits_words = max(address) < 2**32
+    return np.random.default_rng(np.array(address, np.uint32) if fits_words else list(address))
+
+
+def _sample_stretch(
+    rng: np.random.Generator, deviation: float, limit: float, middle: float
+) -> Array:
+    """Sample a stretch [2, 3] about the middle, along a random axis.
+
+    The logarithms of the scales along and across the axis are mean ± difference: two normal numbers
+    of standard deviation `deviation` / 2, clipped at `limit` deviations. Measured between real
+    impressions of one finger (FVC2002 DB1_B): the scales differ by 0.05 at the median and by 0.15
+    in one pair of twenty (docs/LOG.md, 2026-11-23, Stretch).
     """
     axis = rng.uniform(0, math.pi)
-    apart, alike = np.clip(rng.normal(0, 1, 2), -STRETCH_MOST, STRETCH_MOST) * deviation / 2
+    difference, mean = np.clip(rng.normal(0, 1, 2), -limit, limit) * deviation / 2
     turn = np.array([[math.cos(axis), -math.sin(axis)], [math.sin(axis), math.cos(axis)]])
-    linear = turn @ np.diag(np.exp([alike + apart, alike - apart])) @ turn.T
+    scales = np.exp([mean + difference, mean - difference])
+    linear = turn @ np.diag(scales) @ turn.T
     return np.c_[linear, middle - linear @ (middle, middle)]
 
 
-def _truth(
-    a: Print, b: Print, kind: str, warp: Warp, spec: PipelineSpec
+def _ground_truth(
+    a: PreparedImpression,
+    b: PreparedImpression,
+    kind: str,
+    warp: Warp,
+    spec: PipelineSpec,
+    parameters: PairParameters,
 ) -> tuple[NDArray[np.float32], Mask]:
-    """Map float32 [G, G, 2] and visibility bool [G, G]; nowhere visible for an impostor pair."""
-    cells = _cells(spec)
+    """Compute the map and the visibility of A's cells.
+
+    Returns:
+        map_ab: float32 [G, G, 2], position (x, y) in B, px, of A's cell centres; NaN where not
+            visible.
+        visible: bool [G, G], True where both positions are on the finger and in the image.
+    """
+    cells = _cell_centres(spec)
     if kind == "impostor":
         return np.full(cells.shape, np.nan, np.float32), np.zeros(cells.shape[:2], np.bool_)
     if kind == "genuine":
-        in_b, on_both = cells, a.on_finger
+        in_crop_b, on_both = cells, a.cells_on_finger
     else:
-        in_b = _between(a, b, cells)
-        in_window = apply_affine(_frame(spec).matrix, in_b)
-        on_both = a.on_finger & preprocess.on_finger(b.around, in_window)
-    found = np.rint(warp.inverse(in_b, 0.1 / MAP_STEPS) * MAP_STEPS) / MAP_STEPS
-    in_view = (found >= -0.5) & (found < spec.size - 0.5)
-    visible = in_view[..., 0] & in_view[..., 1] & on_both
-    return np.where(visible[..., None], found, np.nan).astype(np.float32), visible
+        in_crop_b = _map_between(a, b, cells)
+        in_window_b = apply_affine(_crop_geometry(spec, parameters).matrix, in_crop_b)
+        on_both = a.cells_on_finger & preprocess.on_finger(b.window, in_window_b)
+    steps = parameters.map_steps
+    positions = np.rint(warp.inverse(in_crop_b, 0.1 / steps) * steps) / steps
+    in_image = (positions >= -0.5) & (positions < spec.size - 0.5)
+    visible = in_image[..., 0] & in_image[..., 1] & on_both
+    return np.where(visible[..., None], positions, np.nan).astype(np.float32), visible
 
 
 @functools.lru_cache(maxsize=4)
-def _frame(spec: PipelineSpec) -> Frame:
-    """What the windows of all prints of a spec have alike; to be read only."""
+def _crop_geometry(spec: PipelineSpec, parameters: PairParameters) -> CropGeometry:
+    """Compute the geometry of a spec's crops; callers must not change the arrays."""
     travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
-    travel += math.expm1(STRETCH_MOST * spec.stretch) * spec.crop / math.sqrt(2)
+    largest_stretch = math.expm1(parameters.stretch_limit * spec.stretch)
+    travel += largest_stretch * spec.crop / math.sqrt(2)
     radius = preprocess.reach(spec.crop, travel)
     matrix = preprocess.crop_matrix(preprocess.middle(radius), spec.crop, spec.size)
-    plain = view((2 * radius, 2 * radius), matrix, spec.size, Warp(IDENTITY))
-    x, y = np.moveaxis(np.floor(apply_affine(matrix, _cells(spec)) + 0.5).astype(np.intp), -1, 0)
-    return Frame(radius, matrix, plain, (y, x))
+    crop_view = view((2 * radius, 2 * radius), matrix, spec.size, Warp(IDENTITY))
+    nearest = np.floor(apply_affine(matrix, _cell_centres(spec)) + 0.5).astype(np.intp)
+    return CropGeometry(radius, matrix, crop_view, (nearest[..., 1], nearest[..., 0]))
 
 
 @functools.lru_cache(maxsize=4)
-def _cells(spec: PipelineSpec) -> Array:
-    """Cell centres (x, y) [G, G, 2], px of a crop; to be read only."""
+def _cell_centres(spec: PipelineSpec) -> Array:
+    """Return cell centres (x, y) [G, G, 2], px of a crop; callers must not change the array."""
     return pixel_grid(spec.grid, spec.grid, spec.size // spec.grid)
 
 
-def _between(a: Print, b: Print, points: Array) -> Array:
-    """Points of the crop of A in the crop of B, by way of the finger's master."""
-    if a.truth is None or b.truth is None:
+def _map_between(a: PreparedImpression, b: PreparedImpression, points: Array) -> Array:
+    """Map points (x, y) of the crop of A to the crop of B through the finger's master."""
+    if a.to_master is None or b.to_master is None:
         raise ValueError(f"{a.impression.image_id}: no warp to its master, no pair with another")
-    master = a.truth(apply_affine(a.to_original, points))
-    return apply_affine(invert_affine(b.to_original), b.truth.inverse(master))
+    on_master = a.to_master(apply_affine(a.to_original, points))
+    return apply_affine(invert_affine(b.to_original), b.to_master.inverse(on_master))

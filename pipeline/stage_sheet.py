@@ -1,7 +1,9 @@
-"""Every stage from an image file to its pairs, on one sheet for a person to look at."""
+"""Picture of every processing stage from an image file to its pairs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -12,66 +14,99 @@ from pipeline import plan
 from pipeline.imaging.png import png_ppi
 from pipeline.imaging.preprocess import PPI, load
 from pipeline.impression import Impression
-from pipeline.pair import Address, Trace, make_pair, open_print
+from pipeline.pair import Address, PreparedImpression, Trace, make_pair, prepare_impression
 from pipeline.sources.listing import Unparsed
 from pipeline.spec import PipelineSpec
 from shards import contact_sheet
-from shards.foundation.errors import Fault
+from shards.foundation import files
 
-PANEL = 262  # px, the height of a stage; that of the panels of a pair
-MARGIN = 6
+Picture = NDArray[np.uint8]  # [h, w, 3], BGR
 
-Picture = NDArray[np.uint8]  # [h, w, 3]
+
+@dataclass(frozen=True)
+class SheetParameters:
+    """Layout of the sheet, in px; chosen to fit the tiles of `shards.contact_sheet`."""
+
+    panel: int = 262  # height of a stage's image; that of the images in a contact sheet's tile
+    margin: int = 6  # around each panel
+    text_height: float = 0.42  # scale of OpenCV's font
+    text_colour: tuple[int, int, int] = (60, 60, 60)  # BGR
+
+
+DEFAULT = SheetParameters()
 
 
 def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) -> None:
-    """Write a PNG: the stages of the image at `path` in a row, below them each of its three pairs.
+    """Write a PNG with the stages of an image in a row and its three degraded pairs below.
 
-    Without `ppi` it has what its header says if it is a PNG, or else 500. Fault where the image
-    cannot be used, or the sheet not be written.
+    Args:
+        path: image file.
+        out: PNG to write.
+        ppi: resolution of the image; None to read it from a PNG's header, else 500.
+        spec: settings of the pairs.
+
+    Raises:
+        Fault: the image cannot be used, or the sheet cannot be written.
     """
     if ppi is None:
-        told = png_ppi(path)
-        ppi = PPI if isinstance(told, Unparsed) else told
+        header_ppi = png_ppi(path)
+        ppi = PPI if isinstance(header_ppi, Unparsed) else header_ppi
     impression = Impression(path, f"show/{path.stem}", "show", "show", "show", ppi)
     stages: Trace = []
-    print_ = open_print(impression, load(path), None, spec, stages)
-    rows = [_row([_panel(name, image) for name, image in stages])]
+    prepared = prepare_impression(impression, load(path), None, spec, stages)
+    rows = [_join([_panel(name, image) for name, image in stages])]
     for index, noise in enumerate(plan.DEGRADATIONS):
-        trace: Trace = []
-        pair = make_pair(print_, print_, Address("genuine", noise, index), spec, trace)
-        name, corrupted = trace[0]
-        rows.append(
-            _row([_panel(f"{name} at 500 ppi", corrupted), contact_sheet.tile(pair, "", path.name)])
-        )
-    width = max(row.shape[1] for row in rows)
-    rows = [np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(cv2.imencode(".png", np.concatenate(rows))[1].tobytes())
-    except OSError as error:
-        raise Fault(f"{out}: cannot be written: {error.strerror}") from error
+        rows.append(_pair_row(prepared, Address("genuine", noise, index), path.name, spec))
+    sheet = _stack(rows)
+    files.write_bytes(out, cv2.imencode(".png", sheet)[1].tobytes())
 
 
-def _panel(name: str, image: NDArray[np.uint8]) -> Picture:
-    """A stage at the height of PANEL, under its name and size."""
+def _pair_row(
+    prepared: PreparedImpression, address: Address, name: str, spec: PipelineSpec
+) -> Picture:
+    """Plot the degraded image at 500 ppi and the pair that is made of it."""
+    trace: Trace = []
+    pair = make_pair(prepared, prepared, address, spec, trace)
+    noise, degraded = trace[0]
+    return _join([_panel(f"{noise} at 500 ppi", degraded), contact_sheet.tile(pair, "", name)])
+
+
+def _panel(name: str, image: NDArray[np.uint8], parameters: SheetParameters = DEFAULT) -> Picture:
+    """Plot a stage uint8 [h, w] at the height of a panel, below its name and size."""
     height, width = image.shape
-    size = (max(1, round(width * PANEL / height)), PANEL)
-    method = cv2.INTER_AREA if height > PANEL else cv2.INTER_NEAREST
-    shown = cv2.cvtColor(cv2.resize(image, size, interpolation=method), cv2.COLOR_GRAY2BGR)
+    size = (max(1, round(width * parameters.panel / height)), parameters.panel)
+    method = cv2.INTER_AREA if height > parameters.panel else cv2.INTER_NEAREST
+    resized = cv2.cvtColor(cv2.resize(image, size, interpolation=method), cv2.COLOR_GRAY2BGR)
     head = np.full((contact_sheet.HEAD, size[0], 3), 255, np.uint8)
-    for text, y in ((name.encode("ascii", "replace").decode(), 13), (f"{width} x {height} px", 28)):
-        cv2.putText(
-            head, text, (2, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (60, 60, 60), 1, cv2.LINE_AA
-        )
-    return np.concatenate([head, np.asarray(shown, np.uint8)])
+    _put_text(head, name.encode("ascii", "replace").decode(), 13, parameters)
+    _put_text(head, f"{width} x {height} px", 28, parameters)
+    return np.concatenate([head, np.asarray(resized, np.uint8)])
 
 
-def _row(panels: list[Picture]) -> Picture:
-    """Panels side by side, their tops aligned."""
-    tallest = max(len(panel) for panel in panels)
+def _put_text(picture: Picture, text: str, y: int, parameters: SheetParameters) -> None:
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, parameters.text_height
+    cv2.putText(picture, text, (2, y), font, scale, parameters.text_colour, 1, cv2.LINE_AA)
+
+
+def _join(panels: Sequence[Picture], parameters: SheetParameters = DEFAULT) -> Picture:
+    """Join panels from left to right, aligned at the top."""
+    height, margin = max(len(panel) for panel in panels), parameters.margin
     padded = [
-        np.pad(p, ((MARGIN, tallest - len(p)), (MARGIN, MARGIN), (0, 0)), constant_values=255)
-        for p in panels
+        np.pad(
+            panel,
+            ((margin, height - len(panel)), (margin, margin), (0, 0)),
+            constant_values=255,
+        )
+        for panel in panels
     ]
     return np.concatenate(padded, 1)
+
+
+def _stack(rows: Sequence[Picture]) -> Picture:
+    """Join rows from top to bottom, aligned at the left."""
+    width = max(row.shape[1] for row in rows)
+    padded = [
+        np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
+        for row in rows
+    ]
+    return np.concatenate(padded)

@@ -15,7 +15,7 @@ from pipeline.building.state import Bad, Note
 from pipeline.imaging.preprocess import Image, decode, read
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
-from pipeline.pair import Print, make_pair, open_print
+from pipeline.pair import PreparedImpression, make_pair, prepare_impression
 from pipeline.plan import ShardPlan
 from pipeline.sources import generated
 from pipeline.sources.synthetic import load_truth
@@ -108,7 +108,9 @@ def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
     bad = [found for _, found in opened if isinstance(found, Bad)]
     if bad and not task.skip_bad:
         return Result(task, None, bad, hashes)
-    prints = {k: found for k, (_, found) in enumerate(opened) if isinstance(found, Print)}
+    prints = {
+        k: found for k, (_, found) in enumerate(opened) if isinstance(found, PreparedImpression)
+    }
 
     def note(entry: ShardEntry) -> Note:
         return Note(task.key(hashes), entry, bad, hashes)
@@ -119,13 +121,13 @@ def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
     return Result(task, note(entry), bad, hashes)
 
 
-def _open(impression: Impression, spec: PipelineSpec) -> tuple[str, Print | Bad]:
+def _open(impression: Impression, spec: PipelineSpec) -> tuple[str, PreparedImpression | Bad]:
     """The hash of an image, and its print or what is wrong with it; Fault where it has vanished."""
     sha256, content = _source(impression, spec)
     try:
         if isinstance(content, Fault):
             raise content
-        return sha256, open_print(impression, *_show(impression, content, spec), spec)
+        return sha256, prepare_impression(impression, *_show(impression, content, spec), spec)
     except Fault as fault:
         return sha256, _bad(impression, fault)
 
@@ -152,7 +154,9 @@ def _bad(impression: Impression, fault: Fault) -> Bad:
     return Bad(impression.image_id, str(impression.path), reason)
 
 
-def _records(task: Task, prints: dict[int, Print], stopped: Callable[[], bool]) -> Iterator[bytes]:
+def _records(
+    task: Task, prints: dict[int, PreparedImpression], stopped: Callable[[], bool]
+) -> Iterator[bytes]:
     """The records of all pairs whose images are usable and that show a common part."""
     for planned in plan.plan_pairs(task.shard, task.spec):
         if stopped():

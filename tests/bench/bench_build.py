@@ -50,11 +50,11 @@ STAGES = {
     "window": "window",
     "noise": "apply",
     "crop": "render",
-    "truth": "_truth",
+    "truth": "_ground_truth",
     "encode": "encode",
     "write, read back": "write_shard",
     "the rest of a pair": "make_pair",
-    "the rest of an image": "open_print",
+    "the rest of an image": "prepare_impression",
 }
 
 

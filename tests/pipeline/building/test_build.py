@@ -90,7 +90,7 @@ def test_the_set_is_sound_and_complete(images, tmp_path):
 def test_a_record_can_be_made_again_from_its_address(images, tmp_path):
     """Seed, index and image ids of a record lead to the same bytes."""
     from pipeline.imaging.preprocess import load
-    from pipeline.pair import Address, make_pair, open_print
+    from pipeline.pair import Address, make_pair, prepare_impression
 
     made(images, tmp_path, partitions=PARTITIONS[:1])
     by_id = {i.image_id: i for i in selected(images)[PARTITIONS[0]]}
@@ -98,7 +98,7 @@ def test_a_record_can_be_made_again_from_its_address(images, tmp_path):
     for data in shards.read("train", range(0, shards.count("train"), 5)):
         pair = record.decode(data)
         a, b = (
-            open_print(by_id[i], load(by_id[i].path), None, SPEC)
+            prepare_impression(by_id[i], load(by_id[i].path), None, SPEC)
             for i in (pair.image_id_a, pair.image_id_b)
         )
         assert (
