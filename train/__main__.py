@@ -84,7 +84,7 @@ def run(
 @click.option(
     "--ppi", type=click.FloatRange(50, 10000), help="Of --fvc: of all files, whatever they say."
 )
-@click.option("--minutiae", type=click.Path(path_type=Path), help="Of --fvc: .npz of a witness.")
+@click.option("--minutiae", type=click.Path(path_type=Path), help="Of --fvc: .npz of minutiae.")
 def evaluate(
     shards: Path | None,
     fvc: Path | None,
@@ -96,10 +96,10 @@ def evaluate(
 ) -> None:
     """Accuracy on held-out pairs of a shard set; or the FVC protocol on a folder of impressions.
 
-    Beside SIFT + RANSAC and phase correlation, with 95 % intervals over fingers. What has been
-    compared is kept in OUT: the same command again goes on. --minutiae names an .npz with an array
-    [N, 4] (x, y, direction in rad counter-clockwise, quality) for each file, as a witness of where
-    the prints meet.
+    Also evaluates SIFT + RANSAC and phase correlation; metrics have 95 % intervals over fingers.
+    Finished pairs are logged in OUT: the same command again continues. --minutiae names an .npz
+    with an array [N, 4] (x, y, direction in rad counter-clockwise, quality) for each file:
+    reference minutiae of another program, by which the maps are measured.
 
     \b
     Example: python -m train evaluate --shards data/shards --checkpoint CKPT --out runs/a/evaluation
@@ -118,15 +118,16 @@ def evaluate(
 @main.command()
 @click.option("--shards", type=click.Path(path_type=Path), required=True, help="Trained on.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=".safetensors")
-@click.option("--fingers", type=click.IntRange(2), default=100, show_default=True, help="To draw.")
+@click.option(
+    "--fingers", type=click.IntRange(2), default=100, show_default=True, help="Synthetic."
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
 def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None) -> None:
-    """Make the scores and the matches' confidences of a .safetensors probabilities.
+    """Fit the calibration curves of a .safetensors, so that its scores are probabilities.
 
-    Registers pairs of synthetic fingers that are drawn for it, and looks at validation pairs of
-    SHARDS; fits two logistic curves to what comes out, and writes them into CHECKPOINT, whose
-    parameters stay as they are. Takes some three core-minutes; of fewer fingers the score is less
-    sure of itself.
+    Registers pairs of synthetic fingers and matches validation pairs of SHARDS, fits two logistic
+    curves and writes them into CHECKPOINT, whose parameters do not change. Takes about three
+    core-minutes; fewer fingers make the curve of the score less accurate.
 
     Example: python -m train calibrate --shards data/shards
     --checkpoint runs/a/dense_reg_ckpt.safetensors
@@ -141,14 +142,14 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
 
     compilation_cache.enable()
     spec = PipelineSpec(fingers=fingers, impressions=4, finger_seed=99)
-    found = itertools.groupby(
-        generated.list_impressions("synthetic/calib", spec), lambda of: of.finger
+    by_finger = itertools.groupby(
+        generated.list_impressions("synthetic/calib", spec), lambda impression: impression.finger
     )
-    to_draw = [list(impressions) for _, impressions in found]
-    said = calibration.calibrate(
-        checkpoint, open_set(shards), to_draw, generated.synthesize, workers
+    impressions = [list(group) for _, group in by_finger]
+    text = calibration.calibrate(
+        checkpoint, open_set(shards), impressions, generated.synthesize, workers
     )
-    click.echo(f"{said}\n{checkpoint}: calibrated")
+    click.echo(f"{text}\n{checkpoint}: calibrated")
 
 
 @main.command()
@@ -218,9 +219,9 @@ def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
     Example: python -m train report --shards data/shards --run runs/a --out runs/a/report.html
     """
     from train import run_report
-    from train.evaluation import pair_files
+    from train.evaluation import output
 
-    with pair_files.writing(out.parent):
+    with output.writing_to(out.parent):
         run_report.write(shards, run, out, picture, click.echo)
     click.echo(out)
 
@@ -229,16 +230,18 @@ def _evaluate_shards(directory: Path, checkpoint: Path, out: Path, split: str) -
     from model.network import compilation_cache, weights
     from model.registration.registrar import Registrar
     from shards.store import open_set
-    from train.evaluation import pair_files, pair_report, pairs
+    from train.evaluation import output, pair_files, pair_report, pairs
 
     compilation_cache.enable()
-    with pair_files.writing(out):  # tried before the work, not after it
+    with output.writing_to(out):  # fails before the work, not after it
         shards, registrar = open_set(directory), Registrar(checkpoint)
-        facts = pairs.describe(shards, split, checkpoint)
-        found = pairs.evaluate(shards, split, weights.load(checkpoint), out, facts)
-        pair_report.write(found, pair_files.write(found, out, facts), shards, out, registrar)
-    click.echo(f"{found.table()}\n{out}: report.html, evaluation.json, figures.csv, pairs.csv, …")
-    _warn(facts["score"], checkpoint)
+        inputs = pairs.describe_inputs(shards, split, checkpoint)
+        results = pairs.evaluate(shards, split, weights.load(checkpoint), out, inputs)
+        summary = pair_files.write(results, out, inputs)
+        pair_report.write(results, summary, shards, out, registrar)
+    click.echo(results.table())
+    click.echo(f"{out}: report.html, evaluation.json, figures.csv, pairs.csv, …")
+    _warn_uncalibrated(inputs["score"], checkpoint)
 
 
 def _evaluate_fvc(
@@ -249,25 +252,30 @@ def _evaluate_fvc(
     from model.network import compilation_cache
     from model.registration import calibration
     from model.registration.registrar import Registrar
-    from train.evaluation import file_methods, fvc, fvc_report, pair_files, reference_minutiae
+    from train.evaluation import fvc, fvc_files, fvc_report, output, reference_minutiae
+    from train.evaluation.file_methods import FileMethods
+    from train.evaluation.impression_folder import find_impressions
 
     compilation_cache.enable()
-    files = list(chain.from_iterable(fvc.impressions(folder).values()))
-    heard = reference_minutiae.load(minutiae, files) if minutiae else None
+    files = list(chain.from_iterable(find_impressions(folder).values()))
+    by_file = reference_minutiae.load(minutiae, files) if minutiae else None
     registrar = Registrar(checkpoint)
-    with pair_files.writing(out):
-        facts = fvc.describe(folder, checkpoint, ppi, minutiae)
-        facts["score"] = calibration.score_meaning(registrar.calibrated)
-        found = fvc.run(folder, file_methods.Methods(registrar, ppi).compare, out, facts, heard)
-        fvc_report.write(found, folder, out, facts, registrar)
-    click.echo(f"{fvc_report.console(found)}\n{out}: report.html, fvc.json, *.csv, worst/")
-    _warn(facts["score"], checkpoint)
-    if found.faults:
-        raise Fault("; ".join(found.faults))
+    with output.writing_to(out):
+        inputs = fvc.describe_inputs(folder, checkpoint, ppi, minutiae)
+        inputs["score"] = calibration.score_meaning(registrar.calibrated)
+        methods = FileMethods(registrar, ppi)
+        results = fvc.evaluate(folder, methods.compare, out, inputs, by_file)
+        fvc_files.write(results, folder, out, inputs)
+        fvc_report.write(results, folder, out, inputs, registrar)
+    click.echo(fvc_report.console_table(results))
+    click.echo(f"{out}: report.html, fvc.json, *.csv, worst/")
+    _warn_uncalibrated(inputs["score"], checkpoint)
+    if results.faults:
+        raise Fault("; ".join(results.faults))
 
 
-def _warn(meaning: str, checkpoint: Path) -> None:
-    """Say of scores that are no probabilities that they are none."""
+def _warn_uncalibrated(meaning: str, checkpoint: Path) -> None:
+    """Print a warning if scores are not probabilities."""
     from model.registration import calibration
 
     if meaning == calibration.UNCALIBRATED:

@@ -1,6 +1,6 @@
-"""One self-contained page on a training run: what it was made of, how good it is, how it looks.
+"""HTML page on a training run: accuracy, example registrations, curves, data and settings.
 
-Opens without a network: images lie in the page itself.
+The page is one file that holds its images, so that it opens without a network.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,153 +26,208 @@ from shards.foundation import html
 from shards.foundation.errors import Fault, Misuse
 from shards.store import ShardSet, open_set
 from train import export, logs
-from train.evaluation import pair_files, pairs
-from train.evaluation import pair_report as sections
+from train.evaluation import output, pair_files, pair_report, pairs
+from train.evaluation.crop_methods import REGISTERED
 
-SHEET = {"genuine": 4, "genuine-impressions": 2, "impostor": 2}  # pairs shown with their truth
+TEMPLATE = Path(__file__).parent / "evaluation/templates/run.html"
+EVALUATION = "evaluation"  # folder in a run
+BLUE = "#1f5fa8"
+
+PairRows = list[dict[str, str]]  # rows of pairs.csv
+Echo = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunReportParameters:
+    """Settings of the page."""
+
+    # Pairs shown with their true correspondence, by kind; chosen
+    genuine_pairs: int = 4
+    genuine_impressions_pairs: int = 2
+    impostor_pairs: int = 2
+    seed: int = 0  # of the choice of these pairs
+
+    def pairs_by_kind(self) -> dict[str, int]:
+        """Return the number of pairs shown of each kind of `record.KINDS`."""
+        return {
+            "genuine": self.genuine_pairs,
+            "genuine-impressions": self.genuine_impressions_pairs,
+            "impostor": self.impostor_pairs,
+        }
+
+
+DEFAULT = RunReportParameters()
 
 
 def write(
-    directory: Path, run: Path, out: Path, picture: Path | None, echo: Callable[[str], None]
+    directory: Path,
+    run: Path,
+    out: Path,
+    picture: Path | None,
+    echo: Echo,
+    parameters: RunReportParameters = DEFAULT,
 ) -> None:
-    """Write the page on the run in the folder `run`, trained on the shard set in `directory`.
+    """Write the page on a run.
 
-    Evaluates on the test pairs first, where RUN/evaluation does not hold that already. `picture` is
-    a PNG of `python -m model register --picture` to be shown. Misuse names what is missing.
+    The network is evaluated on the test pairs first, unless RUN/evaluation already holds the
+    results for the same inputs.
+
+    Args:
+        directory: the shard set that the network was trained on.
+        run: folder of the run.
+        out: the page.
+        picture: a PNG of `python -m model register --picture` to show.
+        echo: called with a message for the user.
+        parameters: which pairs are shown.
+
+    Raises:
+        Misuse: the picture, the shard set or the checkpoint does not exist.
     """
     if picture is not None and not picture.is_file():
-        raise Misuse(f"{picture}: no such picture; python -m model register --picture draws one")
-    pair_files.make_folder(out.parent)
+        raise Misuse(f"{picture}: no such picture; make it by python -m model register --picture")
+    output.make_folder(out.parent)
     shards, checkpoint = open_set(directory), run / export.FILE
     registrar = Registrar(checkpoint)
     split = "test" if shards.count("test") else "val"
-    report, pairs = _evaluated(shards, split, checkpoint, run / "evaluation", echo)
+    summary, rows = _evaluate(shards, split, checkpoint, run / EVALUATION, echo)
     text = html.render(
-        Path(__file__).parent / "evaluation/templates/run.html",
+        TEMPLATE,
         title="Dense fingerprint registration",
         subtitle=f"Run {run}, shard set {directory}",
-        evaluated=f"{report['pairs']:,} pairs of fingers that were never trained on ({split}).",
-        **sections.section(report),
-        example=_example(shards, split, pairs, registrar),
+        evaluated=f"{summary['pairs']:,} pairs of fingers that were never trained on ({split}).",
+        **pair_report.accuracy_section(summary),
+        example=_example(shards, split, rows, registrar),
         picture=html.embed_image(picture.read_bytes()) if picture else None,
         curves=_curves(run),
-        sheet=_sheet(shards, split, pairs),
+        sheet=_sheet(shards, split, rows, parameters),
         facts=_facts(shards, run, registrar),
     )
     out.write_text(text, encoding="utf-8")
 
 
-def _evaluated(
-    shards: ShardSet, split: str, checkpoint: Path, folder: Path, echo: Callable[[str], None]
-) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """The evaluation in `folder`, made where it is not there or is of another set or checkpoint."""
-    facts = pairs.describe(shards, split, checkpoint)
-    found = pair_files.read(folder, facts)
-    if found is None:
-        pair_files.make_folder(folder)
-        made = pairs.evaluate(shards, split, weights.load(checkpoint), folder, facts)
-        pair_files.write(made, folder, facts)
-        found = pair_files.read(folder, facts)
-    else:
+def _evaluate(
+    shards: ShardSet, split: str, checkpoint: Path, folder: Path, echo: Echo
+) -> tuple[dict[str, Any], PairRows]:
+    """Return evaluation.json and pairs.csv of a folder; evaluate first where they are outdated."""
+    inputs = pairs.describe_inputs(shards, split, checkpoint)
+    stored = pair_files.read(folder, inputs)
+    if stored is not None:
         echo(f"{folder}: evaluated before, kept")
-    if found is None:
+        return stored
+    output.make_folder(folder)
+    results = pairs.evaluate(shards, split, weights.load(checkpoint), folder, inputs)
+    pair_files.write(results, folder, inputs)
+    stored = pair_files.read(folder, inputs)
+    if stored is None:
         raise Fault(f"{folder}: does not hold what was just written there")
-    return found
+    return stored
 
 
-def _example(
-    shards: ShardSet, split: str, rows: list[dict[str, str]], registrar: Registrar
-) -> dict[str, str]:
-    """Neither the best nor the worst: the genuine pair of median error, registered."""
-    key = f"{pairs.REGISTERED}: median error"
+def _example(shards: ShardSet, split: str, rows: PairRows, registrar: Registrar) -> dict[str, str]:
+    """Register the genuine pair whose error is the median of all; return picture and text."""
+    key = f"{REGISTERED}: median error"
     genuine = [row for row in rows if row["kind"] != "impostor" and row[key]]
     if not genuine:
         raise Misuse(f"{shards.directory}: {split} holds no genuine pair to show")
     row = sorted(genuine, key=lambda row: float(row[key]))[len(genuine) // 2]
     pair = record.decode(shards.read(split, [int(row["pair"])])[0])
-    a, b = (sections.as_print(image, registrar.geometry) for image in (pair.image_a, pair.image_b))
-    figure = plot_registration(
-        a.prepared.image, b.prepared.image, registrar.register_impressions(a, b)
-    )
+    a = pair_report.crop_as_impression(pair.image_a, registrar.geometry)
+    b = pair_report.crop_as_impression(pair.image_b, registrar.geometry)
+    registration = registrar.register_impressions(a, b)
+    figure = plot_registration(a.prepared.image, b.prepared.image, registration)
     return {
         "image": html.embed_figure(figure),
-        "text": f"As model.registration.registrar does it: {row['a']} and {row['b']} ({row['kind']}, "
-        f"{row['noise']}), as the network sees them, enlarged. The error, {float(row[key]):.1f} px,"
-        f" is the median of the {len(genuine)} genuine pairs: half are registered worse.",
+        "text": f"Registered by model.registration.registrar: {row['a']} and {row['b']}"
+        f" ({row['kind']}, {row['noise']}), the crops of the record, enlarged. The error,"
+        f" {float(row[key]):.1f} px, is the median of the {len(genuine)} genuine pairs.",
     }
 
 
 def _curves(run: Path) -> str | None:
-    """Training loss by step, and what the validation said; None where nothing was logged."""
+    """Plot training loss and validation metrics; None where nothing was logged."""
     steps = logs.read_steps(run)
     path = run / "logs" / "metrics.json"
     if not steps or not path.is_file():
         return None
-    seen = [(e["step"], e["val"]) for e in json.loads(path.read_text()) if e.get("val")]
+    epochs = [epoch for epoch in json.loads(path.read_text()) if epoch.get("val")]
+    position = [epoch["step"] for epoch in epochs]
     figure = Figure(figsize=(10, 3.4), dpi=130, layout="constrained")
     loss, pck, error = figure.subplots(1, 3)
-    loss.plot([s["step"] for s in steps], [s["loss"] for s in steps], color="#1f5fa8")
+    loss.plot([step["step"] for step in steps], [step["loss"] for step in steps], color=BLUE)
     loss.set(title="Training loss", xlabel="step")
-    at = [step for step, _ in seen]
     for limit in (2, 4, 8):
-        values = [math.nan if v[f"pck@{limit}"] is None else v[f"pck@{limit}"] for _, v in seen]
-        pck.plot(at, values, marker=".", label=f"{limit} px")
+        values = _validation(epochs, f"pck@{limit}")
+        pck.plot(position, values, marker=".", label=f"{limit} px")
     pck.set(title="Validation PCK", xlabel="step", ylim=(0, 1))
-    values = [math.nan if v["epe_median"] is None else v["epe_median"] for _, v in seen]
-    error.plot(at, values, marker=".", color="#1f5fa8")
+    error.plot(position, _validation(epochs, "epe_median"), marker=".", color=BLUE)
     error.set(title="Validation EPE, median, px", xlabel="step", ylim=(0, None))
-    if seen:
+    if epochs:
         pck.legend(frameon=False)
     for axes in (loss, pck, error):
         html.style_axes(axes)
     return html.embed_figure(figure)
 
 
-def _sheet(shards: ShardSet, split: str, pairs: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Some pairs of each kind, drawn with their true correspondence."""
-    rng = np.random.default_rng(0)
+def _validation(epochs: list[dict[str, Any]], name: str) -> list[float]:
+    """Return a validation metric by epoch, NaN where it is undefined."""
+    return [math.nan if epoch["val"][name] is None else epoch["val"][name] for epoch in epochs]
+
+
+def _sheet(
+    shards: ShardSet, split: str, rows: PairRows, parameters: RunReportParameters
+) -> list[dict[str, str]]:
+    """Plot some pairs of each kind with their true correspondence."""
+    rng = np.random.default_rng(parameters.seed)
     tiles = []
-    for kind, number in SHEET.items():
-        of_kind = [row for row in pairs if row["kind"] == kind]
+    for kind, number in parameters.pairs_by_kind().items():
+        of_kind = [row for row in rows if row["kind"] == kind]
         for index in sorted(rng.permutation(len(of_kind))[:number].tolist()):
             row = of_kind[index]
             pair = record.decode(shards.read(split, [int(row["pair"])])[0])
-            png = cv2.imencode(".png", contact_sheet.tile(pair, split, "")[contact_sheet.HEAD :])[
-                1
-            ].tobytes()
+            tile = contact_sheet.tile(pair, split, "")[contact_sheet.HEAD :]
+            png = cv2.imencode(".png", tile)[1].tobytes()
             ids = " and ".join(dict.fromkeys((row["a"], row["b"])))
             tiles.append({"image": html.embed_image(png), "text": f"{kind}, {row['noise']}: {ids}"})
     return tiles
 
 
 def _facts(shards: ShardSet, run: Path, registrar: Registrar) -> dict[str, dict[str, Any]]:
-    """Tables of what the set, the network and the run were."""
-    spec, network = shards.manifest.spec, summarise(registrar.config)
-    path = run / "logs" / "run.json"
-    started = json.loads(path.read_text()) if path.is_file() else {}
-    settings = {k: v for k, v in started.get("config", {}).items() if k.startswith("train.")}
-    versions = {f"{name} version": found for name, found in started.get("versions", {}).items()}
+    """Return tables of the settings of shard set, network and run."""
+    network = summarise(registrar.config)
     return {
         "Shard set": {
             **{split: f"{shards.count(split):,} pairs" for split in ("train", "val", "test")},
-            **{key: _plain(value) for key, value in spec.items()},
+            **{key: _text(value) for key, value in shards.manifest.spec.items()},
             "spec hash": shards.manifest.spec_hash[:16],
         },
         "Network": {
             "parameters": f"{network.parameters:,}",
             "forward pass": f"{network.flops / 1e9:.2f} GFLOP per pair",
-            **{key: _plain(value) for key, value in dataclasses.asdict(registrar.config).items()},
+            **{key: _text(value) for key, value in dataclasses.asdict(registrar.config).items()},
         },
-        "Run": {
-            "devices": _plain(started.get("devices", "unknown")),
-            **{key.removeprefix("train."): _plain(value) for key, value in settings.items()},
-            **{key: started[key] for key in ("steps", "commit", "started") if key in started},
-            **versions,
-        },
+        "Run": _run_facts(run / "logs" / "run.json"),
     }
 
 
-def _plain(value: Any) -> str:
+def _run_facts(path: Path) -> dict[str, Any]:
+    """Return devices, settings, commit and versions of a run from its run.json."""
+    started = json.loads(path.read_text()) if path.is_file() else {}
+    settings = {
+        key.removeprefix("train."): _text(value)
+        for key, value in started.get("config", {}).items()
+        if key.startswith("train.")
+    }
+    versions = {f"{name} version": of for name, of in started.get("versions", {}).items()}
+    return {
+        "devices": _text(started.get("devices", "unknown")),
+        **settings,
+        **{key: started[key] for key in ("steps", "commit", "started") if key in started},
+        **versions,
+    }
+
+
+def _text(value: Any) -> str:
+    """Return a setting as text."""
     if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value)) or "none"
+        return ", ".join(map(_text, value)) or "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -30,7 +30,7 @@ from pipeline.synthesis import generate
 from pipeline.synthesis.generate import ImpressionParameters
 from pipeline.synthesis.manner import DISPLACED, HARD, LIGHT, PLAIN, MannerParameters
 from pipeline.synthesis.sensor import OPTICAL
-from train.evaluation.fvc import impressions
+from train.evaluation.impression_folder import find_impressions
 
 CONFIG = ROOT / "configs" / "shipped.py"
 FINGERS, IMPRESSIONS = 110, 8
@@ -125,7 +125,7 @@ def measure(checkpoint, folder):
     """Describe how many matches of the checkpoint are right, and how many pairs it aligns."""
     reference, tested = Registrar(SHIPPED), Registrar(checkpoint)
     shares, aligned = [], []
-    for paths in impressions(folder).values():
+    for paths in find_impressions(folder).values():
         prepared = [reference.prepare_file(path) for path in paths]
         for pair in list(itertools.combinations(prepared, 2))[::PAIR_STRIDE]:
             a, b = sorted(pair, key=lambda impression: impression.rank)

@@ -1,4 +1,4 @@
-"""The page: complete, self-contained, and honest where something is missing."""
+"""The page on a run: complete, self-contained, also without logs."""
 
 import functools
 import json
@@ -15,10 +15,11 @@ from model.network.config import ModelConfig
 from model.network.net import create
 from shards.foundation.errors import Misuse
 from train import export, run_report
-from train.evaluation import bootstrap, pair_files, pair_report, pairs
+from train.evaluation import bootstrap, pair_files, pair_report
 from train.evaluation.bootstrap import BootstrapParameters
+from train.evaluation.crop_methods import NETWORK, PHASE, SIFT, SMOOTH
 
-VIEW = weights.CropGeometry(72, 32, 8)
+GEOMETRY = weights.CropGeometry(72, 32, 8)
 CONFIG = ModelConfig(
     image_size=32,
     stem_channels=4,
@@ -29,7 +30,7 @@ CONFIG = ModelConfig(
     heads=2,
     mlp=8,
 )
-FIGURES = {
+METRICS = {
     "epe_median": 9.5,
     "epe_mean": None,
     **{f"pck@{k}": k / 10 for k in (2, 4, 8)},
@@ -44,7 +45,7 @@ def folder(tmp_path_factory):
     make_set(root / "set", train=0, val=5, shards=1)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
     (root / "run" / "logs").mkdir(parents=True)
-    save_file(values, root / "run" / export.FILE, weights.metadata(CONFIG, VIEW))
+    save_file(values, root / "run" / export.FILE, weights.metadata(CONFIG, GEOMETRY))
     steps = "".join(json.dumps({"step": k, "loss": 1 / k}) + "\n" for k in range(1, 9))
     (root / "run" / "logs" / "metrics.jsonl").write_text(steps)
     epochs = [{"step": 4, "val": {"pck@2": None, "pck@4": 0.2, "pck@8": 0.4, "epe_median": 9.0}}]
@@ -54,36 +55,36 @@ def folder(tmp_path_factory):
     return root
 
 
-def test_page_is_whole_and_self_contained(folder, monkeypatch):
+def test_page_is_complete_and_self_contained(folder, monkeypatch):
     few = BootstrapParameters(replicas=20)
     resample = functools.partial(bootstrap.resample_weights, parameters=few)
     monkeypatch.setattr(bootstrap, "resample_weights", resample)
-    said = []
+    messages = []
     page = folder / "new" / "report.html"
-    run_report.write(folder / "set", folder / "run", page, None, said.append)
+    run_report.write(folder / "set", folder / "run", page, None, messages.append)
     text = page.read_text()
     assert not re.search(r"(src|href)=\"(?!data:image/png;base64,)", text)
     assert "http" not in re.sub(r"base64,[^\"]+", "", text)
     assert text.count("<img") == 3 + 5  # conditions, the example, the curves, every pair
-    for method in (pairs.NETWORK, pairs.SMOOTH, pairs.SIFT, pairs.PHASE):
+    for method in (NETWORK, SMOOTH, SIFT, PHASE):
         assert text.count(method) >= 2
     assert "1234" in text
-    assert "&lt;c&gt;" in text  # nothing that was read is taken for markup
-    assert not said
+    assert "&lt;c&gt;" in text  # text from files is escaped
+    assert not messages
 
-    # a second time it keeps the evaluation, says so, and writes the same page
-    run_report.write(folder / "set", folder / "run", page, None, said.append)
-    assert "kept" in said[0]
+    # again: the evaluation is reused, a message says so, and the page is the same
+    run_report.write(folder / "set", folder / "run", page, None, messages.append)
+    assert "kept" in messages[0]
     assert page.read_text() == text
 
-    # without logs there are no curves, and the page says so
+    # without logs there are no curves, as the page notes
     for name in ("metrics.jsonl", "metrics.json", "run.json"):
         (folder / "run" / "logs" / name).unlink()
-    run_report.write(folder / "set", folder / "run", page, None, said.append)
+    run_report.write(folder / "set", folder / "run", page, None, messages.append)
     assert "No logs of the training" in page.read_text()
 
 
-def test_evaluation_of_another_checkpoint_is_not_kept(tmp_path):
+def test_evaluation_of_another_checkpoint_is_not_reused(tmp_path):
     (tmp_path / pair_files.SUMMARY).write_text(
         json.dumps({"split": "test", "checkpoint_sha256": "1"})
     )
@@ -95,10 +96,10 @@ def test_evaluation_of_another_checkpoint_is_not_kept(tmp_path):
 
 def test_best_of_a_column_is_marked():
     methods = {
-        "x": {"all": FIGURES},
-        "y": {"all": {**FIGURES, "epe_median": 3.0, "auc": 0.1}},
+        "x": {"all": METRICS},
+        "y": {"all": {**METRICS, "epe_median": 3.0, "auc": 0.1}},
     }
-    rows = pair_report.accuracy(methods)
+    rows = pair_report.accuracy_table(methods)
     best = {row["method"]: [cell["best"] for cell in row["cells"]] for row in rows}
     columns = [key for key, *_ in pair_report.COLUMNS]
     assert (best["x"][columns.index("epe_median")], best["y"][columns.index("epe_median")]) == (
@@ -107,11 +108,11 @@ def test_best_of_a_column_is_marked():
     )
     assert (best["x"][columns.index("auc")], best["y"][columns.index("auc")]) == (1, 0)
     assert rows[0]["cells"][columns.index("epe_mean")] == {
-        "text": "–", "around": "", "best": False,
+        "text": "–", "interval": "", "best": False,
     }  # fmt: skip
 
 
-def test_missing_picture_is_named(folder):
+def test_missing_picture_is_reported(folder):
     with pytest.raises(Misuse, match="no such picture"):
         run_report.write(
             folder / "set", folder / "run", folder / "r.html", folder / "none.png", print

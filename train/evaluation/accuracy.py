@@ -27,9 +27,9 @@ def summarise(results: Mapping[str, NDArray]) -> dict[str, float]:
 
     Returns:
         "epe_median" and "epe_mean" (end-point error, px at 500 ppi) and "pck@2", "pck@4", "pck@8"
-        over the visible cells; "precision" and "recall" of the kept matches, right to the tolerance
-        px; "rotation_error_deg", the median over the genuine pairs; "auc" and "eer" of the score.
-        NaN where a metric is undefined.
+        over the visible cells; "precision" and "recall" of the kept matches, of which those within
+        `metrics.DEFAULT.tolerance` are right; "rotation_error_deg", the median over the genuine
+        pairs; "auc" and "eer" of the score. NaN where a metric is undefined.
     """
     visible, kept, error = (np.asarray(results[key]) for key in ("visible", "kept", "error"))
     genuine = np.asarray(results["genuine"], bool)

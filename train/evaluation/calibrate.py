@@ -1,8 +1,9 @@
-"""The curves that make a network's answers probabilities, fitted on fingers that it never saw.
+"""Fit the calibration curves of a network on fingers that it was not trained on.
 
 Two logistic curves (Platt, "Probabilistic outputs for support vector machines and comparisons to
-regularized likelihood methods", 1999): of two whole prints being of one finger, by how far their
-ridges agree; and of a match being right, by the network's confidence in it.
+regularized likelihood methods", 1999) turn the ridge correlation of two impressions into the
+probability that they show one finger, and the network's confidence in a match into the probability
+that the match is right.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,10 +22,11 @@ from numpy.typing import NDArray
 
 from model.network import compilation_cache, metrics, weights
 from model.network.grid import pool_truth
-from model.registration import calibration
+from model.registration import calibration, registrar
+from model.registration.calibration import CalibrationCurves
 from model.registration.impression import PreparedImpression
 from model.registration.inference import WindowNetwork
-from model.registration.registrar import DEFAULT, Registrar
+from model.registration.registrar import Registrar
 from pipeline.imaging.warp import Array
 from shards import record
 from shards.foundation import pool
@@ -33,181 +36,255 @@ from shards.store import ShardSet
 from train import export
 from train.evaluation import confidence, pairs
 
-BLOCK = 10  # fingers that a process takes at a time, among which the impostors are sought
-AWAY = (1, 3)  # places from a finger to those that it is compared with, within its block
-PAIRS = 500  # of the validation split, whose matches are judged
+
+@dataclass(frozen=True)
+class CalibrationParameters:
+    """Which pairs the curves are fitted to."""
+
+    fingers_per_block: int = 10  # of one task of a process; impostor pairs lie within it; chosen
+    impostor_offsets: tuple[int, ...] = (1, 3)  # fingers, from a finger to its impostor partners
+    # within the block, cyclically; chosen: as many impostor as genuine pairs
+    validation_pairs: int = 500  # whose matches are used; chosen
+    seed: int = 0  # of the choice of validation pairs
 
 
-class HasResolution(Protocol):
-    """What there is to be known of an impression here."""
+DEFAULT = CalibrationParameters()
+
+
+class HasPpi(Protocol):
+    """An impression as far as it is needed here."""
 
     @property
     def ppi(self) -> float:
-        """Of its image."""
+        """Resolution of its image."""
 
 
-T = TypeVar("T", bound=HasResolution)
-Draw = Callable[[T], tuple[NDArray[np.uint8], Any]]  # an impression → its image, and more
-Judged = tuple[Array, NDArray[np.bool_]]  # values [N], and of which of them it is true
+T = TypeVar("T", bound=HasPpi)
+Synthesize = Callable[[T], tuple[NDArray[np.uint8], Any]]  # impression → image, and more
+
+
+class Samples(NamedTuple):
+    """Values and their labels, to which a curve is fitted.
+
+    Attributes:
+        values: float64 [N].
+        labels: bool [N], whether a pair is genuine, or a match is right.
+    """
+
+    values: Array
+    labels: NDArray[np.bool_]
 
 
 def calibrate(
     checkpoint: Path,
     shards: ShardSet,
     fingers: Sequence[Sequence[T]],
-    draw: Draw[T],
+    synthesize: Synthesize[T],
     workers: int | None = None,
 ) -> str:
-    """Fit the curves of the .safetensors at `checkpoint`, write them into it, tell how they hold.
+    """Fit the curves of a checkpoint and write them into it.
 
-    fingers: an even number of impressions of each, for `draw` to make. shards: the set that the
-    network was trained on. Fault where it is of other crops, or the network tells nothing apart.
+    Args:
+        checkpoint: a .safetensors file.
+        shards: the set that the network was trained on; its validation pairs give matches.
+        fingers: an even number of impressions of each finger.
+        synthesize: returns the image of an impression.
+        workers: number of processes; None for one per core.
+
+    Returns:
+        A text on the curves, see `describe`.
+
+    Raises:
+        Fault: the shard set has other crops, or the network separates nothing.
     """
     loaded = weights.load(checkpoint)
-    matches = confidences(loaded, shards)
-    prints = agreements(checkpoint, fingers, draw, workers)
+    matches = match_samples(loaded, shards)
+    scores = score_samples(checkpoint, fingers, synthesize, workers)
     try:
-        found = calibration.CalibrationCurves(
-            *logistic_regression(*prints),
-            *logistic_regression(calibration.log_odds(matches[0]), matches[1]),
+        curves = CalibrationCurves(
+            *logistic_regression(*scores),
+            *logistic_regression(calibration.log_odds(matches.values), matches.labels),
         )
     except ValueError as error:
         raise Fault(f"{checkpoint}: cannot be calibrated, train it longer: {error}") from error
-    export.add(checkpoint, weights.calibration_metadata(found))
-    return describe(found, prints, matches)
+    export.add(checkpoint, weights.calibration_metadata(curves))
+    return describe(curves, scores, matches)
 
 
-def confidences(checkpoint: weights.Checkpoint, shards: ShardSet) -> Judged:
-    """The network's confidence in its matches on PAIRS validation pairs, and which are right."""
+def match_samples(
+    checkpoint: weights.Checkpoint,
+    shards: ShardSet,
+    parameters: CalibrationParameters = DEFAULT,
+) -> Samples:
+    """Return the network's confidence in matches of validation pairs, and which are right.
+
+    Raises:
+        Misuse: there are no validation pairs.
+        Fault: the shard set has other crops than the network was trained on.
+    """
     count = shards.count("val")
     if not count:
         raise Misuse(f"{shards.directory}: holds no pairs of the split 'val'")
-    pairs.check_view(shards, checkpoint.geometry)
-    chosen = np.random.default_rng(0).choice(count, min(PAIRS, count), replace=False)
+    pairs.check_geometry(shards, checkpoint.geometry)
+    rng = np.random.default_rng(parameters.seed)
+    chosen = rng.choice(count, min(parameters.validation_pairs, count), replace=False)
     network, parts = WindowNetwork(checkpoint), []
     with Progress("matches", len(chosen), "pairs") as progress:
         for k in sorted(chosen.tolist()):
-            parts.append(_judge(network, record.decode(shards.read("val", [k])[0])))
+            parts.append(_matches_of_pair(network, record.decode(shards.read("val", [k])[0])))
             progress.advance()
-    confidence, right = map(np.concatenate, zip(*parts, strict=True))
-    return confidence, right
+    values = np.concatenate([part.values for part in parts])
+    return Samples(values, np.concatenate([part.labels for part in parts]))
 
 
-def agreements(
-    checkpoint: Path, fingers: Sequence[Sequence[T]], draw: Draw[T], workers: int | None = None
-) -> Judged:
-    """How far ridges agree in pairs of whole prints, and which of them are of one finger.
+def score_samples(
+    checkpoint: Path,
+    fingers: Sequence[Sequence[T]],
+    synthesize: Synthesize[T],
+    workers: int | None = None,
+    parameters: CalibrationParameters = DEFAULT,
+) -> Samples:
+    """Return the ridge correlation of pairs of whole impressions, and which are genuine.
 
-    The impressions of a finger are compared two by two, and its first with the second of two
-    others. One on which too little of a finger is seen is in no pair.
+    The impressions of a finger are compared two by two, and its first one with the second one of
+    other fingers. An impression that shows too little of a finger is in no pair.
     """
-    blocks = [fingers[k : k + BLOCK] for k in range(0, len(fingers), BLOCK)]
-    work = functools.partial(_compare, checkpoint, draw)
-    found: list[tuple[float, bool]] = []
+    size = parameters.fingers_per_block
+    blocks = [fingers[k : k + size] for k in range(0, len(fingers), size)]
+    work = functools.partial(_compare_block, checkpoint, synthesize, parameters)
+    samples: list[tuple[float, bool]] = []
     with (
-        Progress("prints", len(fingers), "fingers") as progress,
+        Progress("impressions", len(fingers), "fingers") as progress,
         contextlib.closing(pool.run(work, blocks, workers)) as results,
     ):
         for block, part in zip(blocks, results, strict=True):
-            found += part
+            samples += part
             progress.advance(len(block))
-    agreed, genuine = zip(*found, strict=True) if found else ((), ())
-    return np.array(agreed, np.float64), np.array(genuine, bool)
+    correlations = np.array([correlation for correlation, _ in samples], np.float64)
+    return Samples(correlations, np.array([genuine for _, genuine in samples], bool))
 
 
-def logistic_regression(values: Array, true: NDArray[np.bool_]) -> tuple[float, float]:
-    """Offset and slope of the log odds of `true` [N] by `values` [N], to four decimals.
+def logistic_regression(values: Array, labels: NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit the log odds of a label as a linear function of a value, by maximum likelihood.
 
-    Of greatest likelihood under Platt's targets, which stay off 0 and 1 by what so many examples
-    leave open: it exists, too, where the values part the two kinds wholly. ValueError where one
-    kind is missing.
+    The targets are not 0 and 1 but Platt's, 1 / (n0 + 2) and (n1 + 1) / (n1 + 2) for n0 false and
+    n1 true labels, so that the maximum exists also where the values separate both kinds.
+
+    Args:
+        values: float64 [N].
+        labels: bool [N].
+
+    Returns:
+        Offset and slope, rounded to four decimals.
+
+    Raises:
+        ValueError: one kind is missing.
     """
     from scipy.optimize import minimize
 
-    right, wrong = int(true.sum()), int((~true).sum())
-    if not right or not wrong:
-        raise ValueError(f"found {right} true and {wrong} false answers, expected some of both")
-    target = np.where(true, (right + 1) / (right + 2), 1 / (wrong + 2))
+    positive, negative = int(labels.sum()), int((~labels).sum())
+    if not positive or not negative:
+        raise ValueError(
+            f"found {positive} true and {negative} false labels, expected some of both"
+        )
+    target = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
 
     def loss(line: Array) -> tuple[float, Array]:
         odds = line[0] + line[1] * values
-        off = calibration.logistic(odds) - target
-        slope = np.array([off.mean(), (off * values).mean()])
-        return float((np.logaddexp(0, odds) - target * odds).mean()), slope
+        error = calibration.logistic(odds) - target
+        gradient = np.array([error.mean(), (error * values).mean()])
+        return float((np.logaddexp(0, odds) - target * odds).mean()), gradient
 
-    found = minimize(loss, np.zeros(2), jac=True, method="BFGS", options={"gtol": 1e-8})
-    offset, slope = found.x.round(4).tolist()
+    fit = minimize(loss, np.zeros(2), jac=True, method="BFGS", options={"gtol": 1e-8})
+    offset, slope = fit.x.round(4).tolist()
     return offset, slope
 
 
-def describe(found: calibration.CalibrationCurves, prints: Judged, matches: Judged) -> str:
-    """The curves, and how far they hold of the very answers that they were fitted to."""
-    (agreement, genuine), (confidence, right) = prints, matches
-    same, other = agreement[genuine], agreement[~genuine]
-    stated = calibration.logistic(found.score_offset + found.score_slope * agreement)
-    likely = found.match_probability(confidence)
+def describe(curves: CalibrationCurves, scores: Samples, matches: Samples) -> str:
+    """Return a text with the curves and their calibration errors on the data of the fit.
+
+    Args:
+        curves: the curves.
+        scores: ridge correlations of pairs, and which are genuine.
+        matches: confidences of matches, and which are right.
+    """
+    genuine, impostor = scores.values[scores.labels], scores.values[~scores.labels]
+    log_odds = curves.score_offset + curves.score_slope * scores.values
+    score_error = _calibration_error(calibration.logistic(log_odds), scores.labels)
+    match_error = _calibration_error(curves.match_probability(matches.values), matches.labels)
+    raw_error = _calibration_error(matches.values, matches.labels)
     return (
-        f"score: offset {found.score_offset:g}, slope {found.score_slope:g}, calibration error"
-        f" {_error(stated, genuine):.3f}; ridges of {len(same)} pairs of one finger agree to"
-        f" {np.quantile(same, 0.01):.2f} or more in 99 of 100, of {len(other)} of two to"
-        f" {other.max():.2f} at most\n"
-        f"matches: offset {found.match_offset:g}, slope {found.match_slope:g}, calibration error"
-        f" {_error(likely, right):.3f}, of the bare confidence {_error(confidence, right):.3f};"
-        f" {right.mean():.0%} of {len(right):,} are right to {metrics.DEFAULT.tolerance:g} px"
+        f"score: offset {curves.score_offset:g}, slope {curves.score_slope:g}, calibration error"
+        f" {score_error:.3f}; ridge correlation of {len(genuine)} genuine pairs:"
+        f" {np.quantile(genuine, 0.01):.2f} or more in 99 %; of {len(impostor)} impostor pairs:"
+        f" {impostor.max():.2f} at most\n"
+        f"matches: offset {curves.match_offset:g}, slope {curves.match_slope:g}, calibration error"
+        f" {match_error:.3f}, of the raw confidence {raw_error:.3f}; {matches.labels.mean():.0%}"
+        f" of {len(matches.labels):,} are right to {metrics.DEFAULT.tolerance:g} px"
     )
 
 
-def _judge(network: WindowNetwork, pair: record.Pair) -> Judged:
-    """The confidence of the matches of one pair, and which are right to metrics.DEFAULT.tolerance px."""
+def _matches_of_pair(network: WindowNetwork, pair: record.Pair) -> Samples:
+    """Return the confidence of the matches of one pair, and which are right."""
     config = network.config
-    found = network.match(network.features(pair.image_a), network.features(pair.image_b))
-    true, seen = jnp.asarray(pair.map_ab[None]), jnp.asarray(pair.visible[None])
-    truth, visible = pool_truth(true, seen, config.cells)
-    away = np.linalg.norm(found.points - truth, axis=-1) * network.scale
-    said = np.asarray(found.mutual & (found.confidence > DEFAULT.least_confidence))
-    right = np.asarray(visible) & (away <= metrics.DEFAULT.tolerance)
-    return np.asarray(found.confidence, np.float64)[said], right[said]
+    matches = network.match(network.features(pair.image_a), network.features(pair.image_b))
+    map_ab, visible_cells = jnp.asarray(pair.map_ab[None]), jnp.asarray(pair.visible[None])
+    truth, visible = pool_truth(map_ab, visible_cells, config.cells)
+    distance = np.linalg.norm(matches.points - truth, axis=-1) * network.scale
+    least = registrar.DEFAULT.least_confidence
+    used = np.asarray(matches.mutual & (matches.confidence > least))
+    right = np.asarray(visible) & (distance <= metrics.DEFAULT.tolerance)
+    return Samples(np.asarray(matches.confidence, np.float64)[used], right[used])
 
 
-def _compare(
-    checkpoint: Path, draw: Draw[T], block: Sequence[Sequence[T]], stop: Callable[[], bool]
+def _compare_block(
+    checkpoint: Path,
+    synthesize: Synthesize[T],
+    parameters: CalibrationParameters,
+    block: Sequence[Sequence[T]],
+    stop: Callable[[], bool],
 ) -> list[tuple[float, bool]]:
-    """The agreement in each pair of a block, and whether it is of one finger."""
-    registrar = _ready(checkpoint)
-    opened: dict[tuple[int, int], PreparedImpression] = {}
+    """Return the ridge correlation of each pair of a block, and whether it is genuine."""
+    loaded = _load_registrar(checkpoint)
+    prepared: dict[tuple[int, int], PreparedImpression] = {}
     for finger, impressions in enumerate(block):
         for k, impression in enumerate(impressions):
             if stop():
                 return []
-            with contextlib.suppress(Fault):  # too little of a finger is on it
-                opened[finger, k] = registrar.prepare(draw(impression)[0], impression.ppi)
-    pairs = (pair for pair in _pairs(block) if opened.keys() >= set(pair))
+            with contextlib.suppress(Fault):  # it shows too little of a finger
+                prepared[finger, k] = loaded.prepare(synthesize(impression)[0], impression.ppi)
+    usable = ((a, b) for a, b in list_pairs(block, parameters) if a in prepared and b in prepared)
     return [
-        (_agreement(registrar, opened[a], opened[b]), a[0] == b[0])
-        for a, b in itertools.takewhile(lambda _: not stop(), pairs)
+        (_ridge_correlation(loaded, prepared[a], prepared[b]), a[0] == b[0])
+        for a, b in itertools.takewhile(lambda _: not stop(), usable)
     ]
 
 
-def _agreement(registrar: Registrar, a: PreparedImpression, b: PreparedImpression) -> float:
-    """How far the ridges of two prints agree, as they are registered."""
-    return registrar.find_deformation(*sorted((a, b), key=lambda print_: print_.rank))[2]
+def _ridge_correlation(loaded: Registrar, a: PreparedImpression, b: PreparedImpression) -> float:
+    """Register two impressions and return their ridge correlation."""
+    smaller, larger = sorted((a, b), key=lambda impression: impression.rank)
+    return loaded.find_deformation(smaller, larger)[2]
 
 
 @functools.lru_cache(1)
-def _ready(checkpoint: Path) -> Registrar:
-    """A process's network."""
+def _load_registrar(checkpoint: Path) -> Registrar:
+    """Load the network once per process."""
     compilation_cache.enable()
     return Registrar(checkpoint)
 
 
-def _pairs(block: Sequence[Sequence[object]]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """The pairs of a block, as (finger, impression) of either print."""
+def list_pairs(
+    block: Sequence[Sequence[object]], parameters: CalibrationParameters = DEFAULT
+) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yield the pairs of a block, each image as (finger, impression)."""
     for finger, impressions in enumerate(block):
         for k in range(0, len(impressions), 2):
             yield (finger, k), (finger, k + 1)
-        for away in sorted({away % len(block) for away in AWAY} - {0}):
-            yield (finger, 0), ((finger + away) % len(block), 1)
+        offsets = {offset % len(block) for offset in parameters.impostor_offsets} - {0}
+        for offset in sorted(offsets):
+            yield (finger, 0), ((finger + offset) % len(block), 1)
 
 
-def _error(stated: Array, true: NDArray[np.bool_]) -> float:
-    return confidence.calibration_error(confidence.by_confidence(stated, true))
+def _calibration_error(probability: Array, labels: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error of stated probabilities."""
+    return confidence.calibration_error(confidence.by_confidence(probability, labels))

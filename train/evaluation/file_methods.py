@@ -1,13 +1,12 @@
-"""The ways of registering two image files that the FVC protocol compares.
+"""Methods that register two image files, for the FVC protocol.
 
-Each answers with a score and carries points of A to B. The classical ones see the whole print at
-500 ppi, as the network's crop is taken from it.
+Each returns a score and a map of points from file A to file B. SIFT + RANSAC and phase correlation
+get the whole foreground at 500 ppi, from which the network's crop is taken.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,82 +19,130 @@ from model.registration.registrar import Registrar
 from pipeline.imaging import preprocess, resolution
 from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
-from train.evaluation import phase, sift
+from train.evaluation import phase, reference_minutiae, sift
+from train.evaluation.reference_minutiae import PointMap, no_correspondence
 
 NETWORK, SIFT, PHASE = "network", "SIFT + RANSAC", "phase correlation"
-OPEN_PRINTS = 256  # kept ready, since a print is in many pairs
+
+# Of the network's results: raise it with every change of code in model/ or pipeline/imaging/ that
+# changes the registration of two files.
+NETWORK_VERSION = 1
+
+
+@dataclass(frozen=True)
+class FileMethodsParameters:
+    """Limits of `FileMethods`."""
+
+    cached_files: int = 256  # files kept prepared; chosen: a file is in many pairs
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What a method says of two files."""
+class FileResult:
+    """The registration of two files by one method.
 
-    score: float  # higher = same finger
-    carry: Callable[[Array], Array]  # points (x, y) [K, 2], px of file A → of B; NaN where none
+    Attributes:
+        score: higher for a more probable genuine pair.
+        point_map: points (x, y) [K, 2], px of file A → of file B; NaN without correspondence.
+    """
+
+    score: float
+    point_map: PointMap
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """A file made ready for every method."""
+class PreparedFile:
+    """A file prepared for every method.
+
+    Attributes:
+        network: for the network.
+        prepared: the foreground at 500 ppi.
+        features: its SIFT keypoints.
+    """
 
     network: PreparedImpression
     prepared: Prepared
     features: sift.Features
 
 
-class Methods:
-    """The network, SIFT + RANSAC and phase correlation."""
+class FileMethods:
+    """The network, SIFT + RANSAC and phase correlation on pairs of files."""
 
-    names = (NETWORK, SIFT, PHASE)
-
-    def __init__(self, registrar: Registrar, ppi: float | None = None) -> None:
-        """With the resolution of all files, their own where no `ppi` is given."""
+    def __init__(
+        self,
+        registrar: Registrar,
+        ppi: float | None = None,
+        parameters: FileMethodsParameters = FileMethodsParameters(),
+    ) -> None:
+        """Use `ppi` for all files, or the resolution that each file states if it is None."""
         self._registrar, self._ppi = registrar, ppi
-        self._open = functools.lru_cache(OPEN_PRINTS)(self._made_ready)
+        self._open = functools.lru_cache(parameters.cached_files)(self._prepare)
 
-    def compare(self, path_a: Path, path_b: Path) -> dict[str, Answer]:
-        """{method: its answer}; Fault that names a file that cannot be registered."""
+    def compare(self, path_a: Path, path_b: Path) -> dict[str, FileResult]:
+        """Register two files with every method.
+
+        Returns:
+            {method: result}.
+
+        Raises:
+            Fault: a file cannot be registered; the message names it.
+        """
         a, b = self._open(path_a), self._open(path_b)
-        found = self._registrar.register_impressions(a.network, b.network)
-        aligned = phase.align(a.prepared.image, b.prepared.image)
+        registration = self._registrar.register_impressions(a.network, b.network)
+        alignment = phase.align(a.prepared.image, b.prepared.image)
         return {
-            NETWORK: Answer(found.score, functools.partial(sampled, found.map_ab)),
-            SIFT: _of_sift(a, b),
-            PHASE: Answer(aligned.response, _in_files(aligned.matrix, a, b)),
+            NETWORK: FileResult(
+                registration.score, functools.partial(sample_map, registration.map_ab)
+            ),
+            SIFT: _register_by_sift(a, b),
+            PHASE: FileResult(alignment.response, _between_files(alignment.matrix, a, b)),
         }
 
-    def _made_ready(self, path: Path) -> Opened:
+    def _prepare(self, path: Path) -> PreparedFile:
         ppi = self._ppi or resolution.of_file(path)
         network = self._registrar.prepare_file(path, ppi)
         prepared = preprocess.prepare(preprocess.load(path), ppi, str(path))
-        return Opened(network, prepared, sift.describe(prepared.image))
+        return PreparedFile(network, prepared, sift.extract(prepared.image))
 
 
-def sampled(map_ab: NDArray[np.float32], points: Array) -> Array:
-    """Points [K, 2] through a map [H, W, 2], bilinear; NaN where it says nothing, or beyond it."""
+def versions() -> dict[str, int]:
+    """Return the version of each method's results, and of the reference minutiae's."""
+    return {
+        NETWORK: NETWORK_VERSION,
+        SIFT: sift.VERSION,
+        PHASE: phase.VERSION,
+        reference_minutiae.ORACLE: reference_minutiae.VERSION,
+    }
+
+
+def sample_map(map_ab: NDArray[np.float32], points: Array) -> Array:
+    """Sample a dense map at points by bilinear interpolation.
+
+    Args:
+        map_ab: float32 [H, W, 2], (x, y) in B of the px of A, NaN without correspondence.
+        points: float64 [K, 2], (x, y) px of A.
+
+    Returns:
+        float64 [K, 2], (x, y) px of B; NaN without correspondence and outside A.
+    """
     if not len(points):
         return np.zeros((0, 2))
-    x, y = (column[None] for column in points.astype(np.float32).T)
-    nothing = (float("nan"),) * 2
-    found = cv2.remap(
-        map_ab, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=nothing
+    x, y = points.astype(np.float32).T[:, None]
+    undefined = (float("nan"), float("nan"))
+    sampled = cv2.remap(
+        map_ab, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=undefined
     )
-    return np.asarray(found[0], np.float64)
+    return np.asarray(sampled[0], np.float64)
 
 
-def nowhere(points: Array) -> Array:
-    """No correspondence for any point [K, 2]."""
-    return np.full(points.shape, np.nan)
+def _register_by_sift(a: PreparedFile, b: PreparedFile) -> FileResult:
+    """Register by SIFT + RANSAC; the score is the number of inliers, 0 without a similarity."""
+    fit = sift.fit(a.features, b.features)
+    if fit is None:
+        return FileResult(0.0, no_correspondence)
+    return FileResult(float(len(fit.inliers)), _between_files(fit.matrix, a, b))
 
 
-def _of_sift(a: Opened, b: Opened) -> Answer:
-    found = sift.match(a.features, b.features)
-    if found is None:
-        return Answer(0.0, nowhere)
-    return Answer(float(len(found.inliers)), _in_files(found.matrix, a, b))
-
-
-def _in_files(matrix: Array, a: Opened, b: Opened) -> Callable[[Array], Array]:
-    """A matrix [2, 3] between px at 500 ppi as one between px of the files."""
-    to_working = compose_affine(matrix, invert_affine(a.prepared.to_original))
-    return functools.partial(apply_affine, compose_affine(b.prepared.to_original, to_working))
+def _between_files(matrix: Array, a: PreparedFile, b: PreparedFile) -> PointMap:
+    """Turn a matrix [2, 3] between px at 500 ppi into a map between px of the files."""
+    from_file_a = compose_affine(matrix, invert_affine(a.prepared.to_original))
+    return functools.partial(apply_affine, compose_affine(b.prepared.to_original, from_file_a))

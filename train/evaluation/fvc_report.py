@@ -1,12 +1,11 @@
-"""What is written of an FVC protocol: figures, scores, curves as CSV and JSON, and one page."""
+"""HTML page and console table of the FVC protocol."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,153 +15,170 @@ from pipeline.imaging import preprocess
 from shards.foundation import html
 from shards.foundation.progress import Progress
 from shards.foundation.text_table import format_table
-from train.evaluation import bootstrap, score_curves
+from train.evaluation import bootstrap, fvc_files, pair_report, score_curves
 from train.evaluation.file_methods import NETWORK
-from train.evaluation.fvc import Outcome
-from train.evaluation.pair_files import make_folder, write_table
+from train.evaluation.fvc_results import FvcResults
+from train.evaluation.output import as_text, make_folder
+from train.evaluation.pair_report import Picture, ReportParameters
 from train.evaluation.result_log import Row
 
-WORST = 10  # pairs of a kind that are drawn
-PERCENT = "{:.1%}"
+TEMPLATE = Path(__file__).parent / "templates/fvc.html"
+WORST = "worst"  # folder of the pictures
 
-# Figure, heading, format
-RATES = (
-    ("eer", "EER", PERCENT),
-    ("fmr100", "FMR100", PERCENT),
-    ("fmr1000", "FMR1000", PERCENT),
-    ("zero_fmr", "ZeroFMR", PERCENT),
-    ("auc", "AUC", "{:.4f}"),
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    metric: str
+    heading: str
+    format: str
+
+
+SCORE_COLUMNS = (
+    Column("eer", "EER", "{:.1%}"),
+    Column("fmr100", "FMR100", "{:.1%}"),
+    Column("fmr1000", "FMR1000", "{:.1%}"),
+    Column("zero_fmr", "ZeroFMR", "{:.1%}"),
+    Column("auc", "AUC", "{:.4f}"),
 )
-WITNESSED = (
-    ("confirmed", "confirmed", "{:.3f}"),
-    ("aligned", "aligned", PERCENT),
-    ("residual", "residual, px", "{:.2f}"),
+MINUTIAE_COLUMNS = (
+    Column("confirmed", "confirmed", "{:.3f}"),
+    Column("aligned", "aligned", "{:.1%}"),
+    Column("residual", "residual, px", "{:.2f}"),
 )
 
-Picture = dict[str, str]  # address, text
 
+def write(
+    results: FvcResults,
+    folder: Path,
+    out: Path,
+    inputs: Row,
+    registrar: Registrar,
+    parameters: ReportParameters = pair_report.DEFAULT,
+) -> None:
+    """Write report.html and the pictures worst/*.png.
 
-def write(outcome: Outcome, folder: Path, out: Path, facts: Row, registrar: Registrar) -> None:
-    """Everything but the answers themselves, which OUT/answers.jsonl holds.
-
-    OUT/fvc.json and figures.csv (figures with 95 % intervals by method), scores.csv (a comparison a
-    line), det.csv, histogram.csv, worst/*.png and report.html.
+    Args:
+        results: the results.
+        folder: the impressions.
+        out: folder of the page.
+        inputs: see `fvc.describe_inputs`.
+        registrar: the network that registers the worst comparisons once more, for their pictures.
+        parameters: settings.
     """
-    make_folder(out / "worst")
-    figures = outcome.figures()
-    methods = {name: _known(found) for name, found in figures.items()}
-    counts = _counts(outcome)
-    write_table(out / "figures.csv", [{"method": n, **found} for n, found in methods.items()])
-    heard = [name for name, found in methods.items() if "confirmed" in found]
-    write_table(out / "scores.csv", [_score_row(row, list(methods), heard) for row in outcome.rows])
-    write_table(out / "det.csv", score_curves.trade_off(outcome.scores, outcome.genuine))
-    write_table(out / "histogram.csv", score_curves.histograms(outcome.scores, outcome.genuine))
-    drawn = score_curves.draw(outcome.scores, outcome.genuine)
+    make_folder(out / WORST)
+    metrics = results.metrics()
+    figure = score_curves.plot(results.scores, results.genuine)
     text = html.render(
-        Path(__file__).parent / "templates/fvc.html",
+        TEMPLATE,
         title="Verification by the FVC protocol",
         folder=folder.name,
-        counts=counts,
-        tables=[_table(figures, RATES), _table(figures, WITNESSED)],
-        curves=html.embed_figure(drawn) if drawn else None,
-        worst=draw_worst(outcome, folder, out / "worst", registrar, facts["ppi"]),
-        faults=outcome.faults,
-        facts=facts,
+        counts=fvc_files.counts(results),
+        scores=_table(metrics, SCORE_COLUMNS),
+        minutiae=_table(metrics, MINUTIAE_COLUMNS),
+        curves=html.embed_figure(figure) if figure else None,
+        worst=plot_worst(results, folder, out / WORST, registrar, inputs["ppi"], parameters),
+        faults=results.faults,
+        facts=as_text(inputs),
         replicas=bootstrap.DEFAULT.replicas,
     )
     (out / "report.html").write_text(text, encoding="utf-8")
-    summary = {"folder": folder.name, **counts, **facts, "methods": methods}
-    (out / "fvc.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
 
 
-def console(outcome: Outcome) -> str:
-    """The figures, a method a line."""
-    figures = outcome.figures()
-    columns = [c for c in (*RATES, *WITNESSED) if any(c[0] in found for found in figures.values())]
-    rows = [["", *(heading for _, heading, _ in columns)]]
-    for method, found in figures.items():
-        rows.append([method, *(_cell(found, name, form) for name, _, form in columns)])
-    return format_table(rows)
+def console_table(results: FvcResults) -> str:
+    """Return the metrics as text for the console, one line per method."""
+    metrics = results.metrics()
+    columns = [
+        column
+        for column in (*SCORE_COLUMNS, *MINUTIAE_COLUMNS)
+        if any(column.metric in values for values in metrics.values())
+    ]
+    headings = ["", *(column.heading for column in columns)]
+    rows = [
+        [method, *(_cell(values, column) for column in columns)]
+        for method, values in metrics.items()
+    ]
+    return format_table([headings, *rows])
 
 
-def worst(outcome: Outcome, method: str = NETWORK) -> dict[str, list[int]]:
-    """The genuine comparisons that score least and the impostor ones that score most."""
-    score = outcome.scores.get(method, np.zeros(0))
+def worst_comparisons(
+    results: FvcResults, count: int = pair_report.DEFAULT.worst_pairs, method: str = NETWORK
+) -> dict[str, list[int]]:
+    """Return the indices of the worst comparisons that could be made.
+
+    Returns:
+        {"genuine": those with the lowest scores, "impostor": those with the highest}, at most
+        `count` each; empty where the method has no scores.
+    """
+    score = results.scores.get(method, np.zeros(0))
     if not len(score):
         return {}
     order = [k for k in np.argsort(score, kind="stable").tolist() if math.isfinite(score[k])]
-    genuine = [k for k in order if outcome.genuine[k]]
-    impostor = [k for k in reversed(order) if not outcome.genuine[k]]
-    return {"genuine": genuine[:WORST], "impostor": impostor[:WORST]}
+    genuine = [k for k in order if results.genuine[k]]
+    impostor = [k for k in reversed(order) if not results.genuine[k]]
+    return {"genuine": genuine[:count], "impostor": impostor[:count]}
 
 
-def draw_worst(
-    outcome: Outcome, folder: Path, out: Path, registrar: Registrar, ppi: float | None
+def plot_worst(
+    results: FvcResults,
+    folder: Path,
+    out: Path,
+    registrar: Registrar,
+    ppi: float | None,
+    parameters: ReportParameters = pair_report.DEFAULT,
 ) -> dict[str, list[Picture]]:
-    """The worst comparisons registered again and drawn: PNGs in `out`, smaller ones for a page."""
-    chosen = worst(outcome)
-    drawn: dict[str, list[Picture]] = {kind: [] for kind in chosen}
-    with Progress("draw the worst", sum(map(len, chosen.values())), "pairs") as progress:
-        for kind, indices in chosen.items():
+    """Register the worst comparisons once more and plot them.
+
+    Args:
+        results: the results.
+        folder: the impressions.
+        out: folder of the PNG files.
+        registrar: the network.
+        ppi: resolution of all files, None if each file states its own.
+        parameters: number of comparisons, resolution of the pictures in the page.
+
+    Returns:
+        {kind: smaller pictures for the page}.
+    """
+    worst = worst_comparisons(results, parameters.worst_pairs)
+    pictures: dict[str, list[Picture]] = {kind: [] for kind in worst}
+    with Progress("plot the worst", sum(map(len, worst.values())), "pairs") as progress:
+        for kind, indices in worst.items():
             for rank, k in enumerate(indices, 1):
-                row = outcome.rows[k]
+                row = results.rows[k]
                 a, b = folder / row["a"], folder / row["b"]
-                prints = [registrar.prepare_file(path, ppi) for path in (a, b)]
-                images = [preprocess.load(path) for path in (a, b)]
+                registration = registrar.register_impressions(
+                    registrar.prepare_file(a, ppi), registrar.prepare_file(b, ppi)
+                )
                 figure = plot.plot_registration(
-                    images[0], images[1], registrar.register_impressions(*prints)
+                    preprocess.load(a), preprocess.load(b), registration
                 )
                 figure.savefig(out / f"{kind}_{rank:02d}.png", format="png")
+                image = html.embed_figure(figure, "jpeg", parameters.jpeg_dpi)
                 text = f"{rank}. {row['a']} × {row['b']}: score {row['scores'][NETWORK]:.3f}"
-                drawn[kind].append({"image": html.embed_figure(figure, "jpeg", 62), "text": text})
+                pictures[kind].append({"image": image, "text": text})
                 progress.advance()
-    return drawn
+    return pictures
 
 
-def _counts(outcome: Outcome) -> dict[str, int]:
-    genuine, impostor = (int(of.sum()) for of in _kinds(outcome))
-    fingers = len({finger for pair in outcome.fingers for finger in pair})
-    failed = len(outcome.faults)
-    return {"fingers": fingers, "genuine": genuine, "impostor": impostor, "failed": failed}
-
-
-def _score_row(row: Row, methods: list[str], heard: list[str]) -> dict[str, Any]:
-    """A comparison as a line of scores.csv; empty where there is no score, or no witness."""
-    scores = {name: row["scores"].get(name) for name in methods}
-    rounded = {name: None if s is None else round(s, 6) for name, s in scores.items()}
-    confirmed = {
-        f"{name}: confirmed": round(row["witness"][name]["confirmed"], 6)
-        if name in row["witness"]
-        else None
-        for name in heard
-    }
-    about = {"a": row["a"], "b": row["b"], "genuine": int(row["genuine"])}
-    return {**about, **rounded, **confirmed, "fault": row["fault"]}
-
-
-def _table(figures: dict[str, dict[str, float]], columns: Sequence[tuple[str, str, str]]) -> Any:
-    """Headings and rows of a table; None where no method has any of its figures."""
-    if not any(columns[0][0] in found for found in figures.values()):
+def _table(metrics: dict[str, dict[str, float]], columns: Sequence[Column]) -> Any:
+    """Return headings and rows of a table; None where no method has any of its metrics."""
+    if not any(columns[0].metric in values for values in metrics.values()):
         return None
+    headings = ["method", *(column.heading for column in columns)]
     rows = [
-        [method, *(_cell(found, name, form) for name, _, form in columns)]
-        for method, found in figures.items()
+        [method, *(_cell(values, column) for column in columns)]
+        for method, values in metrics.items()
     ]
-    return {"headings": ["method", *(heading for _, heading, _ in columns)], "rows": rows}
+    return {"headings": headings, "rows": rows}
 
 
-def _cell(found: dict[str, float], name: str, form: str) -> str:
-    """A figure with its interval."""
-    middle, low, high = (found.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high"))
+def _cell(values: dict[str, float], column: Column) -> str:
+    """Return a metric with its interval in brackets, as text."""
+    value = values.get(column.metric, math.nan)
+    low = values.get(f"{column.metric}_low", math.nan)
+    high = values.get(f"{column.metric}_high", math.nan)
     if math.isnan(low):
-        return html.format_number(middle, form)
-    return f"{form.format(middle)} ({form.format(low)}–{form.format(high)})"
-
-
-def _kinds(outcome: Outcome) -> tuple[Any, Any]:
-    return outcome.genuine, ~outcome.genuine
-
-
-def _known(figures: dict[str, float]) -> dict[str, float | None]:
-    """Figures of which those that are undefined are None."""
-    return {k: round(v, 6) if math.isfinite(v) else None for k, v in figures.items()}
+        return html.format_number(value, column.format)
+    ends = f"{column.format.format(low)}–{column.format.format(high)}"
+    return f"{column.format.format(value)} ({ends})"

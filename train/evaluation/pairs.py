@@ -1,17 +1,13 @@
-"""How well held-out pairs are registered: the network, what registering makes of it, and others.
+"""Evaluation of registration on the held-out pairs of a shard set, whose true maps are known.
 
-All answer at the same cells of the same pairs, in px at 500 ppi, and are summed up by the same
-`train.evaluation.accuracy.summarise`.
+Five methods register each pair: the network alone, its matches as a smooth map, that map aligned
+by the ridges (the whole of `model.registration`), SIFT + RANSAC and phase correlation. All are
+measured at the same cells, in px at 500 ppi.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import functools
-import io
-import math
-from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,141 +17,105 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from numpy.typing import NDArray
 
-from model.network import grid, metrics, weights
+from model.network import metrics, weights
 from model.network.matching import Correspondences
 from model.network.net import Net
-from model.registration import calibration
-from model.registration.registrar import DEFAULT
+from model.network.weights import Checkpoint, CropGeometry
+from model.registration import calibration, registrar
 from shards import manifest, record
 from shards.foundation import pool
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
-from shards.foundation.text_table import format_table
 from shards.store import ShardSet
 from train import loader
-from train.evaluation import accuracy, bootstrap, crop_methods, strata
-from train.evaluation.crop_methods import Arrays
-from train.evaluation.file_methods import PHASE, SIFT
-from train.evaluation.result_log import Ledger, Row, digest, rests_on, sha256
+from train.evaluation import crop_methods, pair_results, result_log, strata
+from train.evaluation.crop_methods import NETWORK, Arrays
+from train.evaluation.pair_results import PairResults
+from train.evaluation.result_log import ResultLog, Row, sha256
 
-NETWORK, SMOOTH = "network", "network + smooth map"
-REGISTERED = "network + smooth map + ridges"
-BATCH = 16  # pairs
-LEDGER = "answers.jsonl"
-ROOT = Path(__file__).parents[2]
-PROGRAM = (  # what makes the answers
-    "model/**/*.py",
-    "pipeline/imaging/warp.py",
-    "shards/record.py",
-    "train/loader.py",
-    *(f"train/evaluation/{n}.py" for n in ("crop_methods", "pairs", "phase", "sift", "strata")),
-)
-
-Figures = dict[str, float]
-Answer = Callable[[loader.Batch], tuple[Arrays, Correspondences]]
+# Batch → the arrays of `metrics.evaluate_batch`, and the network's matches
+NetworkFunction = Callable[[loader.Batch], tuple[Arrays, Correspondences]]
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Results of P pairs by method, and what pairs they are."""
+@dataclass(frozen=True)
+class PairsParameters:
+    """Settings of the evaluation on pairs."""
 
-    results: dict[str, Arrays]  # [P] or [P, N], as metrics.evaluate_batch returns them
-    about: list[dict[str, Any]]  # [P], each pair's ids, "kind", "noise" and conditions
+    batch_size: int = 16  # pairs registered together, and per row of the log; chosen
 
-    def groups(self) -> dict[str, NDArray[np.bool_]]:
-        """Which pairs [P] are in each group: "all", each kind, noise and grade of a condition."""
-        masks = {"all": np.ones(len(self.about), bool)}
-        for key, names in (("kind", record.KINDS), ("noise", record.NOISES)):
-            of_pair = np.array([about[key] for about in self.about])
-            masks |= {name: of_pair == name for name in names}
-        found = {key: np.array([about[key] for about in self.about]) for key in strata.BINS}
-        return masks | strata.groups(found)
 
-    @property
-    def scores(self) -> dict[str, NDArray[np.float64]]:
-        """Each method's scores [P]."""
-        return {name: of["score"].astype(np.float64) for name, of in self.results.items()}
+DEFAULT = PairsParameters()
 
-    @property
-    def genuine(self) -> NDArray[np.bool_]:
-        """Which pairs [P] are of one finger."""
-        return np.asarray(self.results[NETWORK]["genuine"], bool)
 
-    @functools.cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """How often each pair counts in each replica of the fingers, [R, P]."""
-        of_a, of_b = ([about[key] for about in self.about] for key in ("finger_a", "finger_b"))
-        return bootstrap.resample_weights(of_a, of_b)
+def describe_inputs(shards: ShardSet, split: str, checkpoint: Path) -> Row:
+    """Return everything that the results depend on; results are only reused with the same inputs.
 
-    @functools.cached_property
-    def figures(self) -> dict[str, dict[str, Figures]]:
-        """{method: {group: figures}}, groups without a pair left out.
-
-        Each figure has beside it "…_low" and "…_high", its 95 % interval over fingers.
-        """
-        groups = {name: of for name, of in self.groups().items() if of.any()}
-        return {
-            method: {
-                name: _summarised(_select(arrays, of), self.weights[:, of])
-                for name, of in groups.items()
-            }
-            for method, arrays in self.results.items()
-        }
-
-    def table(self) -> str:
-        """The figures over all pairs, a method a line, for the console."""
-        rows = {method: groups["all"] for method, groups in self.figures.items()}
-        names = [n for n in next(iter(rows.values())) if not n.endswith(("_low", "_high"))]
-        lines = [[method, *(f"{row[name]:.4g}" for name in names)] for method, row in rows.items()]
-        return format_table([["", *names], *lines])
+    Args:
+        shards: the shard set.
+        split: "train", "val" or "test".
+        checkpoint: the network, a .safetensors file.
+    """
+    checksums = [entry.sha256 for entry in shards.manifest.shards if entry.split == split]
+    return {
+        "spec_hash": shards.manifest.spec_hash,
+        "shards_sha256": manifest.json_sha256(checksums),
+        "split": split,
+        "checkpoint_sha256": sha256(checkpoint),
+        "score": calibration.score_meaning(weights.load(checkpoint).curves is not None),
+        **result_log.versions(crop_methods.versions()),
+    }
 
 
 def evaluate(
-    shards: ShardSet, split: str, checkpoint: weights.Checkpoint, out: Path, facts: Row
-) -> Evaluation:
-    """Register every pair of a split by all methods that OUT/answers.jsonl does not hold already.
+    shards: ShardSet,
+    split: str,
+    checkpoint: Checkpoint,
+    out: Path,
+    inputs: Row,
+    parameters: PairsParameters = DEFAULT,
+) -> PairResults:
+    """Register every pair of a split that the log in `out` does not hold already.
 
-    What it holds of other `facts` (see `describe`) is thrown away. Misuse where the split is empty,
-    Fault where its crops are not those of the network.
+    Args:
+        shards: the shard set.
+        split: "train", "val" or "test".
+        checkpoint: the network.
+        out: folder of the log. A log with other inputs is removed.
+        inputs: see `describe_inputs`.
+        parameters: size of a batch.
+
+    Raises:
+        Misuse: the split is empty.
+        Fault: the crops of the shard set are not those that the network was trained on.
     """
     count = shards.count(split)
     if not count:
         raise Misuse(f"{shards.directory}: holds no pairs of the split {split!r}")
-    check_view(shards, checkpoint.geometry)
-    path, answer = out / LEDGER, _compile(checkpoint.net, checkpoint.geometry)
-    if not rests_on(path, facts):
+    check_geometry(shards, checkpoint.geometry)
+    network = compile_network(checkpoint.net, checkpoint.geometry)
+    path = out / result_log.FILE
+    if not result_log.has_inputs(path, inputs):
         path.unlink(missing_ok=True)
-    with Ledger(path, facts) as ledger:
-        done = sum(len(row["about"]) for row in ledger.rows)
-        left = np.arange(done, count)
-        with Progress("evaluate", len(left), "pairs") as progress:
-            for batch, counting in loader.evaluation_batches(shards, split, BATCH, left):
-                answered = answer(batch)
-                chosen = {key: values[:counting] for key, values in batch.items()}
-                found = _measure(chosen, *answered, checkpoint)
-                about = _about(shards, split, done + progress.done, chosen, checkpoint)
-                ledger.append({"about": about, "results": _packed(found, counting)})
-                progress.advance(counting)
-        return gather(ledger.rows)
+    with ResultLog(path, inputs) as log:
+        start = sum(len(row["pairs"]) for row in log.rows)
+        remaining = np.arange(start, count)
+        batches = loader.evaluation_batches(shards, split, parameters.batch_size, remaining)
+        with Progress("evaluate", len(remaining), "pairs") as progress:
+            for batch, size in batches:  # the last batch is filled up beyond `size` pairs
+                arrays, matches = network(batch)
+                batch = {key: values[:size] for key, values in batch.items()}
+                results = measure_batch(batch, arrays, matches, checkpoint)
+                indices = range(start + progress.done, start + progress.done + size)
+                pairs = describe_pairs(shards, split, indices, batch, checkpoint)
+                log.append(pair_results.to_row(results, pairs))
+                progress.advance(size)
+        return pair_results.collect(log.rows)
 
 
-def gather(rows: list[Row]) -> Evaluation:
-    """The evaluation that the rows of a ledger hold, a batch each."""
-    parts = [_unpacked(row["results"]) for row in rows]
-    results = {method: _concatenate([part[method] for part in parts]) for method in parts[0]}
-    about = [
-        {key: math.nan if value is None else value for key, value in pair.items()}
-        for row in rows
-        for pair in row["about"]
-    ]
-    return Evaluation(results, about)
-
-
-def check_view(shards: ShardSet, view: weights.CropGeometry) -> None:
-    """Fault where a shard set's crops are not those that a network was trained on."""
-    trained = dataclasses.asdict(view)
+def check_geometry(shards: ShardSet, geometry: CropGeometry) -> None:
+    """Raise a Fault unless a shard set has the crops that a network was trained on."""
+    trained = dataclasses.asdict(geometry)
     built = {key: shards.manifest.spec.get(key) for key in trained}
     if built != trained:
         raise Fault(
@@ -163,115 +123,86 @@ def check_view(shards: ShardSet, view: weights.CropGeometry) -> None:
         )
 
 
-def describe(shards: ShardSet, split: str, checkpoint: Path) -> Row:
-    """What an evaluation is made of: the split's shards, the program, the checkpoint."""
-    program = (path for pattern in PROGRAM for path in sorted(ROOT.glob(pattern)))
-    shas = [entry.sha256 for entry in shards.manifest.shards if entry.split == split]
-    return {
-        "spec_hash": shards.manifest.spec_hash,
-        "shards_sha256": manifest.json_sha256(shas),
-        "split": split,
-        "checkpoint_sha256": sha256(checkpoint),
-        "score": calibration.score_meaning(weights.load(checkpoint).curves is not None),
-        "program_sha256": digest(program),
-    }
-
-
-def _compile(net: Net, view: weights.CropGeometry) -> Answer:
-    """Batch → metrics.evaluate_batch of it and the correspondences, compiled once a shape."""
+def compile_network(net: Net, geometry: CropGeometry) -> NetworkFunction:
+    """Compile a network for batches, once per shape of a batch."""
     graph, params = nnx.split(net)
+    scale = geometry.crop / geometry.size
 
     @jax.jit
-    def answer(params: nnx.State, batch: dict[str, jax.Array]) -> tuple[Any, Correspondences]:
+    def run(params: nnx.State, batch: dict[str, jax.Array]) -> tuple[Any, Correspondences]:
         net: Net = nnx.merge(graph, params)
-        found = net.correspond(net(batch["image_a"], batch["image_b"]))
-        return metrics.evaluate_batch(net, batch, view.crop / view.size), found
+        matches = net.correspond(net(batch["image_a"], batch["image_b"]))
+        return metrics.evaluate_batch(net, batch, scale), matches
 
-    return lambda batch: jax.device_get(answer(params, batch))
+    return lambda batch: jax.device_get(run(params, batch))
 
 
-def _measure(
-    batch: loader.Batch, results: Arrays, found: Correspondences, checkpoint: weights.Checkpoint
+def measure_batch(
+    batch: loader.Batch, network: Arrays, matches: Correspondences, checkpoint: Checkpoint
 ) -> dict[str, Arrays]:
-    """Results of all methods for the pairs of a batch; the network's are there already."""
-    config, view = checkpoint.net.config, checkpoint.geometry
-    cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
+    """Register the B pairs of a batch with every method, and measure the results.
 
-    def claim(k: int) -> tuple[crop_methods.Claimed, ...]:
-        images = batch["image_a"][k], batch["image_b"][k]
-        return (
-            crop_methods.smooth(found, k, cells, view),
-            crop_methods.registered(found, k, images, cells, view),
-            crop_methods.sift_ransac(images, cells, view),
-            crop_methods.phased(images, cells, view),
-        )
+    Args:
+        batch: the pairs.
+        network: arrays of `metrics.evaluate_batch`, of at least B pairs.
+        matches: the network's, of at least B pairs.
+        checkpoint: the network.
 
-    with ThreadPoolExecutor(pool.cores()) as threads:  # OpenCV and numpy let go of the lock
-        claims = zip(*threads.map(claim, range(len(batch["genuine"]))), strict=True)
-    names = (SMOOTH, REGISTERED, SIFT, PHASE)
-    measured = (crop_methods.measure(of, batch, cells, view) for of in claims)
-    said = found.mutual & (found.confidence > DEFAULT.least_confidence)
-    curves = checkpoint.curves or calibration.DEFAULT_CURVES
-    likely = curves.match_probability(np.maximum(found.confidence, DEFAULT.least_confidence))
-    network = results | {"confidence": np.where(said, likely, 0)[: len(batch["genuine"])]}
-    return {NETWORK: network, **dict(zip(names, measured, strict=True))}
-
-
-def _about(
-    shards: ShardSet, split: str, start: int, batch: loader.Batch, checkpoint: weights.Checkpoint
-) -> list[dict[str, Any]]:
-    """The ids, kind, noise and conditions of the pairs of a batch, the split's from `start` on."""
-    config = checkpoint.net.config
-    cells = np.asarray(grid.centres(config.cells, config.stride), np.float64)
-    found = strata.measure(batch, cells, checkpoint.geometry)
-    rows = []
-    for k in range(len(batch["genuine"])):
-        pair = record.decode(shards.read(split, [start + k])[0])
-        ids = {"a": pair.image_id_a, "b": pair.image_id_b}
-        fingers = {"finger_a": pair.finger_a, "finger_b": pair.finger_b}
-        graded = {name: float(values[k]) for name, values in found.items()}
-        known = {name: None if math.isnan(value) else value for name, value in graded.items()}
-        rows.append({**ids, **fingers, "kind": pair.kind, "noise": pair.noise, **known})
-    return rows
-
-
-def _summarised(results: Arrays, replicas: NDArray[np.float64]) -> Figures:
-    """Number of pairs, figures, and each figure's interval by the pairs' weights [R, P]."""
-    found = accuracy.summarise(results)
-    around = accuracy.intervals(results, replicas)
-    pairs: Figures = {"pairs": len(results["genuine"])}
-    for name, value in found.items():
-        pairs |= {name: value, f"{name}_low": around[name][0], f"{name}_high": around[name][1]}
-    return pairs
-
-
-def _packed(results: dict[str, Arrays], count: int) -> str:
-    """Arrays of the first `count` pairs as text: an .npz in base64, exact.
-
-    Errors where nothing is visible are measured by nobody, and left out.
+    Returns:
+        {method: arrays}.
     """
-    arrays: Arrays = {}
-    for method, found in results.items():
-        kept = {key: values[:count] for key, values in found.items()}
-        kept["error"] = np.where(kept["visible"], kept["error"], 0).astype(np.float32)
-        arrays |= {f"{method}/{key}": values for key, values in kept.items()}
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
-    return base64.b64encode(stream.getvalue()).decode()
+    crop = crop_methods.crop_grid(checkpoint.net.config, checkpoint.geometry)
+
+    def register(k: int) -> dict[str, crop_methods.CropResult]:
+        return crop_methods.register(batch["image_a"][k], batch["image_b"][k], matches, k, crop)
+
+    with ThreadPoolExecutor(pool.cores()) as threads:  # OpenCV and numpy release the GIL
+        results = list(threads.map(register, range(len(batch["genuine"]))))
+    measured = {
+        method: crop_methods.measure([of_pair[method] for of_pair in results], batch, crop)
+        for method in results[0]
+    }
+    probability = match_probability(matches, checkpoint)[: len(batch["genuine"])]
+    return {NETWORK: network | {"confidence": probability}, **measured}
 
 
-def _unpacked(text: str) -> dict[str, Arrays]:
-    results: dict[str, Arrays] = defaultdict(dict)
-    with np.load(io.BytesIO(base64.b64decode(text))) as arrays:
-        for name in arrays.files:
-            method, _, key = name.rpartition("/")
-            results[method][key] = arrays[name]
-    return results
+def match_probability(matches: Correspondences, checkpoint: Checkpoint) -> Any:
+    """Return the probability of each match that registration states, float64 [B, N].
+
+    0 where there is no match with the least confidence that registration needs.
+    """
+    least = registrar.DEFAULT.least_confidence
+    used = matches.mutual & (matches.confidence > least)
+    curves = checkpoint.curves or calibration.DEFAULT_CURVES
+    return np.where(used, curves.match_probability(np.maximum(matches.confidence, least)), 0)
 
 
-def _concatenate(parts: list[Arrays]) -> Arrays:
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+def describe_pairs(
+    shards: ShardSet, split: str, indices: range, batch: loader.Batch, checkpoint: Checkpoint
+) -> list[dict[str, Any]]:
+    """Return ids, kind, noise and conditions of the pairs of a batch.
 
-
-def _select(arrays: Arrays, of: Any) -> Arrays:
-    return {key: values[of] for key, values in arrays.items()}
+    Args:
+        shards: the shard set.
+        split: "train", "val" or "test".
+        indices: of the pairs in the split.
+        batch: the pairs.
+        checkpoint: the network, whose cells count.
+    """
+    crop = crop_methods.crop_grid(checkpoint.net.config, checkpoint.geometry)
+    conditions = strata.measure(batch, crop)
+    rows = []
+    for k, index in enumerate(indices):
+        pair = record.decode(shards.read(split, [index])[0])
+        rows.append(
+            {
+                "a": pair.image_id_a,
+                "b": pair.image_id_b,
+                "finger_a": pair.finger_a,
+                "finger_b": pair.finger_b,
+                "kind": pair.kind,
+                "noise": pair.noise,
+                **{name: float(values[k]) for name, values in conditions.items()},
+            }
+        )
+    return rows

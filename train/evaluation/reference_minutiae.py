@@ -1,11 +1,15 @@
-"""Minutiae of another program as a witness of how well real prints are registered.
+"""Reference minutiae: minutiae of another program, to measure the registration of real prints.
 
 There is no true map between two real impressions, but their minutiae must meet. A minutia of A is
-confirmed when one of B lies within RADIUS and TURN of where a map puts it, one to one, nearest
-first. The rigid oracle is the turn and shift, of those that bring one minutia of A onto one of B,
-that most minutiae confirm: no rigid method can be seen to do better.
+confirmed when the map takes it to within `max_distance` and `max_angle` of a minutia of B; each
+minutia of B confirms one of A at most, nearest first.
 
-Minutiae [N, 4] are x, y in px of the file, the direction in rad counter-clockwise as seen, quality.
+The rigid oracle is the best rotation and shift by the reference minutiae themselves: of all that
+take one minutia of A onto one of B, the one that confirms most. It is an upper bound for rigid
+methods.
+
+Minutiae are float64 [N, 4]: x, y in px of the file, direction in rad counter-clockwise as seen,
+quality.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import functools
 import zipfile
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +25,43 @@ from numpy.typing import NDArray
 
 from pipeline.imaging.warp import Array, apply_affine, rotation
 from shards.foundation.errors import Fault, Misuse
-from train.evaluation.file_methods import Answer, nowhere
 
-RADIUS = 8.0  # px of the file, about a ridge period
-TURN = np.pi / 8  # rad
-STEP = 4.0  # px along a minutia's direction, by which that is carried
-ALIGNED = 0.8  # of the oracle's confirmed share: a pair that reaches it is aligned
 ORACLE = "rigid oracle"
+VERSION = 1  # of the results: raise it with every change of code that changes them
 
-Carry = Callable[[Array], Array]
+PointMap = Callable[[Array], Array]  # points (x, y) [K, 2] of A → of B; NaN where there is none
+
+
+@dataclass(frozen=True)
+class MinutiaeParameters:
+    """Tolerances of a confirmed minutia and of an aligned pair."""
+
+    max_distance: float = 8.0  # px of the file; chosen: about a ridge period at 500 ppi
+    max_angle: float = np.pi / 8  # rad; chosen: 22.5°
+    direction_step: float = 4.0  # px along a minutia's direction; the map turns the step
+    aligned_share: float = 0.8  # of the oracle's confirmed share; chosen
+
+
+DEFAULT = MinutiaeParameters()
 
 
 def load(path: Path, files: Iterable[Path]) -> dict[str, Array]:
-    """{file name: minutiae [N, 4]} from an .npz file; Misuse or Fault names what is missing."""
+    """Read the minutiae of image files.
+
+    Args:
+        path: an .npz file with one array [N, 4] (or [N, 3], without quality) for each file name.
+        files: the image files that must have minutiae.
+
+    Returns:
+        {file name: minutiae}.
+
+    Raises:
+        Misuse: there is no such file.
+        Fault: the file is damaged, or minutiae are missing or of another shape.
+    """
     try:
-        with np.load(path, allow_pickle=False) as found:
-            minutiae = {name: np.asarray(found[name], np.float64) for name in found.files}
+        with np.load(path, allow_pickle=False) as arrays:
+            minutiae = {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
     except FileNotFoundError as error:
         raise Misuse(f"{path}: no such file of minutiae") from error
     except (OSError, ValueError, zipfile.BadZipFile) as error:
@@ -51,51 +77,86 @@ def load(path: Path, files: Iterable[Path]) -> dict[str, Array]:
     return minutiae
 
 
-def distances(a: Array, b: Array, carry: Carry) -> Array:
-    """px from the confirmed minutiae of A, carried by a map, to those of B that confirm them."""
-    ahead = a[:, :2] + STEP * np.c_[np.cos(a[:, 2]), -np.sin(a[:, 2])]  # y points down
-    place = carry(a[:, :2])
-    moved = carry(ahead) - place
-    away, near = _candidates(place, np.arctan2(-moved[:, 1], moved[:, 0]), b)
-    return _one_to_one(np.where(near, away, np.inf))
+def distances(
+    a: Array, b: Array, point_map: PointMap, parameters: MinutiaeParameters = DEFAULT
+) -> Array:
+    """Compute the distances of the confirmed minutiae.
+
+    Args:
+        a: minutiae of A [N, 4].
+        b: minutiae of B [M, 4].
+        point_map: the map from A to B.
+        parameters: tolerances.
+
+    Returns:
+        float64 [K], px of file B, from each confirmed minutia of A, mapped, to that of B.
+    """
+    points = point_map(a[:, :2])
+    direction = np.c_[np.cos(a[:, 2]), -np.sin(a[:, 2])]  # y points down
+    step = point_map(a[:, :2] + parameters.direction_step * direction) - points
+    angle = np.arctan2(-step[:, 1], step[:, 0])
+    return _assign(_candidates(points, angle, b, parameters))
 
 
 def share(confirmed: int, a: Array, b: Array) -> float:
-    """The share of the smaller constellation that is confirmed."""
+    """Return the confirmed share of the smaller set of minutiae."""
     return confirmed / max(1, min(len(a), len(b)))
 
 
-def oracle(a: Array, b: Array) -> Answer:
-    """The rigid oracle's map; its score is the share that it confirms."""
-    turn = (b[None, :, 2] - a[:, None, 2]).ravel()
-    start, end = np.repeat(a[:, :2], len(b), 0), np.tile(b[:, :2], (len(a), 1))
-    matrices = [
-        rotation(angle, tuple(p), tuple(q - p))
-        for angle, p, q in zip(turn.tolist(), start, end, strict=True)
-    ]
-    best, carry = 0, nowhere
-    for angle, matrix in zip(turn, matrices, strict=True):
-        away, near = _candidates(apply_affine(matrix, a[:, :2]), a[:, 2] + angle, b)
+def rigid_oracle(
+    a: Array, b: Array, parameters: MinutiaeParameters = DEFAULT
+) -> tuple[float, PointMap]:
+    """Find the rigid map that confirms most minutiae.
+
+    Args:
+        a: minutiae of A [N, 4].
+        b: minutiae of B [M, 4].
+        parameters: tolerances.
+
+    Returns:
+        The share that it confirms, and the map (`no_correspondence` where nothing is confirmed).
+    """
+    best, point_map = 0, no_correspondence
+    for angle, matrix in _rigid_candidates(a, b):
+        points = apply_affine(matrix, a[:, :2])
+        cost = _candidates(points, a[:, 2] + angle, b, parameters)
+        near = np.isfinite(cost)
         if min(near.any(0).sum(), near.any(1).sum()) <= best:
-            continue  # it cannot confirm more
-        confirmed = len(_one_to_one(np.where(near, away, np.inf)))
+            continue  # an upper bound of the number that it can confirm
+        confirmed = len(_assign(cost))
         if confirmed > best:
-            best, carry = confirmed, functools.partial(apply_affine, matrix)
-    return Answer(share(best, a, b), carry)
+            best, point_map = confirmed, functools.partial(apply_affine, matrix)
+    return share(best, a, b), point_map
 
 
-def _candidates(place: Array, direction: Array, b: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Distances [N, M] of carried minutiae to those of B, and which of them confirm."""
-    away = np.hypot(*np.moveaxis(place[:, None] - b[None, :, :2], -1, 0))
-    off = np.abs((direction[:, None] - b[None, :, 2] + np.pi) % (2 * np.pi) - np.pi)
-    return away, (away <= RADIUS) & (off <= TURN)  # never where the map is NaN
+def no_correspondence(points: Array) -> Array:
+    """Map each of the points [K, 2] to NaN."""
+    return np.full(points.shape, np.nan)
 
 
-def _one_to_one(cost: Array) -> Array:
-    """Greedily the least of the finite costs [N, M], then that of the other rows and columns."""
-    cost, found = cost.copy(), []
+def _rigid_candidates(a: Array, b: Array) -> list[tuple[float, Array]]:
+    """Return angle and matrix [2, 3] of the motions that take a minutia of A onto one of B."""
+    angles = (b[None, :, 2] - a[:, None, 2]).ravel().tolist()
+    starts, ends = np.repeat(a[:, :2], len(b), 0), np.tile(b[:, :2], (len(a), 1))
+    return [
+        (angle, rotation(angle, tuple(start), tuple(end - start)))
+        for angle, start, end in zip(angles, starts, ends, strict=True)
+    ]
+
+
+def _candidates(points: Array, angle: Array, b: Array, parameters: MinutiaeParameters) -> Array:
+    """Return distances [N, M] of mapped minutiae to those of B; infinite beyond the tolerances."""
+    distance = np.hypot(*np.moveaxis(points[:, None] - b[None, :, :2], -1, 0))
+    turn = np.abs((angle[:, None] - b[None, :, 2] + np.pi) % (2 * np.pi) - np.pi)
+    near: NDArray[np.bool_] = distance <= parameters.max_distance  # False where the map is NaN
+    return np.where(near & (turn <= parameters.max_angle), distance, np.inf)
+
+
+def _assign(cost: Array) -> Array:
+    """Assign rows to columns one to one, least cost first; return the finite costs assigned."""
+    cost, assigned = cost.copy(), []
     while cost.size and np.isfinite(least := cost.min()):
-        found.append(float(least))
+        assigned.append(float(least))
         row, column = np.unravel_index(cost.argmin(), cost.shape)
         cost[row], cost[:, column] = np.inf, np.inf
-    return np.array(found)
+    return np.array(assigned)

@@ -1,8 +1,9 @@
-"""How well scores tell one finger from two: error rates by threshold, histograms, their drawing."""
+"""DET curves and score histograms of methods: as tables, and as one figure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,6 @@ from numpy.typing import NDArray
 from shards.foundation import html
 from train.evaluation import error_rates
 
-BINS = 40  # of a histogram
-FLOOR = 1e-4  # of the DET curve's axes, where a rate is 0
 COLOURS = ("#1f5fa8", "#c4572b", "#5c8a3a", "#7a5195", "#8a6d1f")
 
 Scores = Mapping[str, NDArray[np.float64]]  # [P] by method; -inf where there is none
@@ -23,64 +22,92 @@ Genuine = NDArray[np.bool_]  # [P]
 Rows = list[dict[str, Any]]
 
 
-def trade_off(scores: Scores, genuine: Genuine) -> Rows:
-    """A row a method and threshold: both error rates; none where a kind of pair is missing."""
-    if not _both(scores, genuine):
+@dataclass(frozen=True)
+class ScoreCurveParameters:
+    """Settings of the curves."""
+
+    bins: int = 40  # of a histogram; chosen
+    lowest_rate: float = 1e-4  # on the logarithmic axes of the DET curve, in place of 0; chosen
+
+
+DEFAULT = ScoreCurveParameters()
+
+
+def det_points(scores: Scores, genuine: Genuine) -> Rows:
+    """Return rows of method, threshold, FMR and FNMR; none without both kinds of pairs."""
+    if not _both_kinds(scores, genuine):
         return []
     rows = []
     for method, score in scores.items():
-        found = error_rates.compute(score, genuine)
-        for each in zip(found.threshold, found.fmr, found.fnmr, strict=True):
-            threshold, fmr, fnmr = (round(float(value), 6) for value in each)
+        rates = error_rates.compute(score, genuine)
+        for point in zip(rates.threshold, rates.fmr, rates.fnmr, strict=True):
+            threshold, fmr, fnmr = [round(float(value), 6) for value in point]
             rows.append({"method": method, "threshold": threshold, "fmr": fmr, "fnmr": fnmr})
     return rows
 
 
-def histograms(scores: Scores, genuine: Genuine) -> Rows:
-    """A row a method and bin of its scores: how many genuine and impostor pairs."""
+def histograms(
+    scores: Scores, genuine: Genuine, parameters: ScoreCurveParameters = DEFAULT
+) -> Rows:
+    """Return rows of method, ends of a bin, and its numbers of genuine and impostor pairs."""
     rows = []
     for method, score in scores.items():
-        known = np.isfinite(score)
-        edges = np.histogram_bin_edges(score[known], BINS)
-        counts = [np.histogram(score[known & of], edges)[0] for of in (genuine, ~genuine)]
-        for low, high, same, other in zip(edges, edges[1:], *counts, strict=False):
-            ends = {"low": round(float(low), 6), "high": round(float(high), 6)}
-            rows.append({"method": method, **ends, "genuine": int(same), "impostor": int(other)})
+        finite = np.isfinite(score)
+        edges = np.histogram_bin_edges(score[finite], parameters.bins)
+        genuine_counts = np.histogram(score[finite & genuine], edges)[0]
+        impostor_counts = np.histogram(score[finite & ~genuine], edges)[0]
+        for k in range(len(edges) - 1):
+            rows.append(
+                {
+                    "method": method,
+                    "low": round(float(edges[k]), 6),
+                    "high": round(float(edges[k + 1]), 6),
+                    "genuine": int(genuine_counts[k]),
+                    "impostor": int(impostor_counts[k]),
+                }
+            )
     return rows
 
 
-def draw(scores: Scores, genuine: Genuine) -> Figure | None:
-    """The DET curves of all methods and the histogram of each; None where a kind is missing."""
-    if not _both(scores, genuine):
+def plot(
+    scores: Scores, genuine: Genuine, parameters: ScoreCurveParameters = DEFAULT
+) -> Figure | None:
+    """Plot the DET curves of all methods and the histogram of each.
+
+    Returns:
+        None without pairs of both kinds.
+    """
+    if not _both_kinds(scores, genuine):
         return None
     figure = Figure(figsize=(11, 6.4), dpi=120, layout="constrained")
     rows = figure.add_gridspec(2, 1, height_ratios=[1.6, 1])
-    top, bottom = (figure.add_subfigure(row) for row in (rows[0], rows[1]))
-    _draw_trade_off(top.subplots(), scores, genuine)
-    counted = histograms(scores, genuine)
+    top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    _plot_det(top.subplots(), scores, genuine, parameters.lowest_rate)
+    bins = histograms(scores, genuine, parameters)
     panels = np.atleast_1d(bottom.subplots(1, len(scores)))
     for axes, method in zip(panels, scores, strict=True):
-        _draw_histogram(axes, [row for row in counted if row["method"] == method])
+        _plot_histogram(axes, [row for row in bins if row["method"] == method])
         axes.set_title(method, fontsize=10 if len(scores) < 5 else 8)
     return figure
 
 
-def _draw_trade_off(det: Axes, scores: Scores, genuine: Genuine) -> None:
+def _plot_det(axes: Axes, scores: Scores, genuine: Genuine, lowest: float) -> None:
+    """Plot the DET curve of each method."""
     for (method, score), colour in zip(scores.items(), COLOURS, strict=False):
-        found = error_rates.compute(score, genuine)
-        fmr, fnmr = np.maximum(found.fmr, FLOOR), np.maximum(found.fnmr, FLOOR)
-        det.plot(fmr, fnmr, label=method, color=colour, drawstyle="steps-pre")
-    det.plot([FLOOR, 1], [FLOOR, 1], color="#999", linewidth=0.7, linestyle=":")
-    det.set(xscale="log", yscale="log", xlim=(FLOOR, 1), ylim=(FLOOR, 1), title="DET")
-    det.set(xlabel="false match rate", ylabel="false non-match rate", aspect="equal")
-    for axis in (det.xaxis, det.yaxis):
+        rates = error_rates.compute(score, genuine)
+        fmr, fnmr = np.maximum(rates.fmr, lowest), np.maximum(rates.fnmr, lowest)
+        axes.plot(fmr, fnmr, label=method, color=colour, drawstyle="steps-pre")
+    axes.plot([lowest, 1], [lowest, 1], color="#999", linewidth=0.7, linestyle=":")
+    axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1), title="DET")
+    axes.set(xlabel="false match rate", ylabel="false non-match rate", aspect="equal")
+    for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:g} %"))
-    det.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
-    html.style_axes(det)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    html.style_axes(axes)
 
 
-def _draw_histogram(axes: Axes, bins: Rows) -> None:
-    """The rows of one method, each kind as shares of its number."""
+def _plot_histogram(axes: Axes, bins: Rows) -> None:
+    """Plot the histogram of one method, each kind of pairs as shares of its number."""
     edges = [bins[0]["low"], *(row["high"] for row in bins)]
     for kind, colour in (("genuine", COLOURS[0]), ("impostor", COLOURS[1])):
         counts = np.array([row[kind] for row in bins], float)
@@ -92,5 +119,6 @@ def _draw_histogram(axes: Axes, bins: Rows) -> None:
     html.style_axes(axes)
 
 
-def _both(scores: Scores, genuine: Genuine) -> bool:
+def _both_kinds(scores: Scores, genuine: Genuine) -> bool:
+    """Return whether there are scores of genuine and of impostor pairs."""
     return bool(scores) and bool(genuine.any()) and not genuine.all()

@@ -1,6 +1,7 @@
-"""The protocol from a folder of images to a page, with a network that was never trained."""
+"""The FVC protocol from a folder of images to a page, with an untrained network."""
 
 import csv
+import functools
 import json
 import re
 
@@ -17,7 +18,8 @@ from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration.calibration import UNCALIBRATED
 from train.__main__ import main
-from train.evaluation import fvc, fvc_report, score_curves
+from train.evaluation import fvc_report, fvc_results, result_log, score_curves
+from train.evaluation.pair_report import ReportParameters
 
 CONFIG = ModelConfig(
     stride=8, stem_channels=4, stage_channels=(4, 8, 8), blocks=1, width=8, layers=1, heads=2,
@@ -55,8 +57,9 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_command_names_what_failed_and_writes_the_rest(root, monkeypatch):
-    monkeypatch.setattr(fvc_report, "WORST", 1)
+def test_command_reports_failed_comparisons_and_writes_the_others(root, monkeypatch):
+    write = functools.partial(fvc_report.write, parameters=ReportParameters(worst_pairs=1))
+    monkeypatch.setattr(fvc_report, "write", write)
     out = root / "out"
     result = call(root, out, "--minutiae", root / "m.npz")
     assert result.exit_code == 1
@@ -68,11 +71,11 @@ def test_command_names_what_failed_and_writes_the_rest(root, monkeypatch):
     assert counts == {"fingers": 3, "genuine": 2, "impostor": 3, "failed": 2}
     methods = ["network", "SIFT + RANSAC", "phase correlation", "rigid oracle"]
     assert list(summary["methods"]) == methods
-    # the same image twice: the classical methods lay it onto itself
+    # the same image twice: the classical methods find the identity
     for method in methods[1:]:
-        found = summary["methods"][method]
-        assert (found["eer"], found["zero_fmr"], found["confirmed"]) == (0, 0, 1)
-        assert found["residual"] < 0.5
+        metrics = summary["methods"][method]
+        assert (metrics["eer"], metrics["zero_fmr"], metrics["confirmed"]) == (0, 0, 1)
+        assert metrics["residual"] < 0.5
     assert [row["method"] for row in table(out / "figures.csv")] == methods
     scores = table(out / "scores.csv")
     assert [(row["a"], row["b"]) for row in scores[:2]] == [
@@ -80,9 +83,9 @@ def test_command_names_what_failed_and_writes_the_rest(root, monkeypatch):
     ]  # fmt: skip
     assert [bool(row["fault"]) for row in scores] == [False, False, False, True, True]
     assert {row["method"] for row in table(out / "det.csv")} == set(methods)
-    counted = table(out / "histogram.csv")
-    assert sum(int(row["genuine"]) for row in counted) == 2 * len(methods)
-    assert sum(int(row["impostor"]) for row in counted) == len(methods)
+    bins = table(out / "histogram.csv")
+    assert sum(int(row["genuine"]) for row in bins) == 2 * len(methods)
+    assert sum(int(row["impostor"]) for row in bins) == len(methods)
     assert len(list((out / "worst").glob("*.png"))) == 2
     page = (out / "report.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:image/)", page)
@@ -90,7 +93,7 @@ def test_command_names_what_failed_and_writes_the_rest(root, monkeypatch):
     assert "DB&lt;1&gt;" in page
     assert "no foreground" in page
 
-    # a full disk is said, and what is there stays
+    # a full disk is reported, and the log remains
     (out / "det.csv").unlink()
     (out / "det.csv").symlink_to("/dev/full")
     full = call(root, out, "--minutiae", root / "m.npz")
@@ -98,38 +101,41 @@ def test_command_names_what_failed_and_writes_the_rest(root, monkeypatch):
     assert f"error: {out}: cannot be written: [Errno 28]" in full.output
     (out / "det.csv").unlink()
 
-    # once more: nothing is compared again; with another witness nothing is mixed
-    before = (out / fvc.LEDGER).read_bytes()
+    # again: nothing is compared once more; results with other minutiae are not reused
+    before = (out / result_log.FILE).read_bytes()
     assert call(root, out, "--minutiae", root / "m.npz").exit_code == 1
-    assert (out / fvc.LEDGER).read_bytes() == before
+    assert (out / result_log.FILE).read_bytes() == before
     other = call(root, out)
     assert other.exit_code == 2
     assert "another minutiae_sha256" in other.output
 
 
-def test_one_finger_has_no_rates(tmp_path):
-    """Neither figures nor curves are invented where there are no impostors."""
+def test_one_finger_has_no_error_rates(tmp_path):
+    """Without impostor comparisons there are neither metrics nor curves."""
     rows = [{"a": "1_1.png", "b": "1_2.png", "genuine": True, "fault": None,
-             "scores": {"network": 0.5}, "witness": {}}]  # fmt: skip
-    outcome = fvc.gather(rows)
-    assert outcome.figures() == {"network": {}}
-    assert score_curves.trade_off(outcome.scores, outcome.genuine) == []
-    assert fvc_report.worst(outcome) == {"genuine": [0], "impostor": []}
-    assert "network" in fvc_report.console(outcome)
+             "scores": {"network": 0.5}, "minutiae": {}}]  # fmt: skip
+    results = fvc_results.collect(rows)
+    assert results.metrics() == {"network": {}}
+    assert score_curves.det_points(results.scores, results.genuine) == []
+    assert fvc_report.worst_comparisons(results) == {"genuine": [0], "impostor": []}
+    assert "network" in fvc_report.console_table(results)
 
 
 def test_worst_are_the_lowest_genuine_and_the_highest_impostors():
     scores = [0.9, 0.2, None, 0.5, 0.1, 0.8, 0.3]
     rows = [
         {"a": f"{k}_1.png", "b": f"{k}_2.png", "genuine": k < 4, "fault": s is None and "bad",
-         "scores": {} if s is None else {"network": s}, "witness": {}}
+         "scores": {} if s is None else {"network": s}, "minutiae": {}}
         for k, s in enumerate(scores)
     ]  # fmt: skip
-    assert fvc_report.worst(fvc.gather(rows)) == {"genuine": [1, 3, 0], "impostor": [5, 6, 4]}
+    assert fvc_report.worst_comparisons(fvc_results.collect(rows)) == {
+        "genuine": [1, 3, 0],
+        "impostor": [5, 6, 4],
+    }
 
 
 @pytest.mark.parametrize("more", [["--ppi", "500"], ["--minutiae", "m.npz"]])
-def test_options_of_the_protocol_go_with_it(root, more):
+def test_options_of_the_protocol_need_it(root, more):
     arguments = ["--shards", root, "--checkpoint", root / "c.safetensors", "--out", root / "o"]
     result = CliRunner().invoke(main, ["evaluate", *map(str, arguments), *more])
     assert result.exit_code == 2

@@ -11,38 +11,39 @@ from prints import finger
 from pipeline.imaging.warp import apply_affine, pixel_grid, rotation
 from train.evaluation import phase
 
-PRINT = finger(1, 420, 400)
+IMPRESSION = finger(1, 420, 400)
 
 
 @pytest.mark.parametrize("degrees", [0, 10, -35, 75, 120, -170])
-def test_turn_and_shift_are_found(degrees):
+def test_rotation_and_shift_are_recovered(degrees):
     """B has another size than A, and may be upside down."""
     true = rotation(math.radians(degrees), (199.5, 209.5), (14, -9))
-    moved = cv2.warpAffine(PRINT, true, (380, 430), borderValue=250, flags=cv2.INTER_CUBIC)
-    found = phase.align(PRINT, np.asarray(moved, np.uint8))
+    moved = cv2.warpAffine(IMPRESSION, true, (380, 430), borderValue=250, flags=cv2.INTER_CUBIC)
+    alignment = phase.align(IMPRESSION, np.asarray(moved, np.uint8))
     points = pixel_grid(5, 5, 40) + 100
-    off = apply_affine(found.matrix, points) - apply_affine(true, points)
-    assert np.hypot(*np.moveaxis(off, -1, 0)).max() < 1
-    assert found.response > 0.7
+    error = apply_affine(alignment.matrix, points) - apply_affine(true, points)
+    assert np.hypot(*np.moveaxis(error, -1, 0)).max() < 1
+    assert alignment.response > 0.7
 
 
-def test_distorted_pairs_are_found_and_other_fingers_respond_less():
+def test_distorted_pairs_are_aligned_and_impostors_respond_less():
     response = {True: [], False: []}
     for pair in make_pairs(8, 1):
-        a, b = (
+        a, b = [
             np.asarray(cv2.resize(image, (288, 288), interpolation=cv2.INTER_CUBIC), np.uint8)
             for image in (pair.image_a, pair.image_b)
-        )
-        found = phase.align(a, b)
-        response[pair.genuine].append(found.response)
+        ]
+        alignment = phase.align(a, b)
+        response[pair.genuine].append(alignment.response)
         if pair.genuine:
-            off = apply_affine(found.matrix, pixel_grid(32, 32, 9)) - (2.25 * pair.map_ab + 0.625)
-            assert np.median(np.hypot(*np.moveaxis(off, -1, 0))[pair.visible]) < 5
+            truth = 2.25 * pair.map_ab + 0.625
+            error = apply_affine(alignment.matrix, pixel_grid(32, 32, 9)) - truth
+            assert np.median(np.hypot(*np.moveaxis(error, -1, 0))[pair.visible]) < 5
     assert min(response[True]) > 2 * max(response[False])
 
 
-def test_blank_images_are_answered():
+def test_blank_images_give_a_finite_alignment():
     blank = np.full((100, 120), 200, np.uint8)
-    found = phase.align(blank, blank)
-    assert np.isfinite(found.matrix).all()
-    assert 0 <= found.response <= 1
+    alignment = phase.align(blank, blank)
+    assert np.isfinite(alignment.matrix).all()
+    assert 0 <= alignment.response <= 1

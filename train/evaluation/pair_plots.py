@@ -1,0 +1,80 @@
+"""Plots of the accuracy by condition, and of the network's confidence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from shards.foundation import html
+from train.evaluation import strata
+from train.evaluation.pair_results import ALL_PAIRS
+
+
+def plot_conditions(summary: dict[str, Any]) -> Figure:
+    """Plot PCK at 4 px by condition, precision against recall, and reliability.
+
+    Args:
+        summary: content of evaluation.json, see `pair_files.write`.
+    """
+    figure = Figure(figsize=(12, 6.4), dpi=110, layout="constrained")
+    panels = figure.subplots(2, 3).ravel()
+    for axes, name in zip(panels, strata.CONDITIONS, strict=False):
+        _plot_condition(axes, name, summary["methods"])
+    precision_recall, reliability = panels[len(strata.CONDITIONS) :]
+    _plot_precision_recall(precision_recall, summary)
+    _plot_reliability(reliability, summary["reliability"])
+    for axes in panels:
+        html.style_axes(axes)
+    panels[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _plot_condition(axes: Axes, condition: str, methods: dict[str, Any]) -> None:
+    """Plot PCK at 4 px with its 95 % interval over the groups of a condition, by method."""
+    first = next(iter(methods.values()))
+    names = [group for group in first if group.startswith(f"{condition} ")]
+    position = np.arange(len(names), dtype=float)
+    for k, (method, groups) in enumerate(methods.items()):
+        metrics = [groups[name] for name in names]
+        (line,) = axes.plot(
+            position, _values(metrics, "pck@4"), marker="o", markersize=4, label=method
+        )
+        low, high = _values(metrics, "pck@4_low"), _values(metrics, "pck@4_high")
+        offset = 0.05 * (k - 2)  # so that the intervals of the methods do not cover each other
+        axes.vlines(position + offset, low, high, color=line.get_color(), alpha=0.4)
+    labels = [f"{name.removeprefix(condition + ' ')}\n({first[name]['pairs']})" for name in names]
+    axes.set_xticks(position, labels, fontsize=8)
+    axes.set(title=f"PCK at 4 px by {condition} (pairs)", ylim=(0, 1.02))
+
+
+def _plot_precision_recall(axes: Axes, summary: dict[str, Any]) -> None:
+    """Plot the curve of the network's confidence, and the kept matches of each method."""
+    points = summary["precision_recall"]
+    axes.plot([point["recall"] for point in points], [point["precision"] for point in points])
+    for k, groups in enumerate(summary["methods"].values()):
+        metrics = groups[ALL_PAIRS]
+        if metrics["precision"] is not None and metrics["recall"] is not None:
+            axes.plot(metrics["recall"], metrics["precision"], "o", color=f"C{k}")
+    axes.set(title="Matches right to 8 px", xlabel="recall", ylabel="precision")
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+
+
+def _plot_reliability(axes: Axes, rows: list[dict[str, float]]) -> None:
+    """Plot the share of right matches against the probability that registration states."""
+    axes.plot([0, 1], [0, 1], color="#999", linewidth=0.8, linestyle=":")
+    axes.plot([row["confidence"] for row in rows], [row["right"] for row in rows], marker="o")
+    axes.set(
+        title="Reliability of the match probability",
+        xlabel="probability of a match",
+        ylabel="share right",
+    )
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+
+
+def _values(metrics: list[dict[str, Any]], name: str) -> list[float]:
+    """Return one metric of several groups, NaN where it is undefined."""
+    return [math.nan if of.get(name) is None else of[name] for of in metrics]
