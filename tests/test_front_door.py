@@ -13,7 +13,7 @@ from pairs import make_pairs
 
 from pipeline.split import split_of
 from shards.record import encode
-from shards.store import write_shard
+from shards.shard_file import write_shard
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,7 +20,7 @@ from pipeline.plan import ShardPlan
 from pipeline.sources import generated
 from pipeline.sources.synthetic import load_truth
 from pipeline.spec import PipelineSpec
-from shards import manifest, record, store
+from shards import manifest, record, shard_file
 from shards.foundation.errors import Fault
 from shards.manifest import ShardEntry
 
@@ -117,7 +117,7 @@ def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
 
     # Noted just before it has its name: whenever a kill comes, what is there is known.
     path, records = task.out / task.shard.name, _records(task, prints, stopped)
-    entry = store.write_shard(path, records, lambda entry: state.write(task.out, note(entry)))
+    entry = shard_file.write_shard(path, records, lambda entry: state.write(task.out, note(entry)))
     return Result(task, note(entry), bad, hashes)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
 
-from shards import provenance, store
+from shards import provenance, shard_file
 from shards.foundation import files
 from shards.foundation.errors import Fault, Finding
 from shards.manifest import Manifest, ShardEntry
@@ -57,7 +57,7 @@ def check_shard(
 ) -> ShardReport:
     """The check of one shard by itself, which ends soon after `stopped()` is true."""
     report = ShardReport(entry)
-    if what := store.check_file(job.root, entry):
+    if what := shard_file.check_file(job.root, entry):
         report.add(None, what)
     elif job.level != "quick":
         path = Path(job.root, entry.name)
@@ -65,7 +65,7 @@ def check_shard(
             found = files.sha256(path)
             report.sha256 = found if found != entry.sha256 else None
             if report.sha256 is not None or job.level == "deep":
-                _read(job, report, store.open_reader(path, entry.records), stopped)
+                _read(job, report, shard_file.open_reader(path, entry.records), stopped)
         except OSError as error:
             report.add(None, f"cannot be read: {error.strerror}")
         except Fault as fault:
@@ -115,7 +115,7 @@ def _pairs(reader: ArrayRecordReader) -> Iterator[tuple[int, Pair | Fault]]:
     for start in range(0, total, 128):
         numbers = list(range(start, min(start + 128, total)))
         try:
-            block: list[bytes | Fault] = [*store.read_records(reader, numbers)]
+            block: list[bytes | Fault] = [*shard_file.read_records(reader, numbers)]
         except Fault:
             block = [_one(reader, number) for number in numbers]
         for number, data in zip(numbers, block, strict=True):
@@ -127,7 +127,7 @@ def _pairs(reader: ArrayRecordReader) -> Iterator[tuple[int, Pair | Fault]]:
 
 def _one(reader: ArrayRecordReader, number: int) -> bytes | Fault:
     try:
-        return store.read_records(reader, [number])[0]
+        return shard_file.read_records(reader, [number])[0]
     except Fault as fault:
         return fault
 

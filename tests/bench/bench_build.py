@@ -30,7 +30,7 @@ from pipeline.building.build import build
 from pipeline.degradation import apply, sample
 from pipeline.impression import Impression
 from pipeline.spec import PipelineSpec
-from shards import store
+from shards import shard_file, store
 from shards.foundation import pool
 
 IMAGES, DIFFERENT, SIDE, PAIRS = 240, 12, 500, 4
@@ -87,7 +87,7 @@ def floor(images, records, out, corrupt=False):
             shown = apply(window, sample(kind, rng)) if corrupt else window
             blurred = cv2.GaussianBlur(shown, (5, 5), 1.0)
             cv2.warpAffine(blurred, matrix, (128, 128), flags=cv2.WARP_INVERSE_MAP)
-    store.write_shard(out / "train/sd302-A-00000-of-00001.arrayrecord", records)
+    shard_file.write_shard(out / "train/sd302-A-00000-of-00001.arrayrecord", records)
 
 
 def on_the_fly(images):

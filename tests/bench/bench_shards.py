@@ -20,7 +20,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 from pairs import make_pairs
 from race import compare, race, render
 
-from shards import manifest, store
+from shards import manifest, shard_file, store
 from shards.record import decode, encode
 from shards.verify import verify
 from train.loader import TrainingBatches
@@ -34,7 +34,7 @@ def build(out, records):
     """A set of SHARDS shards of RECORDS records."""
     names = [manifest.shard_name("synthetic/bench", "train", k, SHARDS) for k in range(SHARDS)]
     entries = [
-        store.write_shard(out / name, records[k * RECORDS : (k + 1) * RECORDS])
+        shard_file.write_shard(out / name, records[k * RECORDS : (k + 1) * RECORDS])
         for k, name in enumerate(names)
     ]
     store.write_manifest(out, manifest.assemble({}, {"synthetic/bench": {}}, entries))
@@ -44,7 +44,7 @@ def build(out, records):
 def bare(out, batches):
     """The floor: the same records by array_record alone, one bulk read a shard."""
     paths = sorted((out / "train").glob("*.arrayrecord"))
-    readers = [ArrayRecordReader(str(path), store.READER_OPTIONS) for path in paths]
+    readers = [ArrayRecordReader(str(path), shard_file.READER_OPTIONS) for path in paths]
     for batch in batches:
         for k in np.unique(batch // RECORDS):
             readers[k].read((batch[batch // RECORDS == k] % RECORDS).tolist())
@@ -56,7 +56,7 @@ def links(out, shard, count):
     (out / "train").mkdir(parents=True)
     for name in names:
         os.link(shard, out / name)
-    made = store.describe_shard(out / names[0])
+    made = shard_file.describe_shard(out / names[0])
     entries = [replace(made, name=name) for name in names]
     store.write_manifest(out, manifest.assemble({}, {"synthetic/bench": {}}, entries))
 

@@ -22,7 +22,7 @@ from pairs import make_pairs
 from race import Row, render
 
 import configs
-from shards import manifest, record, store
+from shards import manifest, record, shard_file, store
 from shards.foundation.errors import Misuse
 from train import flops, loop, monitor, state, step
 
@@ -39,7 +39,7 @@ def build(out, spec):
     for k in range(SHARDS):
         name = manifest.shard_name("synthetic/bench", "train", k, SHARDS)
         part = (encoded[i % 100] for i in range(k, PAIRS, SHARDS))
-        entries.append(store.write_shard(out / name, part))
+        entries.append(shard_file.write_shard(out / name, part))
     facts = {"crop": spec.crop, "size": spec.size, "grid": spec.grid}
     store.write_manifest(out, manifest.assemble(facts, {"synthetic/bench": {}}, entries))
     return store.open_set(out)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from pairs import make_pairs
 
-from shards import contact_sheet, manifest, store
+from shards import contact_sheet, manifest, shard_file, store
 from shards.__main__ import main
 from shards.manifest import ShardEntry
 from shards.record import encode
@@ -22,7 +22,7 @@ def sheets(tmp_path_factory):
     out = tmp_path_factory.mktemp("set")
     name = manifest.shard_name
     entries = [
-        store.write_shard(
+        shard_file.write_shard(
             out / name(partition, split, 0, 1),
             map(encode, make_pairs(n, 1, partition=partition, split=split)),
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pairs import make_pairs
 
-from shards import manifest, store
+from shards import manifest, shard_file, store
 from shards.manifest import ShardEntry
 from shards.record import encode
 from shards.verify import verify
@@ -31,7 +31,7 @@ def entries(total):
 READ = """
 import re, sys
 from pathlib import Path
-from shards import store
+from shards import shard_file, store
 found = store.load_manifest(Path(sys.argv[1]))
 peak = re.search("VmHWM:(.*)kB", Path("/proc/self/status").read_text())[1]
 print(len(found.shards), int(peak) // 1024)
@@ -56,7 +56,7 @@ def tiny(tmp_path):
     """2,000 shards of three records of 1 kB, hard links of one file."""
     records = [encode(pair) for pair in make_pairs(3, 0, size=16, grid=4)]
     names = [entry.name for entry in entries(TINY)]
-    made = store.write_shard(tmp_path / names[0], records)
+    made = shard_file.write_shard(tmp_path / names[0], records)
     for name in names[1:]:
         os.link(tmp_path / names[0], tmp_path / name)
     listed = [replace(made, name=name) for name in names]
@@ -76,7 +76,7 @@ def test_2_000_shards_are_checked_by_two_processes_and_each_fault_is_named(tiny,
     (tiny / stray).rename(tiny / "train/stray.arrayrecord")
     expected = {
         missing: "is missing",
-        short: f"has {len(content) - 1} bytes, the manifest says {len(content)}",
+        short: f"has {len(content) - 1} bytes, expected {len(content)} by the manifest",
         stray: "is missing",
         "train/stray.arrayrecord": "is not in the manifest",
     }

@@ -5,7 +5,7 @@ import pytest
 from pairs import make_pairs
 
 from model.network.config import ModelConfig
-from shards import manifest, record, store
+from shards import manifest, record, shard_file, store
 from train.config import TrainConfig
 
 SPEC = {"crop": 72, "size": 32, "grid": 8, "seed": 0}
@@ -32,7 +32,7 @@ def make_set(directory, train=50, val=10, seed=0, shards=2, spec=SPEC):
         for k in range(shards if count else 0):
             path = directory / manifest.shard_name("synthetic/test", split, k, shards)
             part = pairs[k * count // shards : (k + 1) * count // shards]
-            entries.append(store.write_shard(path, map(record.encode, part)))
+            entries.append(shard_file.write_shard(path, map(record.encode, part)))
     images = {"synthetic/test": {"synthetic/test/0_1": "0" * 64}}
     store.write_manifest(directory, manifest.assemble(spec, images, entries))
     return store.open_set(directory)

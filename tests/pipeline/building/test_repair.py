@@ -17,7 +17,7 @@ import configs
 from pipeline import catalog
 from pipeline.building import state
 from pipeline.building.build import build
-from shards import manifest, store
+from shards import manifest, shard_file, store
 from shards.foundation.errors import Fault
 from shards.record import decode, encode
 from shards.verify.verify import verify
@@ -81,7 +81,7 @@ def make_stale(out):
     shards = store.open_set(out)
     records = shards.read("train", range(shards.manifest.shards[2].records))
     stale = [encode(dataclasses.replace(decode(data), seed=1)) for data in records]
-    store.write_shard(out / FIRST, stale)
+    shard_file.write_shard(out / FIRST, stale)
 
 
 def lead_out(out):
@@ -192,7 +192,7 @@ def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(images, tm
         noted = json.loads(path.read_text())
         del noted["hashes"]
         path.write_text(json.dumps(noted))
-    with pytest.raises(Fault, match=r"schema version 1, this program reads 2; the command that"):
+    with pytest.raises(Fault, match=r"schema version 1, expected 2; the command that"):
         store.open_set(out)
     before = stamps(out)
     assert made(images, out).kept == len(before)

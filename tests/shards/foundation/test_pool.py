@@ -16,7 +16,7 @@ import pytest
 from pairs import make_pairs
 
 from pipeline.synthesis.write import write_set
-from shards import manifest, store
+from shards import manifest, shard_file, store
 from shards.foundation import pool
 from shards.foundation.errors import Fault
 from shards.record import encode
@@ -175,7 +175,7 @@ def shard_set(tmp_path_factory):
     """Shards that take two processes some seconds, links of one."""
     out = tmp_path_factory.mktemp("set")
     first, *others = (manifest.shard_name("synthetic/test", "train", k, 40) for k in range(40))
-    entry = store.write_shard(out / first, map(encode, make_pairs(24, 1)))
+    entry = shard_file.write_shard(out / first, map(encode, make_pairs(24, 1)))
     for name in others:
         os.link(out / first, out / name)
     store.write_sources(out, {"synthetic/test": {}})

@@ -13,7 +13,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from click.testing import CliRunner
 from pairs import make_pairs
 
-from shards import manifest, provenance, store
+from shards import manifest, provenance, shard_file, store
 from shards.__main__ import main
 from shards.foundation.errors import Finding
 from shards.record import decode, encode
@@ -55,7 +55,7 @@ def write(out, content):
 
 
 def seal(out, content, images):
-    entries = [store.write_shard(out / n, map(encode, pairs)) for n, pairs in content.items()]
+    entries = [shard_file.write_shard(out / n, map(encode, pairs)) for n, pairs in content.items()]
     spec = {"size": 128, "grid": 32}
     store.write_sources(out, images)
     store.write_manifest(out, manifest.assemble(spec, images, entries))
@@ -133,7 +133,7 @@ def test_100_truncations_are_all_found_at_a_quick_look(small):
     for length in (0, 65_536, len(whole) - 1, *lengths):
         path.write_bytes(whole[:length])
         assert found(small, "quick") == [
-            f"{FIRST}: has {length} bytes, the manifest says {len(whole)}"
+            f"{FIRST}: has {length} bytes, expected {len(whole)} by the manifest"
         ]
     path.write_bytes(whole)
 
@@ -157,19 +157,19 @@ def test_swapped_shards_are_told_apart(copy):
 
 
 def test_a_stale_shard_is_found(copy):
-    store.write_shard(copy / FIRST, map(encode, make_pairs(12, 99)))
+    shard_file.write_shard(copy / FIRST, map(encode, make_pairs(12, 99)))
     faults = found(copy)
     assert len(faults) == 1 and "stale" in faults[0]
 
 
 def test_a_shard_of_another_count_is_found_at_a_quick_look(copy):
-    entry = store.write_shard(copy / FIRST, map(encode, make_pairs(11, 1)))
+    entry = shard_file.write_shard(copy / FIRST, map(encode, make_pairs(11, 1)))
     with (copy / manifest.FILE).open() as file:
         top = json.load(file)
     listed = next(item for item in top["shards"] if item["name"] == FIRST)
     listed["bytes"] = entry.bytes  # as if the size had agreed by chance
     (copy / manifest.FILE).write_text(json.dumps(top))
-    assert f"{FIRST}: has 11 records, the manifest says 12" in found(copy, "quick")
+    assert f"{FIRST}: has 11 records, expected 12 by the manifest" in found(copy, "quick")
 
 
 def test_a_damaged_record_and_an_unreadable_shard_are_named_together(copy):
@@ -327,7 +327,7 @@ def test_other_kinds_of_records_than_the_manifest_counts_are_found(tmp_path):
 def test_another_seed_than_the_specs_is_found(tmp_path):
     content = plan()
     parts = store.load_manifest(write(tmp_path / "set", content)).partitions
-    entries = [store.describe_shard(tmp_path / "set" / name) for name in content]
+    entries = [shard_file.describe_shard(tmp_path / "set" / name) for name in content]
     store.write_manifest(tmp_path / "set", manifest.assemble({"seed": 1}, {}, entries, parts))
     faults = found(tmp_path / "set", "deep")
     assert f"{VAL}: record 0: has seed 2, the set's spec says 1" in faults
@@ -431,7 +431,7 @@ def test_no_record_under_a_right_checksum_makes_the_deep_check_crash(tmp_path):
             data[start : start + size] = rng.bytes(size)
         data = data[: len(encode(pair))]
         records.append(bytes(data[:4]) + zlib.crc32(data[8:]).to_bytes(4, "little") + data[8:])
-    writer = ArrayRecordWriter(str(tmp_path / "x"), store.WRITER_OPTIONS)
+    writer = ArrayRecordWriter(str(tmp_path / "x"), shard_file.WRITER_OPTIONS)
     for data in records:
         writer.write(bytes(data))
     writer.close()
