@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from model.registration.pair_table import PPI_RANGE
+from pipeline.imaging import resolution
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
 
 SHIPPED = Path(__file__).with_name("dense_reg.safetensors")
-PPI = click.FloatRange(*PPI_RANGE)
+PPI = click.FloatRange(*resolution.DEFAULT.ppi_range)
 
 
 @click.group(cls=CommandGroup)
@@ -97,7 +97,7 @@ def _register_two(
     """Register two images, write the map, and plot it."""
     from model.network import compilation_cache
     from model.registration.registrar import Registrar, require_two_files
-    from pipeline.imaging import preprocess
+    from pipeline.imaging import file
 
     require_two_files(*images)
     compilation_cache.enable()
@@ -112,7 +112,7 @@ def _register_two(
     if picture is not None:
         from model.registration.plot import save_plot
 
-        save_plot(preprocess.load(images[0]), preprocess.load(images[1]), registration, picture)
+        save_plot(file.load(images[0]), file.load(images[1]), registration, picture)
         click.echo(picture)
 
 

@@ -109,7 +109,7 @@ def build(
 @main.command()
 @click.argument("image", type=Path)
 @click.option("--out", type=Path, required=True, help="The sheet, a PNG.")
-@click.option("--ppi", type=float, help="Of the image; by default what a PNG says, or else 500.")
+@click.option("--ppi", type=float, help="Of the image; by default the file's own, or else 500.")
 @click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
 @click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
 def show(

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import plan
-from pipeline.imaging.png import png_ppi
-from pipeline.imaging.preprocess import PPI, load
+from pipeline.imaging.file import load
+from pipeline.imaging.resolution import file_ppi
 from pipeline.impression import Impression
 from pipeline.pair import Address, PreparedImpression, Trace, make_pair, prepare_impression
-from pipeline.sources.listing import Unparsed
 from pipeline.spec import PipelineSpec
 from shards import contact_sheet
 from shards.foundation import files
@@ -42,15 +41,14 @@ def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) ->
     Args:
         path: image file.
         out: PNG to write.
-        ppi: resolution of the image; None to read it from a PNG's header, else 500.
+        ppi: resolution of the image; None for the file's own, or else 500.
         spec: settings of the pairs.
 
     Raises:
         Fault: the image cannot be used, or the sheet cannot be written.
     """
     if ppi is None:
-        header_ppi = png_ppi(path)
-        ppi = PPI if isinstance(header_ppi, Unparsed) else header_ppi
+        ppi = file_ppi(path)
     impression = Impression(path, f"show/{path.stem}", "show", "show", "show", ppi)
     stages: Trace = []
     prepared = prepare_impression(impression, load(path), None, spec, stages)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import configs
+from pipeline.imaging import resolution
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault, Misuse
 
@@ -82,7 +83,9 @@ def run(
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the answer.")
 @click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
 @click.option(
-    "--ppi", type=click.FloatRange(50, 10000), help="Of --fvc: of all files, whatever they say."
+    "--ppi",
+    type=click.FloatRange(*resolution.DEFAULT.ppi_range),
+    help="Of --fvc: of all files, whatever they say.",
 )
 @click.option("--minutiae", type=click.Path(path_type=Path), help="Of --fvc: .npz of minutiae.")
 def evaluate(

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.imaging import resolution
 from shards.foundation import files
 from shards.foundation.errors import Misuse
-
-PPI_RANGE = (50.0, 10000.0)  # accepted from users; `pipeline.imaging.preprocess` is stricter
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,6 @@ def _parse_ppi(text: str | None, default: float | None, where: str) -> float | N
         ppi = float(text)
     except ValueError:
         ppi = math.nan
-    low, high = PPI_RANGE
-    if not low <= ppi <= high:
-        raise Misuse(f"{where} is {text!r}, expected {low:g} to {high:g}, or nothing")
+    if not resolution.DEFAULT.accepts(ppi):
+        raise Misuse(f"{where} is {text!r}, {resolution.DEFAULT.expected}, or nothing")
     return ppi

@@ -30,7 +30,7 @@ from model.registration.impression import (
 from model.registration.inference import WindowNetwork, WindowParameters
 from model.registration.result import Registration, empty_registration
 from model.registration.similarity import rotation_angle
-from pipeline.imaging import polarity, preprocess, resolution
+from pipeline.imaging import file, polarity, preprocess, resolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 from shards.foundation.errors import Fault
 
@@ -110,7 +110,7 @@ class Registrar:
 
     def prepare_file(self, path: Path, ppi: float | None = None) -> PreparedImpression:
         """Prepare the image in a file; `ppi` overrides the resolution stated in the file."""
-        return self.prepare(preprocess.load(path), ppi or resolution.of_file(path), str(path))
+        return self.prepare(file.load(path), ppi or resolution.file_ppi(path), str(path))
 
     def register(
         self, image_a: NDArray[np.uint8], ppi_a: float, image_b: NDArray[np.uint8], ppi_b: float

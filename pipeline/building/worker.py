@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pipeline import plan
 from pipeline.building import state
 from pipeline.building.state import Bad, Note
-from pipeline.imaging.preprocess import Image, decode, read
+from pipeline.imaging.file import Image, decode, read
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.pair import PreparedImpression, make_pair, prepare_impression

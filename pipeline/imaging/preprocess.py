@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.imaging import border, header
-from pipeline.imaging.foreground import Image, Mask, foreground
+from pipeline.imaging import border
+from pipeline.imaging.file import DEFAULT as FILE
+from pipeline.imaging.file import Image, check_size
+from pipeline.imaging.foreground import Mask, foreground
 from pipeline.imaging.resample import render
+from pipeline.imaging.resolution import WORKING_PPI, check_ppi
 from pipeline.imaging.warp import IDENTITY, Array, Warp, apply_affine, compose_affine, pixel_grid
 from shards.foundation.errors import Fault
 
-PPI = 500.0  # the working resolution
-SIDE_RANGE = (64, 8192)  # px, what a fingerprint image may measure
-PPI_RANGE = (100.0, 4000.0)
 PLACES = 16  # px at 500 ppi between the places that a crop's centre is drawn from
 LIGHT_PERCENTILE = border.LIGHT_PERCENTILE  # registration too takes a print's ground to be so light
-
-# OpenCV's own warnings about a damaged file do not name it; the Faults below do.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,36 +45,6 @@ class Crop:
     to_original: Array  # [2, 3], px of the crop → px of the file, where no warp was given
 
 
-def load(path: Path) -> Image:
-    """The 8-bit grey image uint8 [H, W] in the file at `path`, else a Fault that names the file."""
-    return decode(read(path), str(path))
-
-
-def read(path: Path) -> bytes:
-    """The bytes of a file, else a Fault that names it."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Fault(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def decode(data: bytes, name: str) -> Image:
-    """The image uint8 [H, W] in the bytes of an image file; `name` is what a Fault calls it."""
-    _check_size(*header.size(data, name), name)  # a few bytes may unfold to gigabytes
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise Fault(f"{name}: does not decode: {error.err}") from error
-    if image is None:
-        raise Fault(f"{name}: does not decode as an image; {header.EXPECTED}")
-    if image.dtype != np.uint8:
-        bits = image.dtype.itemsize * 8
-        raise Fault(f"{name}: has {bits} bits a channel; expected 8-bit grey")
-    grey = _grey(np.asarray(image, np.uint8), name)
-    _check_size(grey.shape[1], grey.shape[0], name)
-    return grey
-
-
 def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
     """The image uint8 [H, W] of `ppi` brought to 500 ppi, with its foreground and crop centre.
 
@@ -88,12 +53,10 @@ def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
     """
     if image.ndim != 2 or image.dtype != np.uint8:
         raise Fault(f"{name}: is an array {list(image.shape)} {image.dtype}; expected uint8 [H, W]")
-    low, high = PPI_RANGE
-    if not low <= ppi <= high:
-        raise Fault(f"{name}: is said to have {ppi:g} ppi; expected {low:g} to {high:g}")
+    check_ppi(ppi, name)
     height, width = image.shape
-    _check_size(width, height, name)
-    if max(height, width) * PPI / ppi > SIDE_RANGE[1]:
+    check_size(width, height, name)
+    if max(height, width) * WORKING_PPI / ppi > FILE.side_range[1]:
         raise Fault(
             f"{name}: measures {width}×{height} px of {ppi:g} ppi, too much for a finger; is that"
             " its resolution?"
@@ -124,9 +87,9 @@ def draw_centre(prepared: Prepared, crop: int, rng: np.random.Generator) -> Prep
 
 def to_working_resolution(image: Image, ppi: float) -> tuple[Image, Array]:
     """The image at 500 ppi, and the matrix [2, 3] from its px to px of the image given."""
-    if ppi == PPI:
+    if ppi == WORKING_PPI:
         return image, IDENTITY.copy()
-    scale = ppi / PPI
+    scale = ppi / WORKING_PPI
     size = tuple(max(1, round(extent / scale)) for extent in image.shape[::-1])
     method = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
     resized = cv2.resize(image, size, interpolation=method)
@@ -202,22 +165,6 @@ def reach(crop: int, travel: float = 0.0) -> int:
     """Radius of the window that a crop needs at any angle and a shift of up to `travel` px."""
     half = border.TONE_CELL // 2
     return math.ceil((crop / math.sqrt(2) + travel + 4) / half) * half  # 4: reach of the filters
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    low, high = SIDE_RANGE
-    if min(width, height) < low or max(width, height) > high:
-        raise Fault(f"{name}: measures {width}×{height} px; expected {low} to {high} px a side")
-
-
-def _grey(image: NDArray[np.uint8], name: str) -> Image:
-    """The image [H, W], or the one channel of [H, W, 3] whose channels are equal."""
-    if image.ndim == 2:
-        return image
-    channels = image.shape[2]
-    if channels == 3 and (image[..., :1] == image[..., 1:]).all():
-        return np.ascontiguousarray(image[..., 0])
-    raise Fault(f"{name}: has {channels} channels; expected 8-bit grey, or three equal channels")
 
 
 def _bordered(image: Image, outside: tuple[int, int, int, int]) -> Image:

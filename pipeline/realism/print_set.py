@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import catalog
+from pipeline.imaging.file import load
 from pipeline.imaging.foreground import Image
-from pipeline.imaging.preprocess import PPI, load, prepare
+from pipeline.imaging.preprocess import prepare
+from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.imaging.warp import Array
 from pipeline.impression import Impression
 from pipeline.realism.classifier import features
@@ -71,7 +73,7 @@ def _below(folder: Path) -> list[Impression]:
 def _unknown(path: Path, folder: Path) -> Impression:
     name = str(path.with_suffix(""))
     finger = name.rpartition("_")[0] or name
-    return Impression(path, name, str(folder), finger, finger, PPI)
+    return Impression(path, name, str(folder), finger, finger, WORKING_PPI)
 
 
 def measure_folders(folders: Sequence[Path]) -> Side:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.imaging.preprocess import Image
+from pipeline.imaging.file import Image
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.spec import PipelineSpec

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.imaging.png import png_ppi
+from pipeline.imaging.resolution import UnknownResolution, stated_ppi
 from pipeline.impression import Impression
 from pipeline.sources.listing import PALM, SLAP, Answer, Excluded, Unparsed
 
@@ -84,9 +84,10 @@ def parse(path: Path, partition: str, folder: Mapping[str, str], example: str) -
     if not isinstance(finger, int):
         return finger
     resolution = folder.get("resolution", "variable")
-    ppi = png_ppi(path) if resolution == "variable" else float(resolution)
-    if isinstance(ppi, Unparsed):
-        return ppi
+    try:
+        ppi = stated_ppi(path) if resolution == "variable" else float(resolution)
+    except UnknownResolution as error:
+        return Unparsed(str(error))
     person, image_id = f"nist/{found['subject']}", f"{partition}/{path.stem}"
     identity = (partition, person, f"{person}/{finger:02d}")
     return Impression(path, image_id, *identity, ppi, folder["capture"], finger)

@@ -11,7 +11,7 @@ import json
 import re
 from pathlib import Path
 
-from pipeline.imaging.png import png_ppi
+from pipeline.imaging.resolution import UnknownResolution, stated_ppi
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.sources.listing import Answer, Claim, Folder, Listing, Unparsed, collect, walk
@@ -42,9 +42,10 @@ def parse(path: Path, partition: str, names: frozenset[str]) -> Answer:
     truth = path.with_suffix(".json")
     if truth.name not in names:
         return Unparsed(f"its {truth.name} is missing; run the same python -m pipeline synth again")
-    ppi = png_ppi(path)
-    if isinstance(ppi, Unparsed):
-        return ppi
+    try:
+        ppi = stated_ppi(path)
+    except UnknownResolution as error:
+        return Unparsed(str(error))
     finger = f"{partition}/{match[1]}"
     return Impression(path, f"{partition}/{path.stem}", partition, finger, finger, ppi, truth=truth)
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 import configs
 from pipeline import catalog
 from pipeline.building.build import build
-from pipeline.imaging.preprocess import load
+from pipeline.imaging.file import load
 from pipeline.imaging.warp import apply_affine, pixel_grid
 from shards import record, store
 

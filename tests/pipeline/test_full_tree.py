@@ -20,7 +20,8 @@ from pipeline.audit.audit import audit
 from pipeline.audit.checksums import verify
 from pipeline.building.build import build
 from pipeline.catalog import discover
-from pipeline.imaging.preprocess import load, to_working_resolution
+from pipeline.imaging.file import load
+from pipeline.imaging.preprocess import to_working_resolution
 from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.sources import sd300
 from pipeline.sources.listing import PALM, RESOLUTION, SLAP

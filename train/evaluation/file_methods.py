@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from model.registration.impression import PreparedImpression
 from model.registration.registrar import Registrar
-from pipeline.imaging import preprocess, resolution
+from pipeline.imaging import file, preprocess, resolution
 from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 from train.evaluation import phase, reference_minutiae, sift
@@ -98,9 +98,9 @@ class FileMethods:
         }
 
     def _prepare(self, path: Path) -> PreparedFile:
-        ppi = self._ppi or resolution.of_file(path)
+        ppi = self._ppi or resolution.file_ppi(path)
         network = self._registrar.prepare_file(path, ppi)
-        prepared = preprocess.prepare(preprocess.load(path), ppi, str(path))
+        prepared = preprocess.prepare(file.load(path), ppi, str(path))
         return PreparedFile(network, prepared, sift.extract(prepared.image))
 
 

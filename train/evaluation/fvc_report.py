@@ -11,7 +11,7 @@ import numpy as np
 
 from model.registration import plot
 from model.registration.registrar import Registrar
-from pipeline.imaging import preprocess
+from pipeline.imaging import file
 from shards.foundation import html
 from shards.foundation.progress import Progress
 from shards.foundation.text_table import format_table
@@ -150,9 +150,7 @@ def plot_worst(
                 registration = registrar.register_impressions(
                     registrar.prepare_file(a, ppi), registrar.prepare_file(b, ppi)
                 )
-                figure = plot.plot_registration(
-                    preprocess.load(a), preprocess.load(b), registration
-                )
+                figure = plot.plot_registration(file.load(a), file.load(b), registration)
                 figure.savefig(out / f"{kind}_{rank:02d}.png", format="png")
                 image = html.embed_figure(figure, "jpeg", parameters.jpeg_dpi)
                 text = f"{rank}. {row['a']} × {row['b']}: score {row['scores'][NETWORK]:.3f}"

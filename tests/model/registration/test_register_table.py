@@ -209,7 +209,7 @@ def test_resolution_of_a_row(tmp_path, fast):
 @pytest.mark.parametrize("ppi", ["many", "0", "nan", "-500"])
 def test_invalid_resolution_is_refused(tmp_path, ppi):
     (tmp_path / "pairs.csv").write_text(f"a,b,ppi_a,ppi_b\nx,y,,500\n\nx,y,{ppi},\n")
-    with pytest.raises(Misuse, match=rf"line 4: ppi_a is '{ppi}', expected 50 to 10000"):
+    with pytest.raises(Misuse, match=rf"line 4: ppi_a is '{ppi}', expected 200 to 4000"):
         pair_table.read_pairs(tmp_path / "pairs.csv")
 
 

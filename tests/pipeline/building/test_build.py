@@ -25,7 +25,7 @@ from pipeline.__main__ import main
 from pipeline.building import build as builder
 from pipeline.building import state, worker
 from pipeline.building.build import build
-from pipeline.imaging import preprocess
+from pipeline.imaging.file import read
 from pipeline.synthesis.encode import encode
 from shards import manifest, provenance, record, store
 from shards.foundation import pool
@@ -89,7 +89,7 @@ def test_the_set_is_sound_and_complete(images, tmp_path):
 
 def test_a_record_can_be_made_again_from_its_address(images, tmp_path):
     """Seed, index and image ids of a record lead to the same bytes."""
-    from pipeline.imaging.preprocess import load
+    from pipeline.imaging.file import load
     from pipeline.pair import Address, make_pair, prepare_impression
 
     made(images, tmp_path, partitions=PARTITIONS[:1])
@@ -457,7 +457,7 @@ def test_an_image_that_vanishes_meanwhile_is_named(data, tmp_path, monkeypatch, 
 def test_the_set_tells_of_the_bytes_that_it_was_built_from(data, tmp_path, monkeypatch):
     """Each image is read once: what it is hashed from is what is decoded."""
     reads = []
-    monkeypatch.setattr(worker, "read", lambda path: reads.append(path) or preprocess.read(path))
+    monkeypatch.setattr(worker, "read", lambda path: reads.append(path) or read(path))
     made(data, tmp_path / "out")
     assert sorted(reads) == sorted(data.glob("*/*.tif"))
     part = store.load_manifest(tmp_path / "out").partitions[PARTITIONS[1]]
@@ -598,7 +598,7 @@ def test_show_takes_the_resolution_that_a_png_says(images, tmp_path):
     assert shown(569) == shown(None, "--ppi=569") == shown(500, "--ppi=569")
     assert shown(None) == shown(72) == shown(None, "--ppi=500") != shown(569)
     nothing = CliRunner().invoke(main, ["show", str(path), "--out", str(sheet), "--ppi=0"])
-    assert nothing.exit_code == 1 and "is said to have 0 ppi" in nothing.output
+    assert nothing.exit_code == 1 and "has a resolution of 0 ppi" in nothing.output
 
 
 def test_show_draws_every_stage(images, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from prints import ridges
 
 from pipeline.imaging import preprocess
+from pipeline.imaging.file import load
 from pipeline.imaging.foreground import foreground
 from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.encode import resample
@@ -204,7 +205,7 @@ def test_no_foreground_is_a_fault_that_names_the_file(what):
 def test_foreground_of_real_images(database):
     """A finger fills a credible part of every image, and the ground around it has no ridges."""
     for path in sorted((REAL / database).glob("*_[14].tif")):
-        image = preprocess.load(path)
+        image = load(path)
         mask = foreground(image, str(path))
         assert 0.1 < mask.mean() < 0.98, path
         detail = np.abs(cv2.Laplacian(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.CV_32F))

@@ -17,7 +17,7 @@ from pipeline.audit.audit import audit
 from pipeline.audit.text import render
 from pipeline.catalog import discover
 from pipeline.imaging import preprocess
-from pipeline.imaging.preprocess import SIDE_RANGE
+from pipeline.imaging.file import DEFAULT, decode
 from pipeline.sources.listing import BESIDE, FORMATS
 from shards.foundation.errors import Fault
 
@@ -37,11 +37,11 @@ SIGNATURES = (b"", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"BM", b"\xff\xd8\x
 
 def decodes_or_is_named(data):
     try:
-        image = preprocess.decode(data, "the file")
+        image = decode(data, "the file")
     except Fault as fault:
         assert str(fault).startswith("the file: ")
         return
-    low, high = SIDE_RANGE
+    low, high = DEFAULT.side_range
     assert image.dtype == np.uint8
     assert image.ndim == 2
     assert low <= min(image.shape) <= max(image.shape) <= high
@@ -118,7 +118,7 @@ def png(width, height):
 def test_what_claims_too_much_is_refused_before_a_decoder_allocates_it(make, size, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder was asked"))
     with pytest.raises(Fault, match=rf"bomb: measures {size[0]}×{size[1]} px"):
-        preprocess.decode(make(*size), "bomb")
+        decode(make(*size), "bomb")
 
 
 def test_a_bottom_up_bmp_decodes_with_its_rows_in_order():
@@ -126,7 +126,7 @@ def test_a_bottom_up_bmp_decodes_with_its_rows_in_order():
     down = bytearray(FILES["bmp"])
     (height,) = struct.unpack_from("<i", down, 22)
     struct.pack_into("<i", down, 22, -height)
-    assert np.array_equal(preprocess.decode(bytes(down), "x"), PRINT[::-1])
+    assert np.array_equal(decode(bytes(down), "x"), PRINT[::-1])
 
 
 def test_damage_is_told_by_the_fault_alone(capfd):

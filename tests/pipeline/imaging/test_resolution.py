@@ -2,13 +2,19 @@
 
 import struct
 import zlib
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import trees
 
+from model.registration.registrar import Registrar
 from pipeline.imaging import resolution
+from pipeline.imaging.resolution import WORKING_PPI
+from pipeline.sources import sd302
 from shards.foundation.errors import Fault
+from train.evaluation.file_methods import FileMethods
 
 
 def png(x, y, unit):
@@ -56,11 +62,50 @@ def bmp(a_metre):
         (b"II*\0\xff\xff\xff\xff", 500),
     ],
 )
-def test_what_a_file_states(tmp_path, data, ppi):
+def test_resolution_of_a_file(tmp_path, data, ppi):
     (tmp_path / "image").write_bytes(data)
-    assert resolution.of_file(tmp_path / "image") == pytest.approx(ppi)
+    assert resolution.file_ppi(tmp_path / "image") == pytest.approx(ppi)
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(Fault, match="cannot be read"):
-        resolution.of_file(tmp_path / "none")
+        resolution.file_ppi(tmp_path / "none")
+
+
+class Stop(Exception):
+    """Ends a method as soon as the resolution is known."""
+
+
+def registration_ppi(path):
+    """The resolution that `python -m model register` gives to a file."""
+    return Registrar.prepare_file(SimpleNamespace(prepare=lambda image, ppi, name: ppi), path)
+
+
+def evaluation_ppi(path):
+    """The resolution that `python -m train evaluate --fvc` gives to a file."""
+    resolutions = []
+
+    def prepare_file(path, ppi):
+        resolutions.append(ppi)
+        raise Stop
+
+    with pytest.raises(Stop):
+        FileMethods(SimpleNamespace(prepare_file=prepare_file)).compare(path, path)
+    return resolutions[0]
+
+
+SWEEP = [72, 96, 150, 199, 200, 250, 300, 363, 500, 508, 569, 600, 1000, 1200, 2000, 2400, 2450]
+
+
+@pytest.mark.parametrize("ppi", [*SWEEP, 2540, 4000, 4001, 5080, 100_000])
+def test_pipeline_registration_and_evaluation_read_the_same_resolution(tmp_path, ppi):
+    name = "images/challengers/A/roll/png/00002303_A_roll_01.png"
+    path = trees.png(tmp_path / name, ppi, size=64)
+    listing = sd302.find(tmp_path)
+    if 200 <= ppi <= 4000:
+        assert [impression.ppi for impression in listing.impressions] == [ppi]
+        assert registration_ppi(path) == evaluation_ppi(path) == ppi
+    else:
+        (note,) = listing.unparsed
+        assert f"states {ppi:g} × {ppi:g} ppi; expected 200 to 4000" in note.reason
+        assert registration_ppi(path) == evaluation_ppi(path) == WORKING_PPI

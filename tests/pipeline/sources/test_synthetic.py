@@ -65,11 +65,12 @@ def test_a_foreign_name_is_named(folder, tmp_path):
     ("data", "reason"),
     [
         (encode(IMAGE, ".png"), "resolution is unknown: no pHYs chunk"),
-        (encode(IMAGE, ".png", 72), "pHYs chunk says 2835"),
-        (encode(IMAGE, ".tif"), "is not a PNG file"),
-        (b"", "empty file"),
+        (encode(IMAGE, ".png", 72), "states 72 × 72 ppi"),
+        (encode(IMAGE, ".tif"), "resolution is unknown: the TIFF states none"),
+        (b"P5 8 8 255\n", "is not a PNG, TIFF or BMP file"),
+        (b"", "is an empty file"),
     ],
-    ids=["no resolution", "an editor's", "no PNG", "empty"],
+    ids=["no resolution", "an editor's", "a TIFF without", "no image", "empty"],
 )
 def test_an_image_without_its_resolution_is_named(folder, tmp_path, data, reason):
     (folder / "00002_1.png").write_bytes(data)

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 import configs
 from pipeline import plan, split
 from pipeline.__main__ import main
-from pipeline.imaging.png import png_ppi
 from pipeline.imaging.preprocess import to_working_resolution
+from pipeline.imaging.resolution import UnknownResolution, stated_ppi
 from pipeline.imaging.warp import IDENTITY, Warp, apply_affine, pixel_grid
 from pipeline.sources import fvc2002, nist, sd300, sd301a, sd302
-from pipeline.sources.listing import Folder, Unparsed, collect
+from pipeline.sources.listing import Folder, collect
 from pipeline.synthesis import write
 from pipeline.synthesis.encode import encode, resample, side_by_side
 from pipeline.synthesis.generate import SyntheticImpression
@@ -53,7 +53,7 @@ def laid(kind, fingers=80, impressions=1, seed=1):
 @pytest.fixture
 def read(monkeypatch):
     """A reader's listing of names alone; the headers are taken to say 500 ppi."""
-    monkeypatch.setattr(nist, "png_ppi", lambda path: 500.0)
+    monkeypatch.setattr(nist, "stated_ppi", lambda path: 500.0)
 
     def listing(kind, paths):
         folders = defaultdict(list)
@@ -256,7 +256,7 @@ def test_header_of_a_png(tmp_path, ppi):
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
     path = tmp_path / "a.png"
     path.write_bytes(encode(image, ".png", ppi))
-    assert png_ppi(path) == ppi
+    assert stated_ppi(path) == ppi
     assert np.array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), image)
     assert path.read_bytes().replace(path.read_bytes()[33:54], b"") == encode(image, ".png")
 
@@ -267,7 +267,8 @@ def test_half_of_sd300c_claims_a_resolution_that_is_wrong(tmp_path):
     assert claims[5080] / claims.total() == pytest.approx(10_115 / 19_435, abs=0.1)
     path = tmp_path / "a.png"
     path.write_bytes(encode(np.zeros((8, 8), np.uint8), ".png", 5080))
-    assert isinstance(png_ppi(path), Unparsed)
+    with pytest.raises(UnknownResolution, match="states 5080"):
+        stated_ppi(path)
 
 
 def test_challengers_say_their_resolution_in_the_header_alone():

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.imaging.png import png_ppi
+from pipeline.imaging.resolution import stated_ppi
 from pipeline.imaging.warp import Warp
 from pipeline.synthesis import write
 from pipeline.synthesis.generate import synthesize_impression, synthesize_master
@@ -58,7 +58,7 @@ def test_sidecar_is_the_warp_of_the_image(made):
 
 def test_each_image_says_its_own_resolution(made):
     """In its header, as in its sidecar."""
-    said = {path.stem: png_ppi(path) for path in made.glob("*.png")}
+    said = {path.stem: stated_ppi(path) for path in made.glob("*.png")}
     assert said == {stem: json.loads((made / f"{stem}.json").read_text())["ppi"] for stem in said}
     assert len(set(said.values())) > 1
 
