@@ -1,4 +1,4 @@
-# The front door. Every target first makes .venv from uv.lock; needs python3 (3.11 to 3.13) with venv.
+# The front door. Every target first makes .venv from uv.lock; needs Python 3.11 to 3.13 with venv.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -67,6 +67,8 @@ TPU := $(call stamp,tpu)
 # the optional groups of a stamp such as .venv/.installed-cuda-dev
 groups = $(filter-out installed,$(subst -, ,$*))
 $(sort $(BASE) $(DEV) $(TPU)): .venv/.%: uv.lock pyproject.toml
+	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "error: '$(PYTHON)' is not Python 3.11 to 3.13; choose another: make ... PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  echo "error: '$(PYTHON) -m venv' failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing into .venv from uv.lock $(if $(groups),($(groups)))"
