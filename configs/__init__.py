@@ -1,4 +1,4 @@
-"""Configs: one Python file each, that names every setting in which it differs from the paper."""
+"""Configs: one Python file each, which names the settings that differ from the paper's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAPER = Path(__file__).with_name("paper.py")
 
 @dataclass(frozen=True)
 class Config:
-    """The three parts of a config; a config file defines `CONFIG` of this type."""
+    """A config: settings of data, network and training. A config file defines `CONFIG` of this type."""
 
     pipeline: PipelineSpec
     model: ModelConfig
@@ -31,16 +31,21 @@ class Config:
 
 
 def load(path: Path = PAPER, overrides: tuple[str, ...] = ()) -> Config:
-    """The CONFIG of the Python file at `path` after `key=value` overrides.
+    """Load the CONFIG of a Python file and apply overrides.
 
-    Misuse where the file has none, a key is unknown (the nearest is suggested) or a value is of
-    the wrong type.
+    Args:
+        path: Config file. It is run, so it must be trusted.
+        overrides: Texts `key=value`, such as "train.steps=100".
+
+    Raises:
+        Misuse: The file defines no CONFIG, a key is unknown (the message suggests the nearest), or
+            a value has the wrong type.
     """
     if not path.is_file():
         raise Misuse(f"{path}: no such config file; configs/ holds {_names()}")
     spec = importlib.util.spec_from_file_location("config_file", path)
     if spec is None or spec.loader is None:
-        raise Misuse(f"{path}: a config is a Python file (.py)")
+        raise Misuse(f"{path}: a config must be a Python file (.py)")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -55,7 +60,7 @@ def load(path: Path = PAPER, overrides: tuple[str, ...] = ()) -> Config:
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """A dataclass as {"pipeline.seed": 0, …}."""
+    """Convert a dataclass to {"pipeline.seed": 0, …}."""
     flat: dict[str, Any] = {}
     for item in dataclasses.fields(config):
         value, key = getattr(config, item.name), prefix + item.name
@@ -71,13 +76,9 @@ def _override(config: Config, override: str) -> Config:
     key, separator, text = override.partition("=")
     if not separator:
         raise Misuse(f"--set {override}: expected key=value, such as train.steps=100")
-    known = flatten(config)
-    if key not in known:
-        near = difflib.get_close_matches(key, known, 1, 0.4) or difflib.get_close_matches(
-            key.rpartition(".")[2], [k.partition(".")[2] for k in known], 1, 0.4
-        )
-        hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(known))}"
-        raise Misuse(f"--set {key}: there is no such key; {hint}")
+    keys = list(flatten(config))
+    if key not in keys:
+        raise Misuse(f"--set {key}: there is no such key; {_suggestion(key, keys)}")
     part, _, name = key.partition(".")
     section = getattr(config, part)
     expected = typing.get_type_hints(type(section))[name]
@@ -87,6 +88,16 @@ def _override(config: Config, override: str) -> Config:
     except ValueError as error:
         raise Misuse(f"--set {override}: {error}") from error
     return dataclasses.replace(config, **{part: changed})
+
+
+def _suggestion(key: str, keys: list[str]) -> str:
+    """The key that the user may have meant; all keys where none is similar."""
+    cutoff = 0.4  # similarity of difflib; chosen: accepts two exchanged letters in a short key
+    similar = difflib.get_close_matches(key, keys, 1, cutoff)
+    if not similar:
+        names = [k.partition(".")[2] for k in keys]
+        similar = difflib.get_close_matches(key.rpartition(".")[2], names, 1, cutoff)
+    return f"did you mean {similar[0]}?" if similar else f"the keys are {', '.join(sorted(keys))}"
 
 
 def _parse(text: str, expected: Any, key: str) -> Any:
@@ -104,8 +115,10 @@ def _parse(text: str, expected: Any, key: str) -> Any:
 
 
 def _as(value: Any, expected: Any) -> Any:
-    """The value as the annotation `expected` has it: lists for tuples and whole numbers for floats
-    are welcome, at any depth; TypeError where it is something else."""
+    """Convert a value to the type of an annotation; TypeError where it has another type.
+
+    Lists are accepted for tuples and whole numbers for floats, at any depth.
+    """
     kinds = typing.get_args(expected)
     if isinstance(expected, types.UnionType):
         for kind in kinds:

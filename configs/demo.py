@@ -1,8 +1,8 @@
-"""The whole way on synthetic fingers in minutes on two CPU cores; no data needed.
+"""Demonstration of all stages on synthetic fingers, in minutes on two CPU cores; needs no data.
 
 Command:  make demo
 Time:     8 min on two cores, 6 of them training
-Score:    PCK@4 0.726 by the network alone, 0.992 with the ridges (docs/LOG.md)
+Score:    PCK@4 0.726 of the network alone, 0.992 after ridge alignment (docs/LOG.md)
 """
 
 from configs import Config

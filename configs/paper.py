@@ -1,7 +1,7 @@
 """The published settings (IFViT, arXiv 2404.08237, first module).
 
 Command:  make shards && make train-tpu
-Time:     not measured by us on a TPU; the paper names none
+Time:     not measured on a TPU; the paper states none
 Score:    none published for this module alone
 """
 

@@ -1,7 +1,7 @@
-"""The network that ships: synthetic fingers alone, one to two hours on two CPU cores.
+"""The network that ships, trained on synthetic fingers only, in one to two hours on two CPU cores.
 
 Command:  make shipped
-Time:     79 min for training, 7 for fingers and shards, on two cores with other work on them
+Time:     79 min for training, 7 for fingers and shards, on two cores beside other work
 Score:    confirmed 0.776 / 0.773 on 280 pairs each of FVC2002 DB1_B / DB3_B; the one that ships,
           of an earlier generator and two epochs, 0.774 / 0.774 (docs/LOG.md)
 """

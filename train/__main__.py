@@ -1,4 +1,4 @@
-"""Train, evaluate, compare and export: python -m train COMMAND --help."""
+"""The commands python -m train run, evaluate, calibrate, export, compare, check-tpu, report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUN = Path("checkpoints/dense_reg")
 
 @click.group(cls=CommandGroup)
 def main() -> None:
-    """Train the network on a shard set, and see how good it is."""
+    """Train the network on a shard set; evaluate, compare and export it."""
 
 
 @main.command()
@@ -32,11 +32,17 @@ def main() -> None:
 @click.option("--config", type=click.Path(path_type=Path), default=configs.PAPER, help="A config.")
 @click.option("--resume-from", help="'latest', a run's folder or a checkpoint's.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As train.steps=100.")
-@click.option("--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without.")
-@click.option("--devices", type=click.IntRange(1), help="Use so many; on CPUs, make them.")
-@click.option("--overfit", is_flag=True, help="One batch for ever, to see that the stack learns.")
-@click.option("--coordinator", help="Of several processes: HOST:PORT of the first, or 'auto'.")
-@click.option("--process", metavar="i/N", help="This one of N processes, i from 0.")
+@click.option(
+    "--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without such devices."
+)
+@click.option(
+    "--devices", type=click.IntRange(1), help="Number of devices to use; on a CPU, to create."
+)
+@click.option(
+    "--overfit", is_flag=True, help="Train on the first batch only, to test that it learns."
+)
+@click.option("--coordinator", help="With several processes: HOST:PORT of the first, or 'auto'.")
+@click.option("--process", metavar="i/N", help="Number of this process, from 0, and of all.")
 def run(
     shards: Path,
     checkpoint_dir: Path,
@@ -49,10 +55,10 @@ def run(
     coordinator: str | None,
     process: str | None,
 ) -> None:
-    """Train on whatever devices there are, or go on with what was begun.
+    """Train on the available devices, or continue a run.
 
-    The same command again resumes from the run's latest checkpoint; when all is done it says so.
-    SIGTERM and Ctrl-C save first. On several hosts the same command runs on each, with the same
+    The same command again resumes from the run's latest checkpoint; a finished run is left as it
+    is. SIGTERM and Ctrl-C save first. On several hosts the same command runs on each, with the same
     shards and folder: --coordinator auto on a TPU pod or under Slurm, else --coordinator HOST:PORT
     --process i/N.
 
@@ -64,7 +70,7 @@ def run(
 
     if coordinator or process:
         hosts.join(coordinator or hosts.AUTO, process)
-    found = find_devices(devices, require)
+    selected = find_devices(devices, require)
     settings = loop.Settings(
         kaggle.find_shards(shards, click.echo),
         checkpoint_dir,
@@ -73,21 +79,27 @@ def run(
         kaggle.find_checkpoint(checkpoint_dir, resume_from),
         overfit,
     )
-    loop.run(settings, found, click.echo)
+    loop.run(settings, selected, click.echo)
 
 
 @main.command()
-@click.option("--shards", type=click.Path(path_type=Path), help="Evaluate on pairs with truth.")
+@click.option(
+    "--shards", type=click.Path(path_type=Path), help="Shard set, for pairs with known truth."
+)
 @click.option("--fvc", type=click.Path(path_type=Path), help="A folder of FINGER_IMPRESSION.tif.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=".safetensors")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the answer.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the results."
+)
 @click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
 @click.option(
     "--ppi",
     type=click.FloatRange(*resolution.DEFAULT.ppi_range),
-    help="Of --fvc: of all files, whatever they say.",
+    help="With --fvc: ppi of all files, whatever they state.",
 )
-@click.option("--minutiae", type=click.Path(path_type=Path), help="Of --fvc: .npz of minutiae.")
+@click.option(
+    "--minutiae", type=click.Path(path_type=Path), help="With --fvc: .npz of reference minutiae."
+)
 def evaluate(
     shards: Path | None,
     fvc: Path | None,
@@ -97,7 +109,7 @@ def evaluate(
     ppi: float | None,
     minutiae: Path | None,
 ) -> None:
-    """Accuracy on held-out pairs of a shard set; or the FVC protocol on a folder of impressions.
+    """Measure accuracy on held-out pairs of a shard set, or run the FVC protocol on a folder.
 
     Also evaluates SIFT + RANSAC and phase correlation; metrics have 95 % intervals over fingers.
     Finished pairs are logged in OUT: the same command again continues. --minutiae names an .npz
@@ -119,7 +131,9 @@ def evaluate(
 
 
 @main.command()
-@click.option("--shards", type=click.Path(path_type=Path), required=True, help="Trained on.")
+@click.option(
+    "--shards", type=click.Path(path_type=Path), required=True, help="Shard set of the training."
+)
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=".safetensors")
 @click.option(
     "--fingers", type=click.IntRange(2), default=100, show_default=True, help="Synthetic."
@@ -156,33 +170,40 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
 
 
 @main.command()
-@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="What to write.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Run, checkpoint or .safetensors.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".safetensors or .pkl")
 def export(checkpoint: Path, out: Path) -> None:
-    """Write the parameters of a run, a checkpoint or a .safetensors as .safetensors or .pkl.
+    """Export the parameters of a run, a checkpoint or a .safetensors as .safetensors or .pkl.
 
     Example: python -m train export --checkpoint runs/a/dense_reg_epoch_50 --out e50.safetensors
     """
     from train import export as exports
 
-    arrays, facts = exports.load(checkpoint)
-    exports.save(out, arrays, facts)
+    arrays, metadata = exports.load(checkpoint)
+    exports.save(out, arrays, metadata)
     click.echo(f"{sum(a.size for a in arrays.values()):,} parameters in {out}")
 
 
 @main.command()
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Draw the curves too: a .png.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Plot the curves to this file, too (.png)."
+)
 def compare(runs: tuple[Path, ...], out: Path | None) -> None:
-    """The last epoch of runs side by side, and the settings in which they differ.
+    """Compare the last epochs of runs, and the settings in which they differ.
 
     Example: python -m train compare runs/a runs/b --out curves.png
     """
-    from train import logs
+    from train import compare_runs, curves
 
-    click.echo(logs.compare(runs))
+    click.echo(compare_runs.compare(runs))
     if out:
-        logs.draw_curves(runs, out)
+        curves.plot_curves(runs, out)
         click.echo(f"curves in {out}")
 
 
@@ -191,33 +212,34 @@ def compare(runs: tuple[Path, ...], out: Path | None) -> None:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in train run.")
 @click.option("--topology", default="v5e:2x4", show_default=True, help="TPU cores to compile for.")
 def check_tpu(config: Path, overrides: tuple[str, ...], topology: str) -> None:
-    """Compile the train step for TPU cores that are not here: does it fit, how long would it take.
+    """Compile the training step for TPU cores, without a TPU: memory, work and hours.
 
-    Needs libtpu, as make check-tpu installs it, but no TPU. Compiling the published network takes
-    some minutes.
+    Needs libtpu, which make check-tpu installs. Compiling the published network takes minutes.
 
     Example: JAX_PLATFORMS=cpu python -m train check-tpu --topology v5e:2x4
     """
     chosen = configs.load(config, overrides)
     from train import compile_tpu
 
-    found = compile_tpu.compile_step(chosen.model, chosen.train, chosen.pipeline.grid, topology)
-    click.echo(compile_tpu.describe(found))
-    faults = compile_tpu.judge(found)
+    compiled = compile_tpu.compile_step(chosen.model, chosen.train, chosen.pipeline.grid, topology)
+    click.echo(compile_tpu.describe(compiled))
+    faults = compile_tpu.find_faults(compiled)
     if faults:
         raise Fault("; ".join(faults))
-    click.echo("it fits, and only means travel between the cores")
+    click.echo("it fits, and the cores exchange only means")
 
 
 @main.command()
 @click.option("--shards", type=click.Path(path_type=Path), required=True, help="The shard set.")
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="The run's folder.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The page: .html")
-@click.option("--picture", type=click.Path(path_type=Path), help="Of model register, to be shown.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Picture of model register, to show."
+)
 def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
-    """One self-contained page on a run: accuracy beside SIFT's, a registered pair, curves, pairs.
+    """Write one self-contained page about a run: accuracy, a registered pair, curves, pairs.
 
-    Evaluates on the test pairs first, unless RUN/evaluation holds that already.
+    Evaluates on the test pairs first, unless RUN/evaluation holds the results.
 
     Example: python -m train report --shards data/shards --run runs/a --out runs/a/report.html
     """

@@ -1,20 +1,17 @@
-"""Checkpoints that are whole or not there: state, clock, data position and config as one unit.
+"""Checkpoints: state, metrics, position in the data and config, saved as one unit.
 
-A checkpoint is a folder: what orbax writes, and digests.json with the size and sha256 of every
-file, because a byte that flips in an array's data is restored by orbax in silence. It is written
-under another name and renamed once it is whole and on the disk.
+A checkpoint is a folder with orbax's files and digests.json. It is written under another name and
+renamed once it is complete and on the disk, so that it is complete or absent.
 
-    RUN/dense_reg_epoch_{N}   kept
-    RUN/latest                the newest; RUN/latest.previous the one before it
-    RUN/latest.next           whole too, for the moment in which latest is being replaced
+    RUN/dense_reg_epoch_{N}   permanent
+    RUN/latest                the newest
+    RUN/latest.previous       the one before it
+    RUN/latest.next           complete too; exists while latest is being replaced
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,47 +19,52 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
+from train.checkpoint_folder import DELETED, DIGESTS, delete, find_damage, sync, write_digests
 from train.state import State
 
 FORMAT = 1
-DIGESTS = "digests.json"
 LATEST, NEXT, PREVIOUS = "latest", "latest.next", "latest.previous"
 NAMES = (LATEST, NEXT, PREVIOUS, "dense_reg_epoch_*")  # of checkpoints in a run's folder
-PARTIAL, GONE = ".partial", ".gone"  # endings of what is being written and being deleted
+PARTIAL = ".partial"  # ending of the name of a folder that is being written
 
 Meta = dict[str, Any]  # "format", "step", "epoch", "config", "data", …: JSON values
 
 
 def epoch_path(run: Path, epoch: int) -> Path:
-    """Where the checkpoint of an epoch is kept."""
+    """Return the folder of an epoch's checkpoint."""
     return run / f"dense_reg_epoch_{epoch}"
 
 
 def save(path: Path, state: State, meta: Meta) -> None:
-    """Write a checkpoint at `path`, or nothing; what stood there is replaced at the end.
+    """Write a checkpoint; an existing one at `path` is replaced at the end.
 
-    Fault where the disk does not take it; what was there before stays.
+    Args:
+        path: Folder of the checkpoint.
+        state: State of the run.
+        meta: JSON values to save with it.
+
+    Raises:
+        Fault: The checkpoint cannot be written; an existing one is unchanged.
     """
     partial, arrays = path.with_name(path.name + PARTIAL), _named(state)
     meta = {"format": FORMAT, "arrays": _shapes(arrays), **meta}
     try:
-        _delete(partial)
+        delete(partial)
         path.parent.mkdir(parents=True, exist_ok=True)
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(_plain(arrays)), meta=ocp.args.JsonSave(meta)
         )
         with _checkpointer() as checkpointer:
             checkpointer.save(partial.absolute(), args=arguments)
-        (partial / DIGESTS).write_text(json.dumps(_digests(partial), indent=0))
-        _sync(partial)
-        _delete(path)
+        write_digests(partial)
+        sync(partial)
+        delete(path)
         partial.rename(path)
-    except Exception as error:  # orbax and its storage raise of every kind where a disk is full
+    except Exception as error:  # orbax and its storage raise many kinds where a disk is full
         with contextlib.suppress(OSError):
-            for rest in path.parent.glob(f"{partial.name}*"):  # orbax has a name of its own
-                _delete(rest)
+            for remainder in path.parent.glob(f"{partial.name}*"):  # orbax adds to the name
+                delete(remainder)
         raise Fault(
             f"{path}: the checkpoint could not be written: {_first_line(error)}; "
             "earlier checkpoints are untouched. Free some disk space, then resume from the latest"
@@ -70,66 +72,80 @@ def save(path: Path, state: State, meta: Meta) -> None:
 
 
 def save_latest(run: Path, state: State, meta: Meta) -> None:
-    """Replace RUN/latest. At every moment at least one of the three names is a whole checkpoint,
-    and `settle` brings it back to its place."""
+    """Replace RUN/latest.
+
+    At every moment at least one of latest, latest.next and latest.previous is complete; `settle`
+    restores RUN/latest from them.
+    """
     settle(run)
     save(run / NEXT, state, meta)
-    _delete(run / PREVIOUS)
+    delete(run / PREVIOUS)
     if (run / LATEST).exists():
         (run / LATEST).rename(run / PREVIOUS)
     (run / NEXT).rename(run / LATEST)
 
 
 def settle(run: Path) -> None:
-    """Put right what a kill left half done: finish the switch of latest, drop partial writes.
+    """Finish what a killed process began: the replacement of latest, the deletion of partial files.
 
-    For the one process that writes into the run.
+    To be called by the one process that writes into the run.
     """
     if not run.is_dir():
         return
     for name in NAMES:
-        for rest in [*run.glob(f"{name}{PARTIAL}*"), *run.glob(f"{name}{GONE}")]:
-            _delete(rest)
+        for remainder in [*run.glob(f"{name}{PARTIAL}*"), *run.glob(f"{name}{DELETED}")]:
+            delete(remainder)
     if (run / NEXT).is_dir():
         if (run / LATEST).is_dir():
-            _delete(run / PREVIOUS)
+            delete(run / PREVIOUS)
             (run / LATEST).rename(run / PREVIOUS)
         (run / NEXT).rename(run / LATEST)
     elif (run / PREVIOUS).is_dir() and not (run / LATEST).exists():
         (run / PREVIOUS).rename(run / LATEST)
 
 
-def find(run: Path, given: str | None) -> Path | None:
-    """The checkpoint that `given` names: "latest" (of the run), a run's folder or a checkpoint's.
+def find(run: Path, resume_from: str | None) -> Path | None:
+    """Find the checkpoint to resume from.
 
-    None where `given` is None and the run has none yet; Misuse where what was named is missing.
+    Args:
+        run: The run's folder.
+        resume_from: "latest" (of the run), a run's folder, a checkpoint's folder, or None for the
+            run's latest where it has one.
+
+    Returns:
+        Folder of the checkpoint; None where `resume_from` is None and the run has none.
+
+    Raises:
+        Misuse: There is no checkpoint at `resume_from`.
     """
-    if given is None:
+    if resume_from is None:
         return _newest(run)
-    path = run / LATEST if given == LATEST else Path(given)
-    found = _newest(path.parent if path.name == LATEST else path)
-    if found is not None:
-        return found
+    path = run / LATEST if resume_from == LATEST else Path(resume_from)
+    newest = _newest(path.parent if path.name == LATEST else path)
+    if newest is not None:
+        return newest
     if not (path / DIGESTS).is_file():
-        there = ", ".join(p.name for p in _others(path)) or "none"
-        raise Misuse(f"{path}: no checkpoint here; those beside it: {there}")
+        others = ", ".join(p.name for p in _others(path)) or "none"
+        raise Misuse(f"{path}: no checkpoint here; those beside it: {others}")
     return path
 
 
 def load_meta(path: Path) -> Meta:
-    """The JSON part of a checkpoint, after every file of it was checked.
+    """Check every file of a checkpoint and read its JSON part.
 
-    Fault that names the damaged file and the newest sound checkpoint beside it.
+    Raises:
+        Fault: A file is damaged; the message names it and the newest sound checkpoint beside it. Or
+            the checkpoint has another format.
     """
-    faults = _damage(path)
+    faults = find_damage(path)
     if faults:
-        sound = next((other for other in _others(path) if not _damage(other)), None)
-        offer = (
+        sound = next((other for other in _others(path) if not find_damage(other)), None)
+        advice = (
             f"the one before it is sound: --resume_from {sound}"
             if sound
-            else ("there is no other beside it; train again into another --checkpoint_dir")
+            else "there is no other beside it; train again into another --checkpoint_dir"
         )
-        raise Fault(f"{path}: the checkpoint is damaged: {faults[0]}; {offer}")
+        raise Fault(f"{path}: the checkpoint is damaged: {faults[0]}; {advice}")
     with _checkpointer() as checkpointer:
         meta = checkpointer.restore(
             path.absolute(), args=ocp.args.Composite(meta=ocp.args.JsonRestore())
@@ -143,36 +159,42 @@ def load_meta(path: Path) -> Meta:
 
 
 def load_state(path: Path, like: State) -> State:
-    """The state of a checkpoint on the devices of `like`, whose names and shapes it must have.
+    """Load the state of a checkpoint onto devices.
 
-    Fault where it is of another network.
+    Args:
+        path: Folder of the checkpoint.
+        like: Abstract state with the expected names, shapes and sharding.
+
+    Raises:
+        Fault: The checkpoint is damaged, or of another network.
     """
-    wanted, stored = _named(like), load_meta(path)["arrays"]
-    faults = differences(stored, _shapes(wanted), ())
+    expected, stored = _named(like), load_meta(path)["arrays"]
+    faults = differences(stored, _shapes(expected), ())
     if faults:
         raise Fault(
             f"{path}: the checkpoint is of another network: {'; '.join(faults[:3])}; "
             "resume with the config that it was trained with"
         )
-    found = _restore(path, stored)
+    arrays = _restore(path, stored)
     placed = [
-        jax.make_array_from_process_local_data(leaf.sharding, found[name], leaf.shape)
-        for name, leaf in wanted.items()
+        jax.make_array_from_process_local_data(leaf.sharding, arrays[name], leaf.shape)
+        for name, leaf in expected.items()
     ]
     return jax.tree.unflatten(jax.tree.structure(like), placed)
 
 
 def load_parameters(path: Path) -> dict[str, np.ndarray]:
-    """The parameters of a checkpoint by dotted name ("backbone.stem.kernel"), whatever network it
-    is of."""
+    """Load the parameters of a checkpoint of any network by dotted name ("backbone.stem.kernel")."""
     prefix = "params."
-    found = _restore(path, load_meta(path)["arrays"])
-    return {n.removeprefix(prefix): v for n, v in found.items() if n.startswith(prefix)}
+    arrays = _restore(path, load_meta(path)["arrays"])
+    return {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
 
 
-def differences(saved: dict[str, Any], now: dict[str, Any], free: tuple[str, ...]) -> list[str]:
-    """How two flat configs differ, a text a key, beside the keys that are `free` to."""
-    keys = [key for key in {**saved, **now} if key not in free]
+def differences(
+    saved: dict[str, Any], now: dict[str, Any], changeable: tuple[str, ...]
+) -> list[str]:
+    """List the differences of two flat configs, one text per key, except `changeable` keys."""
+    keys = [key for key in {**saved, **now} if key not in changeable]
     return [
         f"{key} {saved.get(key, 'absent')!r} in the checkpoint, {now.get(key, 'absent')!r} now"
         for key in keys
@@ -181,20 +203,20 @@ def differences(saved: dict[str, Any], now: dict[str, Any], free: tuple[str, ...
 
 
 def _newest(run: Path) -> Path | None:
-    """What is, or is about to become, RUN/latest; only looks, since another process may write."""
+    """The folder that is, or will become, RUN/latest. Changes nothing: another process may write."""
     names = (LATEST, NEXT, PREVIOUS)
     return next((run / name for name in names if (run / name).is_dir()), None)
 
 
 def _plain(arrays: dict[str, Any]) -> dict[str, Any]:
-    """As this process can write them alone: arrays on other processes' devices too, as numpy's."""
+    """Arrays that this process can write alone: with several processes, as numpy arrays."""
     if jax.process_count() == 1:
         return arrays
     return {name: np.asarray(value) for name, value in arrays.items()}
 
 
 def _named(state: State) -> dict[str, Any]:
-    """The arrays of a state by dotted name, in the order of its leaves."""
+    """Arrays of a state by dotted name, in the order of its leaves."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {
         jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value"): leaf
@@ -207,7 +229,7 @@ def _shapes(arrays: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def _restore(path: Path, shapes: dict[str, list[Any]]) -> dict[str, np.ndarray]:
-    """The arrays of a checked checkpoint, of these types and shapes."""
+    """Read the arrays of a checked checkpoint, with these dtypes and shapes."""
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = {
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=device)
@@ -215,12 +237,12 @@ def _restore(path: Path, shapes: dict[str, list[Any]]) -> dict[str, np.ndarray]:
     }
     with _checkpointer() as checkpointer:
         arguments = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-        found = checkpointer.restore(path.absolute(), args=arguments).state
-    return {name: np.asarray(value) for name, value in found.items()}
+        arrays = checkpointer.restore(path.absolute(), args=arguments).state
+    return {name: np.asarray(value) for name, value in arrays.items()}
 
 
 def _checkpointer() -> ocp.Checkpointer:
-    """One that works for this process alone: the first of several writes, each reads for itself."""
+    """A checkpointer of this process alone: with several, the first writes and each one reads."""
     if jax.process_count() == 1:
         return ocp.Checkpointer(ocp.CompositeCheckpointHandler())
     process = jax.process_index()
@@ -233,52 +255,8 @@ def _checkpointer() -> ocp.Checkpointer:
 
 def _others(path: Path) -> list[Path]:
     """Checkpoints beside `path`, the newest first."""
-    found = {p for name in NAMES for p in path.parent.glob(name) if (p / DIGESTS).is_file()}
-    return sorted(found - {path}, key=lambda p: (p / DIGESTS).stat().st_mtime_ns, reverse=True)
-
-
-def _files(path: Path) -> Iterator[tuple[str, Path]]:
-    for file in sorted(path.rglob("*")):
-        if file.is_file() and file.name != DIGESTS:
-            yield file.relative_to(path).as_posix(), file
-
-
-def _digests(path: Path) -> dict[str, list[Any]]:
-    """Relative name → [bytes, sha256] of every file of a checkpoint."""
-    found = {}
-    for name, file in _files(path):
-        found[name] = [file.stat().st_size, files.sha256(file)]
-    return found
-
-
-def _damage(path: Path) -> list[str]:
-    """What is wrong with the files of a checkpoint."""
-    try:
-        expected = json.loads((path / DIGESTS).read_text())
-        found = _digests(path)
-    except (OSError, ValueError) as error:
-        return [f"{DIGESTS} cannot be used ({error})"]
-    if not isinstance(expected, dict):
-        return [f"{DIGESTS} holds no list of files"]
-    faults = [f"{name} is missing" for name in expected if name not in found]
-    faults += [f"{name} does not belong to it" for name in found if name not in expected]
-    return faults + [f"{n} has changed" for n in found if n in expected and found[n] != expected[n]]
-
-
-def _delete(path: Path) -> None:
-    """Remove a folder; under its own name it is there whole or not at all."""
-    if path.exists():
-        gone = path.with_name(path.name + GONE) if not path.name.endswith(GONE) else path
-        if gone != path:
-            shutil.rmtree(gone, ignore_errors=True)
-            path.rename(gone)
-        shutil.rmtree(gone)
-
-
-def _sync(path: Path) -> None:
-    """Bring every file and folder below `path` to the disk, before its name is given to it."""
-    for each in [*path.rglob("*"), path, path.parent]:
-        files.sync(each)
+    folders = {p for name in NAMES for p in path.parent.glob(name) if (p / DIGESTS).is_file()}
+    return sorted(folders - {path}, key=lambda p: (p / DIGESTS).stat().st_mtime_ns, reverse=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
-"""The train step compiled ahead of time for TPU cores that are not here: does it fit, how long.
+"""Compile the training step for TPU cores on a machine without TPU: memory, work, hours.
 
-libtpu brings the TPU's own compiler, which needs no TPU; see "make check-tpu".
+libtpu contains the compiler of the TPU, which needs no TPU; see `make check-tpu`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import jax
 
 from model.network.config import ModelConfig
 from shards.foundation.errors import Fault, Misuse
-from train import flops, state, step
+from train import peak_speed, state, step
 from train.config import TrainConfig
 
-EPOCHS, PAIRS = 100, 100_000  # of the published training
 GIB = 2**30
+# Memory per core (chip) in bytes, from the system architecture pages of Google Cloud TPU.
 MEMORY = {"TPU v5 lite": 16 * GIB, "TPU v4": 32 * GIB, "TPU v5": 95 * GIB, "TPU v6 lite": 32 * GIB}
-EXPECTED = "all-reduce"  # of gradients and metrics; whatever else travels is a mistake
+EXPECTED = "all-reduce"  # of gradients and metrics; every other exchange is a mistake
 COLLECTIVE = re.compile(
     r"^\s*(?:ROOT )?%?[\w.-]+ = (.*?) "
     r"(all-reduce|all-gather|all-to-all|collective-permute|collective-broadcast|reduce-scatter"
@@ -29,49 +29,65 @@ COLLECTIVE = re.compile(
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """What the compiler says of one step of the whole mesh."""
+class PublishedTraining:
+    """Size of the published training (IFViT, arXiv 2404.08237), for the estimate of hours."""
+
+    epochs: int = 100
+    pairs: int = 100_000
+    peak_shares: tuple[float, ...] = (0.2, 0.4, 0.6)  # utilisation, for which hours are given
+
+
+@dataclass(frozen=True)
+class CompiledStep:
+    """Facts about one compiled step of the whole mesh."""
 
     cores: int
-    kind: str  # of a core
-    batch_size: int
-    peak_bytes: int  # of memory on a core, at the moment when most is in use
-    flops: float  # of the network's products, on all cores
-    collectives: list[tuple[str, str]]  # (name, type), as found in the program
-    seconds: float  # that compiling took
+    kind: str  # device kind of a core, as JAX names it
+    batch_size: int  # pairs of the global batch
+    peak_bytes: int  # largest memory in use on a core
+    flops: float  # operations of the network's products, all cores together
+    collectives: list[tuple[str, str]]  # (name, type) of every exchange in the program
+    seconds: float  # time of compilation
 
 
-def compile_step(model: ModelConfig, config: TrainConfig, grid: int, topology: str) -> Compiled:
-    """Compile the train step for a TPU topology such as "v5e:2x4".
+def compile_step(model: ModelConfig, config: TrainConfig, grid: int, topology: str) -> CompiledStep:
+    """Compile the training step for a TPU topology.
 
-    grid: cells along a side of the truth. Misuse where libtpu is missing or does not know the
-    topology; Fault where the compiler refuses the program.
+    Args:
+        model: Config of the network.
+        config: Settings of the run.
+        grid: Cells per side of the ground truth.
+        topology: Such as "v5e:2x4".
+
+    Raises:
+        Misuse: libtpu is missing or does not know the topology.
+        Fault: The compiler refuses the program, mostly for want of memory.
     """
     mesh = state.make_mesh(find_topology(topology))
     step.check_batch(config.batch_size, config.accumulate, mesh.size)
     program = step.make_program(model, config, 1000, mesh, 1.0)
     batch = step.abstract_batch(model, config, grid, mesh)
-    began = time.monotonic()
+    start = time.monotonic()
     try:
         compiled = program.train.lower(program.abstract, batch).compile()
     except jax.errors.JaxRuntimeError as error:  # memory that does not fit, first of all
         raise Fault(f"{topology}: the step does not compile: {_first_lines(error)}") from error
     memory, text = compiled.memory_analysis(), compiled.as_text()
     if memory is None or text is None:
-        raise Fault(f"{topology}: the compiler tells neither the memory nor the program")
-    return Compiled(
+        raise Fault(f"{topology}: the compiler reports neither memory nor program")
+    return CompiledStep(
         cores=mesh.size,
         kind=mesh.devices.flat[0].device_kind,
         batch_size=config.batch_size,
         peak_bytes=memory.peak_memory_in_bytes,
         flops=program.flops(batch),
         collectives=find_collectives(text),
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - start,
     )
 
 
 def find_topology(name: str) -> list[jax.Device]:
-    """The devices of a TPU topology that is described, not there."""
+    """Return the devices of a described TPU topology; no TPU is needed."""
     from jax.experimental import topologies
 
     try:
@@ -84,44 +100,47 @@ def find_topology(name: str) -> list[jax.Device]:
 
 
 def find_collectives(text: str) -> list[tuple[str, str]]:
-    """(name, type) of every instruction of an HLO text by which devices exchange data."""
+    """List (name, type) of every instruction of an HLO text that exchanges data."""
     return [(name, shape) for shape, name in COLLECTIVE.findall(text)]
 
 
-def judge(found: Compiled) -> list[str]:
-    """What is wrong with it: no room in a core's memory, or more travels than means."""
-    memory, faults = MEMORY[found.kind], []
-    if found.peak_bytes > memory:
+def find_faults(compiled: CompiledStep) -> list[str]:
+    """List what is wrong with a step: too little memory, or exchanges other than means."""
+    memory, faults = MEMORY[compiled.kind], []
+    if compiled.peak_bytes > memory:
         faults.append(
-            f"{found.peak_bytes / GIB:.2f} GiB do not fit into the {memory / GIB:.0f} GiB of a "
+            f"{compiled.peak_bytes / GIB:.2f} GiB do not fit into the {memory / GIB:.0f} GiB of a "
             "core; lower train.batch_size or raise train.accumulate"
         )
-    others = sorted({name for name, _ in found.collectives if name != EXPECTED})
+    others = sorted({name for name, _ in compiled.collectives if name != EXPECTED})
     if others:
-        faults.append(f"unexpected collectives: {', '.join(others)}; only means should travel")
-    if found.cores > 1 and EXPECTED not in {name for name, _ in found.collectives}:
-        faults.append("no all-reduce: the cores would train apart")
+        faults.append(
+            f"unexpected collectives: {', '.join(others)}; only means should be exchanged"
+        )
+    if compiled.cores > 1 and EXPECTED not in {name for name, _ in compiled.collectives}:
+        faults.append("no all-reduce: each core would train its own network")
     return faults
 
 
-def describe(found: Compiled) -> str:
-    """The figures for a person."""
-    peak, memory = flops.PEAKS[found.kind], MEMORY[found.kind]
-    steps = EPOCHS * (PAIRS // found.batch_size)
+def describe(compiled: CompiledStep, training: PublishedTraining = PublishedTraining()) -> str:
+    """Format the facts about a step as lines for the console."""
+    peak, memory = peak_speed.PEAKS[compiled.kind], MEMORY[compiled.kind]
+    steps = training.epochs * (training.pairs // compiled.batch_size)
+    seconds_at_peak = steps * compiled.flops / (peak * compiled.cores)
     hours = [
-        f"{steps * found.flops / (share * peak * found.cores) / 3600:.2f} h at {share:.0%}"
-        for share in (0.2, 0.4, 0.6)
+        f"{seconds_at_peak / share / 3600:.2f} h at {share:.0%}" for share in training.peak_shares
     ]
-    names = [name for name, _ in found.collectives]
-    counted = ", ".join(f"{names.count(name)} {name}" for name in sorted(set(names)))
+    names = [name for name, _ in compiled.collectives]
+    counts = [f"{names.count(name)} {name}" for name in sorted(set(names))]
+    pairs_per_core = compiled.batch_size // compiled.cores
     rows = {
-        "cores": f"{found.cores} × {found.kind}, {found.batch_size // found.cores} pairs each",
-        "memory": f"{found.peak_bytes / GIB:.2f} of {memory / GIB:.0f} GiB a core at the peak",
-        "work": f"{found.flops / 1e12:.2f} TFLOP a step, {found.flops / 1e9 / found.batch_size:.1f}"
-        " GFLOP per pair",
-        "collectives": counted or "none",
-        "time": f"{EPOCHS} epochs × {PAIRS:,} pairs: {', '.join(hours)} of the peak",
-        "compiling": f"{found.seconds:.0f} s",
+        "cores": f"{compiled.cores} × {compiled.kind}, {pairs_per_core} pairs each",
+        "memory": f"{compiled.peak_bytes / GIB:.2f} of {memory / GIB:.0f} GiB per core at the peak",
+        "work": f"{compiled.flops / 1e12:.2f} TFLOP per step,"
+        f" {compiled.flops / 1e9 / compiled.batch_size:.1f} GFLOP per pair",
+        "collectives": ", ".join(counts) or "none",
+        "time": f"{training.epochs} epochs × {training.pairs:,} pairs: {', '.join(hours)} of the peak",
+        "compiling": f"{compiled.seconds:.0f} s",
     }
     return "\n".join(f"{name:12s} {value}" for name, value in rows.items())
 

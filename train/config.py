@@ -1,4 +1,4 @@
-"""Settings of a training run; free of jax, so that a config can be read without it."""
+"""Settings of a training run. Imports no jax, so that a config can be read without it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The published settings (IFViT, arXiv 2404.08237) by default."""
+    """Settings of a training run; the defaults are the published ones (IFViT, arXiv 2404.08237)."""
 
-    epochs: int = 100
-    steps: int | None = None  # as many as the epochs need; a number caps the run
-    batch_size: int = 128  # global, whatever the number of devices
-    accumulate: int = 1  # micro-batches a step
+    epochs: int = 100  # passes over the training pairs
+    steps: int | None = None  # upper limit of the run; None: as many as the epochs need
+    batch_size: int = 128  # pairs of the global batch, whatever the number of devices
+    accumulate: int = 1  # micro-batches per step
     learning_rate: float = 1e-3  # at the end of the warm-up
-    warmup_fraction: float = 0.05  # of all steps
-    weight_decay: float = 2e-4
-    clip_norm: float = 1.0
+    warmup_fraction: float = 0.05  # share of all steps; the paper states none, chosen
+    weight_decay: float = 2e-4  # of AdamW
+    clip_norm: float = 1.0  # largest global norm of the gradient; the paper states none, chosen
     checkpoint_every: int = 5  # epochs
     latest_every: int = 500  # steps between rolling checkpoints, for pre-emption
     log_every: int = 50  # steps
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained, with a ValueError that says why."""
+        """Raise a ValueError for settings that cannot be trained."""
         counts = ("epochs", "batch_size", "accumulate", "checkpoint_every", "latest_every")
         for name in (*counts, "log_every", *(("steps",) if self.steps is not None else ())):
             if getattr(self, name) < 1:

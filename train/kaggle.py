@@ -1,6 +1,7 @@
-"""What an earlier session left on Kaggle: a notebook's output, added as an input of the next.
+"""Shard sets and checkpoints that an earlier Kaggle session left as a notebook's output.
 
-Inputs are mounted read-only below /kaggle/input, at a depth that depends on where they come from.
+Inputs of a notebook are mounted read-only below /kaggle/input, at a depth that depends on where
+they come from.
 """
 
 from __future__ import annotations
@@ -13,38 +14,58 @@ from shards.foundation.errors import Misuse
 from train import checkpoint
 
 INPUT = Path("/kaggle/input")
-DEPTH = 6  # folders below INPUT in which something is looked for
+SEARCH_DEPTH = 6  # levels below INPUT; Kaggle mounts datasets/OWNER/SLUG/version at most
 
 
-def find_shards(given: Path, echo: Callable[[str], None], root: Path = INPUT) -> Path:
-    """`given` where it holds a shard set or there is no other, else the one below `root`.
+def find_shards(directory: Path, echo: Callable[[str], None], root: Path = INPUT) -> Path:
+    """Find the shard set to train on.
 
-    Says so where it takes another; Misuse where there are several.
+    Args:
+        directory: Folder that the user named.
+        echo: Prints a line, when another folder is taken.
+        root: Folder below which an earlier session's shard set is searched.
+
+    Returns:
+        `directory` where it holds a shard set or none is found, else the shard set below `root`.
+
+    Raises:
+        Misuse: There are several shard sets below `root`.
     """
-    if (given / manifest.FILE).is_file():
-        return given
-    found = [
-        path.parent for path in _below(root, manifest.FILE) if (path.parent / "train").is_dir()
-    ]
-    if len(found) > 1:
+    if (directory / manifest.FILE).is_file():
+        return directory
+    manifests = _files_below(root, manifest.FILE)
+    shard_sets = [path.parent for path in manifests if (path.parent / "train").is_dir()]
+    if len(shard_sets) > 1:
         raise Misuse(
-            f"{given}: no shard set here, and several below {root}: "
-            f"{', '.join(map(str, found))}; name one with --shards"
+            f"{directory}: no shard set here, and several below {root}: "
+            f"{', '.join(map(str, shard_sets))}; name one with --shards"
         )
-    if found:
-        echo(f"{given}: no shard set here; taking the one in {found[0]}")
-    return found[0] if found else given
+    if shard_sets:
+        echo(f"{directory}: no shard set here; taking the one in {shard_sets[0]}")
+    return shard_sets[0] if shard_sets else directory
 
 
-def find_checkpoint(run: Path, given: str | None, root: Path = INPUT) -> str | None:
-    """`given`, but for the "latest" of a run that has none yet: then the newest below `root`."""
-    if given != checkpoint.LATEST or checkpoint.find(run, None):
-        return given
-    found = [path.parent for path in _below(root, f"{checkpoint.LATEST}/{checkpoint.DIGESTS}")]
-    steps = {path: checkpoint.load_meta(path)["step"] for path in found}
-    return str(max(found, key=steps.__getitem__)) if found else given
+def find_checkpoint(run: Path, resume_from: str | None, root: Path = INPUT) -> str | None:
+    """Find the checkpoint to resume from.
+
+    Args:
+        run: The run's folder.
+        resume_from: Value of --resume_from.
+        root: Folder below which an earlier session's checkpoints are searched.
+
+    Returns:
+        `resume_from`; but for "latest" in a run without checkpoints the most advanced checkpoint
+        below `root`, if there is one.
+    """
+    if resume_from != checkpoint.LATEST or checkpoint.find(run, None):
+        return resume_from
+    digests = _files_below(root, f"{checkpoint.LATEST}/{checkpoint.DIGESTS}")
+    steps = {path.parent: checkpoint.load_meta(path.parent)["step"] for path in digests}
+    return str(max(steps, key=steps.__getitem__)) if steps else resume_from
 
 
-def _below(root: Path, name: str) -> list[Path]:
-    """Files of this name in folders below `root`; images, which may be many, are not looked at."""
-    return [path for depth in range(1, DEPTH) for path in sorted(root.glob("*/" * depth + name))]
+def _files_below(root: Path, name: str) -> list[Path]:
+    """Files of this name in folders below `root`, without listing the many images beside them."""
+    return [
+        path for depth in range(1, SEARCH_DEPTH) for path in sorted(root.glob("*/" * depth + name))
+    ]

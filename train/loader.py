@@ -1,7 +1,7 @@
-"""Batches from a shard set: the same order for the same seed, resumable, fit for many hosts.
+"""Batches of a shard set: ordered by the seed, resumable, divided among hosts.
 
-Dimension letters: B pairs of the batch, H W pixels of an image, G cells along a side of the truth.
-A batch is a dict of numpy arrays:
+Dimension letters: B pairs of a batch, H W pixels of an image, G cells per side of the truth. A
+batch is a dict of numpy arrays:
 
     image_a, image_b  uint8 [B, H, W]
     map_ab            float32 [B, G, G, 2], (x, y) px in B; 0 where not visible
@@ -26,16 +26,31 @@ from shards.store import ShardSet
 
 Batch = dict[str, NDArray[Any]]
 
-READ_AHEAD = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)  # batches; more only contend
+# One thread that reads up to 4 batches ahead: more threads only contend (measured by
+# tests/bench/bench_shards.py).
+READ_OPTIONS = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
 
 
 class TrainingBatches:
-    """Endless batches of the training split, each epoch in a fresh permutation.
+    """Iterate over the training split without end, each epoch in a new permutation.
 
-    An epoch has `steps` batches; the remainder that fills no batch is left out of that epoch, and
-    is another one in the next. `host` = (number of this process, of how many): every process gets
-    its part of the same global batches, of `batch_size` / processes pairs. With `overfit` the first
-    batch comes for ever.
+    The pairs that fill no batch are left out of an epoch; they are others in the next one.
+
+    Args:
+        shards: The shard set.
+        batch_size: Pairs of a global batch.
+        seed: Seed of the permutations.
+        host: (number of this process, number of processes). Each process gets its part of the same
+            global batches: batch_size / processes pairs.
+        overfit: Repeat the first batch.
+
+    Attributes:
+        pairs: Training pairs of the set.
+        steps: Batches per epoch.
+        fingerprint: Facts that must be the same when a run continues, JSON values.
+
+    Raises:
+        Misuse: The split does not fill one batch.
     """
 
     def __init__(
@@ -55,13 +70,13 @@ class TrainingBatches:
             )
         self._shards, self._batch_size, self._overfit = shards, batch_size, overfit
         order = grain.MapDataset.range(self.pairs).seed(seed).shuffle()[: self.steps * batch_size]
-        self._order = order.batch(batch_size, batch_fn=np.asarray)
-        local = self._order.map(lambda indices: np.split(indices, processes)[process])
-        endless = local[:1].repeat(reseed_each_epoch=False) if overfit else local.repeat()
-        batches = endless.map(lambda indices: read(shards, "train", indices))
-        self._iterator = batches.to_iter_dataset(READ_AHEAD).__iter__()
+        self._global_batches = order.batch(batch_size, batch_fn=np.asarray)
+        local = self._global_batches.map(lambda indices: np.split(indices, processes)[process])
+        repeated = local[:1].repeat(reseed_each_epoch=False) if overfit else local.repeat()
+        batches = repeated.map(lambda indices: read(shards, "train", indices))
+        self._iterator = batches.to_iter_dataset(READ_OPTIONS).__iter__()
         self.fingerprint = {
-            "training shards": _hash(shards, "train"),
+            "training shards": _split_digest(shards, "train"),
             "training pairs": self.pairs,
             "batch size": batch_size,
             "seed": seed,
@@ -69,43 +84,44 @@ class TrainingBatches:
         }
 
     def __iter__(self) -> Iterator[Batch]:
-        """Itself: the position is one."""
+        """Return the iterator itself; there is one position."""
         return self
 
     def __next__(self) -> Batch:
-        """The next batch. Fault where a shard cannot be read or a record is damaged."""
+        """Return the next batch; Fault where a shard cannot be read or a record is damaged."""
         return next(self._iterator)
 
     def indices(self, step: int) -> NDArray[np.int64]:
-        """Which pairs of the split the global batch of `step` (from 0) holds, int64 [B]."""
-        return self._order[0 if self._overfit else step]
+        """Indices into the split of the global batch of `step` (from 0), int64 [B]."""
+        return self._global_batches[0 if self._overfit else step]
 
     def image_ids(self, step: int) -> list[tuple[str, str]]:
-        """The images of every pair in the global batch of `step` (from 0)."""
+        """Ids of both images of every pair in the global batch of `step` (from 0)."""
         pairs = [record.decode(d) for d in self._shards.read("train", self.indices(step).tolist())]
         return [(pair.image_id_a, pair.image_id_b) for pair in pairs]
 
     def state(self) -> dict[str, Any]:
-        """Where the iterator stands, and in what: JSON values."""
+        """Position of the iterator and fingerprint of its data, JSON values."""
         return {"iterator": self._iterator.get_state(), "fingerprint": self.fingerprint}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`; Fault where it was taken over other data or batches."""
+        """Continue from a `state`; Fault where it belongs to other data or batches."""
         saved = state["fingerprint"]
-        other = [
+        differences = [
             f"{key} {_short(saved.get(key))} then, {_short(value)} now"
             for key, value in self.fingerprint.items()
             if saved.get(key) != value
         ]
-        if other:
+        if differences:
             raise Fault(
-                f"the data are not those that the checkpoint was trained on: {'; '.join(other)}. "
-                "Go on with its own, or train on these into another --checkpoint_dir"
+                "the data are not those that the checkpoint was trained on:"
+                f" {'; '.join(differences)}. Continue with its own data, or train on these into"
+                " another --checkpoint_dir"
             )
         self._iterator.set_state(state["iterator"])
 
     def close(self) -> None:
-        """End the reading thread."""
+        """Stop the reading thread."""
         self._iterator.close()
 
 
@@ -116,26 +132,45 @@ def evaluation_batches(
     indices: NDArray[np.int64] | None = None,
     host: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Batch, int]]:
-    """Every pair of a split (or of `indices`) once, in order: (batch, how many of it count).
+    """Iterate once over a split, in order.
 
-    The last batch is filled up to `batch_size` with repetitions that do not count, so that all
-    have one shape. Each process gets its part of the same global batches.
+    The last batch is filled up to `batch_size` with repeated pairs, so that all batches have one
+    shape. Each process gets its part of the same global batches.
+
+    Args:
+        shards: The shard set.
+        split: "train", "val" or "test".
+        batch_size: Pairs of a global batch.
+        indices: Pairs of the split, int64 [M]; all where None.
+        host: (number of this process, number of processes).
+
+    Yields:
+        A batch, and how many pairs of the global batch are not repetitions.
     """
     process, processes = host
-    every = np.arange(shards.count(split)) if indices is None else indices
-    starts = range(0, len(every), batch_size)
+    selected = np.arange(shards.count(split)) if indices is None else indices
+    starts = range(0, len(selected), batch_size)
 
     def load(start: int) -> tuple[Batch, int]:
-        part = every[start : start + batch_size]
+        part = selected[start : start + batch_size]
         local = np.split(np.resize(part, batch_size), processes)[process]
         return read(shards, split, local), len(part)
 
-    source = grain.MapDataset.source(starts).map(load) if len(every) else ()
-    return iter(source.to_iter_dataset(READ_AHEAD) if source else ())
+    source = grain.MapDataset.source(starts).map(load) if len(selected) else ()
+    return iter(source.to_iter_dataset(READ_OPTIONS) if source else ())
 
 
 def read(shards: ShardSet, split: str, indices: NDArray[np.int64]) -> Batch:
-    """The batch of the pairs with these numbers in a split; Fault where one is damaged."""
+    """Read the pairs with these indices of a split as a batch.
+
+    Args:
+        shards: The shard set.
+        split: "train", "val" or "test".
+        indices: int64 [B].
+
+    Raises:
+        Fault: A record is damaged; the message names shard and record.
+    """
     data = shards.read(split, indices.tolist())
     pairs = [_decode(shards, split, *item) for item in zip(indices.tolist(), data, strict=True)]
     size, (height, width), cells = len(pairs), pairs[0].image_a.shape, len(pairs[0].visible)
@@ -164,8 +199,8 @@ def _decode(shards: ShardSet, split: str, index: int, data: bytes) -> record.Pai
         raise Fault(f"{shards.directory / entry.name}: record {number} {fault}") from fault
 
 
-def _hash(shards: ShardSet, split: str) -> str:
-    """Of the bytes of a split, in the order of its records."""
+def _split_digest(shards: ShardSet, split: str) -> str:
+    """Sha256 over the bytes of a split, in the order of its records."""
     return json_sha256([entry.sha256 for entry in shards.manifest.shards if entry.split == split])
 
 

@@ -1,4 +1,4 @@
-"""A training run from its first step, or from a checkpoint, to the exported parameters."""
+"""A training run: from its first step, or from a checkpoint, to the exported parameters."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from model.network import weights
 from model.network.config import ModelConfig
 from shards.foundation.errors import Fault
 from shards.foundation.progress import Progress
-from shards.manifest import Manifest
 from shards.store import ShardSet, open_set
-from train import checkpoint, export, flops, hosts, loader, state, step
+from train import checkpoint, export, hosts, loader, peak_speed, state, step
 from train.config import TrainConfig
+from train.data_check import check_fits
 from train.evaluation import accuracy
-from train.logs import Log
-from train.monitor import Journal
-from train.process import sole_owner, stop_signals
+from train.logs import RunLog
+from train.monitor import Monitor
+from train.process import StopCheck, sole_owner, stop_signals
 
-# What may change between a checkpoint and its resumption: how long, how often, in how many parts.
-FREE = tuple(
+# Settings that may differ between a checkpoint and the run that continues it: they decide how long
+# the run is, how often it saves and in how many parts it computes, not what it computes.
+CHANGEABLE = tuple(
     f"train.{key}"
     for key in ("epochs", "steps", "accumulate", "checkpoint_every", "latest_every", "log_every")
 )
@@ -34,73 +35,63 @@ FREE = tuple(
 
 @dataclass(frozen=True)
 class Settings:
-    """What to train, on what and where."""
+    """Everything that determines a run."""
 
-    shards: Path
-    directory: Path
+    shards: Path  # folder of the shard set
+    directory: Path  # the run's folder
     model: ModelConfig
     train: TrainConfig
     resume: str | None = None  # "latest", a run's folder or a checkpoint's
-    overfit: bool = False  # one batch for ever
+    overfit: bool = False  # train on the first batch only
 
 
-class Stopped(Exception):
-    """A signal, which is named, asks for the end."""
+class StopRequested(Exception):
+    """A signal asks for the end of the run; its name is the message."""
 
 
 def run(settings: Settings, devices: list[jax.Device], echo: Callable[[str], None]) -> bool:
-    """Train until the last step or a signal; True where the run is finished.
+    """Train until the last step or a stop signal.
 
-    A run that was begun in the folder goes on from its latest checkpoint, a finished one is left
-    as it is. Fault or Misuse names what does not fit: shards, config, checkpoint, devices.
+    A run that exists in the folder continues from its latest checkpoint; a finished one is left as
+    it is.
+
+    Args:
+        settings: What to train, on which shards, in which folder.
+        devices: Devices of all processes.
+        echo: Prints a line for the user.
+
+    Returns:
+        True where the run is finished, False where a signal stopped it.
+
+    Raises:
+        Fault, Misuse: Shards, config, checkpoint or devices do not fit together, the run diverged,
+            or the folder cannot be written.
     """
     config = settings.train
     step.check_batch(config.batch_size, config.accumulate, len(devices))
     shards = open_set(settings.shards)
     check_fits(shards.manifest, settings.model, settings.shards)
+    lock = sole_owner(settings.directory) if hosts.is_first() else contextlib.nullcontext()
     try:
-        with _owner(settings.directory), stop_signals() as stop:
+        with lock, stop_signals() as stop:
             mesh = state.make_mesh(devices)
             trainer = Trainer(settings, shards, mesh, echo)
             try:
-                return trainer.run(hosts.Agreement(stop, mesh))
+                return trainer.run(hosts.StopConsensus(stop, mesh))
             finally:
                 trainer.close()
     except OSError as error:
         raise Fault(f"{settings.directory}: cannot be written: {error}") from error
 
 
-def _owner(directory: Path) -> contextlib.AbstractContextManager[None]:
-    """The hold on a run's folder, which is the first process's for all of them."""
-    return sole_owner(directory) if hosts.is_first() else contextlib.nullcontext()
-
-
-def check_fits(manifest: Manifest, model: ModelConfig, directory: Path) -> None:
-    """Fault where the records of a shard set are not what the network takes."""
-    spec: dict[str, Any] = {key: manifest.spec.get(key) for key in ("crop", "size", "grid")}
-    if any(type(value) is not int or value < 1 for value in spec.values()):
-        raise Fault(f"{directory}/manifest.json: its spec has no whole crop, size and grid: {spec}")
-    if spec["size"] != model.image_size:
-        raise Fault(
-            f"{directory}: images of {spec['size']} px, the config's network takes "
-            f"{model.image_size} px (model.image_size); build the shards with the same --config"
-        )
-    if spec["grid"] % model.cells:
-        raise Fault(
-            f"{directory}: ground truth on {spec['grid']} cells a side, the config's network has "
-            f"{model.cells} (model.image_size / model.stride), which do not divide it; "
-            "build the shards with the same --config"
-        )
-
-
-def _flat(**parts: dict[str, Any]) -> dict[str, Any]:
-    """{"model.width": 256, …} as JSON gives it back."""
-    flat = {f"{part}.{k}": value for part, fields in parts.items() for k, value in fields.items()}
-    return json.loads(json.dumps(flat))
-
-
 class Trainer:
-    """The parts of a run and where it stands. Steps are counted from 1; 0 is before the first."""
+    """The parts of a run and its position. Steps are counted from 1.
+
+    Attributes:
+        step: Number of the last step that was dispatched.
+        saved_step: Step of RUN/latest.
+        state: Parameters, optimiser and step on the devices.
+    """
 
     def __init__(
         self,
@@ -115,200 +106,224 @@ class Trainer:
         self.batches = loader.TrainingBatches(
             shards, config.batch_size, config.seed, self.host, settings.overfit
         )
-        wanted = config.epochs * self.batches.steps
-        self.total = wanted if config.steps is None else min(config.steps, wanted)
+        epoch_steps = config.epochs * self.batches.steps
+        self.total_steps = epoch_steps if config.steps is None else min(config.steps, epoch_steps)
         scale = spec["crop"] / spec["size"]
-        self.program = step.make_program(model, config, self.total, mesh, scale)
-        view = weights.CropGeometry(spec["crop"], spec["size"], spec["grid"])
-        self.facts = weights.metadata(model, view)
-        self.flat = _flat(model=vars(model), train=vars(config), pipeline=spec)
-        self.log = Log(settings.directory, echo, hosts.is_first())
+        self.program = step.make_program(model, config, self.total_steps, mesh, scale)
+        geometry = weights.CropGeometry(spec["crop"], spec["size"], spec["grid"])
+        self.export_metadata = weights.metadata(model, geometry)
+        self.flat_config = _flatten(model=vars(model), train=vars(config), pipeline=spec)
+        self.log = RunLog(settings.directory, echo, hosts.is_first())
         batch = step.abstract_batch(model, config, spec["grid"], mesh)
-        ideal = flops.seconds_at_peak(self.program.flops(batch), mesh.devices.flat)
-        self.journal = Journal(self.log, config, self.batches, self.total, ideal)
-        self.step, self.saved = 0, 0  # the step that is done, and the last in RUN/latest
+        ideal_seconds = peak_speed.seconds_at_peak(self.program.flops(batch), mesh.devices.flat)
+        self.monitor = Monitor(self.log, config, self.batches, self.total_steps, ideal_seconds)
+        self.step, self.saved_step = 0, 0
 
     def close(self) -> None:
-        """End what reads ahead and what writes behind."""
+        """Stop the reading thread and close the log."""
         self.batches.close()
         self.log.close()
 
-    def run(self, stop: Callable[[], str | None]) -> bool:
-        """Restore or begin, train, export; False where `stop` named a signal first."""
+    def run(self, stop: StopCheck) -> bool:
+        """Restore or initialise, train, export.
+
+        Returns:
+            False where `stop` named a signal before the last step.
+        """
         if hosts.is_first():
             checkpoint.settle(self.settings.directory)
         hosts.wait_for_all("settled")
-        found = checkpoint.find(self.settings.directory, self.settings.resume)
-        if found is None:
-            self.begin()
-        else:
-            meta = checkpoint.load_meta(found)
-            self._compare(found, meta)
-            self.batches.restore(meta["data"])
-            if self._is_finished(found, meta):
-                return True
-            self._restore(found, meta)
+        if self._restore_or_initialise():
+            return True
         self._describe()
         try:
             self._train(stop)
-        except Stopped as stopped:
+        except StopRequested as signal_name:
             self._save_latest()
-            said = f"{stopped}: saved step {self.step} of {self.total}; the same command goes on"
-            self.log.say(said)
+            self.log.announce(
+                f"{signal_name}: saved step {self.step} of {self.total_steps}; the same command"
+                " continues"
+            )
             return False
         self._export()
         return True
 
-    def _is_finished(self, found: Path, meta: checkpoint.Meta) -> bool:
-        """Whether the run's folder holds this very run, done; says so."""
-        target = self.settings.directory / export.FILE
-        done = meta["step"] >= self.total and found.parent == self.settings.directory
-        if done and target.is_file():
-            self.log.say(f"already trained: {target} holds step {meta['step']}; nothing to do")
-            return True
-        return False
-
-    def begin(self) -> None:
-        """Stand before the first step."""
+    def initialise(self) -> None:
+        """Start before the first step."""
         self.state = self.program.initialise()
-        self.log.rewind(0)
-
-    def _restore(self, path: Path, meta: checkpoint.Meta) -> None:
-        self.state = checkpoint.load_state(path, self.program.abstract)
-        self.step = self.saved = meta["step"]
-        self.journal.restore(meta["journal"])
-        self.log.rewind(self.step)
-        self.log.say(f"going on from {path}: step {self.step} of {self.total}")
-
-    def _compare(self, path: Path, meta: checkpoint.Meta) -> None:
-        other = checkpoint.differences(meta["config"], self.flat, FREE)
-        if other:
-            raise Fault(
-                f"{path}: trained with another config: {'; '.join(other)}. Resume with its own "
-                "config, or train this one into another --checkpoint_dir"
-            )
-
-    def _describe(self) -> None:
-        devices = [f"{d.platform}:{d.id} {d.device_kind}" for d in self.mesh.devices.flat]
-        manifest = self.shards.manifest
-        self.log.describe(
-            {
-                "config": self.flat,
-                "devices": devices,
-                "shards": {"path": str(self.settings.shards), **self.batches.fingerprint},
-                "spec_hash": manifest.spec_hash,
-                "steps": self.total,
-            }
-        )
-        batch, epoch = self.config.batch_size, self.batches.steps
-        left = self.batches.pairs - epoch * batch
-        remainder = f" ({left} pairs are left out of each, others every time)" if left else ""
-        held = (
-            f"{self.shards.count('val')} validation pairs"
-            if self.shards.count("val")
-            else ("no validation pairs, so nothing will be validated")
-        )
-        if self.settings.overfit:
-            held, remainder = "of these one batch for ever", ""
-        self.log.say(
-            f"{self.batches.pairs} training pairs, {held}; {self.total} steps of {batch} pairs, "
-            f"{epoch} an epoch{remainder}; {len(devices)} × {self.mesh.devices.flat[0].device_kind}"
-        )
-
-    def _train(self, stop: Callable[[], str | None]) -> None:
-        if self.step < self.total:
-            self.log.say("compiling the step, then training")
-        left = (self.total - self.step) * self.config.batch_size
-        with Progress("train", left, "pairs") as progress:
-            while True:
-                if asked := stop():
-                    raise Stopped(asked)
-                if self._at_boundary() and not self.journal.closed(self.step):
-                    self._close_epoch(stop)
-                if self.step >= self.total:
-                    return
-                self.advance()
-                progress.advance(self.config.batch_size, **self.journal.shown(self.step))
-                if self._is_latest_due() and not self._at_boundary():
-                    self._save_latest()
+        self.log.truncate(0)
 
     def advance(self) -> None:
-        """Dispatch one step, then look at those before it: the device is never waited for."""
-        with self.journal.clock.waiting():
+        """Dispatch one step, then handle metrics of earlier ones: the device is never waited for."""
+        with self.monitor.clock.waiting():
             batch = next(self.batches)
-        placed = step.put({name: batch[name] for name in step.LEARNT}, self.mesh)
+        placed = step.put({name: batch[name] for name in step.LOSS_INPUTS}, self.mesh)
         with jax.transfer_guard("disallow"):
-            self.state, figures = self.program.train(self.state, placed)
-            self.journal.keep_up()
+            self.state, metrics = self.program.train(self.state, placed)
+            self.monitor.fetch_when_due()
         self.step += 1
-        self.journal.dispatched(self.step, figures)
+        self.monitor.add(self.step, metrics)
 
-    def _close_epoch(self, stop: Callable[[], str | None]) -> None:
-        """Validate, write the epoch's summary, keep its checkpoint where one is due."""
-        self.journal.read()
-        with self.journal.clock.apart():
-            figures = self._validate(stop)
-        self.journal.close_epoch(self.step, figures)
-        epoch, whole = self.journal.epoch(self.step), self.step % self.batches.steps == 0
-        keep = whole and epoch % self.config.checkpoint_every == 0
-        if keep:
+    def _restore_or_initialise(self) -> bool:
+        """Set the state of the run; True where the run is finished already."""
+        path = checkpoint.find(self.settings.directory, self.settings.resume)
+        if path is None:
+            self.initialise()
+            return False
+        meta = checkpoint.load_meta(path)
+        self._check_config(path, meta)
+        self.batches.restore(meta["data"])
+        if self._is_finished(path, meta):
+            return True
+        self.state = checkpoint.load_state(path, self.program.abstract)
+        self.step = self.saved_step = meta["step"]
+        self.monitor.restore(meta["journal"])
+        self.log.truncate(self.step)
+        self.log.announce(f"continuing from {path}: step {self.step} of {self.total_steps}")
+        return False
+
+    def _check_config(self, path: Path, meta: checkpoint.Meta) -> None:
+        """Check that the checkpoint was trained with this config."""
+        differences = checkpoint.differences(meta["config"], self.flat_config, CHANGEABLE)
+        if differences:
+            raise Fault(
+                f"{path}: trained with another config: {'; '.join(differences)}. Resume with its"
+                " own config, or train this one into another --checkpoint_dir"
+            )
+
+    def _is_finished(self, path: Path, meta: checkpoint.Meta) -> bool:
+        """Whether the run's folder holds this very run, finished; announces it."""
+        target = self.settings.directory / export.FILE
+        is_own = path.parent == self.settings.directory and target.is_file()
+        if meta["step"] < self.total_steps or not is_own:
+            return False
+        self.log.announce(f"already trained: {target} holds step {meta['step']}; nothing to do")
+        return True
+
+    def _describe(self) -> None:
+        """Write run.json and announce the size of the run."""
+        devices = list(self.mesh.devices.flat)
+        self.log.write_run_info(
+            {
+                "config": self.flat_config,
+                "devices": [f"{d.platform}:{d.id} {d.device_kind}" for d in devices],
+                "shards": {"path": str(self.settings.shards), **self.batches.fingerprint},
+                "spec_hash": self.shards.manifest.spec_hash,
+                "steps": self.total_steps,
+            }
+        )
+        batch_size, steps = self.config.batch_size, self.batches.steps
+        left_out = self.batches.pairs - steps * batch_size
+        remainder = f" ({left_out} pairs are left out of each, others every time)"
+        show_remainder = left_out and not self.settings.overfit
+        self.log.announce(
+            f"{self.batches.pairs} training pairs, {self._validation_text()}; {self.total_steps}"
+            f" steps of {batch_size} pairs, {steps} per epoch{remainder if show_remainder else ''};"
+            f" {len(devices)} × {devices[0].device_kind}"
+        )
+
+    def _validation_text(self) -> str:
+        """What the run is validated on, for the user."""
+        if self.settings.overfit:
+            return "only the first batch of them is used"
+        count = self.shards.count("val")
+        return f"{count} validation pairs" if count else "no validation pairs, so no validation"
+
+    def _train(self, stop: StopCheck) -> None:
+        """Take all steps that are left. Raises StopRequested."""
+        if self.step < self.total_steps:
+            self.log.announce("compiling the step, then training")
+        pairs_left = (self.total_steps - self.step) * self.config.batch_size
+        with Progress("train", pairs_left, "pairs") as progress:
+            while True:
+                _check_stop(stop)
+                if self._is_epoch_end() and not self.monitor.is_epoch_logged(self.step):
+                    self._end_epoch(stop)
+                if self.step >= self.total_steps:
+                    return
+                self.advance()
+                progress.advance(self.config.batch_size, **self.monitor.console_values(self.step))
+                if self._is_latest_due() and not self._is_epoch_end():
+                    self._save_latest()
+
+    def _end_epoch(self, stop: StopCheck) -> None:
+        """Validate, log the epoch's summary, save the checkpoints that are due."""
+        self.monitor.fetch()
+        with self.monitor.clock.paused():
+            metrics = self._validate(stop)
+        self.monitor.end_epoch(self.step, metrics)
+        epoch = self.monitor.epoch(self.step)
+        is_complete = self.step % self.batches.steps == 0
+        is_kept = is_complete and epoch % self.config.checkpoint_every == 0
+        if is_kept:
             self._save(checkpoint.epoch_path(self.settings.directory, epoch))
-        if keep or self.step == self.total or self._is_latest_due():
+        if is_kept or self.step == self.total_steps or self._is_latest_due():
             self._save_latest()
 
-    def _validate(self, stop: Callable[[], str | None]) -> dict[str, float] | None:
-        """Metrics of train.evaluation.accuracy over the validation split; in an overfit, over its batch."""
+    def _validate(self, stop: StopCheck) -> dict[str, float] | None:
+        """Accuracy over the validation split, or over the one batch of an overfit; None if empty."""
         split = "train" if self.settings.overfit else "val"
-        only = self.batches.indices(0) if self.settings.overfit else None
-        found = []
-        batches = loader.evaluation_batches(
-            self.shards, split, self.config.batch_size, only, self.host
-        )
-        for batch, count in batches:
-            if asked := stop():
-                raise Stopped(asked)
-            arrays = jax.device_get(
-                self.program.evaluate(self.state.params, step.put(batch, self.mesh))
-            )
-            found.append({name: value[:count] for name, value in arrays.items()})
-        if not found:
+        indices = self.batches.indices(0) if self.settings.overfit else None
+        parts = []
+        for batch, count in loader.evaluation_batches(
+            self.shards, split, self.config.batch_size, indices, self.host
+        ):
+            _check_stop(stop)
+            placed = step.put(batch, self.mesh)
+            arrays = jax.device_get(self.program.evaluate(self.state.params, placed))
+            parts.append({name: value[:count] for name, value in arrays.items()})
+        if not parts:
             return None
-        return accuracy.summarise(
-            {k: np.concatenate([part[k] for part in found]) for k in found[0]}
-        )
+        names = parts[0]
+        return accuracy.summarise({k: np.concatenate([part[k] for part in parts]) for k in names})
 
     def _save(self, path: Path) -> None:
         if hosts.is_first():
-            with self.journal.clock.apart():
+            with self.monitor.clock.paused():
                 checkpoint.save(path, self.state, self._meta())
 
     def _save_latest(self) -> None:
-        self.journal.read()  # what has diverged is never saved
+        self.monitor.fetch()  # raises where the run has diverged: such a state is never saved
         if hosts.is_first():
-            with self.journal.clock.apart():
+            with self.monitor.clock.paused():
                 checkpoint.save_latest(self.settings.directory, self.state, self._meta())
-        self.saved = self.step
+        self.saved_step = self.step
 
     def _export(self) -> None:
+        """Write the final parameters."""
         target = self.settings.directory / export.FILE
         tensors = weights.tensors(jax.device_get(self.state.params))
         if hosts.is_first():
             arrays = {name: np.asarray(value) for name, value in tensors.items()}
-            export.save(target, arrays, self.facts)
-        self.log.say(f"trained {self.step} steps; parameters in {target}")
+            export.save(target, arrays, self.export_metadata)
+        self.log.announce(f"trained {self.step} steps; parameters in {target}")
 
     def _meta(self) -> checkpoint.Meta:
+        """The JSON part of a checkpoint."""
         return {
             "step": self.step,
-            "epoch": self.journal.epoch(self.step),
-            "config": self.flat,
+            "epoch": self.monitor.epoch(self.step),
+            "config": self.flat_config,
             "data": self.batches.state(),
-            "journal": self.journal.state(),
-            "export": self.facts,
+            "journal": self.monitor.state(),
+            "export": self.export_metadata,
         }
 
-    def _at_boundary(self) -> bool:
-        return self.step > 0 and (self.step % self.batches.steps == 0 or self.step == self.total)
+    def _is_epoch_end(self) -> bool:
+        is_last = self.step == self.total_steps
+        return self.step > 0 and (self.step % self.batches.steps == 0 or is_last)
 
     def _is_latest_due(self) -> bool:
-        return self.step - self.saved >= self.config.latest_every
+        return self.step - self.saved_step >= self.config.latest_every
+
+
+def _check_stop(stop: StopCheck) -> None:
+    """Raise StopRequested where a signal arrived."""
+    if name := stop():
+        raise StopRequested(name)
+
+
+def _flatten(**parts: dict[str, Any]) -> dict[str, Any]:
+    """{"model.width": 256, …} in the form in which JSON returns it."""
+    flat = {f"{part}.{k}": value for part, fields in parts.items() for k, value in fields.items()}
+    return json.loads(json.dumps(flat))

@@ -1,4 +1,4 @@
-"""What the process shares with the world: signals that end it, and the run's folder."""
+"""Stop signals of the process and the lock of a run's folder."""
 
 from __future__ import annotations
 
@@ -7,27 +7,44 @@ import fcntl
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from shards.foundation.errors import Misuse
 
-ECHO = 2.0  # seconds in which a signal may come again that was sent once
+StopCheck = Callable[[], str | None]  # name of the signal that asked for the end, or None
+
+
+@dataclass(frozen=True)
+class SignalParameters:
+    """How repeated signals are understood."""
+
+    # s after the first signal in which a second one counts as its repetition. A batch system
+    # signals make and its children, and make passes the signal on. Chosen: well above the
+    # milliseconds between both, well below the time in which a person presses Ctrl-C again.
+    repetition_seconds: float = 2.0
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[Callable[[], str | None]]:
-    """Gives a function that names the SIGTERM or SIGINT that came, or None.
+def stop_signals(parameters: SignalParameters = SignalParameters()) -> Iterator[StopCheck]:
+    """Catch SIGTERM and SIGINT while the context lasts.
 
-    The first one only asks; a later one acts as it would have without this. What comes with the
-    first is its echo: a batch system signals make and its children, and make passes it on to them.
+    The first signal only sets the result of the yielded function. A later one has its usual effect,
+    unless it is a repetition of the first.
+
+    Args:
+        parameters: Time in which a signal is a repetition.
+
+    Yields:
+        A function that returns the name of the first signal, or None.
     """
-    asked: list[tuple[str, float]] = []
+    received: list[tuple[str, float]] = []
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if not asked:
-            asked.append((signal.Signals(number).name, time.monotonic()))
-        elif time.monotonic() - asked[0][1] > ECHO:
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not received:
+            received.append((signal.Signals(number).name, time.monotonic()))
+        elif time.monotonic() - received[0][1] > parameters.repetition_seconds:
             restore()
             signal.raise_signal(number)
 
@@ -35,19 +52,25 @@ def stop_signals() -> Iterator[Callable[[], str | None]]:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda: asked[0][0] if asked else None
+        yield lambda: received[0][0] if received else None
     finally:
         restore()
 
 
 @contextlib.contextmanager
 def sole_owner(directory: Path) -> Iterator[None]:
-    """Hold a run's folder, made where it is missing, for this process alone.
+    """Lock a run's folder for this process; create the folder where it is missing.
 
-    Misuse where another process trains into it, or where it cannot be a folder. The hold ends with
-    the process, however that ends.
+    The lock ends with the process, however the process ends. File systems without locks are
+    accepted.
+
+    Args:
+        directory: The run's folder.
+
+    Raises:
+        Misuse: Another process trains into the folder, or a file is in its place.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ from shards import contact_sheet, record
 from shards.foundation import html
 from shards.foundation.errors import Fault, Misuse
 from shards.store import ShardSet, open_set
-from train import export, logs
+from train import curves, export
 from train.evaluation import output, pair_files, pair_report, pairs
 from train.evaluation.crop_methods import REGISTERED
 
@@ -145,7 +145,7 @@ def _example(shards: ShardSet, split: str, rows: PairRows, registrar: Registrar)
 
 def _curves(run: Path) -> str | None:
     """Plot training loss and validation metrics; None where nothing was logged."""
-    steps = logs.read_steps(run)
+    steps = curves.read_steps(run)
     path = run / "logs" / "metrics.json"
     if not steps or not path.is_file():
         return None

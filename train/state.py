@@ -1,4 +1,4 @@
-"""What training changes: parameters, optimiser and step; and the devices that it lies on."""
+"""State of a run (parameters, optimiser, step), and the devices that hold it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,18 @@ from model.network.net import create
 from shards.foundation.errors import Misuse
 from train.config import TrainConfig
 
-EPSILON = 1e-6  # of AdamW. With 1e-8 a gradient that is all rounding moves its parameter as far as
-# any other, and 1 and 8 devices are 1e-3 apart after 50 steps; with 1e-6 they stay within 1e-6.
 
-TO_GET = {
+@dataclass(frozen=True)
+class OptimiserParameters:
+    """Settings of AdamW that no config changes."""
+
+    # added to the root of the second moment. With optax's 1e-8 a gradient that consists of rounding
+    # errors moves its parameter as far as any other: 1 and 8 devices are 1e-3 apart after 50 steps;
+    # with 1e-6 they stay within 1e-6 (measured, tests/train/test_multidevice.py)
+    epsilon: float = 1e-6
+
+
+HOW_TO_GET = {
     "tpu": "on a TPU machine run make train-tpu, which installs jax[tpu]; to stand in 8 CPU devices"
     " for the cores: make train-tpu PLATFORM=cpu",
     "gpu": "install the extra with make train EXTRAS='dev cuda' and see that nvidia-smi lists one",
@@ -30,32 +38,39 @@ TO_GET = {
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class State:
-    """All that a step reads and writes. No generator: nothing in the network is random."""
+    """Everything that a step reads and writes. No generator: nothing in the network is random."""
 
-    params: nnx.State
+    params: nnx.State  # of the network
     optimiser: Any  # optax's own
     step: jax.Array  # int32, steps done
 
 
 def schedule(config: TrainConfig, steps: int) -> optax.Schedule:
-    """Linear warm-up from 0, then a cosine that reaches 0 at the last of `steps` steps."""
+    """Learning rate by step: linear warm-up from 0, then a cosine to 0 at the last step."""
     warmup = min(max(1, round(config.warmup_fraction * steps)), max(steps - 1, 0))
     return optax.warmup_cosine_decay_schedule(
         0.0 if warmup else config.learning_rate, config.learning_rate, warmup, max(steps, 1)
     )
 
 
-def optimiser(config: TrainConfig, steps: int) -> optax.GradientTransformation:
-    """Clipping by the global norm, then AdamW that decays matrices and kernels alone.
+def optimiser(
+    config: TrainConfig, steps: int, parameters: OptimiserParameters = OptimiserParameters()
+) -> optax.GradientTransformation:
+    """Clip by the global norm, then AdamW (Loshchilov & Hutter, arXiv 1711.05101).
 
-    Biases, gains and scales (fewer than two dimensions) are not decayed (Loshchilov & Hutter,
-    arXiv 1711.05101, as usually practised).
+    Weight decay applies to matrices and kernels only, not to biases and scales (fewer than two
+    dimensions), as is usual.
+
+    Args:
+        config: Learning rate, warm-up, weight decay, clipping.
+        steps: Steps of the run.
+        parameters: Settings that no config changes.
     """
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(
             schedule(config, steps),
-            eps=EPSILON,
+            eps=parameters.epsilon,
             weight_decay=config.weight_decay,
             mask=_is_decayed,
         ),
@@ -67,46 +82,54 @@ def _is_decayed(params: Any) -> Any:
 
 
 def find_devices(count: int | None = None, require: str | None = None) -> list[jax.Device]:
-    """The devices to train on: all, or the first `count` of each process.
+    """Find the devices to train on.
 
-    `require` is "tpu" or "gpu": Misuse at once, with the way out, where JAX sees none. On a
-    machine of CPUs `count` devices are made of them, if JAX has not started yet.
+    Args:
+        count: Use the first `count` devices of each process; all where None. On a CPU so many
+            devices are created, if JAX has not started yet.
+        require: "tpu" or "gpu": accept nothing else.
+
+    Raises:
+        Misuse: JAX finds no such devices, or fewer than `count`; the message says what to do.
     """
     if count:
         with contextlib.suppress(RuntimeError):  # too late: JAX has its devices already
             jax.config.update("jax_num_cpu_devices", count)
     try:
-        found = jax.devices()
+        devices = jax.devices()
     except RuntimeError as error:
-        hint = f"; {TO_GET[require]}" if require else ""
+        hint = f"; {HOW_TO_GET[require]}" if require else ""
         raise Misuse(f"JAX starts on no device: {error}{hint}") from error
-    seen = f"{len(found)} × {found[0].platform} ({found[0].device_kind})"
-    if require and found[0].platform != require:
-        raise Misuse(f"no {require.upper()} here: JAX sees {seen}; {TO_GET[require]}")
+    summary = f"{len(devices)} × {devices[0].platform} ({devices[0].device_kind})"
+    if require and devices[0].platform != require:
+        raise Misuse(f"no {require.upper()} here: JAX finds {summary}; {HOW_TO_GET[require]}")
     if count and len(jax.local_devices()) < count:
-        raise Misuse(f"--devices {count}: JAX sees {seen}")
-    of_each = [[d for d in found if d.process_index == k] for k in range(jax.process_count())]
-    return [device for some in of_each for device in some[:count]]
+        raise Misuse(f"--devices {count}: JAX finds {summary}")
+    by_process = [[d for d in devices if d.process_index == k] for k in range(jax.process_count())]
+    return [device for local_devices in by_process for device in local_devices[:count]]
 
 
 def make_mesh(devices: list[jax.Device]) -> jax.sharding.Mesh:
-    """One axis, "data": each device holds all parameters and a part of the batch.
+    """Make a mesh with one axis, "data": each device holds all parameters and a part of the batch.
 
-    Devices lie in the order of their processes, so that a process's part of a batch is one piece.
+    Devices are ordered by process, so that a process's part of a batch is contiguous.
     """
     order = sorted(devices, key=lambda device: device.process_index)
     return jax.sharding.Mesh(order, ("data",), axis_types=(jax.sharding.AxisType.Auto,))
 
 
 def describe(config: ModelConfig) -> tuple[nnx.GraphDef, nnx.State]:
-    """The network's structure and the shapes of its parameters; nothing is computed."""
+    """Return the network's structure and the shapes of its parameters, without computing."""
     return nnx.split(nnx.eval_shape(lambda: create(config, 0)))
 
 
 def make_initialise(
     config: ModelConfig, seed: int, optimiser: optax.GradientTransformation, mesh: jax.sharding.Mesh
 ) -> Callable[[], State]:
-    """() → a state at step 0, whole on every device of the mesh; the same for the same seed."""
+    """Build a function that returns the state at step 0, replicated over the mesh.
+
+    The same seed gives the same state.
+    """
 
     def build() -> State:
         params = nnx.split(create(config, seed))[1]
@@ -118,7 +141,7 @@ def make_initialise(
 def abstract(
     config: ModelConfig, optimiser: optax.GradientTransformation, mesh: jax.sharding.Mesh
 ) -> State:
-    """The shapes, types and placement of a state; nothing is computed."""
+    """Return shapes, dtypes and sharding of a state, without computing."""
 
     def build(params: nnx.State) -> State:
         return State(params, optimiser.init(params), jnp.zeros((), jnp.int32))
@@ -130,10 +153,10 @@ def abstract(
 
 
 def replicated(mesh: jax.sharding.Mesh) -> jax.NamedSharding:
-    """Whole on every device."""
+    """Sharding of an array of which every device has a copy."""
     return jax.NamedSharding(mesh, jax.P())
 
 
 def over_data(mesh: jax.sharding.Mesh) -> jax.NamedSharding:
-    """The first dimension in equal parts over the devices."""
+    """Sharding that splits the first dimension into equal parts over the devices."""
     return jax.NamedSharding(mesh, jax.P("data"))

@@ -1,4 +1,4 @@
-"""One step of training and one of evaluation, each one compiled program over the mesh."""
+"""Compiled programs of a run over the mesh: the training step and the evaluation of a batch."""
 
 from __future__ import annotations
 
@@ -22,29 +22,34 @@ from train.config import TrainConfig
 from train.loader import Batch
 from train.state import State, over_data, replicated
 
-LEARNT = ("image_a", "image_b", "map_ab", "visible")  # what of a batch the loss reads
+LOSS_INPUTS = ("image_a", "image_b", "map_ab", "visible")  # arrays of a batch that the loss reads
 
 Metrics = dict[str, jax.Array]
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """What a run computes on its mesh; each part is compiled when it is first called."""
+    """Functions of a run on its mesh; each is compiled when it is first called."""
 
     initialise: Callable[[], State]
     abstract: State  # shapes, types and placement
     train: jax.stages.Wrapped  # (State, batch) → (State, Metrics)
     evaluate: Callable[[nnx.State, dict[str, jax.Array]], Metrics]
-    flops: Callable[[dict[str, jax.ShapeDtypeStruct]], float]  # of a step on such a batch
+    flops: Callable[[dict[str, jax.ShapeDtypeStruct]], float]  # batch → operations of a step
 
 
 @functools.cache
 def make_program(
     model: ModelConfig, config: TrainConfig, steps: int, mesh: jax.sharding.Mesh, scale: float
 ) -> Program:
-    """The program of a run of `steps` steps; the same object, compiled once, for the same run.
+    """Build the functions of a run; the same arguments give the same, once compiled, object.
 
-    scale: px at 500 ppi a px of the image.
+    Args:
+        model: Config of the network.
+        config: Settings of the run.
+        steps: Steps of the run, for the schedule of the learning rate.
+        mesh: Devices.
+        scale: Px at 500 ppi per px of the images.
     """
     graph, _ = states.describe(model)
     optimiser, rate = states.optimiser(config, steps), states.schedule(config, steps)
@@ -60,7 +65,16 @@ def make_program(
 
 
 def check_batch(batch_size: int, accumulate: int, devices: int) -> None:
-    """Misuse with the nearest sizes where a batch does not divide into equal parts."""
+    """Check that a global batch divides into equal parts.
+
+    Args:
+        batch_size: Pairs of the global batch.
+        accumulate: Micro-batches per step.
+        devices: Devices of all processes.
+
+    Raises:
+        Misuse: It does not; the message names the nearest sizes that do.
+    """
     part = accumulate * devices
     if batch_size % part:
         low, high = batch_size // part * part, -(-batch_size // part) * part
@@ -72,9 +86,10 @@ def check_batch(batch_size: int, accumulate: int, devices: int) -> None:
 
 
 def put(batch: Batch, mesh: jax.sharding.Mesh) -> dict[str, jax.Array]:
-    """This process's part of a global batch on the mesh, split over "data"; types stay as stored.
+    """Transfer this process's part of a global batch to the mesh, split over "data".
 
-    Images travel as uint8, a quarter of the bytes of float32, and are cast on the device.
+    Types stay as stored: uint8 images are a quarter of the bytes of float32; the network casts them
+    on the device.
     """
     return jax.make_array_from_process_local_data(over_data(mesh), batch)
 
@@ -82,8 +97,14 @@ def put(batch: Batch, mesh: jax.sharding.Mesh) -> dict[str, jax.Array]:
 def abstract_batch(
     model: ModelConfig, config: TrainConfig, grid: int, mesh: jax.sharding.Mesh
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes, types and placement of what is learnt from a global batch; grid: cells along a side
-    of the truth."""
+    """Describe the loss's inputs of a global batch: shapes, dtypes and sharding.
+
+    Args:
+        model: Config of the network.
+        config: Settings of the run.
+        grid: Cells per side of the ground truth.
+        mesh: Devices.
+    """
     size, side = config.batch_size, model.image_size
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "image_a": ((size, side, side), jnp.uint8),
@@ -91,8 +112,11 @@ def abstract_batch(
         "map_ab": ((size, grid, grid, 2), jnp.float32),
         "visible": ((size, grid, grid), jnp.bool_),
     }
-    place = over_data(mesh)
-    return {k: jax.ShapeDtypeStruct(s, d, sharding=place) for k, (s, d) in shapes.items()}
+    sharding = over_data(mesh)
+    return {
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+        for name, (shape, dtype) in shapes.items()
+    }
 
 
 def make_train_step(
@@ -102,11 +126,21 @@ def make_train_step(
     mesh: jax.sharding.Mesh,
     accumulate: int = 1,
 ) -> jax.stages.Wrapped:
-    """(state, batch) → (next state, metrics); the old state's memory is given to the new.
+    """Build the training step.
 
-    metrics: scalars float32: loss, the loss's terms, grad_norm (before clipping), learning_rate.
     Each device differentiates its own part of the batch, in `accumulate` micro-batches, and only
-    the means over devices travel: exact, since the loss is a mean over pairs.
+    means are exchanged between devices. This is exact, since the loss is a mean over pairs.
+
+    Args:
+        graph: Structure of the network.
+        optimiser: From `train.state.optimiser`.
+        schedule: Learning rate by step.
+        mesh: Devices.
+        accumulate: Micro-batches per step.
+
+    Returns:
+        (state, batch) → (next state, metrics), jitted; the memory of the old state is reused.
+        Metrics are float32 scalars: loss, its terms, grad_norm (before clipping), learning_rate.
     """
 
     def differentiate(params: nnx.State, batch: dict[str, jax.Array]) -> tuple[Metrics, nnx.State]:
@@ -118,13 +152,13 @@ def make_train_step(
 
     def on_a_device(params: nnx.State, batch: dict[str, jax.Array]) -> tuple[Metrics, nnx.State]:
         if accumulate == 1:
-            found = differentiate(params, batch)
+            result = differentiate(params, batch)
         else:
             parts = jax.tree.map(lambda v: v.reshape(accumulate, -1, *v.shape[1:]), batch)
-            found = _mean_over(lambda part: differentiate(params, part), parts)
-        return jax.lax.pmean(found, "data")
+            result = _mean_over(lambda part: differentiate(params, part), parts)
+        return jax.lax.pmean(result, "data")
 
-    everywhere = jax.shard_map(
+    on_all_devices = jax.shard_map(
         on_a_device,
         mesh=mesh,
         in_specs=(jax.P(), jax.P("data")),
@@ -133,7 +167,7 @@ def make_train_step(
     )
 
     def train_step(state: State, batch: dict[str, jax.Array]) -> tuple[State, Metrics]:
-        metrics, gradient = everywhere(state.params, batch)
+        metrics, gradient = on_all_devices(state.params, batch)
         metrics |= {
             "grad_norm": optax.tree.norm(gradient),
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
@@ -142,11 +176,11 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         return State(params, inner, state.step + 1), metrics
 
-    whole = replicated(mesh)
+    everywhere = replicated(mesh)
     return jax.jit(
         train_step,
-        in_shardings=(whole, over_data(mesh)),
-        out_shardings=(whole, whole),
+        in_shardings=(everywhere, over_data(mesh)),
+        out_shardings=(everywhere, everywhere),
         donate_argnums=0,
     )
 
@@ -154,24 +188,32 @@ def make_train_step(
 def make_eval_step(
     graph: nnx.GraphDef, mesh: jax.sharding.Mesh, scale: float
 ) -> Callable[[nnx.State, dict[str, jax.Array]], Metrics]:
-    """(params, batch) → what model.network.metrics.evaluate_batch says of every pair of the global batch.
+    """Build the evaluation of a batch.
 
-    scale: px at 500 ppi a px of the image.
+    Args:
+        graph: Structure of the network.
+        mesh: Devices.
+        scale: Px at 500 ppi per px of the images.
+
+    Returns:
+        (params, batch) → results of `model.network.metrics.evaluate_batch` for the global batch.
     """
 
     def on_a_device(params: nnx.State, batch: dict[str, jax.Array]) -> Metrics:
         return evaluate_batch(nnx.merge(graph, params), batch, scale)
 
-    parts = jax.P("data")
-    everywhere = jax.shard_map(
-        on_a_device, mesh=mesh, in_specs=(jax.P(), parts), out_specs=parts, check_vma=False
+    split = jax.P("data")
+    on_all_devices = jax.shard_map(
+        on_a_device, mesh=mesh, in_specs=(jax.P(), split), out_specs=split, check_vma=False
     )
-    whole = replicated(mesh)
-    return jax.jit(everywhere, in_shardings=(whole, over_data(mesh)), out_shardings=whole)
+    everywhere = replicated(mesh)
+    return jax.jit(
+        on_all_devices, in_shardings=(everywhere, over_data(mesh)), out_shardings=everywhere
+    )
 
 
 def _mean_over(compute: Callable[[Any], Any], parts: Any) -> Any:
-    """The mean of `compute` over the first dimension of `parts`, one at a time in memory."""
+    """Mean of `compute` over the first dimension of `parts`, with one part in memory at a time."""
     shapes = jax.eval_shape(compute, jax.tree.map(lambda value: value[0], parts))
     zero = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
 

@@ -24,11 +24,11 @@ from race import Row, render
 import configs
 from shards import manifest, record, shard_file, store
 from shards.foundation.errors import Misuse
-from train import flops, loop, monitor, state, step
+from train import loop, monitor, peak_speed, state, step
 
 PAIRS, SHARDS = 2000, 4
 EPOCHS, FULL = 100, 100_000
-BLOCK = monitor.TOGETHER  # steps in turn
+BLOCK = monitor.MonitorParameters().max_steps_per_fetch  # steps in turn
 
 
 def build(out, spec):
@@ -53,14 +53,14 @@ class Bench:
         config = dataclasses.replace(chosen.train, epochs=10**4, steps=None)
         settings = loop.Settings(shards.directory, folder / "run", chosen.model, config)
         self.loop = loop.Trainer(settings, shards, self.mesh, str)
-        self.program, self.journal = self.loop.program, self.loop.journal
+        self.program, self.monitor = self.loop.program, self.loop.monitor
         batch = next(self.loop.batches)
-        self.batch = step.put({name: batch[name] for name in step.LEARNT}, self.mesh)
+        self.batch = step.put({name: batch[name] for name in step.LOSS_INPUTS}, self.mesh)
         start = time.perf_counter()
         self.program.train.lower(self.program.abstract, self.batch).compile()
         self.compiling = time.perf_counter() - start
         self.state = self.program.initialise()
-        self.loop.begin()
+        self.loop.initialise()
 
     def bare_steps(self):
         """On a batch that lies on the devices."""
@@ -72,8 +72,8 @@ class Bench:
         """Data, transfer, step, figures checked, averaged, logged and shown."""
         for _ in range(BLOCK):
             self.loop.advance()
-            self.journal.shown(self.loop.step)
-        self.journal.read()
+            self.monitor.console_values(self.loop.step)
+        self.monitor.fetch()
 
     def race(self, rounds, clock):
         """The loop's speed over the bare step's in every round."""
@@ -82,7 +82,7 @@ class Bench:
         spent = []
         for _ in range(rounds):
             marks = [clock()]
-            with self.journal.clock.apart():
+            with self.monitor.clock.paused():
                 self.bare_steps()
             marks.append(clock())
             self.loop_steps()
@@ -106,7 +106,7 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(chosen, Path(folder))
         ratios = bench.race(rounds, time.process_time if on_cpu else time.perf_counter)
-        figures = bench.journal.rates()
+        figures = bench.monitor.rates()
         bench.loop.close()
         if trace:
             bench.trace(trace)
@@ -116,7 +116,7 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=
         f"training loop: {config.name} on {jax.device_count()} × {device.device_kind}: {rate:.3g} "
         f"pairs/s, waiting for data {figures['wait']:.2%} of the time (1% at most), compiling "
         f"{bench.compiling:.1f} s, utilisation {figures['utilisation']:.1%} of "
-        f"{flops.peak_flops(device) / 1e12:.3g} TFLOP/s a device, {EPOCHS} epochs × {FULL:,} pairs "
+        f"{peak_speed.peak_flops(device) / 1e12:.3g} TFLOP/s a device, {EPOCHS} epochs × {FULL:,} pairs "
         f"in {EPOCHS * FULL / rate / 3600:.2f} h"
     )
     return [Row(name, rate, "bare step", ratios, 0.97)], [note]

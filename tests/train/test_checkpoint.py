@@ -97,7 +97,7 @@ def kill_at(monkeypatch, moment):
     monkeypatch.setattr(Path, "rename", count(Path.rename, lambda *_: None))
     monkeypatch.setattr(Path, "write_text", count(Path.write_text, lambda *_: None))
     monkeypatch.setattr(shutil, "rmtree", count(shutil.rmtree, halfway))
-    monkeypatch.setattr(checkpoint, "_sync", count(checkpoint._sync, lambda *_: None))
+    monkeypatch.setattr(checkpoint, "sync", count(checkpoint.sync, lambda *_: None))
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_latest(tmp_path, mesh, monkeypatch):

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from training import MODEL, TRAIN, make_set
 
 from model.network.flops import count_flops
-from train import compile_tpu, flops, loader, state, step
+from train import compile_tpu, loader, peak_speed, state, step
 from train.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 TPU_PYTHON = ROOT / ".venv-tpu" / "bin" / "python"
-SOUND = compile_tpu.Compiled(
+SOUND = compile_tpu.CompiledStep(
     8, "TPU v5 lite", 128, 13 * compile_tpu.GIB, 20e12, [("all-reduce", "f32[]")], 9.0
 )
 
@@ -30,13 +30,14 @@ HLO = """
 
 
 def test_collectives_are_found():
-    found = compile_tpu.find_collectives(HLO)
-    assert [name for name, _ in found] == ["all-reduce", "all-gather", "collective-permute"]
-    assert found[1][1] == "f32[16]{0}"
+    collectives = compile_tpu.find_collectives(HLO)
+    names = [name for name, _ in collectives]
+    assert names == ["all-reduce", "all-gather", "collective-permute"]
+    assert collectives[1][1] == "f32[16]{0}"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "starts"),
     [
         ({}, []),
         ({"peak_bytes": 17 * compile_tpu.GIB}, ["17.00 GiB do not fit into the 16 GiB of a core"]),
@@ -48,10 +49,10 @@ def test_collectives_are_found():
         ({"collectives": [], "cores": 1}, []),
     ],
 )
-def test_judgement(change, said):
-    faults = compile_tpu.judge(dataclasses.replace(SOUND, **change))
-    assert len(faults) == len(said)
-    assert all(fault.startswith(start) for fault, start in zip(faults, said, strict=True))
+def test_faults_of_a_compiled_step(change, starts):
+    faults = compile_tpu.find_faults(dataclasses.replace(SOUND, **change))
+    assert len(faults) == len(starts)
+    assert all(fault.startswith(start) for fault, start in zip(faults, starts, strict=True))
 
 
 def test_hours_follow_from_the_work():
@@ -65,7 +66,7 @@ def test_shapes_are_those_of_the_loader(tmp_path):
     mesh = state.make_mesh(jax.devices()[:2])
     batches = loader.TrainingBatches(make_set(tmp_path), 8, seed=0)
     batch = next(batches)
-    put = step.put({name: batch[name] for name in step.LEARNT}, mesh)
+    put = step.put({name: batch[name] for name in step.LOSS_INPUTS}, mesh)
     batches.close()
     told = step.abstract_batch(MODEL, TRAIN, 8, mesh)
     assert {k: (v.shape, v.dtype, v.sharding) for k, v in put.items()} == {
@@ -90,7 +91,7 @@ def test_work_of_a_step(devices, accumulate):
 
 
 def test_peak_of_a_cpu_is_measured():
-    assert flops.peak_flops(jax.devices()[0]) > 1e6
+    assert peak_speed.peak_flops(jax.devices()[0]) > 1e6
 
 
 @pytest.mark.skipif(bool(importlib.util.find_spec("libtpu")), reason="the compiler is here")

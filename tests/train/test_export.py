@@ -113,7 +113,7 @@ def test_safetensors_to_pickle_in_builtins_and_numpy(run, net, tmp_path):
 def test_curves_go_along(run, tmp_path):
     a, b, out = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "w.pkl"))
     assert command("export", "--checkpoint", run, "--out", a).exit_code == 0
-    export.add(a, weights.calibration_metadata(DEFAULT_CURVES))
+    export.add_metadata(a, weights.calibration_metadata(DEFAULT_CURVES))
     assert command("export", "--checkpoint", a, "--out", b).exit_code == 0
     assert weights.load(b).curves == DEFAULT_CURVES and b.read_bytes() == a.read_bytes()
     assert command("export", "--checkpoint", a, "--out", out).exit_code == 0
@@ -131,7 +131,7 @@ def test_facts_are_added_whole_or_not_at_all(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(Fault, match=r"a\.safetensors: cannot be written: .*No space left"):
-        export.add(path, weights.calibration_metadata(DEFAULT_CURVES))
+        export.add_metadata(path, weights.calibration_metadata(DEFAULT_CURVES))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

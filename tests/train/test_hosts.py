@@ -14,7 +14,7 @@ from training import MODEL, TRAIN, assert_same_metrics, distance, make_set
 from model.network import weights
 from model.network.net import create
 from shards.foundation.errors import Misuse
-from train import checkpoint, export, hosts, logs, loop
+from train import checkpoint, curves, export, hosts, loop
 
 ROOT = Path(__file__).parents[2]
 LEARNING = ("loss", "match", "unmatchable", "refine", "grad_norm", "learning_rate")
@@ -94,7 +94,7 @@ def parted(shards, tmp_path_factory):
 
 def same(one, two):
     """Both runs logged and left the same, but for rounding."""
-    for a, b in zip(logs.read_steps(one), logs.read_steps(two), strict=True):
+    for a, b in zip(curves.read_steps(one), curves.read_steps(two), strict=True):
         assert (a["step"], a["epoch"]) == (b["step"], b["epoch"])
         assert_same_metrics(*({name: step[name] for name in LEARNING} for step in (a, b)))
     epochs = [json.loads((run / "logs/metrics.json").read_text()) for run in (one, two)]
@@ -112,10 +112,10 @@ def test_two_processes_train_as_one(straight, parted):
     run, stopped, (first, second) = parted
     step = checkpoint.load_meta(stopped / "latest")["step"]
     assert 8 <= step <= 10  # both heard of it, at the same step
-    end = first.index(f"SIGTERM: saved step {step} of 12; the same command goes on")
+    end = first.index(f"SIGTERM: saved step {step} of 12; the same command continues")
     assert "2 × cpu" in first[0] and first[end + 1 : end + 3] == [
         "False",
-        f"going on from {run}/latest: step {step} of 12",
+        f"continuing from {run}/latest: step {step} of 12",
     ]
     assert first[-1] == "True" and second == ["False", "True"]  # one speaks, and writes
     assert len(json.loads((run / "logs/run.json").read_text())["devices"]) == 2
@@ -125,20 +125,20 @@ def test_two_processes_train_as_one(straight, parted):
 def test_one_process_goes_on_where_two_stopped(shards, straight, parted):
     said, run = [], parted[1]
     assert loop.run(loop.Settings(shards, run, MODEL, TRAIN), jax.devices()[:1], said.append)
-    assert said[0].startswith(f"going on from {run}/latest: step ")
+    assert said[0].startswith(f"continuing from {run}/latest: step ")
     same(straight, run)
 
 
 @pytest.mark.parametrize("process", [None, "1", "2/2", "a/b", "-1/2"])
-def test_processes_are_counted(process):
+def test_malformed_process_number_is_refused(process):
     with pytest.raises(Misuse, match=r"expected i/N with i from 0 to N - 1"):
         hosts.join("localhost:1", process)
 
 
-def test_alone_a_signal_is_heard_at_once():
+def test_single_process_reports_a_signal_at_once():
     asked = [None]
     mesh = loop.state.make_mesh(jax.devices()[:1])
-    agreement = hosts.Agreement(lambda: asked[0], mesh)
-    assert agreement() is None
+    consensus = hosts.StopConsensus(lambda: asked[0], mesh)
+    assert consensus() is None
     asked[0] = "SIGINT"
-    assert agreement() == "SIGINT"
+    assert consensus() == "SIGINT"

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file
 from training import make_set
 
-from train import export, logs
+from train import curves, export
 
 ROOT = Path(__file__).parents[2]
 KILLS, STEPS = 10, 120
@@ -51,7 +51,7 @@ def save_then_die(run, moment):
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
     found = checkpoint.find(run, "latest")
     writing = list(run.glob("*" + checkpoint.PARTIAL + "*"))
-    print(found.name, len(writing), checkpoint._damage(found))
+    print(found.name, len(writing), checkpoint.find_damage(found))
 
 def to_the_end(run):
     assert os.waitpid(live(run, 1000), 0)[1] == 0
@@ -65,7 +65,7 @@ to_the_end(folder / "killed")
 
 def lines(run):
     """What a run logged, but for what depends on the clock."""
-    return [{k: v for k, v in line.items() if k not in CLOCKED} for line in logs.read_steps(run)]
+    return [{k: v for k, v in line.items() if k not in CLOCKED} for line in curves.read_steps(run)]
 
 
 CLOCKED = ("pairs_per_s", "wait", "utilisation")

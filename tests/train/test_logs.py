@@ -1,4 +1,4 @@
-"""The files that a run is read from."""
+"""The log files of a run."""
 
 import json
 import math
@@ -6,21 +6,22 @@ import struct
 
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from train.logs import Log, read_steps
+from train.curves import read_steps
+from train.logs import RunLog
 from train.meters import Clock, Meter
 
 
-def test_rewind_forgets_what_will_be_done_again(tmp_path):
-    log = Log(tmp_path, str)
+def test_truncate_removes_later_steps(tmp_path):
+    log = RunLog(tmp_path, str)
     for step in range(1, 7):
-        log.step({"step": step, "loss": step / 3})
-    log.epoch({"epoch": 1, "step": 3, "val": None})
-    log.epoch({"epoch": 2, "step": 6, "val": {"pck@4": 0.5}})
+        log.add_step({"step": step, "loss": step / 3})
+    log.add_epoch({"epoch": 1, "step": 3, "val": None})
+    log.add_epoch({"epoch": 2, "step": 6, "val": {"pck@4": 0.5}})
     with (tmp_path / "logs" / "metrics.jsonl").open("a") as file:
         file.write('{"step": 7, "lo')  # killed while it was written
-    log = Log(tmp_path, str)
-    log.rewind(4)
-    log.step({"step": 5, "loss": 5 / 3})
+    log = RunLog(tmp_path, str)
+    log.truncate(4)
+    log.add_step({"step": 5, "loss": 5 / 3})
     assert read_steps(tmp_path) == [{"step": s, "loss": s / 3} for s in (1, 2, 3, 4, 5)]
     assert [e["epoch"] for e in json.loads((tmp_path / "logs/metrics.json").read_text())] == [1]
 
@@ -41,11 +42,11 @@ def events(run):
 
 
 def test_curves_for_tensorboard_and_as_a_picture(tmp_path):
-    log = Log(tmp_path, str)
-    log.rewind(0)
+    log = RunLog(tmp_path, str)
+    log.truncate(0)
     for step in (1, 2, 3):
-        log.step({"step": step, "epoch": 1, "loss": step / 2})
-    log.epoch({"epoch": 1, "step": 3, "val": {"pck@4": 0.5, "auc": None}})
+        log.add_step({"step": step, "epoch": 1, "loss": step / 2})
+    log.add_epoch({"epoch": 1, "step": 3, "val": {"pck@4": 0.5, "auc": None}})
     picture = (tmp_path / "logs" / "curves.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     log.close()
@@ -53,10 +54,10 @@ def test_curves_for_tensorboard_and_as_a_picture(tmp_path):
     found = events(tmp_path)
     assert [each for each in found if each[0] == "train/loss"] == losses
     assert ("val/pck_at_4", 3, 0.5) in found and "val/auc" not in {tag for tag, _, _ in found}
-    again = Log(tmp_path, str)  # killed after step 3, saved after step 2
-    again.rewind(2)
-    again.step({"step": 3, "epoch": 1, "loss": 9.0})
-    again.epoch({"epoch": 1, "step": 3, "val": None})
+    again = RunLog(tmp_path, str)  # killed after step 3, saved after step 2
+    again.truncate(2)
+    again.add_step({"step": 3, "epoch": 1, "loss": 9.0})
+    again.add_epoch({"epoch": 1, "step": 3, "val": None})
     again.close()
     found = [each for each in events(tmp_path) if each[0] == "train/loss"]
     assert found == [*losses[:2], ("train/loss", 3, 9.0)]
@@ -64,37 +65,37 @@ def test_curves_for_tensorboard_and_as_a_picture(tmp_path):
 
 
 def test_only_one_of_several_processes_writes(tmp_path):
-    said = []
-    log = Log(tmp_path, said.append, writes=False)
-    log.rewind(0)
-    log.say("heard by none")
-    log.step({"step": 1, "loss": 0.5})
-    log.epoch({"epoch": 1, "step": 1, "val": None})
-    log.describe({})
+    lines = []
+    log = RunLog(tmp_path, lines.append, writes=False)
+    log.truncate(0)
+    log.announce("not printed")
+    log.add_step({"step": 1, "loss": 0.5})
+    log.add_epoch({"epoch": 1, "step": 1, "val": None})
+    log.write_run_info({})
     log.close()
-    assert said == [] and list(tmp_path.iterdir()) == []
-    assert log.epochs[-1]["step"] == 1  # it knows nevertheless where the run stands
+    assert lines == [] and list(tmp_path.iterdir()) == []
+    assert log.epochs[-1]["step"] == 1  # it knows the position of the run all the same
 
 
-def test_what_json_does_not_know_is_null(tmp_path):
-    log = Log(tmp_path, str)
-    log.epoch({"epoch": 1, "step": 3, "val": {"auc": math.nan, "list": [math.inf, 1.5]}})
+def test_nan_is_null_in_json(tmp_path):
+    log = RunLog(tmp_path, str)
+    log.add_epoch({"epoch": 1, "step": 3, "val": {"auc": math.nan, "list": [math.inf, 1.5]}})
     text = (tmp_path / "logs" / "metrics.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)[0]["val"] == {"auc": None, "list": [None, 1.5]}
 
 
-def test_lines_go_to_the_person_and_to_the_file(tmp_path):
-    said = []
-    log = Log(tmp_path, said.append)
-    log.say("both")
-    log.note("file alone")
-    assert said == ["both"]
+def test_lines_go_to_the_console_and_to_the_file(tmp_path):
+    printed = []
+    log = RunLog(tmp_path, printed.append)
+    log.announce("both")
+    log.write("file alone")
+    assert printed == ["both"]
     lines = (tmp_path / "logs" / "train.log").read_text().splitlines()
     assert [line[20:] for line in lines] == ["both", "file alone"]
 
 
-def test_meter_goes_on_exactly():
+def test_meter_continues_exactly():
     values = [{"loss": k / 7, "norm": 1 / (k + 1)} for k in range(9)]
     whole, first, second = Meter(), Meter(), Meter()
     for value in values:
@@ -108,12 +109,12 @@ def test_meter_goes_on_exactly():
     assert Meter().means() == {}
 
 
-def test_clock_leaves_out_what_stands_apart(monkeypatch):
+def test_clock_does_not_count_pauses(monkeypatch):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     clock = Clock()
     now = 10.0
-    with clock.apart():
+    with clock.paused():
         now = 14.0
     with clock.waiting():
         now = 15.0

@@ -1,6 +1,7 @@
 """A run: what it leaves, how it ends, how it goes on, what it refuses."""
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -16,8 +17,9 @@ from training import MODEL, SPEC, TRAIN, make_set
 from model.network import weights
 from shards.foundation.errors import Fault, Misuse
 from shards.manifest import Manifest
-from train import checkpoint, export, loader, logs, loop, monitor, process, step
+from train import checkpoint, curves, export, loader, loop, monitor, process, step
 from train.__main__ import main
+from train.data_check import check_fits
 
 STEPS = 12  # two epochs of six
 
@@ -46,7 +48,7 @@ def left(run):
     meta = checkpoint.load_meta(found)
     state = checkpoint._restore(found, meta["arrays"])
     clocked = ("pairs_per_s", "wait", "utilisation")
-    lines = [logs.read_steps(run), json.loads((run / "logs/metrics.json").read_text())]
+    lines = [curves.read_steps(run), json.loads((run / "logs/metrics.json").read_text())]
     for line in (line for part in lines for line in part):
         for key in clocked:
             line.pop(key, None)
@@ -82,7 +84,7 @@ def test_what_a_run_leaves(straight):
         "latest",
         "dense_reg_ckpt.safetensors",
     } < names
-    lines = logs.read_steps(straight)
+    lines = curves.read_steps(straight)
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
     assert [line["epoch"] for line in lines] == [1] * 6 + [2] * 6
     assert lines[-1]["loss"] < lines[0]["loss"]
@@ -100,7 +102,7 @@ def test_what_a_run_leaves(straight):
     assert len(facts["shards"]["training shards"]) == 64 and facts["commit"]
     assert len(facts["devices"]) == 1 and facts["versions"]["jax"] and len(facts["lock"]) == 64
     assert "parameters in" in (straight / "logs" / "train.log").read_text()
-    assert weights.load(straight / "dense_reg_ckpt.safetensors").view.crop == 72
+    assert weights.load(straight / "dense_reg_ckpt.safetensors").geometry.crop == 72
 
 
 class Killed(BaseException):
@@ -132,7 +134,7 @@ def test_signal_saves_and_the_same_command_goes_on(shards, straight, tmp_path, m
     with monkeypatch.context() as patch:
         at_batch(patch, 8, lambda: os.kill(os.getpid(), number))
         assert not train(shards, tmp_path / "run", said)
-    assert said[-1] == f"{number.name}: saved step 8 of 12; the same command goes on"
+    assert said[-1] == f"{number.name}: saved step 8 of 12; the same command continues"
     assert checkpoint.load_meta(tmp_path / "run" / "latest")["step"] == 8
     assert signal.getsignal(number) is before
     assert train(shards, tmp_path / "run")
@@ -190,19 +192,19 @@ def test_other_shards_are_refused(straight, tmp_path):
     ("spec", "said"),
     [
         ({**SPEC, "size": 64}, r"images of 64 px, the config's network takes 32 px"),
-        ({**SPEC, "grid": 12}, r"truth on 12 cells a side, the config's network has 8"),
+        ({**SPEC, "grid": 12}, r"truth on 12 cells per side, the config's network has 8"),
         ({"size": 32, "grid": 8}, r"manifest\.json: its spec has no whole crop"),
         ({**SPEC, "crop": "288"}, r"manifest\.json: its spec has no whole crop"),
     ],
 )
 def test_shards_that_do_not_fit(tmp_path, spec, said):
     with pytest.raises(Fault, match=said) as fault:
-        loop.check_fits(Manifest(spec, {}, ()), MODEL, tmp_path)
+        check_fits(Manifest(spec, {}, ()), MODEL, tmp_path)
     assert str(tmp_path) in str(fault.value)
 
 
 def test_coarser_network_than_the_truth_fits(tmp_path):
-    loop.check_fits(Manifest({**SPEC, "grid": 16}, {}, ()), MODEL, tmp_path)
+    check_fits(Manifest({**SPEC, "grid": 16}, {}, ()), MODEL, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +214,8 @@ def test_coarser_network_than_the_truth_fits(tmp_path):
 def test_divergence_names_step_and_pairs(
     shards, tmp_path, monkeypatch, together, patience, dispatched
 ):
-    monkeypatch.setattr(monitor, "TOGETHER", together)
-    monkeypatch.setattr(monitor, "PATIENCE", patience)
+    parameters = monitor.MonitorParameters(together, patience)
+    monkeypatch.setattr(loop, "Monitor", functools.partial(monitor.Monitor, parameters=parameters))
     original, bad, calls = step.make_program, jnp.float32(np.nan), 0
 
     def poisoned(*arguments):
@@ -240,14 +242,14 @@ def test_divergence_names_step_and_pairs(
 def test_no_validation_pairs(tmp_path):
     said = []
     assert train(make_set(tmp_path / "set", val=0).directory, tmp_path / "run", said)
-    assert "no validation pairs, so nothing will be validated" in said[0]
+    assert "no validation pairs, so no validation" in said[0]
     epochs = json.loads((tmp_path / "run/logs/metrics.json").read_text())
     assert [epoch["val"] for epoch in epochs] == [None, None]
 
 
 def test_overfit_validates_on_its_one_batch(shards, tmp_path):
     assert train(shards, tmp_path / "run", overfit=True)
-    assert len(logs.read_steps(tmp_path / "run")) == STEPS
+    assert len(curves.read_steps(tmp_path / "run")) == STEPS
     with pytest.raises(Fault, match="overfit True then, False now"):
         train(shards, tmp_path / "run", resume=str(tmp_path / "run" / "dense_reg_epoch_1"))
 
@@ -312,6 +314,6 @@ def test_compare(straight, tmp_path):
     assert "the settings are the same" in shown.output
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     nowhere = command("compare", straight, "--out", tmp_path / "curves.what")
-    assert nowhere.exit_code == 1 and "curves.what: cannot be drawn" in nowhere.output
+    assert nowhere.exit_code == 1 and "curves.what: cannot be written" in nowhere.output
     none = command("compare", tmp_path)
     assert none.exit_code == 2 and "no finished epoch of a training run here" in none.output

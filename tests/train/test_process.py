@@ -1,4 +1,4 @@
-"""Signals that ask, and signals that end."""
+"""Stop signals of a run."""
 
 import signal
 
@@ -7,7 +7,7 @@ import pytest
 from train import process
 
 
-def test_the_first_signal_only_asks():
+def test_first_signal_and_its_repetition_are_only_recorded():
     before = signal.getsignal(signal.SIGTERM)
     with process.stop_signals() as stop:
         assert stop() is None
@@ -18,12 +18,12 @@ def test_the_first_signal_only_asks():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_second_one_later_ends_at_once(monkeypatch):
+def test_later_signal_ends_at_once(monkeypatch):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     with process.stop_signals() as stop:
         signal.raise_signal(signal.SIGINT)
-        now = process.ECHO + 0.1
+        now = process.SignalParameters().repetition_seconds + 0.1
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert stop() == "SIGINT"

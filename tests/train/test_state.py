@@ -47,7 +47,7 @@ def test_gradient_is_clipped_as_a_whole():
 def test_devices():
     assert len(state.find_devices(8)) == 8
     assert len(state.find_devices(3)) == 3
-    with pytest.raises(Misuse, match=r"--devices 9: JAX sees 8 × cpu"):
+    with pytest.raises(Misuse, match=r"--devices 9: JAX finds 8 × cpu"):
         state.find_devices(9)
 
 
@@ -55,7 +55,7 @@ def test_devices():
     ("kind", "way_out"), [("tpu", "make train-tpu PLATFORM=cpu"), ("gpu", "nvidia-smi")]
 )
 def test_required_device_is_missing(kind, way_out):
-    with pytest.raises(Misuse, match=f"no {kind.upper()} here: JAX sees 8 × cpu") as misuse:
+    with pytest.raises(Misuse, match=f"no {kind.upper()} here: JAX finds 8 × cpu") as misuse:
         state.find_devices(require=kind)
     assert way_out in str(misuse.value)
 

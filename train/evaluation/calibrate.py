@@ -107,7 +107,7 @@ def calibrate(
         )
     except ValueError as error:
         raise Fault(f"{checkpoint}: cannot be calibrated, train it longer: {error}") from error
-    export.add(checkpoint, weights.calibration_metadata(curves))
+    export.add_metadata(checkpoint, weights.calibration_metadata(curves))
     return describe(curves, scores, matches)
 
 

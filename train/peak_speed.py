@@ -1,0 +1,67 @@
+"""Peak speed of the devices, for the utilisation of a run."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+# Dense 16-bit products (bfloat16 or float16) of one device in FLOP/s, without sparsity. The first
+# name that is a part of the device kind decides. Sources: TPU: the system architecture pages of
+# Google Cloud TPU; GPU: NVIDIA's data sheets (SXM versions of H100, H200, A100 and V100).
+PEAKS = {
+    "TPU v5 lite": 197e12,
+    "TPU v5": 459e12,
+    "TPU v6 lite": 918e12,
+    "TPU v4": 275e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "A100": 312e12,
+    "V100": 125e12,
+    "L40": 181e12,
+    "L4": 121e12,
+    "T4": 65e12,
+}
+
+
+@dataclass(frozen=True)
+class MeasurementParameters:
+    """Size of the measurement on a device that PEAKS does not contain."""
+
+    side: int = 512  # of the square float32 matrices; chosen: large enough for full speed on a CPU
+    repetitions: int = 5  # the fastest counts
+
+
+def peak_flops(device: jax.Device) -> float:
+    """Return the peak speed of a device in FLOP/s.
+
+    From PEAKS; for other devices (CPUs) the measured speed of a matrix product on all of them
+    together, divided by their number.
+    """
+    kind = device.device_kind
+    peak = next((peak for name, peak in PEAKS.items() if name in kind), None)
+    return peak or _measured_flops() / len(jax.local_devices(backend=device.platform))
+
+
+def seconds_at_peak(flops: float, devices: Iterable[jax.Device]) -> float:
+    """Return the time, in s, of so many operations on all devices at their peak."""
+    return flops / sum(map(peak_flops, devices))
+
+
+@functools.cache
+def _measured_flops(parameters: MeasurementParameters = MeasurementParameters()) -> float:
+    """Measure the speed of a matrix product on the first device, in FLOP/s."""
+    with jax.default_device(jax.local_devices()[0]):
+        matrix = jnp.ones((parameters.side, parameters.side), jnp.float32)
+        product = jax.jit(jnp.matmul)
+        jax.block_until_ready(product(matrix, matrix))
+        seconds = []
+        for _ in range(parameters.repetitions):
+            start = time.perf_counter()
+            jax.block_until_ready(product(matrix, matrix))
+            seconds.append(time.perf_counter() - start)
+    return 2.0 * parameters.side**3 / min(seconds)
