@@ -1,4 +1,4 @@
-# The front door. Every target first makes .venv from uv.lock; needs Python 3.11 to 3.13 with venv.
+# Commands for users. Every target first makes .venv from uv.lock; needs Python 3.11 to 3.13 with venv.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -6,7 +6,7 @@ EXTRAS ?=
 PY := .venv/bin/python
 export UV_PYTHON_DOWNLOADS := never
 
-# What a user may set, with its default
+# Variables that a user may set, with their defaults
 DATA ?=
 KAGGLE := $(if $(wildcard /kaggle/working),/kaggle/working/)
 OUT ?= $(KAGGLE)data/shards
@@ -37,24 +37,25 @@ data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
 settings = $(foreach item,$(SET),--set $(item))
 
-.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped test test-processors lint lock bench \
+.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped shipped-today test test-processors lint lock bench \
   bench-gpu bench-here tpu-seen
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo                      the whole way on synthetic fingers, no data needed -> $(DEMO)/report.html"
+	@echo "make demo                      all stages on synthetic fingers, no data needed -> $(DEMO)/report.html"
 	@echo "make shards [DATA=dir[:dir]] [OUT=dir] [CONFIG=file] [WORKERS=n] [PARTITION=p[,p]] [ENGINE=ray]"
-	@echo "            [SKIP_BAD=1] [REBUILD=1]   without the images that cannot be used | in place of a set built otherwise"
+	@echo "            [SKIP_BAD=1] [REBUILD=1]   leave out unusable images | replace a set with other settings"
 	@echo "make verify | show [OUT=dir]   integrity of a shard set | a contact sheet of its pairs"
 	@echo "make train [OUT=dir] [RUN=dir] [CONFIG=file] [RESUME=latest] [SET='train.epochs=10 ...']"
-	@echo "make train-tpu [PLATFORM=cpu]  the same, only where there are TPU cores (cpu: 8 devices stand in)"
-	@echo "make check-tpu [TOPOLOGY=$(TOPOLOGY)]  compiles the step for TPU cores, without any: memory, FLOPs, hours"
+	@echo "make train-tpu [PLATFORM=cpu]  the same, refuses without TPU cores (cpu: 8 CPU devices instead)"
+	@echo "make check-tpu [TOPOLOGY=$(TOPOLOGY)]  compiles the step for TPU cores, without a TPU: memory, FLOPs, hours"
 	@echo "make evaluate                  accuracy on held-out pairs"
 	@echo "make register A=image B=image  a dense map, a score, a picture, by the network that ships or RUN=dir"
-	@echo "make shipped                   the network that ships, trained again: hours on two CPU cores"
+	@echo "make shipped                   trains the network that ships again, by its commit and lock: hours on two cores"
+	@echo "make shipped-today             trains it with today's program"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
 	@echo "make test-processors           the tests as on processors without AVX-512, four times"
-	@echo "make bench                     speeds of build, shards, loader and training loop, as ratios to floors"
+	@echo "make bench                     speeds of build, loader, training and registration, as ratios"
 	@echo "make bench-gpu                 the published network on a GPU: pairs/s, utilisation, hours of a whole run"
 
 # --- installation: one stamp for each set of optional groups ---
@@ -76,7 +77,7 @@ $(sort $(BASE) $(DEV) $(TPU)): .venv/.%: uv.lock pyproject.toml
 	@.venv/bin/uv sync --quiet --frozen --inexact --python $(PY) $(addprefix --extra ,$(groups))
 	@touch $@
 
-# --- the whole way on synthetic fingers ---
+# --- all stages on synthetic fingers ---
 demo: $(BASE)
 	@echo "1/6 synthetic fingers"
 	@$(PY) -m pipeline synth --out $(DEMO)/images --name demo --fingers 160 --impressions 4 --seed 1
@@ -91,7 +92,7 @@ demo: $(BASE)
 	@echo "6/6 accuracy on held-out fingers, report"
 	@$(PY) -m train report --shards $(DEMO)/shards --run $(DEMO)/run --picture $(DEMO)/registration.png --out $(DEMO)/report.html
 
-# --- the way of the data ---
+# --- from data to a trained network ---
 shards: $(BASE)
 	$(PY) -m pipeline build --out $(call path,$(OUT)) --config $(call path,$(CONFIG)) $(data) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(if $(ENGINE),--engine $(ENGINE)) $(call flag,SKIP_BAD,--skip-bad) $(call flag,REBUILD,--rebuild) $(settings)
 
@@ -112,10 +113,10 @@ train-tpu: tpu-seen $(TPU)
 	$(PY) -m train run --require tpu --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 endif
 
-# Said before anything is installed; whether there are cores is for JAX to say.
+# Checked before anything is installed. JAX itself decides later whether there are cores.
 tpu-seen:
 	@test -n "$(wildcard /dev/accel* /dev/vfio/[0-9]*)" || \
-	  echo "no TPU is to be seen (/dev/accel*, /dev/vfio/*); PLATFORM=cpu has 8 CPU devices stand in" >&2
+	  echo "no TPU found (/dev/accel*, /dev/vfio/*); PLATFORM=cpu uses 8 CPU devices instead" >&2
 
 # An environment of its own: with libtpu beside it, JAX would look for TPU cores in every other command.
 .venv-tpu/.installed: uv.lock pyproject.toml | $(BASE)
@@ -134,14 +135,24 @@ register: $(BASE)
 	@test -n "$(A)" -a -n "$(B)" || { echo "usage: make register A=image B=image [CHECKPOINT=file]" >&2; exit 2; }
 	$(PY) -m model register $(call path,$(A)) $(call path,$(B)) --checkpoint $(call path,$(CHECKPOINT)) --out registration.npz --picture registration.png
 
-# --- the network that ships, from nothing ---
+# --- the network that ships ---
+# The commit whose program and uv.lock made model/dense_reg.safetensors (model/dense_reg.md)
+SHIPPED_COMMIT := 17582111816f9e3ac071a641ebbf7d3f1bf31035
 FROM := runs/shipped
-shipped: $(BASE)
+shipped:
+	@git cat-file -e $(SHIPPED_COMMIT) 2>/dev/null || { echo "error: commit $(SHIPPED_COMMIT) is not in this clone;" \
+	  "fetch the whole history: git fetch --unshallow" >&2; exit 1; }
+	@test -d $(FROM)/source || git worktree add --detach $(FROM)/source $(SHIPPED_COMMIT)
+	$(MAKE) -C $(FROM)/source shipped
+	@cmp -s $(FROM)/source/model/dense_reg.safetensors $(SHIPPED) && echo "the same bytes as $(SHIPPED)" || \
+	  echo "$(FROM)/source/model/dense_reg.safetensors differs from $(SHIPPED), as rounding differs between processors"
+
+# The same recipe with today's program and lock: a candidate for shipping
+shipped-today: $(BASE)
 	$(PY) -m pipeline synth --out $(FROM)/images --name shipped --fingers 900 --impressions 8 --seed 7
 	$(PY) -m pipeline build --config configs/shipped.py --data $(FROM)/images --out $(FROM)/shards --skip-bad
 	$(PY) -m train run --config configs/shipped.py --shards $(FROM)/shards --checkpoint_dir $(FROM)/run
 	$(PY) -m train calibrate --shards $(FROM)/shards --checkpoint $(FROM)/run/dense_reg_ckpt.safetensors
-	cp $(FROM)/run/dense_reg_ckpt.safetensors $(SHIPPED)
 
 # --- development ---
 test: $(DEV)

@@ -1,6 +1,6 @@
 """The published network in small: all its parts, narrow and on 16 × 16 cells, for two CPU cores.
 
-Command:  make shipped, then
+Command:  make shipped-today, then
           make train CONFIG=configs/vit_small.py OUT=runs/shipped/shards RUN=runs/vit_small
 Time:     not measured yet; about 60 core-ms a training pair, so 2 h for 250,000 pairs on two cores
 Score:    not measured yet
