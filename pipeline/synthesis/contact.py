@@ -20,7 +20,7 @@ from pipeline.synthesis.traces import add_residue, apply_smear
 
 @dataclass(frozen=True)
 class PressureParameters:
-    """Numbers of the pressure over the contact region; chosen by eye against FVC2002."""
+    """Numbers of the pressure over the contact region; chosen by eye."""
 
     exponent: float = 2.4  # of the contact region, a superellipse (2: ellipse)
     outline_noise: tuple[SmoothNoise, ...] = (SmoothNoise(0.03, 70), SmoothNoise(0.012, 10))

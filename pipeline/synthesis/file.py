@@ -1,4 +1,4 @@
-"""One file of a synthetic set: what it shows and how it is delivered, before it is drawn."""
+"""Description of one file of a synthetic set, before its image is synthesized."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from pipeline.synthesis.sensor import Style
 
 
 @dataclass(frozen=True)
-class Press:
-    """A finger in an image. Equal presses are one touch, whatever files show it."""
+class TouchAddress:
+    """One finger in an image; equal addresses are the same touch, whatever files show it."""
 
-    skin: tuple[str, int] | None  # address of the master (partition, finger); None: no finger
-    partition: str  # address of the touch, with the next two
+    master: tuple[str, int] | None  # address of the master (partition, finger); None: no finger
+    partition: str  # address of the touch: partition, finger, impression
     finger: int
     impression: int
-    drop: int = 0  # px of the sensor from the top where several fingers are in an image
+    offset: int = 0  # px of the sensor from the top, where several fingers are in an image
 
 
 @dataclass(frozen=True)
-class Listed:
-    """The publisher's list of checksums that a file is in."""
+class ChecksumList:
+    """A publisher's list of checksums."""
 
-    path: str  # below the set's folder
-    columns: tuple[str, str]  # names of the hash and of the file name
+    path: str  # relative to the set's folder
+    columns: tuple[str, str]  # names of the columns for the hash and the file name
 
 
 @dataclass(frozen=True)
 class File:
     """A file of a set."""
 
-    path: str  # below the set's folder
-    presses: tuple[Press, ...]  # from left to right
-    styles: tuple[Style, ...]  # the sensor is one of these, of one ppi for several fingers
-    ppi: int | None = None  # of its pixels; None: the sensor's own
-    size: tuple[int, int] | None = None  # (height, width) px; None where it follows from the sensor
-    claim: float | None = None  # ppi in the PNG's header
-    truth: bool = False  # whether a sidecar with class, warp and parameters lies beside it
-    listed: Listed | None = None
+    path: str  # relative to the set's folder
+    touches: tuple[TouchAddress, ...]  # fingers from left to right
+    styles: tuple[Style, ...]  # sensor types to choose from; of one ppi for several fingers
+    ppi: int | None = None  # of its pixels; None: that of the sensor
+    size: tuple[int, int] | None = None  # (height, width) px; None: that of the sensor
+    header_ppi: float | None = None  # resolution in the PNG's header, which may be wrong
+    sidecar: bool = False  # whether a .json with class, warp and parameters lies beside it
+    checksum_list: ChecksumList | None = None  # the list that names the file

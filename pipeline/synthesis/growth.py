@@ -32,7 +32,7 @@ class GrowthParameters:
     have them", unless another one is noted.
     """
 
-    rounds: int = 20  # applications of the filter (chosen: the pattern has settled by then)
+    rounds: int = 20  # applications of the filter (chosen)
     saturation: float = 3  # gain before tanh (chosen)
     bias: float = 0.1  # of a ridge's height, for valleys; 0: as many endings as bifurcations
     # Filter. Chosen: the longer along the ridge, the fewer minutiae.

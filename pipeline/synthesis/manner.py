@@ -1,4 +1,4 @@
-"""Distributions of touches: usual placement on a sensor, and manners such as twisted, dry, light."""
+"""Distributions of touches: usual placement on a sensor, and manners (twisted, dry, light …)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Manner:
     """Distribution of a touch about the usual placement.
 
     Lengths are px at 500 ppi, pressures half ridge heights. The defaults are those of a plain
-    touch, fitted to FVC2002 DB1_B and DB3_B (size of rotations, shifts and distortions; docs/LOG.md,
-    2026-11-23, "Deformation between real impressions").
+    touch: chosen to vary as in FVC2002, except for the stretch, which was measured on DB1_B
+    (docs/LOG.md, 2026-11-23, "Deformation between real impressions").
     """
 
     name: str = "plain"
@@ -85,8 +85,8 @@ HARD = (TWISTED, DRY, WET, LIGHT, DISPLACED)
 class MannerParameters:
     """Manners and how often they occur."""
 
-    # Share of touches in a hard manner (docs/LOG.md, 2026-11-23, "What each ingredient is worth,
-    # two seeds").
+    # Share of touches in a hard manner (chosen; its effect: docs/LOG.md, 2026-11-23, "What each
+    # ingredient is worth, two seeds").
     hard_share: float = 1 / 2
     hard: tuple[Manner, ...] = HARD  # each as likely
     plain: Manner = PLAIN  # all other touches

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.synthesis.encode import PPI, resample
+from pipeline.synthesis.encode import resample
+from pipeline.synthesis.frame import PPI
 from pipeline.synthesis.manner import Placement
 from pipeline.synthesis.noise import FloatImage
 from pipeline.synthesis.sensors.capacitive import sample_capacitive

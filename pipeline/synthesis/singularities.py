@@ -15,8 +15,7 @@ Points = tuple[complex, ...]  # x + iy px from the middle of the master, y upwar
 class SingularityParameters:
     """Numbers of classes and singular points.
 
-    Positions are px from the middle of the master, y upwards. They were chosen by eye against
-    FVC2002 DB1_B and DB3_B and the ranges of published ridge counts.
+    Positions are px from the middle of the master, y upwards. Chosen by eye, unless noted.
     """
 
     # Shares of CLASSES: Wilson, Candela and Watson 1994, "Neural network fingerprint

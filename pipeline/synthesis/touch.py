@@ -20,10 +20,7 @@ from pipeline.synthesis.traces import Residue, Smear, sample_residue, sample_sme
 
 @dataclass(frozen=True)
 class TouchParameters:
-    """Numbers of a touch that are the same in all manners.
-
-    Chosen so that contact regions vary as in FVC2002 DB1_B and DB3_B.
-    """
+    """Numbers of a touch that are the same in all manners; chosen by eye."""
 
     pressure_deviation: float = 0.3  # half ridge heights
     axes_deviation: tuple[float, float] = (0.07, 0.09)  # relative, half axes (x, y)

@@ -1,23 +1,22 @@
-"""Sets of synthetic fingers on disk: resumable, by any number of processes."""
+"""Write sets of synthetic fingers: resumable, by any number of processes."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, takewhile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.imaging.warp import IDENTITY, Warp
-from pipeline.synthesis.encode import GROUND, encode, resample, side_by_side
-from pipeline.synthesis.file import File, Listed, Press
+from pipeline.synthesis import encode
+from pipeline.synthesis.encode import join_horizontally, resample
+from pipeline.synthesis.file import ChecksumList, File, TouchAddress
 from pipeline.synthesis.generate import (
     SyntheticImpression,
     synthesize_impression,
@@ -26,11 +25,24 @@ from pipeline.synthesis.generate import (
 from pipeline.synthesis.layouts import Layout, choose_layout
 from pipeline.synthesis.sensor import Style
 from shards.foundation import files, pool
-from shards.foundation.errors import Misuse
+from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
 
-VERSION = 9  # of the generator: other bytes for the same address need another number
-TOUCHES = 64  # kept in memory: more than the files of one capture of a person share
+VERSION = 9  # of the generator: to be raised when an address gives other bytes
+
+Synthesize = Callable[[TouchAddress, tuple[Style, ...]], SyntheticImpression]
+
+
+@dataclass(frozen=True)
+class WriteParameters:
+    """Limits of the writer."""
+
+    # Impressions kept in memory, since several files show one touch. Chosen: more than one capture
+    # of a person has.
+    cached_touches: int = 64
+
+
+DEFAULT = WriteParameters()
 
 
 @dataclass(frozen=True)
@@ -52,64 +64,74 @@ def write_set(
     name: str | None = None,
     layout: str = "synthetic",
 ) -> Report:
-    """Write a set of `fingers` × `impressions` below `out`; images already there are kept.
+    """Write a set of synthetic fingers; images that exist already are not written again.
 
-    In the layouts of NIST that is as many persons as have those fingers, each by every device.
-    Misuse where `out` cannot be written or holds another set under the same name.
+    Args:
+        out: folder; the set's own folder is created in it.
+        fingers: number of fingers; in NIST's layouts as many persons as have them, by every device.
+        impressions: number of impressions of each finger.
+        seed: first part of all addresses.
+        workers: number of processes; by default the number of cores.
+        name: name of the set, for the layout "synthetic" alone; by default "seed" and the seed.
+        layout: one of `pipeline.synthesis.layouts.LAYOUTS`.
+
+    Raises:
+        Misuse: the folder cannot be created or holds another set of the same name.
+        Fault: a file cannot be written, or the work was interrupted.
     """
     if name and layout != "synthetic":
         raise Misuse(
             f"--name {name}: names a set of --layout synthetic; {layout} has its own names"
         )
-    chosen = choose_layout(layout, name or f"seed{seed}", fingers, impressions, seed)
-    folder = out / chosen.folder
-    identity = {"fingers": fingers, "impressions": impressions, "seed": seed}
-    _open_set(folder, chosen.marker, identity)
-    units = [missing for unit in chosen.units if (missing := _missing(folder, unit))]
+    plan = choose_layout(layout, name or f"seed{seed}", fingers, impressions, seed)
+    folder = out / plan.folder
+    identity = {"fingers": fingers, "impressions": impressions, "seed": seed, "version": VERSION}
+    _open_set(folder, plan.marker, identity)
+    units = [missing for unit in plan.units if (missing := _missing_files(folder, unit))]
     written = sum(map(len, units))
     with pool.interruptible("finished images"):
         _write_units(folder, seed, units, workers)
-        _list_checksums(folder, chosen)
-    return Report(folder, written, sum(map(len, chosen.units)) - written, chosen.remark)
+        _write_checksum_lists(folder, plan)
+    return Report(folder, written, sum(map(len, plan.units)) - written, plan.remark)
 
 
 def _open_set(folder: Path, marker: str, identity: dict[str, int]) -> None:
-    """Make the folder and its marker, or check that it is this very set."""
-    identity = {**identity, "version": VERSION}
+    """Create the folder with its marker, or check that the existing one is the same set."""
     path = folder / marker
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Misuse(f"{folder}: cannot be made: {error.strerror}; choose another --out") from error
+        reason = error.strerror
+        raise Misuse(f"{folder}: cannot be created: {reason}; choose another --out") from error
     try:
-        found = json.loads(path.read_text()) if path.exists() else None
-    except (OSError, ValueError) as error:
+        existing = files.read_json(path)
+    except Fault as error:
         raise Misuse(
-            f"{path}: cannot be read: {error}; remove the folder or choose another --name"
+            f"{path}: cannot be read; remove the folder or choose another --name"
         ) from error
-    if found is None:
+    if existing is None:
         files.write_json(path, identity)
-    elif found != identity:
+    elif existing != identity:
         raise Misuse(
-            f"{folder}: holds another set: {found}, wanted {identity}; choose another --name or "
-            "--out, or remove the folder"
+            f"{folder}: holds another set: {existing}, expected {identity}; choose another --name "
+            "or --out, or remove the folder"
         )
 
 
-def _missing(folder: Path, files: Iterable[File]) -> tuple[File, ...]:
-    """Those of `files` that are still to be made."""
-    wanted = ((file, folder / file.path) for file in files)
-    return tuple(
-        file
-        for file, path in wanted
-        if not (path.exists() and (not file.truth or path.with_suffix(".json").exists()))
-    )
+def _missing_files(folder: Path, unit: Iterable[File]) -> tuple[File, ...]:
+    """Return the files of `unit` that are not complete on disk."""
+
+    def exists(file: File) -> bool:
+        path = folder / file.path
+        return path.exists() and (not file.sidecar or path.with_suffix(".json").exists())
+
+    return tuple(file for file in unit if not exists(file))
 
 
 def _write_units(
     folder: Path, seed: int, units: list[tuple[File, ...]], workers: int | None
 ) -> None:
-    """Write all files, with their progress."""
+    """Write the files of all units and show the progress."""
     if not units:
         return
     write = partial(_write_unit, folder, seed)
@@ -122,58 +144,67 @@ def _write_units(
 
 
 def _write_unit(
-    folder: Path, seed: int, files: tuple[File, ...], stopped: Callable[[], bool]
+    folder: Path, seed: int, unit: tuple[File, ...], stopped: Callable[[], bool]
 ) -> int:
-    """Write these files of one finger or person, till it is told to stop; their number."""
-    skin = lru_cache(maxsize=None)(partial(synthesize_master, seed))
+    """Write the files of one finger or person until `stopped`; return their number."""
+    synthesize = lru_cache(DEFAULT.cached_touches)(_synthesizer(seed))
+    for file in takewhile(lambda _: not stopped(), unit):
+        _write_file(folder / file.path, file, synthesize)
+    return len(unit)
 
-    @lru_cache(maxsize=TOUCHES)
-    def touch(press: Press, styles: tuple[Style, ...]) -> SyntheticImpression:
-        if press.skin is None:
-            blank = np.full(styles[0].placement.size, GROUND, np.uint8)
+
+def _synthesizer(seed: int) -> Synthesize:
+    """Return the function from a touch's address to its impression; masters are kept in memory."""
+    master = lru_cache(maxsize=None)(partial(synthesize_master, seed))
+
+    def synthesize(touch: TouchAddress, styles: tuple[Style, ...]) -> SyntheticImpression:
+        if touch.master is None:
+            size = styles[0].placement.size
+            blank = np.full(size, encode.DEFAULT.grey, np.uint8)
             return SyntheticImpression(blank, Warp(IDENTITY), "none", {})
-        address = (press.partition, press.finger, press.impression)
-        return synthesize_impression(skin(*press.skin), seed, *address, styles)
+        address = (touch.partition, touch.finger, touch.impression)
+        return synthesize_impression(master(*touch.master), seed, *address, styles)
 
-    for file in takewhile(lambda _: not stopped(), files):
-        _write_file(folder / file.path, file, touch)
-    return len(files)
+    return synthesize
 
 
-def _write_file(
-    path: Path, file: File, touch: Callable[[Press, tuple[Style, ...]], SyntheticImpression]
-) -> None:
-    """Draw and write one file, after its sidecar: where the image is, all is."""
-    made = [touch(press, file.styles) for press in file.presses]
-    image = side_by_side([m.image for m in made], [press.drop for press in file.presses])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if file.truth:
-        files.write_json(path.with_suffix(".json"), _sidecar(made[0]))
-    ppi = file.ppi or made[0].ppi
-    image = resample(image, ppi / made[0].ppi, file.size)
-    files.write_bytes(path, encode(image, path.suffix, file.claim or (ppi if file.truth else None)))
+def _write_file(path: Path, file: File, synthesize: Synthesize) -> None:
+    """Synthesize and write one file after its sidecar, so that an image implies its sidecar."""
+    impressions = [synthesize(touch, file.styles) for touch in file.touches]
+    first = impressions[0]
+    image = join_horizontally(
+        [impression.image for impression in impressions],
+        [touch.offset for touch in file.touches],
+    )
+    if file.sidecar:
+        _write_sidecar(path.with_suffix(".json"), first)
+    ppi = file.ppi or first.ppi
+    image = resample(image, ppi / first.ppi, file.size)
+    header_ppi = file.header_ppi or (ppi if file.sidecar else None)
+    files.write_bytes(path, encode.encode(image, path.suffix, header_ppi))
 
 
-def _sidecar(made: SyntheticImpression) -> dict[str, Any]:
-    return {
-        "ppi": made.ppi,
-        "class": made.label,
-        "warp": made.warp.to_json(),
-        "params": made.params,
+def _write_sidecar(path: Path, impression: SyntheticImpression) -> None:
+    fields = {
+        "ppi": impression.ppi,
+        "class": impression.label,
+        "warp": impression.warp.to_json(),
+        "params": impression.params,
     }
+    files.write_json(path, fields)
 
 
-def _list_checksums(folder: Path, layout: Layout) -> None:
-    """Write the publisher's lists of checksums that are not there."""
-    lists: dict[Listed, list[str]] = {}
-    everything = chain.from_iterable(layout.units)
-    for listed, path in ((file.listed, file.path) for file in everything if file.listed):
-        lists.setdefault(listed, []).append(path)
-    for listed, paths in lists.items():
-        if not (folder / listed.path).exists():
+def _write_checksum_lists(folder: Path, layout: Layout) -> None:
+    """Write the publisher's lists of checksums that do not exist."""
+    lists: dict[ChecksumList, list[str]] = {}
+    for file in chain.from_iterable(layout.units):
+        if file.checksum_list:
+            lists.setdefault(file.checksum_list, []).append(file.path)
+    for checksum_list, paths in lists.items():
+        if not (folder / checksum_list.path).exists():
             text = io.StringIO()
             rows = csv.writer(text, lineterminator="\n")
-            rows.writerow(listed.columns)
-            for file in (folder / path for path in sorted(paths)):
-                rows.writerow((files.sha256(file), file.name))
-            files.write_bytes(folder / listed.path, text.getvalue().encode())
+            rows.writerow(checksum_list.columns)
+            for path in sorted(paths):
+                rows.writerow((files.sha256(folder / path), Path(path).name))
+            files.write_bytes(folder / checksum_list.path, text.getvalue().encode())

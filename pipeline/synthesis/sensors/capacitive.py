@@ -41,9 +41,9 @@ class CapacitiveParameters:
     column_clouds: SmoothNoise = SmoothNoise(1.7, 9)  # grey levels, px (columns)
     cell_noise: float = 2.9  # grey levels, deviation of the cells' own offsets
     # Contact.
-    # Shift in px of odd cells along rows and columns, and of even cells in the other direction;
-    # measured by regression on DB3_B, docs/LOG.md, 2026-11-23, "A resolution per sensor, video lines,
-    # paired cells".
+    # Shift in px of odd cells along rows and columns, and of even cells in the other direction.
+    # Measured by regression on DB3_B: docs/LOG.md, 2026-11-23, "A resolution per sensor, video
+    # lines, paired cells".
     pair_shift_rows: float = 0.19
     pair_shift_columns: float = -0.075
     rough_lognormal: tuple[float, float] = (0.04, 1.04)  # half ridge heights, roughness

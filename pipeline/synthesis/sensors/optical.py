@@ -29,26 +29,25 @@ class OpticalParameters:
     Sources, all sections of docs/LOG.md of 2026-11-23, all fits by the features of
     `pipeline.realism.classifier`:
     [search] "What the optical and the capacitive sensor do";
-    [skin] "Skin and sensors fitted together (VERSION 6)";
     [camera] "A resolution per sensor, video lines, paired cells";
     [gradient] "Sensors fitted by the gradient of the classifier".
     """
 
     # Slope of the step from no contact to contact, per half ridge height [camera].
     steepness_lognormal: tuple[float, float] = (7.45, 0.15)
-    contact_height: float = 0.045  # half ridge heights, middle of that step [skin]
+    contact_height: float = 0.045  # half ridge heights, middle of that step [camera]
     tone_normal: tuple[float, float] = (55, 38)  # grey of skin in contact without pressure [camera]
     tone_limits: tuple[float, float] = (-20.0, 150.0)  # grey, cuts that distribution [search]
     tone_per_pressure: float = 15  # grey levels darker per half ridge height of pressure [search]
-    tone_clouds: SmoothNoise = SmoothNoise(7.2, 3.5)  # grey levels, px [skin]
+    tone_clouds: SmoothNoise = SmoothNoise(7.2, 3.5)  # grey levels, px [camera]
     tone_min: float = -30  # grey, below the converter's zero; the rest is cut off [search]
     speckle_lognormal: tuple[float, float] = (48, 0.9)  # grey levels, deviation [camera]
     speckle_max: float = 130.0  # grey levels; wilder speckle hides the ridges [search]
-    speckle_size: float = 0.757  # px, narrower blur of the speckle's band [skin]
+    speckle_size: float = 0.757  # px, narrower blur of the speckle's band [camera]
     speckle_skew: float = 0.35  # share of the square: light speckles stand out [gradient]
-    white_range: tuple[float, float] = (258, 279)  # grey of the ground, saturated [search]
+    white_range: tuple[float, float] = (258, 279)  # grey of the ground, saturated [camera]
     blur_lognormal: tuple[float, float] = (0.91, 0.067)  # px, point spread [camera]
-    sharpening_range: tuple[float, float] = (0, 0.4)  # share of the high pass added [search]
+    sharpening_range: tuple[float, float] = (0, 0.4)  # share of the high pass added [camera]
     sharpening_low_pass: float = 1.6  # px, blur that defines the high pass [search]
     noise_lognormal: tuple[float, float] = (2.45, 0.42)  # grey levels, per px [camera]
     line_blur: float = 0.4  # px, blur along the lines (bandwidth of the camera) [camera]

@@ -14,7 +14,7 @@ from pipeline.imaging.foreground import foreground
 from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.encode import resample
 from pipeline.synthesis.generate import synthesize_master
-from pipeline.synthesis.nist import ROLL
+from pipeline.synthesis.nist_tables import ROLL
 from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, synthesize_image
 from pipeline.synthesis.touch import sample_touch
 from shards.foundation.errors import Fault

@@ -1,4 +1,4 @@
-"""Names, touches and file formats of the layouts of the data sets; most of it without a pixel."""
+"""Layouts of synthetic sets: file names, touches, counts and headers; few with pixels."""
 
 import json
 from collections import Counter, defaultdict
@@ -8,23 +8,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from blank_impressions import use_grey_impressions
 from click.testing import CliRunner
 
 import configs
 from pipeline import plan, split
 from pipeline.__main__ import main
-from pipeline.imaging.preprocess import to_working_resolution
 from pipeline.imaging.resolution import UnknownResolution, stated_ppi
-from pipeline.imaging.warp import IDENTITY, Warp, apply_affine, pixel_grid
 from pipeline.sources import fvc2002, nist, sd300, sd301a, sd302
 from pipeline.sources.listing import Folder, collect
 from pipeline.synthesis import write
-from pipeline.synthesis.encode import encode, resample, side_by_side
-from pipeline.synthesis.generate import SyntheticImpression
+from pipeline.synthesis.encode import encode
 from pipeline.synthesis.layouts import choose_layout
-from pipeline.synthesis.nist import MISLABELLED, PERSONS
+from pipeline.synthesis.nist_tables import MISLABELLED, PERSONS
 from pipeline.synthesis.write import write_set
-from shards.foundation import pool
 from shards.foundation.errors import Misuse
 
 CLAIMS = {
@@ -33,26 +30,26 @@ CLAIMS = {
     "sd301a": sd301a.claim,
     "sd302": sd302.claim,
 }
-COMPLETE = {  # a whole delivery: fingers and impressions
+COMPLETE = {  # a complete delivery: fingers and impressions
     "fvc2002": (100, 8),
     "sd300": (8880, 1),
     "sd301a": (240, 1),
     "sd302": (2000, 1),
 }
-COPIES = ("sd300b", "sd300c")  # a release again at another resolution
+COPIES = ("sd300b", "sd300c")  # the images of sd300a at other resolutions
 
 
-def laid(kind, fingers=80, impressions=1, seed=1):
-    """The files of a set by path."""
+def files_by_path(kind, fingers=80, impressions=1, seed=1):
+    """Return the files of a set by path."""
     units = choose_layout(kind, "", fingers, impressions, seed).units
-    found = {Path(kind, file.path): file for file in chain.from_iterable(units)}
-    assert len(found) == sum(map(len, units))  # no name twice
-    return found
+    files = {Path(kind, file.path): file for file in chain.from_iterable(units)}
+    assert len(files) == sum(map(len, units))  # no name twice
+    return files
 
 
 @pytest.fixture
 def read(monkeypatch):
-    """A reader's listing of names alone; the headers are taken to say 500 ppi."""
+    """Return a function that lists names without files; all headers have 500 ppi."""
     monkeypatch.setattr(nist, "stated_ppi", lambda path: 500.0)
 
     def listing(kind, paths):
@@ -68,12 +65,12 @@ def read(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", CLAIMS)
-def test_its_reader_understands_every_name(kind, read):
-    files = laid(kind, impressions=2)
+def test_reader_parses_every_name(kind, read):
+    files = files_by_path(kind, impressions=2)
     listing = read(kind, files)
     assert not listing.unparsed
-    known = [i.path for i in listing.impressions] + [n.path for n in listing.excluded]
-    assert sorted(known) == sorted(files)
+    parsed = [i.path for i in listing.impressions] + [n.path for n in listing.excluded]
+    assert sorted(parsed) == sorted(files)
 
 
 @pytest.mark.parametrize(
@@ -93,20 +90,20 @@ def test_its_reader_understands_every_name(kind, read):
     ],
 )
 def test_names_of_the_deliveries(kind, path):
-    assert Path(kind, path) in laid(kind, 10 if kind == "fvc2002" else 80)
+    assert Path(kind, path) in files_by_path(kind, 10 if kind == "fvc2002" else 80)
 
 
 def test_captures_and_finger_positions():
     """SD300's plain box has no 01 and 06 but 11 and 12; SD301a has every capture."""
-    codes = {int(p.stem[-2:]) for p in laid("sd300") if p.parent.name == "plain"}
+    codes = {int(p.stem[-2:]) for p in files_by_path("sd300") if p.parent.name == "plain"}
     assert codes == {*range(2, 6), *range(7, 15)}
-    captures = {path.parts[-3] for path in laid("sd301a")}
+    captures = {path.parts[-3] for path in files_by_path("sd301a")}
     assert captures == {"roll", "plain", "slap", "slap-segmented", "palm", "palm-segmented"}
-    resolutions = {path.parts[-4] for path in laid("sd301a")}
+    resolutions = {path.parts[-4] for path in files_by_path("sd301a")}
     assert resolutions == {"500", "1000", "variable"}
 
 
-def test_fingers_are_whole_persons_and_a_set_that_cannot_be_is_refused():
+def test_fingers_belong_to_persons_and_impossible_sets_are_refused():
     assert len(choose_layout("sd302", "", 11, 1, 0).units) == 2
     assert "not 3" in choose_layout("sd300", "", 10, 3, 0).remark
     for kind, fingers, impressions in (
@@ -127,35 +124,35 @@ def test_nine_persons_of_sd302_have_every_erratum_and_every_split():
     assert {split.split_of(f"nist/{person:08d}") for person in persons} == {"train", "val", "test"}
 
 
-def test_encounters_are_impressions_of_their_own(read):
-    listing = read("sd301a", laid("sd301a", 10, 3))
+def test_encounters_are_different_impressions(read):
+    listing = read("sd301a", files_by_path("sd301a", 10, 3))
     per_finger = Counter((i.partition, i.finger) for i in listing.impressions)
     assert set(per_finger.values()) == {3}
 
 
-# --- whose skin ------------------------------------------------------------------------------
+# --- masters and touches ------------------------------------------------------------------------------
 
 
 def test_one_person_has_the_same_fingers_everywhere(read):
-    """After the publisher's errata every finger of a reader is one master's, and no two share."""
-    skins = defaultdict(set)
+    """After the publisher's errata every finger of a reader has one master of its own."""
+    masters = defaultdict(set)
     partitions = defaultdict(set)
     for kind in ("sd300", "sd301a", "sd302"):
-        files = laid(kind)
+        files = files_by_path(kind)
         for i in read(kind, files).impressions:
-            (press,) = files[i.path].presses
-            skins[i.finger].add(press.skin)
+            (touch,) = files[i.path].touches
+            masters[i.finger].add(touch.master)
             partitions[i.finger].add(i.partition.split("/")[0])
-    assert all(len(found) == 1 for found in skins.values())
-    assert len({next(iter(found)) for found in skins.values()}) == len(skins)
+    assert all(len(addresses) == 1 for addresses in masters.values())
+    assert len({next(iter(addresses)) for addresses in masters.values()}) == len(masters)
     assert {"sd301a", "sd302"} in partitions.values()
 
 
-def test_the_delivered_labels_are_wrong_as_the_errata_tell():
+def test_delivered_labels_are_wrong_as_in_the_errata():
     wrong = Counter()
-    for path, file in laid("sd302", 80).items():
+    for path, file in files_by_path("sd302", 80).items():
         label = int(path.stem[-2:])
-        if label <= 10 and file.presses[0].skin != ("nist", int(path.stem[:8]) * 100 + label):
+        if label <= 10 and file.touches[0].master != ("nist", int(path.stem[:8]) * 100 + label):
             wrong[path.stem[:10]] += 1
     assert wrong == {
         "00002302_L": 2,
@@ -172,21 +169,21 @@ def test_the_delivered_labels_are_wrong_as_the_errata_tell():
 
 
 def test_resolutions_and_segments_show_one_touch():
-    files = laid("sd302", 10)
+    files = files_by_path("sd302", 10)
     stem = Path("sd302/sd302b/images/baseline/R")
     person = PERSONS["sd302"][0]
-    slap = files[stem / f"500/slap/png/{person:08d}_R_500_slap_14.png"].presses
+    slap = files[stem / f"500/slap/png/{person:08d}_R_500_slap_14.png"].touches
     segments = [
-        files[stem / f"{ppi}/slap-segmented/png/{person:08d}_R_{ppi}_slap_{code:02d}.png"].presses
+        files[stem / f"{ppi}/slap-segmented/png/{person:08d}_R_{ppi}_slap_{code:02d}.png"].touches
         for ppi in (500, 1000)
         for code in (10, 9, 8, 7)  # of a left hand, from left to right
     ]
-    assert [(p,) for p in slap] == segments[:4] == segments[4:]
+    assert [(touch,) for touch in slap] == segments[:4] == segments[4:]
 
 
-def test_another_seed_has_other_skins_through_the_generator_and_other_captures_missing():
-    assert set(laid("sd302", 200, seed=1)) != set(laid("sd302", 200, seed=2))
-    assert set(laid("sd302", 200, seed=1)) == set(laid("sd302", 200, seed=1))
+def test_other_seeds_lack_other_captures():
+    assert set(files_by_path("sd302", 200, seed=1)) != set(files_by_path("sd302", 200, seed=2))
+    assert set(files_by_path("sd302", 200, seed=1)) == set(files_by_path("sd302", 200, seed=1))
 
 
 # --- counts ----------------------------------------------------------------------------------
@@ -195,23 +192,24 @@ def test_another_seed_has_other_skins_through_the_generator_and_other_captures_m
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_as_much_is_missing_as_in_the_delivery(seed):
     """13,630 of 16,000 captures of SD302a, 1,789 of 2,000 fingers by all devices of the paper."""
-    found = [p for p in laid("sd302", 2000, seed=seed) if "challengers" in p.parts]
-    assert len(found) == pytest.approx(13_630, rel=0.02)
-    devices = Counter(p.stem[:8] + p.stem[-2:] for p in found if p.parts[-4] in "ABCDEF")
+    paths = [p for p in files_by_path("sd302", 2000, seed=seed) if "challengers" in p.parts]
+    assert len(paths) == pytest.approx(13_630, rel=0.02)
+    devices = Counter(p.stem[:8] + p.stem[-2:] for p in paths if p.parts[-4] in "ABCDEF")
     assert sum(n == 6 for n in devices.values()) == pytest.approx(1789, rel=0.03)
-    names = {p.name for p in found}
+    names = {p.name for p in paths}
     assert {"00002497_C_roll_08.png", "00002354_C_roll_04.png"} <= names
 
 
-def test_a_complete_delivery_gives_the_papers_arithmetic(read):
+def test_a_complete_delivery_gives_the_paper_s_counts(read):
     """25,090 originals, 75,270 genuine pairs and a third as many impostors, to train on."""
     spec = configs.load().pipeline
-    found = defaultdict(list)
+    impressions_of = defaultdict(list)
     for kind, (fingers, impressions) in COMPLETE.items():
-        files = laid(kind, fingers, impressions)
+        files = files_by_path(kind, fingers, impressions)
         for impression in read(kind, [p for p in files if p.parts[1] not in COPIES]).impressions:
-            found[impression.partition].append(impression)
-    chosen = split.limit_training_images({name: found[name] for name in spec.partitions}, spec)
+            impressions_of[impression.partition].append(impression)
+    wanted = {name: impressions_of[name] for name in spec.partitions}
+    chosen = split.limit_training_images(wanted, spec)
     counts = Counter()
     for shard in plan.plan_shards(chosen, spec):
         if shard.split == "train":
@@ -219,62 +217,23 @@ def test_a_complete_delivery_gives_the_papers_arithmetic(read):
     assert counts == {"images": 25_090, "genuine": 75_270, "impostor": 25_090}
 
 
-# --- pixels and headers ----------------------------------------------------------------------
+# --- headers ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ppi", "size"), [(1000, None), (569, (91, 102)), (2000, None)])
-def test_resampling_keeps_every_point_in_its_place(ppi, size):
-    """A ramp at another resolution is the ramp at the places of the new px's centres."""
-    x, y = np.moveaxis(pixel_grid(80, 90), -1, 0)
-    image = np.rint(x + y).astype(np.uint8)
-    made = resample(image, ppi / 500, size)
-    assert made.shape == (size or (80 * ppi // 500, 90 * ppi // 500))
-    at = (pixel_grid(*made.shape) + 0.5) * 500 / ppi - 0.5
-    inner = (slice(8, -8), slice(8, -8))
-    assert np.abs(made - at.sum(-1))[inner].max() < 0.75  # rounding twice, 1/32 px
-
-
-def test_pipeline_brings_the_image_back():
-    rng = np.random.default_rng(0)
-    image = cv2.GaussianBlur(rng.integers(0, 256, (120, 90), np.uint8), (0, 0), 2)
-    back, to_file = to_working_resolution(resample(image, 2.0), 1000)
-    assert np.abs(back.astype(int) - image)[4:-4, 4:-4].max() <= 2
-    assert np.allclose(apply_affine(to_file, np.array([0.0, 0.0])), 0.5)
-
-
-def test_fingers_of_a_slap_stand_side_by_side():
-    one, two = np.full((4, 3), 7, np.uint8), np.full((5, 2), 9, np.uint8)
-    made = side_by_side([one, two], (2, 0))
-    assert made.shape == (6, 5)
-    assert (made[2:, :3] == 7).all() and (made[:5, 3:] == 9).all()
-    assert made[0, 0] == made[5, 4] == 254
-    assert side_by_side([one], [9]) is one
-
-
-@pytest.mark.parametrize("ppi", [500, 508, 512, 569, 600, 1000, 2000])
-def test_header_of_a_png(tmp_path, ppi):
-    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    path = tmp_path / "a.png"
-    path.write_bytes(encode(image, ".png", ppi))
-    assert stated_ppi(path) == ppi
-    assert np.array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), image)
-    assert path.read_bytes().replace(path.read_bytes()[33:54], b"") == encode(image, ".png")
-
-
-def test_half_of_sd300c_claims_a_resolution_that_is_wrong(tmp_path):
-    claims = Counter(f.claim for p, f in laid("sd300").items() if f.ppi == 2000)
-    assert set(claims) == {2000, 5080}
-    assert claims[5080] / claims.total() == pytest.approx(10_115 / 19_435, abs=0.1)
+def test_half_of_sd300c_has_a_wrong_resolution_in_the_header(tmp_path):
+    headers = Counter(f.header_ppi for p, f in files_by_path("sd300").items() if f.ppi == 2000)
+    assert set(headers) == {2000, 5080}
+    assert headers[5080] / headers.total() == pytest.approx(10_115 / 19_435, abs=0.1)
     path = tmp_path / "a.png"
     path.write_bytes(encode(np.zeros((8, 8), np.uint8), ".png", 5080))
     with pytest.raises(UnknownResolution, match="states 5080"):
         stated_ppi(path)
 
 
-def test_challengers_say_their_resolution_in_the_header_alone():
-    files = {p: f for p, f in laid("sd302").items() if "challengers" in p.parts}
-    by_device = {p.parts[-4]: (f.ppi, f.claim) for p, f in files.items()}
-    assert all(ppi == claim for ppi, claim in by_device.values())
+def test_challengers_have_their_resolution_in_the_header_only():
+    files = {p: f for p, f in files_by_path("sd302").items() if "challengers" in p.parts}
+    by_device = {p.parts[-4]: (f.ppi, f.header_ppi) for p, f in files.items()}
+    assert all(ppi == header_ppi for ppi, header_ppi in by_device.values())
     assert len(set(by_device.values())) > 2
     assert not any("500" in p.name.split("_") for p in files)
 
@@ -283,25 +242,15 @@ def test_challengers_say_their_resolution_in_the_header_alone():
 
 
 @pytest.fixture
-def stub(monkeypatch):
-    """Touches that cost nothing: small grey images whose tone follows from their address."""
-
-    def touch(master, seed, partition, finger, impression, styles):
-        rng = np.random.default_rng([seed, finger, impression, len(partition)])
-        height, width = (extent // 4 for extent in styles[0].placement.size)
-        image = np.full((height, width), rng.integers(256), np.uint8)
-        return SyntheticImpression(image, Warp(IDENTITY), "none", {})
-
-    monkeypatch.setattr(pool, "cores", lambda: 1)  # no other process
-    monkeypatch.setattr(write, "synthesize_master", lambda *address: address)
-    monkeypatch.setattr(write, "synthesize_impression", touch)
+def grey(monkeypatch):
+    use_grey_impressions(monkeypatch)
 
 
 def contents(folder):
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_fvc2002_has_four_databases_of_the_right_sizes(stub, tmp_path):
+def test_fvc2002_has_four_databases_of_the_right_sizes(grey, tmp_path):
     report = write_set(tmp_path, 1, 2, 1, layout="fvc2002")
     assert (report.folder, report.written) == (tmp_path / "fvc2002", 8)
     for database, (width, height) in enumerate(
@@ -316,21 +265,21 @@ def test_fvc2002_has_four_databases_of_the_right_sizes(stub, tmp_path):
     assert {i.ppi for i in fvc2002.find(tmp_path).impressions if "db2" in i.partition} == {569}
 
 
-def test_a_set_is_completed_and_another_refused(stub, tmp_path):
+def test_a_set_is_completed_and_another_one_refused(grey, tmp_path):
     write_set(tmp_path, 10, 1, 1, layout="sd302")
     before = contents(tmp_path)
-    gone = [p for p in before if p.name.endswith(("U_500_roll_01.png", "S_1000_slap_14.png"))]
+    removed = [p for p in before if p.name.endswith(("U_500_roll_01.png", "S_1000_slap_14.png"))]
     lists = [p for p in before if p.name == "checksum_U_500_roll_png.csv"]
-    for path in gone + lists:
+    for path in removed + lists:
         path.unlink()
     report = write_set(tmp_path, 10, 1, 1, layout="sd302")
-    assert (report.written, len(gone), len(lists)) == (2, 2, 1)
+    assert (report.written, len(removed), len(lists)) == (2, 2, 1)
     assert contents(tmp_path) == before
     with pytest.raises(Misuse, match="sd302: holds another set"):
         write_set(tmp_path, 20, 1, 1, layout="sd302")
 
 
-def test_lists_of_checksums_have_the_deliveries_headers(stub, tmp_path):
+def test_checksum_lists_have_the_headers_of_the_deliveries(grey, tmp_path):
     for kind in ("sd300", "sd302"):
         write_set(tmp_path, 10, 1, 1, layout=kind)
     headers = {
@@ -345,7 +294,7 @@ def test_lists_of_checksums_have_the_deliveries_headers(stub, tmp_path):
     assert (challengers / "A/roll/png/checksum_A_roll_png.csv").exists()
 
 
-def test_command(stub, tmp_path):
+def test_command(grey, tmp_path):
     arguments = ["synth", "--out", tmp_path, "--fingers", 5, "--impressions", 2, "--seed", 3]
     result = CliRunner().invoke(main, [*map(str, arguments), "--layout", "sd300"])
     assert result.exit_code == 0
@@ -353,12 +302,12 @@ def test_command(stub, tmp_path):
     assert json.loads((tmp_path / "sd300/set.json").read_text())["seed"] == 3
 
 
-def test_the_address_of_a_skin_holds_neither_data_set_nor_device(stub, tmp_path, monkeypatch):
-    grown = defaultdict(list)
+def test_the_address_of_a_master_has_neither_data_set_nor_device(grey, tmp_path, monkeypatch):
+    addresses = defaultdict(list)
     for kind in ("sd301a", "sd302"):
         monkeypatch.setattr(
-            write, "synthesize_master", lambda *at, kind=kind: grown[kind].append(at)
+            write, "synthesize_master", lambda *a, kind=kind: addresses[kind].append(a)
         )
         write_set(tmp_path, 10, 1, 4, layout=kind)
-    assert sorted(grown["sd301a"]) == [(4, "nist", 223900 + finger) for finger in range(1, 11)]
-    assert sorted(grown["sd302"]) == sorted(grown["sd301a"])  # each once for all devices
+    assert sorted(addresses["sd301a"]) == [(4, "nist", 223900 + finger) for finger in range(1, 11)]
+    assert sorted(addresses["sd302"]) == sorted(addresses["sd301a"])  # each once for all devices

@@ -1,4 +1,4 @@
-"""Sets on disk: names, sidecars, what a rerun keeps, what it refuses."""
+"""Sets on disk: names, sidecars, reruns and refused calls."""
 
 import json
 
@@ -18,14 +18,14 @@ from shards.foundation.errors import Misuse
 
 
 @pytest.fixture
-def here(monkeypatch):
-    monkeypatch.setattr(pool, "cores", lambda: 1)  # no other process
+def one_process(monkeypatch):
+    monkeypatch.setattr(pool, "cores", lambda: 1)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A set of two fingers by two real processes."""
-    out = tmp_path_factory.mktemp("made")
+def folder(tmp_path_factory):
+    """A set of two fingers, written by two processes."""
+    out = tmp_path_factory.mktemp("set")
     report = write_set(out, fingers=2, impressions=2, seed=9, workers=2, name="test")
     assert (report.written, report.reused) == (4, 0)
     return out / "synthetic" / "test"
@@ -35,74 +35,75 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_names(made):
+def test_names(folder):
     stems = ["00000_0", "00000_1", "00001_0", "00001_1"]
     expected = {f"{stem}{suffix}" for stem in stems for suffix in (".png", ".json")} | {"set.json"}
-    assert set(contents(made)) == expected
+    assert set(contents(folder)) == expected
     identity = {"fingers": 2, "impressions": 2, "seed": 9, "version": write.VERSION}
-    assert json.loads((made / "set.json").read_text()) == identity
+    assert json.loads((folder / "set.json").read_text()) == identity
 
 
-def test_sidecar_is_the_warp_of_the_image(made):
+def test_sidecar_has_the_warp_of_the_image(folder):
     master = synthesize_master(9, "synthetic/test", 1)
     expected = synthesize_impression(master, 9, "synthetic/test", 1, 0)
-    found = json.loads((made / "00001_0.json").read_text())
-    warp = Warp.from_json(found["warp"])
+    sidecar = json.loads((folder / "00001_0.json").read_text())
+    warp = Warp.from_json(sidecar["warp"])
     assert np.array_equal(warp.matrix, expected.warp.matrix)
     assert np.array_equal(warp.control, expected.warp.control)
-    assert (found["ppi"], found["class"]) == (expected.ppi, expected.label)
-    assert found["params"]["dryness"] == expected.params["dryness"]
-    image = cv2.imread(str(made / "00001_0.png"), cv2.IMREAD_UNCHANGED)
+    assert (sidecar["ppi"], sidecar["class"]) == (expected.ppi, expected.label)
+    assert sidecar["params"]["dryness"] == expected.params["dryness"]
+    image = cv2.imread(str(folder / "00001_0.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(image, expected.image)
 
 
-def test_each_image_says_its_own_resolution(made):
+def test_each_image_has_its_own_resolution(folder):
     """In its header, as in its sidecar."""
-    said = {path.stem: stated_ppi(path) for path in made.glob("*.png")}
-    assert said == {stem: json.loads((made / f"{stem}.json").read_text())["ppi"] for stem in said}
-    assert len(set(said.values())) > 1
+    resolutions = {path.stem: stated_ppi(path) for path in folder.glob("*.png")}
+    for stem, ppi in resolutions.items():
+        assert ppi == json.loads((folder / f"{stem}.json").read_text())["ppi"]
+    assert len(set(resolutions.values())) > 1
 
 
-def test_number_of_processes_changes_no_byte(made, here, tmp_path):
+def test_number_of_processes_changes_no_byte(folder, one_process, tmp_path):
     write_set(tmp_path, fingers=2, impressions=2, seed=9, name="test")
-    assert contents(tmp_path / "synthetic" / "test") == contents(made)
+    assert contents(tmp_path / "synthetic" / "test") == contents(folder)
 
 
-def test_rerun_makes_what_is_missing_and_keeps_the_rest(here, tmp_path):
+def test_rerun_writes_missing_images_only(one_process, tmp_path):
     write_set(tmp_path, fingers=2, impressions=2, seed=1)
     folder = tmp_path / "synthetic" / "seed1"
     before = contents(folder)
-    kept = (folder / "00000_0.png").stat().st_mtime_ns
+    time_before = (folder / "00000_0.png").stat().st_mtime_ns
     (folder / "00000_1.json").unlink()
     (folder / "00001_0.png").unlink()
     report = write_set(tmp_path, fingers=2, impressions=2, seed=1)
     assert (report.written, report.reused) == (2, 2)
     assert contents(folder) == before
-    assert (folder / "00000_0.png").stat().st_mtime_ns == kept
+    assert (folder / "00000_0.png").stat().st_mtime_ns == time_before
     assert write_set(tmp_path, fingers=2, impressions=2, seed=1).written == 0
 
 
-def test_interrupted_run_leaves_no_half_image(here, tmp_path, monkeypatch):
-    """The process ends between the sidecar and its image: the image is absent, not half."""
-    monkeypatch.setattr(write, "encode", lambda *_: 1 / 0)
+def test_interrupted_run_leaves_no_half_image(one_process, tmp_path, monkeypatch):
+    """An error between the sidecar and its image: the image is absent."""
+    monkeypatch.setattr(write.encode, "encode", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_set(tmp_path, fingers=1, impressions=2, seed=1)
     monkeypatch.undo()
-    monkeypatch.setattr(pool, "cores", lambda: 1)  # no other process
+    monkeypatch.setattr(pool, "cores", lambda: 1)
     assert write_set(tmp_path, fingers=1, impressions=2, seed=1).written == 2
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"fingers": 3}, {"impressions": 3}])
-def test_refuses_another_set_of_the_same_name(here, tmp_path, other):
-    asked = {"fingers": 1, "impressions": 1, "seed": 1, "name": "test"}
-    write_set(tmp_path, **asked)
+def test_refuses_another_set_of_the_same_name(one_process, tmp_path, other):
+    options = {"fingers": 1, "impressions": 1, "seed": 1, "name": "test"}
+    write_set(tmp_path, **options)
     with pytest.raises(Misuse, match="test: holds another set"):
-        write_set(tmp_path, **{**asked, **other})
+        write_set(tmp_path, **{**options, **other})
 
 
-def test_refuses_what_cannot_be(tmp_path):
+def test_refuses_impossible_calls(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(Misuse, match=r"file.*cannot be made"):
+    with pytest.raises(Misuse, match=r"file.*cannot be created"):
         write_set(tmp_path / "file", fingers=1, impressions=1, seed=1)
     with pytest.raises(Misuse, match="--name a/b"):
         write_set(tmp_path, fingers=1, impressions=1, seed=1, name="a/b")
@@ -115,9 +116,10 @@ def test_refuses_what_cannot_be(tmp_path):
         write_set(tmp_path, fingers=1, impressions=1, seed=1)
 
 
-def test_command_says_what_it_made_and_reused(here, tmp_path):
+def test_command_prints_the_numbers_of_images(one_process, tmp_path):
     arguments = ["synth", "--out", tmp_path, "--fingers", 1, "--impressions", 1, "--seed", 3]
-    first, second = (CliRunner().invoke(main, list(map(str, arguments))) for _ in range(2))
+    first = CliRunner().invoke(main, list(map(str, arguments)))
+    second = CliRunner().invoke(main, list(map(str, arguments)))
     assert first.exit_code == 0 and "1 images made" in first.output
     assert second.exit_code == 0 and "0 images made, 1 were there already" in second.output
     other = CliRunner().invoke(main, [*map(str, arguments[:-1]), "4", "--name", "seed3"])
