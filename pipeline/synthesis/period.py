@@ -39,8 +39,9 @@ def sample_period(
     It is wider towards the joint and varies in smooth patches.
     """
     base = np.clip(rng.normal(*parameters.base_normal), *parameters.base_limits)
-    joint = rng.uniform(*parameters.joint_range)
-    joint = joint / (1 + np.exp((plane.imag + parameters.joint_distance) / parameters.joint_width))
+    widening = rng.uniform(*parameters.joint_range)
+    ramp = 1 + np.exp((plane.imag + parameters.joint_distance) / parameters.joint_width)
+    joint = widening / ramp
     deviation = rng.uniform(*parameters.patch_range)
     patches = deviation * smooth_noise(rng, plane.shape, parameters.patch_scale)
     period = np.clip(base * (1 + joint + patches), *parameters.period_range)

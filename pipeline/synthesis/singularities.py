@@ -76,7 +76,7 @@ def _sample_whorl(
     """Sample two cores, near each other or (double loop) apart and aslant, and a delta per side."""
     if rng.random() < parameters.double_loop_share:
         distance = rng.uniform(*parameters.double_loop_cores_range)
-        slant = rng.choice([-1, 1]) * rng.uniform(*parameters.double_loop_slant_range)
+        slant: float = rng.choice([-1, 1]) * rng.uniform(*parameters.double_loop_slant_range)
     else:
         distance = rng.uniform(*parameters.whorl_cores_range)
         slant = rng.normal(0, parameters.whorl_slant_deviation)
