@@ -9,7 +9,7 @@ the product of their counts (Owen, "The pigeonhole bootstrap", Annals of Applied
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,3 +112,14 @@ def median_interval(
     low, high = ratio_interval(below, count, weights, parameters)
     ends = np.quantile(values, np.clip([1 - high, 1 - low], 0, 1))
     return float(ends[0]), float(ends[1])
+
+
+def with_intervals(
+    values: Mapping[str, float], intervals: Mapping[str, Interval]
+) -> dict[str, float]:
+    """Return metrics by name, each followed by "…_low" and "…_high", the ends of its interval."""
+    metrics: dict[str, float] = {}
+    for name, value in values.items():
+        low, high = intervals[name]
+        metrics |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return metrics

@@ -103,7 +103,7 @@ def calibration_error(rows: Rows) -> float:
 def _matches(results: Mapping[str, NDArray]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the confidence [K] of every match, and whether it is right [K]."""
     confidence = np.asarray(results["confidence"], np.float64)
-    near = np.asarray(results["error"]) <= metrics.DEFAULT.tolerance
-    right = np.asarray(results["visible"]) & near
+    error, visible = np.asarray(results["error"]), np.asarray(results["visible"])
+    right = visible & (error <= metrics.DEFAULT.tolerance)
     matched = confidence > 0
     return confidence[matched], right[matched]

@@ -25,10 +25,9 @@ from model.registration.hypotheses import best_hypothesis
 from model.registration.ridge_image import RidgeImage, ridge_image
 from pipeline.imaging.warp import apply_affine
 from train.evaluation import phase, sift
-from train.evaluation.file_methods import PHASE, SIFT
+from train.evaluation.file_methods import NETWORK, PHASE, SIFT
 
-NETWORK, SMOOTH = "network", "network + smooth map"
-REGISTERED = "network + smooth map + ridges"
+SMOOTH, REGISTERED = "network + smooth map", "network + smooth map + ridges"
 
 # Of the results of the three steps of the network's registration: raise it with every change of
 # code in model/ or in this file that changes them.

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from model.registration import plot
 from model.registration.registrar import Registrar
 from pipeline.imaging import file
 from shards.foundation import html
-from shards.foundation.progress import Progress
 from shards.foundation.text_table import format_table
-from train.evaluation import bootstrap, fvc_files, pair_report, score_curves
+from train.evaluation import bootstrap, fvc_files, score_curves, worst_pairs
 from train.evaluation.file_methods import NETWORK
 from train.evaluation.fvc_results import FvcResults
 from train.evaluation.output import as_text, make_folder
-from train.evaluation.pair_report import Picture, ReportParameters
 from train.evaluation.result_log import Row
+from train.evaluation.worst_pairs import Picture, WorstPairsParameters, plot_worst
 
 TEMPLATE = Path(__file__).parent / "templates/fvc.html"
 WORST = "worst"  # folder of the pictures
@@ -54,7 +54,7 @@ def write(
     out: Path,
     inputs: Row,
     registrar: Registrar,
-    parameters: ReportParameters = pair_report.DEFAULT,
+    parameters: WorstPairsParameters = worst_pairs.DEFAULT,
 ) -> None:
     """Write report.html and the pictures worst/*.png.
 
@@ -64,9 +64,17 @@ def write(
         out: folder of the page.
         inputs: see `fvc.describe_inputs`.
         registrar: the network that registers the worst comparisons once more, for their pictures.
-        parameters: settings.
+        parameters: how many of the worst comparisons are shown.
     """
     make_folder(out / WORST)
+
+    def plot_pair(kind: str, rank: int, k: int) -> Picture:
+        row = results.rows[k]
+        figure = _plot_files(folder / row["a"], folder / row["b"], registrar, inputs["ppi"])
+        figure.savefig(out / WORST / f"{kind}_{rank:02d}.png", format="png")
+        text = f"{rank}. {row['a']} × {row['b']}: score {row['scores'][NETWORK]:.3f}"
+        return {"image": html.embed_figure(figure, "jpeg", parameters.jpeg_dpi), "text": text}
+
     metrics = results.metrics()
     figure = score_curves.plot(results.scores, results.genuine)
     text = html.render(
@@ -77,7 +85,7 @@ def write(
         scores=_table(metrics, SCORE_COLUMNS),
         minutiae=_table(metrics, MINUTIAE_COLUMNS),
         curves=html.embed_figure(figure) if figure else None,
-        worst=plot_worst(results, folder, out / WORST, registrar, inputs["ppi"], parameters),
+        worst=plot_worst(find_worst(results, parameters.count), plot_pair),
         faults=results.faults,
         facts=as_text(inputs),
         replicas=bootstrap.DEFAULT.replicas,
@@ -101,8 +109,8 @@ def console_table(results: FvcResults) -> str:
     return format_table([headings, *rows])
 
 
-def worst_comparisons(
-    results: FvcResults, count: int = pair_report.DEFAULT.worst_pairs, method: str = NETWORK
+def find_worst(
+    results: FvcResults, count: int = worst_pairs.DEFAULT.count, method: str = NETWORK
 ) -> dict[str, list[int]]:
     """Return the indices of the worst comparisons that could be made.
 
@@ -119,44 +127,11 @@ def worst_comparisons(
     return {"genuine": genuine[:count], "impostor": impostor[:count]}
 
 
-def plot_worst(
-    results: FvcResults,
-    folder: Path,
-    out: Path,
-    registrar: Registrar,
-    ppi: float | None,
-    parameters: ReportParameters = pair_report.DEFAULT,
-) -> dict[str, list[Picture]]:
-    """Register the worst comparisons once more and plot them.
-
-    Args:
-        results: the results.
-        folder: the impressions.
-        out: folder of the PNG files.
-        registrar: the network.
-        ppi: resolution of all files, None if each file states its own.
-        parameters: number of comparisons, resolution of the pictures in the page.
-
-    Returns:
-        {kind: smaller pictures for the page}.
-    """
-    worst = worst_comparisons(results, parameters.worst_pairs)
-    pictures: dict[str, list[Picture]] = {kind: [] for kind in worst}
-    with Progress("plot the worst", sum(map(len, worst.values())), "pairs") as progress:
-        for kind, indices in worst.items():
-            for rank, k in enumerate(indices, 1):
-                row = results.rows[k]
-                a, b = folder / row["a"], folder / row["b"]
-                registration = registrar.register_impressions(
-                    registrar.prepare_file(a, ppi), registrar.prepare_file(b, ppi)
-                )
-                figure = plot.plot_registration(file.load(a), file.load(b), registration)
-                figure.savefig(out / f"{kind}_{rank:02d}.png", format="png")
-                image = html.embed_figure(figure, "jpeg", parameters.jpeg_dpi)
-                text = f"{rank}. {row['a']} × {row['b']}: score {row['scores'][NETWORK]:.3f}"
-                pictures[kind].append({"image": image, "text": text})
-                progress.advance()
-    return pictures
+def _plot_files(path_a: Path, path_b: Path, registrar: Registrar, ppi: float | None) -> Figure:
+    """Register two files once more and plot them; at their own resolution if `ppi` is None."""
+    a, b = registrar.prepare_file(path_a, ppi), registrar.prepare_file(path_b, ppi)
+    registration = registrar.register_impressions(a, b)
+    return plot.plot_registration(file.load(path_a), file.load(path_b), registration)
 
 
 def _table(metrics: dict[str, dict[str, float]], columns: Sequence[Column]) -> Any:

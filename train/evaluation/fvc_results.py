@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +65,8 @@ class FvcResults:
         if self.genuine.all() or not self.genuine.any():
             return {}
         values = error_rates.metrics(score, self.genuine)
-        return _with_intervals(values, error_rates.intervals(score, self.genuine, self.weights))
+        intervals = error_rates.intervals(score, self.genuine, self.weights)
+        return bootstrap.with_intervals(values, intervals)
 
     def _minutiae_metrics(self, method: str) -> Metrics:
         """Compute mean confirmed share, share of aligned pairs and median residual (px)."""
@@ -87,7 +87,7 @@ class FvcResults:
         pair_index = np.repeat(np.arange(len(maps)), [len(one["distances"]) for one in maps])
         values["residual"] = float(np.median(residuals)) if len(residuals) else float("nan")
         intervals["residual"] = bootstrap.median_interval(residuals, pair_index, weights)
-        return _with_intervals(values, intervals)
+        return bootstrap.with_intervals(values, intervals)
 
 
 def collect(rows: list[Row]) -> FvcResults:
@@ -100,12 +100,3 @@ def collect(rows: list[Row]) -> FvcResults:
     genuine = np.array([row["genuine"] for row in rows], bool)
     fingers = [(finger_name(row["a"]), finger_name(row["b"])) for row in rows]
     return FvcResults(rows, scores, genuine, fingers)
-
-
-def _with_intervals(values: Metrics, intervals: dict[str, Interval]) -> Metrics:
-    """Return metrics, each followed by the ends of its interval."""
-    metrics: dict[str, Any] = {}
-    for name, value in values.items():
-        low, high = intervals[name]
-        metrics |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    return metrics

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,17 +18,16 @@ from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import IDENTITY
 from shards import record
 from shards.foundation import html
-from shards.foundation.progress import Progress
 from shards.store import ShardSet
-from train.evaluation import bootstrap, pair_plots, score_curves
+from train.evaluation import bootstrap, pair_plots, score_curves, worst_pairs
 from train.evaluation.crop_methods import REGISTERED
 from train.evaluation.output import as_text
 from train.evaluation.pair_results import ALL_PAIRS, PairResults
 from train.evaluation.result_log import Row
+from train.evaluation.worst_pairs import Picture, WorstPairsParameters, plot_worst
 
 TEMPLATE = Path(__file__).parent / "templates/evaluation.html"
 RESULT_KEYS = ("methods", "precision_recall", "reliability", "calibration_error")
-Picture = dict[str, str]  # "image" (data address), "text"
 
 
 class Column(NamedTuple):
@@ -55,24 +53,13 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class ReportParameters:
-    """Settings of the pages on an evaluation."""
-
-    worst_pairs: int = 10  # plotted of each kind; chosen
-    jpeg_dpi: int = 62  # of their pictures in the page; chosen: small files
-
-
-DEFAULT = ReportParameters()
-
-
 def write(
     results: PairResults,
     summary: Row,
     shards: ShardSet,
     out: Path,
     registrar: Registrar,
-    parameters: ReportParameters = DEFAULT,
+    parameters: WorstPairsParameters = worst_pairs.DEFAULT,
 ) -> None:
     """Write report.html: the accuracy of all methods, curves, and the worst pairs.
 
@@ -82,8 +69,14 @@ def write(
         shards: the shard set that holds the pairs.
         out: folder of the page.
         registrar: the network that registers the worst pairs once more, for their pictures.
-        parameters: settings.
+        parameters: how many of the worst pairs are shown.
     """
+
+    def plot_pair(kind: str, rank: int, k: int) -> Picture:
+        pair = record.decode(shards.read(summary["split"], [k])[0])
+        text = f"{rank}. pair {k}: {pair.image_id_a} × {pair.image_id_b}, {pair.noise}"
+        return {"image": _plot_pair(pair, registrar, parameters), "text": text}
+
     figure = score_curves.plot(results.scores, results.genuine)
     facts = {key: value for key, value in summary.items() if key not in RESULT_KEYS}
     text = html.render(
@@ -93,14 +86,14 @@ def write(
         evaluated=f"{summary['pairs']:,} pairs.",
         **accuracy_section(summary),
         curves=html.embed_figure(figure) if figure else None,
-        worst=_plot_worst(results, shards, summary["split"], registrar, parameters),
+        worst=plot_worst(find_worst(results, parameters.count), plot_pair),
         facts=as_text(facts),
         replicas=bootstrap.DEFAULT.replicas,
     )
     (out / "report.html").write_text(text, encoding="utf-8")
 
 
-def worst_pairs(results: PairResults, count: int) -> dict[str, list[int]]:
+def find_worst(results: PairResults, count: int) -> dict[str, list[int]]:
     """Return the indices of the worst pairs of each kind.
 
     Args:
@@ -203,28 +196,7 @@ def _interval_text(values: dict[str, Any], column: Column) -> str:
     return "–".join(column.format.format(end).rstrip("%°") for end in ends)
 
 
-def _plot_worst(
-    results: PairResults,
-    shards: ShardSet,
-    split: str,
-    registrar: Registrar,
-    parameters: ReportParameters,
-) -> dict[str, list[Picture]]:
-    """Register the worst pairs once more and plot them for the page."""
-    worst = worst_pairs(results, parameters.worst_pairs)
-    pictures: dict[str, list[Picture]] = {kind: [] for kind in worst}
-    with Progress("plot the worst", sum(map(len, worst.values())), "pairs") as progress:
-        for kind, indices in worst.items():
-            for rank, k in enumerate(indices, 1):
-                pair = record.decode(shards.read(split, [k])[0])
-                image = _plot_pair(pair, registrar, parameters)
-                text = f"{rank}. pair {k}: {pair.image_id_a} × {pair.image_id_b}, {pair.noise}"
-                pictures[kind].append({"image": image, "text": text})
-                progress.advance()
-    return pictures
-
-
-def _plot_pair(pair: record.Pair, registrar: Registrar, parameters: ReportParameters) -> str:
+def _plot_pair(pair: record.Pair, registrar: Registrar, parameters: WorstPairsParameters) -> str:
     """Register a pair and return the address of its picture."""
     a = crop_as_impression(pair.image_a, registrar.geometry)
     b = crop_as_impression(pair.image_b, registrar.geometry)

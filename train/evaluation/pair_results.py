@@ -27,7 +27,7 @@ class PairResults:
     Attributes:
         arrays: {method: arrays [P] or [P, N]}, as `metrics.evaluate_batch` returns them; those of
             NETWORK also hold "confidence", the probability of each match, 0 where there is none.
-        pairs: what is known of each pair: image ids "a" and "b", "finger_a", "finger_b", "kind",
+        pairs: a dictionary per pair: image ids "a" and "b", "finger_a", "finger_b", "kind",
             "noise" and the conditions of `strata`, NaN where they are undefined.
     """
 
@@ -104,7 +104,7 @@ def to_row(arrays: dict[str, Arrays], pairs: list[dict[str, Any]]) -> Row:
     Args:
         arrays: {method: arrays of at least len(pairs) pairs}. Errors of cells that are not visible
             are undefined, and stored as 0.
-        pairs: what is known of each pair, see `PairResults`; NaN is stored as None.
+        pairs: a dictionary per pair, see `PairResults`; NaN is stored as None.
     """
     flat: Arrays = {}
     for method, of_method in arrays.items():
@@ -132,12 +132,8 @@ def _decode(text: str) -> dict[str, Arrays]:
 
 def _summarise(arrays: Arrays, weights: NDArray[np.float64]) -> Metrics:
     """Compute the metrics of a group of pairs and their intervals."""
-    intervals = accuracy.intervals(arrays, weights)
-    metrics: Metrics = {"pairs": len(arrays["genuine"])}
-    for name, value in accuracy.summarise(arrays).items():
-        low, high = intervals[name]
-        metrics |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    return metrics
+    values, intervals = accuracy.summarise(arrays), accuracy.intervals(arrays, weights)
+    return {"pairs": len(arrays["genuine"]), **bootstrap.with_intervals(values, intervals)}
 
 
 def _concatenate(parts: list[Arrays]) -> Arrays:

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.imaging.warp import Array, apply_affine, rotation
 from shards.foundation.errors import Fault, Misuse
@@ -120,9 +119,9 @@ def rigid_oracle(
     for angle, matrix in _rigid_candidates(a, b):
         points = apply_affine(matrix, a[:, :2])
         cost = _candidates(points, a[:, 2] + angle, b, parameters)
-        near = np.isfinite(cost)
-        if min(near.any(0).sum(), near.any(1).sum()) <= best:
-            continue  # an upper bound of the number that it can confirm
+        possible = np.isfinite(cost)
+        if min(possible.any(0).sum(), possible.any(1).sum()) <= best:
+            continue  # it cannot confirm more minutiae than the best
         confirmed = len(_assign(cost))
         if confirmed > best:
             best, point_map = confirmed, functools.partial(apply_affine, matrix)
@@ -148,8 +147,8 @@ def _candidates(points: Array, angle: Array, b: Array, parameters: MinutiaeParam
     """Return distances [N, M] of mapped minutiae to those of B; infinite beyond the tolerances."""
     distance = np.hypot(*np.moveaxis(points[:, None] - b[None, :, :2], -1, 0))
     turn = np.abs((angle[:, None] - b[None, :, 2] + np.pi) % (2 * np.pi) - np.pi)
-    near: NDArray[np.bool_] = distance <= parameters.max_distance  # False where the map is NaN
-    return np.where(near & (turn <= parameters.max_angle), distance, np.inf)
+    close = distance <= parameters.max_distance  # False where the map is NaN
+    return np.where(close & (turn <= parameters.max_angle), distance, np.inf)
 
 
 def _assign(cost: Array) -> Array:

@@ -20,8 +20,8 @@ from pipeline.spec import PipelineSpec
 from shards.foundation.errors import Fault, Misuse
 from train import export, loader
 from train.__main__ import main
-from train.evaluation import calibrate, pairs
-from train.evaluation.calibrate import Samples
+from train.evaluation import calibrate, calibration_samples, pairs
+from train.evaluation.calibration_samples import Samples
 
 GEOMETRY = weights.CropGeometry(SPEC["crop"], SPEC["size"], SPEC["grid"])
 
@@ -62,7 +62,7 @@ def test_labels_of_one_kind_are_refused(labels):
 
 @pytest.mark.parametrize("fingers", [1, 2, 3, 4, 10])
 def test_pairs_of_a_block(fingers):
-    pairs = list(calibrate.list_pairs([range(4)] * fingers))
+    pairs = list(calibration_samples.list_pairs([range(4)] * fingers))
     assert all(a != b for a, b in pairs) and len(set(pairs)) == len(pairs)
     assert {f for (f, _), (g, _) in pairs if f == g} == set(range(fingers))
     genuine = sum(a[0] == b[0] for a, b in pairs)
@@ -72,7 +72,7 @@ def test_pairs_of_a_block(fingers):
 
 def test_matches_are_right_as_in_the_evaluation(checkpoint, shards):
     loaded = weights.load(checkpoint)
-    confidence, right = calibrate.match_samples(loaded, shards)
+    confidence, right = calibration_samples.match_samples(loaded, shards)
     batch = loader.read(shards, "val", np.arange(20))
     arrays, matches = pairs.compile_network(loaded.net, GEOMETRY)(batch)
     used = np.asarray(matches.mutual & (matches.confidence > DEFAULT.least_confidence))
@@ -85,10 +85,10 @@ def test_matches_are_right_as_in_the_evaluation(checkpoint, shards):
 def test_crops_of_another_geometry_are_refused(checkpoint, tmp_path):
     other = make_set(tmp_path / "other", train=2, val=2, spec=SPEC | {"crop": 80})
     with pytest.raises(Fault, match="trained on"):
-        calibrate.match_samples(weights.load(checkpoint), other)
+        calibration_samples.match_samples(weights.load(checkpoint), other)
     none = make_set(tmp_path / "none", train=2, val=0)
     with pytest.raises(Misuse, match="no pairs of the split 'val'"):
-        calibrate.match_samples(weights.load(checkpoint), none)
+        calibration_samples.match_samples(weights.load(checkpoint), none)
 
 
 def test_ridge_correlation_is_higher_in_genuine_pairs(monkeypatch):
@@ -99,7 +99,7 @@ def test_ridge_correlation_is_higher_in_genuine_pairs(monkeypatch):
         image, warp = generated.synthesize(impression)
         return (image * 0 + 250 if impression.image_id.endswith("1_1") else image), warp
 
-    correlation, genuine = calibrate.score_samples(
+    correlation, genuine = calibration_samples.score_samples(
         SHIPPED, [impressions[:2], impressions[2:]], synthesize, 1
     )
     assert genuine.tolist() == [True, False]  # 0_0 with 0_1 and 1_0 with 0_1

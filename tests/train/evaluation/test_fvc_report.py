@@ -19,7 +19,7 @@ from model.network.net import create
 from model.registration.calibration import UNCALIBRATED
 from train.__main__ import main
 from train.evaluation import fvc_report, fvc_results, result_log, score_curves
-from train.evaluation.pair_report import ReportParameters
+from train.evaluation.worst_pairs import WorstPairsParameters
 
 CONFIG = ModelConfig(
     stride=8, stem_channels=4, stage_channels=(4, 8, 8), blocks=1, width=8, layers=1, heads=2,
@@ -58,7 +58,7 @@ def table(path):
 
 
 def test_command_reports_failed_comparisons_and_writes_the_others(root, monkeypatch):
-    write = functools.partial(fvc_report.write, parameters=ReportParameters(worst_pairs=1))
+    write = functools.partial(fvc_report.write, parameters=WorstPairsParameters(count=1))
     monkeypatch.setattr(fvc_report, "write", write)
     out = root / "out"
     result = call(root, out, "--minutiae", root / "m.npz")
@@ -117,7 +117,7 @@ def test_one_finger_has_no_error_rates(tmp_path):
     results = fvc_results.collect(rows)
     assert results.metrics() == {"network": {}}
     assert score_curves.det_points(results.scores, results.genuine) == []
-    assert fvc_report.worst_comparisons(results) == {"genuine": [0], "impostor": []}
+    assert fvc_report.find_worst(results) == {"genuine": [0], "impostor": []}
     assert "network" in fvc_report.console_table(results)
 
 
@@ -128,7 +128,7 @@ def test_worst_are_the_lowest_genuine_and_the_highest_impostors():
          "scores": {} if s is None else {"network": s}, "minutiae": {}}
         for k, s in enumerate(scores)
     ]  # fmt: skip
-    assert fvc_report.worst_comparisons(fvc_results.collect(rows)) == {
+    assert fvc_report.find_worst(fvc_results.collect(rows)) == {
         "genuine": [1, 3, 0],
         "impostor": [5, 6, 4],
     }

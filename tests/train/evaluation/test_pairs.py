@@ -21,8 +21,8 @@ from train.__main__ import main
 from train.evaluation import bootstrap, pair_report, pairs, result_log, sift, strata
 from train.evaluation.bootstrap import BootstrapParameters
 from train.evaluation.crop_methods import NETWORK, PHASE, REGISTERED, SIFT, SMOOTH
-from train.evaluation.pair_report import ReportParameters
 from train.evaluation.pairs import PairsParameters
+from train.evaluation.worst_pairs import WorstPairsParameters
 
 GEOMETRY = weights.CropGeometry(288, 128, 32)
 CONFIG = ModelConfig(
@@ -57,7 +57,7 @@ def few(monkeypatch, tmp_path):
 
 def show_worst(monkeypatch, count):
     """Plot `count` of the worst pairs of each kind."""
-    write = functools.partial(pair_report.write, parameters=ReportParameters(worst_pairs=count))
+    write = functools.partial(pair_report.write, parameters=WorstPairsParameters(count=count))
     monkeypatch.setattr(pair_report, "write", write)
 
 
