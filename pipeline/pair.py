@@ -134,7 +134,7 @@ def prepare_impression(
         Fault: the image has no foreground, or its size or resolution is not plausible.
     """
     prepared = preprocess.prepare(image, impression.ppi, str(impression.path))
-    prepared = preprocess.draw_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
+    prepared = preprocess.sample_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
     geometry = _crop_geometry(spec, parameters)
     window = preprocess.window(prepared, geometry.radius)
     crop_image = geometry.view.render(window.image[geometry.view.part])
@@ -293,8 +293,8 @@ def _crop_geometry(spec: PipelineSpec, parameters: PairParameters) -> CropGeomet
     travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
     largest_stretch = math.expm1(parameters.stretch_limit * spec.stretch)
     travel += largest_stretch * spec.crop / math.sqrt(2)
-    radius = preprocess.reach(spec.crop, travel)
-    matrix = preprocess.crop_matrix(preprocess.middle(radius), spec.crop, spec.size)
+    radius = preprocess.window_radius(spec.crop, travel)
+    matrix = preprocess.crop_matrix(preprocess.window_centre(radius), spec.crop, spec.size)
     crop_view = view((2 * radius, 2 * radius), matrix, spec.size, Warp(IDENTITY))
     nearest = np.floor(apply_affine(matrix, _cell_centres(spec)) + 0.5).astype(np.intp)
     return CropGeometry(radius, matrix, crop_view, (nearest[..., 1], nearest[..., 0]))

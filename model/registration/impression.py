@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.registration.deformation import Deformation
 from model.registration.ridge_image import RidgeImage, ridge_image
-from pipeline.imaging import preprocess
+from pipeline.imaging import border, preprocess
 from pipeline.imaging.preprocess import Crop, Prepared
 from pipeline.imaging.warp import Array, apply_affine, invert_affine
 
@@ -85,7 +85,7 @@ def resample_onto(
     x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
     points = deformation.on_grid(x, y)
     mask = preprocess.on_finger(b.prepared, points)
-    light = float(np.percentile(b.prepared.image, preprocess.LIGHT_PERCENTILE))
+    light = float(np.percentile(b.prepared.image, border.DEFAULT.light_percentile))
     map_x, map_y = np.moveaxis(points.astype(np.float32), -1, 0)
     image = cv2.remap(b.prepared.image, map_x, map_y, cv2.INTER_LINEAR, borderValue=light)
     prepared = replace(a.prepared, image=np.asarray(image, np.uint8), mask=mask)

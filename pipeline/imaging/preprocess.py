@@ -1,8 +1,8 @@
-"""From an image file to the foreground of a finger at 500 ppi, and from there to the crop.
+"""Bring an image to 500 ppi, find its foreground, and cut the crop that the network gets.
 
-`pipeline.pair` builds the training data with these functions and `model.registration.registrar` prepares what
-it registers with the same ones, so that both see the same pixels. Every step keeps the affine
-transform back to the pixels of the file.
+`pipeline.pair` makes the training data with these functions and `model.registration.registrar`
+prepares its images with the same ones, so that training and registration use the same pixels.
+Every step keeps the affine transform back to the pixels of the file.
 """
 
 from __future__ import annotations
@@ -22,35 +22,79 @@ from pipeline.imaging.resolution import WORKING_PPI, check_ppi
 from pipeline.imaging.warp import IDENTITY, Array, Warp, apply_affine, compose_affine, pixel_grid
 from shards.foundation.errors import Fault
 
-PLACES = 16  # px at 500 ppi between the places that a crop's centre is drawn from
-LIGHT_PERCENTILE = border.LIGHT_PERCENTILE  # registration too takes a print's ground to be so light
+
+@dataclass(frozen=True)
+class CropParameters:
+    """Lengths of the crop's geometry, px at 500 ppi."""
+
+    # Distance between the candidates for the centre of a training crop. Chosen: about two ridges.
+    centre_step: int = 16
+    # Added to the radius of a window: reach of the prefilter and of bilinear sampling. Chosen.
+    filter_margin: int = 4
+    # Distance between the px whose mean is the foreground's centroid. Chosen: every fourth px
+    # costs a sixteenth of the time.
+    centroid_step: int = 4
+
+
+DEFAULT = CropParameters()
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An image at 500 ppi with its foreground."""
+    """An image at 500 ppi with its foreground.
 
-    image: Image  # [h, w]
-    mask: Mask  # [h, w], true on the finger
-    to_original: Array  # [2, 3], px of `image` → px of the file
-    centre: tuple[float, float]  # (x, y) px in `image`, of the crop
+    Attributes:
+        image: uint8 [H, W].
+        mask: bool [H, W], true on the foreground.
+        to_original: float64 [2, 3], px of `image` → px of the file.
+        centre: (x, y) px in `image`, the centre of the crop.
+    """
+
+    image: Image
+    mask: Mask
+    to_original: Array
+    centre: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """What the network sees of an image."""
+    """The network's input: a square part of an image, resampled.
 
-    image: Image  # [size, size]
-    mask: Mask  # [size, size]
-    to_original: Array  # [2, 3], px of the crop → px of the file, where no warp was given
-
-
-def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
-    """The image uint8 [H, W] of `ppi` brought to 500 ppi, with its foreground and crop centre.
-
-    The centre is the foreground's centroid: a finger in the middle stays in view when it turns.
-    A Fault calls the image `name` where it has no foreground or no credible size or resolution.
+    Attributes:
+        image: uint8 [size, size].
+        mask: bool [size, size], true on the foreground.
+        to_original: float64 [2, 3], px of the crop without its warp → px of the file.
     """
+
+    image: Image
+    mask: Mask
+    to_original: Array
+
+
+def prepare(
+    image: Image, ppi: float, name: str = "image", parameters: CropParameters = DEFAULT
+) -> Prepared:
+    """Resample an image to 500 ppi and find its foreground and the centre of its crop.
+
+    The centre is the foreground's centroid: a finger in the middle stays in view when it is
+    rotated.
+
+    Args:
+        image: uint8 [H, W].
+        ppi: resolution of the image.
+        name: the image's name in error messages.
+        parameters: lengths of the crop's geometry.
+
+    Raises:
+        Fault: the image has no foreground, or its shape, size or resolution is not accepted.
+    """
+    _check_image(image, ppi, name)
+    image, to_original = to_working_resolution(image, ppi)
+    mask = foreground(image, name)
+    return Prepared(image, mask, to_original, _centroid(mask, parameters.centroid_step))
+
+
+def _check_image(image: Image, ppi: float, name: str) -> None:
     if image.ndim != 2 or image.dtype != np.uint8:
         raise Fault(f"{name}: is an array {list(image.shape)} {image.dtype}; expected uint8 [H, W]")
     check_ppi(ppi, name)
@@ -58,35 +102,23 @@ def prepare(image: Image, ppi: float, name: str = "image") -> Prepared:
     check_size(width, height, name)
     if max(height, width) * WORKING_PPI / ppi > FILE.side_range[1]:
         raise Fault(
-            f"{name}: measures {width}×{height} px of {ppi:g} ppi, too much for a finger; is that"
-            " its resolution?"
+            f"{name}: measures {width}×{height} px at {ppi:g} ppi, too much for a finger; check the"
+            " resolution"
         )
-    image, to_original = to_working_resolution(image, ppi)
-    mask = foreground(image, name)
-    moments = cv2.moments(mask[::4, ::4].astype(np.uint8))  # every fourth px
-    centre = (4 * moments["m10"] / moments["m00"], 4 * moments["m01"] / moments["m00"])
-    return Prepared(image, mask, to_original, centre)
 
 
-def draw_centre(prepared: Prepared, crop: int, rng: np.random.Generator) -> Prepared:
-    """The same with the centre at a place drawn evenly from where the disc in the crop is finger.
-
-    A crop of 288 px shows nine tenths of a plain print and 0.4 to 0.64 of a rolled one, and
-    about the centroid always the same part: seen over a set, drawn crops show all of the finger at
-    no more pairs an image, and are as full (docs/LOG.md has the figures). Where no disc
-    fits, as in nearly every plain print, all stays as it is.
-    """
-    mask = _bordered(prepared.mask[::PLACES, ::PLACES].view(np.uint8), (1, 1, 1, 1))
-    free = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    places = np.flatnonzero(np.asarray(free) > crop / 2 / PLACES)
-    if not len(places):
-        return prepared
-    y, x = divmod(int(places[rng.integers(len(places))]), mask.shape[1])
-    return replace(prepared, centre=(float(PLACES * (x - 1)), float(PLACES * (y - 1))))
+def _centroid(mask: Mask, step: int) -> tuple[float, float]:
+    """Return the centroid (x, y) px of a mask, from every `step`-th px along both axes."""
+    moments = cv2.moments(mask[::step, ::step].astype(np.uint8))
+    return step * moments["m10"] / moments["m00"], step * moments["m01"] / moments["m00"]
 
 
 def to_working_resolution(image: Image, ppi: float) -> tuple[Image, Array]:
-    """The image at 500 ppi, and the matrix [2, 3] from its px to px of the image given."""
+    """Resample an image uint8 [H, W] of `ppi` to 500 ppi.
+
+    Returns:
+        The image uint8 [h, w], and the matrix float64 [2, 3] from its px to px of the argument.
+    """
     if ppi == WORKING_PPI:
         return image, IDENTITY.copy()
     scale = ppi / WORKING_PPI
@@ -98,75 +130,136 @@ def to_working_resolution(image: Image, ppi: float) -> tuple[Image, Array]:
     return np.asarray(resized, np.uint8), matrix
 
 
-def window(prepared: Prepared, radius: int) -> Prepared:
-    """The square of 2·radius px around the centre; what lies outside the frame is filled.
+def sample_centre(
+    prepared: Prepared,
+    crop: int,
+    rng: np.random.Generator,
+    parameters: CropParameters = DEFAULT,
+) -> Prepared:
+    """Sample the crop's centre from all places where the disc in the crop is foreground.
 
-    The fill continues the tone of the image's own background, and the image fades into it over
-    fade.FEATHER px, so that the frame leaves no edge that a network could learn from. The mask ends
-    where the image has faded by half. `radius` is a multiple of fade.TONE_CELL / 2 (see `reach`).
+    A crop of 288 px contains nine tenths of a plain impression and 0.4 to 0.64 of a rolled one,
+    always the same part if it lies at the centroid. Sampled crops cover the whole finger over a
+    data set (docs/LOG.md, 2026-11-22, "The crop of a rolled impression").
+
+    Args:
+        prepared: an image with its foreground.
+        crop: side of the crop, px at 500 ppi.
+        rng: generator of the one number that is sampled.
+        parameters: distance between candidates.
+
+    Returns:
+        The image with its new centre; unchanged if the disc fits nowhere, as in nearly every
+        plain impression.
+    """
+    step = parameters.centre_step
+    mask = _pad(prepared.mask[::step, ::step].view(np.uint8), (1, 1, 1, 1))
+    distances = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    candidates = np.flatnonzero(np.asarray(distances) > crop / 2 / step)
+    if not len(candidates):
+        return prepared
+    y, x = divmod(int(candidates[rng.integers(len(candidates))]), mask.shape[1])
+    return replace(prepared, centre=(float(step * (x - 1)), float(step * (y - 1))))
+
+
+def window(prepared: Prepared, radius: int) -> Prepared:
+    """Cut the square of 2·radius px around the centre and fill the part outside the image.
+
+    The fill continues the tone of the image's background, and the image fades into it over
+    `border.BorderParameters.feather` px, so that the network cannot learn from the image's edges.
+    The mask ends where the image has faded by half.
+
+    Args:
+        prepared: an image at 500 ppi.
+        radius: px, a multiple of half of `border.BorderParameters.tone_cell`: `window_radius`.
     """
     height, width = prepared.image.shape
     left, top = (math.floor(c) - radius + 1 for c in prepared.centre)
-    x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + 2 * radius, width), min(top + 2 * radius, height)
-    image, mask = prepared.image[y0:y1, x0:x1], prepared.mask[y0:y1, x0:x1]
-    outside = (y0 - top, top + 2 * radius - y1, x0 - left, left + 2 * radius - x1)
-    across = border.weights(width, left, 2 * radius)
-    down = border.weights(height, top, 2 * radius)
-    faded = border.faded(across, down)
+    columns, rows = slice(max(left, 0), left + 2 * radius), slice(max(top, 0), top + 2 * radius)
+    image, mask = prepared.image[rows, columns], prepared.mask[rows, columns]
+    across = border.fade_weights(width, left, 2 * radius)
+    down = border.fade_weights(height, top, 2 * radius)
+    faded = border.faded_parts(across, down)
     if faded:
-        image, finger = (_bordered(part, outside) for part in (image, mask.view(np.uint8)))
+        below, right = max(top + 2 * radius - height, 0), max(left + 2 * radius - width, 0)
+        outside = (max(-top, 0), below, max(-left, 0), right)
+        image, finger = _pad(image, outside), _pad(mask.view(np.uint8), outside)
         border.blend(image, finger, faded)
         mask = finger.view(np.bool_)
     shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
     to_original = compose_affine(prepared.to_original, shift)
-    return Prepared(image, mask, to_original, middle(radius))
+    return Prepared(image, mask, to_original, window_centre(radius))
 
 
-def middle(radius: int) -> tuple[float, float]:
-    """Centre (x, y) px of a window of 2·radius px."""
+def window_centre(radius: int) -> tuple[float, float]:
+    """Return the centre (x, y) px of a window of 2·radius px."""
     return radius - 0.5, radius - 0.5
 
 
-def crop_matrix(centre: tuple[float, float], crop: int, size: int) -> Array:
-    """Matrix [2, 3] from px of the crop of `size` px to px of the image; `crop` px at 500 ppi.
+def window_radius(crop: int, travel: float = 0.0, parameters: CropParameters = DEFAULT) -> int:
+    """Return the radius px of the window that contains a crop at any rotation.
 
-    centre: (x, y) px in the image, of the crop.
+    Args:
+        crop: side of the crop, px at 500 ppi.
+        travel: px, the largest shift of the crop's points by a translation or an elastic warp.
+        parameters: reach of the filters.
+    """
+    half = border.DEFAULT.tone_cell // 2
+    return math.ceil((crop / math.sqrt(2) + travel + parameters.filter_margin) / half) * half
+
+
+def crop_matrix(centre: tuple[float, float], crop: int, size: int) -> Array:
+    """Return the matrix float64 [2, 3] from px of a crop to px of its image.
+
+    Args:
+        centre: (x, y) px in the image, the centre of the crop.
+        crop: side of the crop, px of the image.
+        size: side of the crop, px of its own.
     """
     scale = crop / size
-    x, y = (at - scale * (size - 1) / 2 for at in centre)
-    return np.array([[scale, 0.0, x], [0.0, scale, y]])
-
-
-def on_finger(prepared: Prepared, points: Array) -> Mask:
-    """True [...] where the points (x, y) [..., 2], px of the image, lie on the foreground."""
-    height, width = prepared.mask.shape
-    nearest = np.floor(points + 0.5)
-    x, y = nearest[..., 0], nearest[..., 1]
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    x, y = (np.where(inside, at, 0).astype(np.intp) for at in (x, y))
-    return np.asarray(inside & prepared.mask[y, x])
+    half = scale * (size - 1) / 2
+    x, y = centre
+    return np.array([[scale, 0.0, x - half], [0.0, scale, y - half]])
 
 
 def crop(prepared: Prepared, crop: int = 288, size: int = 128, warp: Warp | None = None) -> Crop:
-    """The crop of `crop` px at 500 ppi around the centre, `size` px a side, seen through `warp`.
+    """Cut the crop around an image's centre.
 
-    `warp` maps px of the crop shown to px of the crop without it, where `to_original` starts.
+    Args:
+        prepared: an image at 500 ppi.
+        crop: side of the crop, px at 500 ppi.
+        size: side of the crop, px of its own.
+        warp: from px of the result to px of the crop without a warp; None for the identity.
+
+    Returns:
+        The crop; its `to_original` starts at px of the crop without a warp.
     """
     warp = warp or Warp(IDENTITY)
-    around = window(prepared, reach(crop))
+    around = window(prepared, window_radius(crop))
     matrix = crop_matrix(around.centre, crop, size)
     points = apply_affine(matrix, warp(pixel_grid(size, size)))
     image = render(around.image, matrix, size, warp)
     return Crop(image, on_finger(around, points), compose_affine(around.to_original, matrix))
 
 
-def reach(crop: int, travel: float = 0.0) -> int:
-    """Radius of the window that a crop needs at any angle and a shift of up to `travel` px."""
-    half = border.TONE_CELL // 2
-    return math.ceil((crop / math.sqrt(2) + travel + 4) / half) * half  # 4: reach of the filters
+def on_finger(prepared: Prepared, points: Array) -> Mask:
+    """Return whether points lie on the foreground, to the nearest px.
+
+    Args:
+        prepared: an image [H, W] with its foreground.
+        points: (x, y) px of the image, float64 [..., 2].
+
+    Returns:
+        bool [...]; False outside the image.
+    """
+    height, width = prepared.mask.shape
+    nearest = np.floor(points + 0.5)
+    x, y = nearest[..., 0], nearest[..., 1]
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    column, row = np.where(inside, x, 0).astype(np.intp), np.where(inside, y, 0).astype(np.intp)
+    return np.asarray(inside & prepared.mask[row, column])
 
 
-def _bordered(image: Image, outside: tuple[int, int, int, int]) -> Image:
-    """The image with so many px of 0 above, below, left and right of it."""
+def _pad(image: Image, outside: tuple[int, int, int, int]) -> Image:
+    """Pad an image with zeros: px above, below, left and right."""
     return np.asarray(cv2.copyMakeBorder(image, *outside, cv2.BORDER_CONSTANT), np.uint8)

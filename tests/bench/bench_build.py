@@ -46,7 +46,7 @@ STAGES = {
     "read": "read",
     "sha256": "_source",
     "foreground": "foreground",
-    "place of the crop": "draw_centre",
+    "place of the crop": "sample_centre",
     "window": "window",
     "noise": "apply",
     "crop": "render",

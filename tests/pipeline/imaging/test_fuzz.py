@@ -177,7 +177,7 @@ def test_any_image(size, period, ppi, contrast, noise):
     height, width = prepared.image.shape
     assert 0 <= prepared.centre[0] < width
     assert 0 <= prepared.centre[1] < height
-    drawn = preprocess.draw_centre(prepared, 288, rng)
+    drawn = preprocess.sample_centre(prepared, 288, rng)
     crop = preprocess.crop(drawn)
     assert crop.image.shape == crop.mask.shape == (128, 128)
     assert np.isfinite(crop.to_original).all()

@@ -167,8 +167,8 @@ def test_a_finger_cut_by_the_frame_fades_into_the_ground():
     assert frame > 20
     assert np.abs(np.diff(beyond, axis=0)).max() <= 6
     assert beyond.min() > 200
-    assert not around.mask[:, : frame + border.FEATHER // 4].any()
-    assert around.mask[:, frame + border.FEATHER :].any()
+    assert not around.mask[:, : frame + border.DEFAULT.feather // 4].any()
+    assert around.mask[:, frame + border.DEFAULT.feather :].any()
 
 
 def test_crop_goes_back_to_the_file():
@@ -299,7 +299,7 @@ def crops(prepared, n, crop=288):
     """The crops of n draws, each bool [h, w] of the px in it."""
     y, x = np.mgrid[: prepared.image.shape[0], : prepared.image.shape[1]]
     for k in range(n):
-        cx, cy = preprocess.draw_centre(prepared, crop, np.random.default_rng(k)).centre
+        cx, cy = preprocess.sample_centre(prepared, crop, np.random.default_rng(k)).centre
         yield (np.abs(x - cx) < crop / 2) & (np.abs(y - cy) < crop / 2)
 
 
@@ -314,13 +314,13 @@ def test_the_disc_in_a_drawn_crop_is_all_finger(rolled):
     """So that nothing but the finger is seen of it at any turn."""
     y, x = np.mgrid[:750, :800]
     for k in range(20):
-        cx, cy = preprocess.draw_centre(rolled, 288, np.random.default_rng(k)).centre
-        assert rolled.mask[np.hypot(x - cx, y - cy) < 144 - preprocess.PLACES].all()
+        cx, cy = preprocess.sample_centre(rolled, 288, np.random.default_rng(k)).centre
+        assert rolled.mask[np.hypot(x - cx, y - cy) < 144 - preprocess.DEFAULT.centre_step].all()
 
 
 def test_a_plain_print_stays_in_the_middle():
     prepared = preprocess.prepare(ridges(374, 388, ellipse=(180, 130))[0], 500.0)
-    drawn = preprocess.draw_centre(prepared, 288, np.random.default_rng(0))
+    drawn = preprocess.sample_centre(prepared, 288, np.random.default_rng(0))
     assert drawn.centre == prepared.centre
 
 
@@ -329,8 +329,10 @@ def test_no_crop_is_drawn_across_the_frame():
     image, _ = ridges(420, 420, ellipse=(600, 600))
     prepared = preprocess.prepare(image, 500.0)
     for k in range(20):
-        centre = preprocess.draw_centre(prepared, 288, np.random.default_rng(k)).centre
-        assert np.abs(np.array(centre) - 209.5).max() < 420 / 2 - 144 + preprocess.PLACES
+        centre = preprocess.sample_centre(prepared, 288, np.random.default_rng(k)).centre
+        assert (
+            np.abs(np.array(centre) - 209.5).max() < 420 / 2 - 144 + preprocess.DEFAULT.centre_step
+        )
 
 
 def test_to_original_inverts():
