@@ -62,24 +62,26 @@ def build(
 ) -> None:
     """Build the shards of a config, or complete a set that was interrupted.
 
-    What is there and right is kept: the same command goes on where it was stopped, repairs what
-    verify names, and builds a partition again whose images changed. With --engine ray the shards
-    are built on a Ray cluster (docs/SCALING.md), to the same bytes.
+    Finished shards are kept: the same command resumes an interrupted build, repairs what verify
+    reports, and builds a partition again whose images changed. With --engine ray the shards are
+    built on a Ray cluster (docs/SCALING.md), to the same bytes.
 
     Example: python -m pipeline build --out data/shards --data /data/fvc2002
     --partition fvc2002/db1_b,fvc2002/db3_b
 
-    Example, of synthetic fingers that are drawn on the way: python -m pipeline build --out
+    Example, with synthetic fingers that are synthesized during the build: python -m pipeline build --out
     data/shards --config configs/demo.py --partition synthetic/big --set pipeline.fingers=1000
     """
     import configs
     from pipeline import catalog, plan, split
     from pipeline.audit.audit import doubts
-    from pipeline.building import build as builder
     from pipeline.building import table
+    from pipeline.building.build import BuildOptions, summarize
+    from pipeline.building.build import build as run_build
+    from pipeline.building.state import BadImage
     from shards.foundation import pool
 
-    number = _piece(piece)
+    number = _parse_piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
     wanted = split_names(partition) or spec.partitions
     if not wanted:
@@ -88,22 +90,19 @@ def build(
     for line in doubts(selection, spec):
         click.echo(line, err=True)
     if dry_run:
-        rows, remarks = table.planned(
-            plan.plan_shards(split.limit_training_images(selection, spec), spec), spec
-        )
-        time = table.estimate(rows, workers or pool.cores())
-        click.echo("\n".join([table.render(rows), *remarks, time]))
+        shards = plan.plan_shards(split.limit_training_images(selection, spec), spec)
+        rows, remarks = table.count_planned(shards, spec)
+        time = table.format_time(rows, workers or pool.cores())
+        click.echo("\n".join([table.format_rows(rows), *remarks, time]))
         return
     left_out = [
-        builder.Bad(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
+        BadImage(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
         for note in unparsed
     ]
-    say = functools.partial(click.echo, err=True)
-    report = builder.build(
-        spec, selection, out, workers, number, skip_bad, left_out, rebuild, say, engine
-    )
-    click.echo(table.render(table.built(report.entries)))
-    click.echo(builder.summary(report, out))
+    options = BuildOptions(workers, number, skip_bad, tuple(left_out), rebuild, engine)
+    report = run_build(spec, selection, out, options, functools.partial(click.echo, err=True))
+    click.echo(table.format_rows(table.count_built(report.entries)))
+    click.echo(summarize(report, out))
 
 
 @main.command()
@@ -126,8 +125,8 @@ def show(
     click.echo(f"{out}: every stage of {image}")
 
 
-def _piece(text: str | None) -> tuple[int, int]:
-    """(i, N) of "i/N"; the whole is (0, 1)."""
+def _parse_piece(text: str | None) -> tuple[int, int]:
+    """Parse "i/N"; None is (0, 1)."""
     match = re.fullmatch(r"(\d+)/(\d+)", text or "0/1")
     if match is None or not int(match[1]) < int(match[2]):
         raise Misuse(f"--shards {text}: expected i/N with i from 0 to N - 1, such as 0/4")

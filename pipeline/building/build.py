@@ -1,4 +1,4 @@
-"""From selected impressions to a shard set on disk: parallel, resumable, always the same bytes."""
+"""Build of a shard set: parallel, resumable, always to the same bytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from itertools import chain
 from pathlib import Path
 
 from pipeline import plan
-from pipeline.building import quarantine, reconcile, state, worker
-from pipeline.building.state import Bad
-from pipeline.building.worker import Result, Task
+from pipeline.building import estimate, quarantine, reconcile, state, worker
+from pipeline.building.lock import lock_manifest, lock_output
+from pipeline.building.state import BadImage
+from pipeline.building.worker import ShardResult, ShardTask
 from pipeline.impression import Impression
 from pipeline.spec import PipelineSpec
 from pipeline.split import limit_training_images
@@ -23,86 +24,114 @@ from shards.foundation.progress import Progress
 from shards.info import QUARANTINE
 from shards.manifest import ShardEntry
 
-SHARD_BYTES = 131_072  # of an ArrayRecord file beside its records
-TEXT_BYTES = 400  # of a record beside its arrays, at most
-
-
-Say = Callable[[str], None]
-Work = Callable[..., Result]
-Engine = Callable[[Work, Sequence[Task], int | None], Generator[Result]]
+Warn = Callable[[str], None]
+Work = Callable[..., ShardResult]
+Engine = Callable[[Work, Sequence[ShardTask], int | None], Generator[ShardResult]]
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a build did."""
+class BuildOptions:
+    """How a set is built; none of it changes the bytes of a shard with the same images.
 
-    entries: list[ShardEntry]  # of the shards asked for that are there, by name
-    bad: list[Bad]  # images left out of them
-    kept: int  # of the shards were there already
-    missing: int  # shards that other pieces have yet to build; till then there is no manifest
+    Attributes:
+        workers: processes at the same time; None for one per core.
+        piece: (i, N) builds every N-th shard from the i-th on.
+        skip_bad: build without images that cannot be used, and list them in quarantine.jsonl.
+        left_out: images that the selection left out already, for the same list.
+        rebuild: replace a set that was built with other settings.
+        engine: "local" (processes of this machine) or "ray" (a cluster).
+    """
+
+    workers: int | None = None
+    piece: tuple[int, int] = (0, 1)
+    skip_bad: bool = False
+    left_out: tuple[BadImage, ...] = ()
+    rebuild: bool = False
+    engine: str = "local"
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """Outcome of a build.
+
+    Attributes:
+        entries: finished shards of the selected partitions, sorted by name.
+        bad: images that they were built without.
+        kept: number of shards that were finished before.
+        missing: number of shards that other pieces still have to build. The manifest is written
+            when it is 0.
+    """
+
+    entries: list[ShardEntry]
+    bad: list[BadImage]
+    kept: int
+    missing: int
 
 
 def build(
     spec: PipelineSpec,
     selection: Mapping[str, Sequence[Impression]],
     out: Path,
-    workers: int | None = None,
-    piece: tuple[int, int] = (0, 1),
-    skip_bad: bool = False,
-    left_out: Sequence[Bad] = (),
-    rebuild: bool = False,
-    say: Say = lambda line: None,
-    engine: str = "local",
-) -> Report:
-    """Build the shards of the selected partitions into `out`, or complete them.
+    options: BuildOptions = BuildOptions(),
+    warn: Warn = lambda message: None,
+) -> BuildReport:
+    """Build the shards of the selected partitions, or complete them.
 
-    Shards that are there and right are kept, other partitions left alone. `piece` (i, N) takes
-    every N-th shard from the i-th on; the manifest is written when all are there. Fault that
-    names all bad images (unless `skip_bad`, which lists them in OUT/quarantine.jsonl, after those
-    `left_out` of the selection), or what differs where `out` was built from another spec (unless
-    `rebuild`); Misuse where `out` is a file. `say` is told what a person should know. `engine`,
-    "local" or "ray", is what runs the tasks, `workers` at once, or all cores that it has.
+    Finished shards of the same images and settings are kept; other partitions are not touched.
+
+    Args:
+        spec: settings of the set.
+        selection: partition → its impressions.
+        out: folder of the set.
+        options: processes, piece, handling of bad images and of other settings.
+        warn: receives messages for the user.
+
+    Raises:
+        Fault: images cannot be used (all are named), `out` was built with other settings, another
+            build is writing there, or the disk is full.
+        Misuse: `out` is a file, or the engine is not installed.
     """
-    (number, pieces), run = piece, _engine(engine)
+    number, pieces = options.piece
+    run = _load_engine(options.engine)
     with (
-        state.lock(out, f"{number}-of-{pieces}" if pieces > 1 else None),
+        lock_output(out, f"{number}-of-{pieces}" if pieces > 1 else None),
         pool.interruptible("finished shards"),
     ):
         if pieces == 1:
-            state.sweep(out)
-        reconcile.check_folders(out)
-        tasks = [
-            Task(s, spec, out, skip_bad)
-            for s in plan.plan_shards(limit_training_images(selection, spec), spec)
+            state.delete_temporary_files(out)
+        reconcile.refuse_linked_folders(out)
+        limited = limit_training_images(selection, spec)
+        shards = plan.plan_shards(limited, spec)
+        tasks = [ShardTask(shard, spec, out, options.skip_bad) for shard in shards]
+        own = tasks[number::pieces]
+        before = _load_earlier_builds(out, spec, tasks, options.rebuild, warn)
+        existing = [
+            task
+            for task in own
+            if task.shard.partition in before or state.read(out, task.shard.name)
         ]
-        mine = tasks[number::pieces]
-        with state.turn(out):
-            old = reconcile.accept(out, worker.settings(spec), rebuild, say)
-            before = reconcile.known_images(out, old, {t.shard.partition for t in tasks}, say)
-            reconcile.vouch(tasks, before, old)
-        there = [t for t in mine if t.shard.partition in before or state.read(out, t.shard.name)]
-        checked = list(_run("check", "images", worker.check, there, workers, run))
+        checked = list(_run("check", "images", worker.check_shard, existing, options.workers, run))
         if pieces == 1:
-            reconcile.tell_changes(_images(checked), before, say)
-        kept = {r.task.shard.name: r for r in checked if r.note}
-        refused = {r.task.shard.name: r.bad for r in checked if r.bad}
-        known = kept.keys() | refused.keys()
-        todo = [t for t in mine if t.shard.name not in known]
-        _check_space(out, todo)
-        if todo:
-            with state.turn(out):
-                reconcile.withdraw(out, todo)
-        built = list(_run("build", "pairs", worker.run, todo, workers, run))
-        _refuse(chain(*refused.values(), *(result.bad for result in built if not result.note)))
+            reconcile.warn_of_changed_images(_source_hashes(checked), before, warn)
+        kept = {result.task.shard.name: result for result in checked if result.state}
+        refused = {result.task.shard.name: result.bad for result in checked if result.bad}
+        missing = [task for task in own if task.shard.name not in kept.keys() | refused.keys()]
+        _check_space(out, missing)
+        if missing:
+            with lock_manifest(out):
+                reconcile.withdraw_shards(out, missing)
+        built = list(_run("build", "pairs", worker.build_shard, missing, options.workers, run))
+        bad = chain(*refused.values(), *(result.bad for result in built if not result.state))
+        _refuse_bad_images(bad)
         if pieces == 1:
-            state.sweep(out)  # what a worker was at when its machine was lost
-        with state.turn(out):
-            done = [*kept.values(), *built, *_of_others(tasks, mine)]
-            return _finish(len(tasks), done, len(kept), list(left_out), out, say)
+            state.delete_temporary_files(out)  # of workers whose machine was lost
+        with lock_manifest(out):
+            finished = [*kept.values(), *built, *_read_other_pieces(tasks, own)]
+            return _finish(finished, len(tasks), len(kept), out, options.left_out, warn)
 
 
-def summary(report: Report, out: Path) -> str:
-    """What became of the set, in a line or two."""
+def summarize(report: BuildReport, out: Path) -> str:
+    """Summarize a build in up to three lines."""
     built = len(report.entries) - report.kept
     lines = [f"{out}: {built} shards built, {report.kept} were there already"]
     if report.bad:
@@ -112,8 +141,8 @@ def summary(report: Report, out: Path) -> str:
     return "\n".join(lines)
 
 
-def _engine(name: str) -> Engine:
-    """What runs tasks; Misuse where its package is not installed."""
+def _load_engine(name: str) -> Engine:
+    """Return the function that runs tasks; Misuse where its package is not installed."""
     if name == "local":
         return pool.run
     from pipeline.building import ray_engine
@@ -121,92 +150,129 @@ def _engine(name: str) -> Engine:
     return ray_engine.run
 
 
+def _load_earlier_builds(
+    out: Path, spec: PipelineSpec, tasks: Sequence[ShardTask], rebuild: bool, warn: Warn
+) -> reconcile.Images:
+    """Check the settings of earlier builds; return the images of the partitions they built."""
+    with lock_manifest(out):
+        old = reconcile.check_settings(out, worker.shard_settings(spec), rebuild, warn)
+        partitions = {task.shard.partition for task in tasks}
+        before = reconcile.read_images(out, old, partitions, warn)
+        reconcile.restore_states(tasks, before, old)
+    return before
+
+
 def _run(
-    label: str, unit: str, work: Work, tasks: list[Task], workers: int | None, engine: Engine
-) -> Iterator[Result]:
-    """The results of all tasks as they come, with their progress in pairs or images."""
+    label: str,
+    unit: str,
+    work: Work,
+    tasks: Sequence[ShardTask],
+    workers: int | None,
+    engine: Engine,
+) -> Iterator[ShardResult]:
+    """Yield the results of all tasks as they are finished; show progress in `unit`.
+
+    Args:
+        label: name of the work.
+        unit: "pairs" or "images".
+        work: function of a task.
+        tasks: shards.
+        workers: processes at the same time.
+        engine: runs `work` on the tasks.
+    """
     if not tasks:
         return
-    total = sum(t.planned if unit == "pairs" else len(t.shard.images) for t in tasks)
+    if unit == "pairs":
+        total = sum(task.planned_pairs for task in tasks)
+    else:
+        total = sum(len(task.shard.images) for task in tasks)
     with (
         Progress(label, total, unit) as progress,
         contextlib.closing(engine(work, tasks, workers)) as results,
     ):
         for result in results:
-            made = result.note.entry.records if result.note else 0
-            progress.advance(made if unit == "pairs" else len(result.hashes))
+            records = result.state.entry.records if result.state else 0
+            progress.advance(records if unit == "pairs" else len(result.hashes))
             yield result
 
 
-def _refuse(images: Iterable[Bad]) -> None:
-    """Fault that names all bad images, if there are any."""
-    if bad := sorted(images):
-        lines = "\n".join(f"  {path}: {reason}" for _, path, reason in bad)
+def _refuse_bad_images(images: Iterable[BadImage]) -> None:
+    """Raise a Fault that names all images, if there are any."""
+    bad = sorted(images)
+    if bad:
+        lines = "\n".join(f"  {image.path}: {image.reason}" for image in bad)
         raise Fault(
             f"{len(bad)} images cannot be used; mend or remove them, or leave them out with "
-            f"--skip-bad (make: SKIP_BAD=1). What does not need them is built and kept:\n{lines}"
+            f"--skip-bad (make: SKIP_BAD=1). Shards without them are built and kept:\n{lines}"
         )
 
 
-def _of_others(tasks: list[Task], mine: list[Task]) -> Iterator[Result]:
-    """What other pieces finished, as far as their notes and their files' sizes show."""
-    names = {t.shard.name for t in mine}
-    for item in tasks:
-        if item.shard.name in names or not (note := state.read(item.out, item.shard.name)):
+def _read_other_pieces(
+    tasks: Sequence[ShardTask], own: Sequence[ShardTask]
+) -> Iterator[ShardResult]:
+    """Yield the shards that other pieces finished, by their states and their files' sizes."""
+    names = {task.shard.name for task in own}
+    for task in tasks:
+        finished = state.read(task.out, task.shard.name)
+        if task.shard.name in names or finished is None:
             continue
-        fits = len(note.hashes) == len(item.shard.images) and note.key == item.key(note.hashes)
-        if fits and state.present(item.out, note.entry):
-            yield Result(item, note, [], note.hashes)
+        same_images = len(finished.hashes) == len(task.shard.images)
+        same_key = same_images and finished.key == task.key(finished.hashes)
+        if same_key and state.has_size(task.out, finished.entry):
+            yield ShardResult(task, finished, [], finished.hashes)
 
 
-def _images(results: Iterable[Result]) -> dict[str, dict[str, str]]:
-    """Partition → image id → hash of its source."""
-    found: dict[str, dict[str, str]] = {}
-    for item, _, _, hashes in results:
-        ids = [image.image_id for image in item.shard.images]
-        found.setdefault(item.shard.partition, {}).update(zip(ids, hashes, strict=True))
-    return found
+def _source_hashes(results: Iterable[ShardResult]) -> dict[str, dict[str, str]]:
+    """Return partition → image id → sha256 of its source."""
+    images: dict[str, dict[str, str]] = {}
+    for result in results:
+        shard = result.task.shard
+        ids = [image.image_id for image in shard.images]
+        images.setdefault(shard.partition, {}).update(zip(ids, result.hashes, strict=True))
+    return images
 
 
 def _finish(
-    shards: int,
-    done: list[Result],
+    finished: Sequence[ShardResult],
+    planned: int,
     kept: int,
-    left_out: list[Bad],
     out: Path,
-    say: Say,
-) -> Report:
-    """Write quarantine and manifest if all shards are there, and remove what is no part of them."""
-    notes = [result.note for result in done if result.note]
-    entries = sorted((note.entry for note in notes), key=lambda entry: entry.name)
-    bad = sorted([*left_out, *(b for note in notes for b in note.bad)])
-    report = Report(entries, bad, kept, shards - len(notes))
+    left_out: Iterable[BadImage],
+    warn: Warn,
+) -> BuildReport:
+    """Write the manifest and quarantine.jsonl if all planned shards are finished."""
+    states = [result.state for result in finished if result.state]
+    entries = sorted((finished.entry for finished in states), key=lambda entry: entry.name)
+    bad = sorted([*left_out, *chain.from_iterable(finished.bad for finished in states)])
+    report = BuildReport(entries, bad, kept, planned - len(states))
     if not report.missing:
-        images, old = _images(done), reconcile.known_manifest(out)
-        rest = reconcile.without(old, images) if old else None
-        store.write_sources(out, images)
-        made = manifest.assemble(
-            worker.settings(done[0].task.spec),
-            images,
-            [*(rest.shards if rest else ()), *entries],
-            rest.partitions if rest else {},
-        )
-        quarantine.write(out, report.bad, set(images), say)
-        store.write_manifest(out, made)
-        reconcile.clean(out, set(images), made, say)
+        _write_manifest(finished, report, out, warn)
     return report
 
 
-def _check_space(out: Path, tasks: list[Task]) -> None:
-    """Fault where the shards to build do not fit on the disk."""
-    needed = sum(size(t.planned, t.spec) for t in tasks)
+def _write_manifest(
+    finished: Sequence[ShardResult], report: BuildReport, out: Path, warn: Warn
+) -> None:
+    """Write the lists of images, quarantine.jsonl and the manifest; delete stale shards."""
+    images, old = _source_hashes(finished), reconcile.read_manifest(out)
+    others = reconcile.without_partitions(old, images) if old else None
+    store.write_sources(out, images)
+    new = manifest.assemble(
+        worker.shard_settings(finished[0].task.spec),
+        images,
+        [*(others.shards if others else ()), *report.entries],
+        others.partitions if others else {},
+    )
+    quarantine.write(out, report.bad, set(images), warn)
+    store.write_manifest(out, new)
+    reconcile.delete_stale_shards(out, set(images), new, warn)
+
+
+def _check_space(out: Path, tasks: Iterable[ShardTask]) -> None:
+    """Raise a Fault where the disk has less space than the shards need."""
+    needed = sum(estimate.shard_bytes(task.planned_pairs, task.spec) for task in tasks)
     free = shutil.disk_usage(out).free
     if needed > free:
         raise Fault(
             f"{out}: the build needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free"
         )
-
-
-def size(pairs: int, spec: PipelineSpec) -> int:
-    """Bytes of a shard of so many pairs, an upper estimate."""
-    return SHARD_BYTES + pairs * (2 * spec.size**2 + 9 * spec.grid**2 + TEXT_BYTES)

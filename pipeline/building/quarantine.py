@@ -1,4 +1,4 @@
-"""OUT/quarantine.jsonl: the images that a set was built without and what is wrong with each."""
+"""OUT/quarantine.jsonl: the images that a set was built without, with reasons."""
 
 from __future__ import annotations
 
@@ -6,43 +6,58 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from pipeline.building.state import Bad
+from pipeline.building.state import BadImage
 from shards.foundation import files
 from shards.foundation.errors import Fault
 from shards.info import QUARANTINE
 
 
 def write(
-    out: Path, bad: Sequence[Bad], built: Collection[str], say: Callable[[str], None]
+    out: Path, bad: Sequence[BadImage], built: Collection[str], warn: Callable[[str], None]
 ) -> None:
-    """List the images `bad` of the partitions `built`; those of others stay. No file where none is.
+    """Replace the listed images of the partitions `built` by `bad`; keep those of others.
 
-    Lines that cannot be read are dropped, and said. Fault where the file cannot be read or written.
+    An empty list is not written; the file is deleted then.
+
+    Args:
+        out: folder of the shard set.
+        bad: images of the partitions `built` that could not be used.
+        built: partitions.
+        warn: receives a message where lines of the old file are damaged; they are dropped.
+
+    Raises:
+        Fault: the file cannot be read or written.
     """
     path = out / QUARANTINE
-    others = [b for b in _read(path, say) if b.image_id.rpartition("/")[0] not in built]
+    others = [image for image in _read(path, warn) if _partition_of(image) not in built]
     if bad or others:
-        lines = (f"{json.dumps(b._asdict())}\n" for b in sorted([*bad, *others]))
+        lines = [f"{json.dumps(image._asdict())}\n" for image in sorted([*bad, *others])]
         files.write_bytes(path, "".join(lines).encode(), durable=True)
     else:
         path.unlink(missing_ok=True)
 
 
-def _read(path: Path, say: Callable[[str], None]) -> list[Bad]:
+def _partition_of(image: BadImage) -> str:
+    return image.image_id.rpartition("/")[0]
+
+
+def _read(path: Path, warn: Callable[[str], None]) -> list[BadImage]:
+    """Read the images in the file; none where it does not exist."""
     try:
         lines = path.read_bytes().splitlines() if path.exists() else []
     except OSError as error:
         raise Fault(f"{path}: cannot be read: {error.strerror}") from error
-    found = [b for line in lines if (b := _parse(line))]
-    if len(found) < len(lines):
-        say(f"{path}: {len(lines) - len(found)} damaged lines are left out")
-    return found
+    parsed = [_parse(line) for line in lines]
+    images = [image for image in parsed if image is not None]
+    if len(images) < len(lines):
+        warn(f"{path}: {len(lines) - len(images)} damaged lines are left out")
+    return images
 
 
-def _parse(line: bytes) -> Bad | None:
-    """The image that a line tells of; None where it is damaged."""
+def _parse(line: bytes) -> BadImage | None:
+    """Parse one line; None where it is damaged."""
     try:
-        found = Bad(**json.loads(line))
+        image = BadImage(**json.loads(line))
     except (ValueError, TypeError, RecursionError):
         return None
-    return found if all(isinstance(part, str) for part in found) else None
+    return image if all(isinstance(field, str) for field in image) else None

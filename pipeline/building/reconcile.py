@@ -1,4 +1,8 @@
-"""What earlier builds left in OUT, and what of it still stands."""
+"""Comparison of an output folder with the build that is to be made there.
+
+An output folder may hold shards of earlier builds: of the same settings or of others, of the same
+images or of others, complete or interrupted. These functions decide what is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,38 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.building import state
-from pipeline.building.state import Note
-from pipeline.building.worker import Task
+from pipeline.building.state import ShardState
+from pipeline.building.worker import ShardTask
 from shards import manifest, provenance, store
 from shards.foundation import files
 from shards.foundation.errors import Fault
 from shards.manifest import SPLITS, Manifest
 
 SPEC = Path(state.FOLDER, "spec.json")
-SHOWN = 5  # images named in one message
 
-Say = Callable[[str], None]
-Images = Mapping[str, Mapping[str, str]]  # partition → image id → hash of its source
+Warn = Callable[[str], None]
+Images = Mapping[str, Mapping[str, str]]  # partition → image id → sha256 of its source
 
 
-def check_folders(out: Path) -> None:
-    """Fault where shards would be written through a link, out of the set."""
+@dataclass(frozen=True)
+class MessageParameters:
+    """Lengths of messages; chosen to fit a terminal."""
+
+    images: int = 5  # image ids in one message
+    faults: int = 3  # of a damaged manifest
+    value: int = 60  # characters of a setting
+
+
+DEFAULT = MessageParameters()
+
+
+def refuse_linked_folders(out: Path) -> None:
+    """Raise a Fault where a split's folder is a symbolic link."""
     for path in (out / split for split in SPLITS):
         if path.is_symlink():
             raise Fault(
@@ -34,40 +50,73 @@ def check_folders(out: Path) -> None:
             )
 
 
-def accept(out: Path, settings: dict[str, Any], rebuild: bool, say: Say) -> Manifest | None:
-    """The manifest in `out`, None where there is none or it is damaged (which is said).
+def check_settings(
+    out: Path, settings: dict[str, Any], rebuild: bool, warn: Warn
+) -> Manifest | None:
+    """Check that earlier builds in `out` used the same settings, and store the settings.
 
-    Fault that names what differs where `out` was begun with other settings, unless `rebuild`,
-    which takes away what was built.
+    Args:
+        out: folder of the shard set.
+        settings: settings of this build.
+        rebuild: delete what was built with other settings.
+        warn: receives messages for the user.
+
+    Returns:
+        The manifest; None where there is none, or it is damaged.
+
+    Raises:
+        Fault: `out` was built with other settings, and `rebuild` is False; it lists differences.
     """
-    old = known_manifest(out, say)
+    old = read_manifest(out, warn)
     before = state.read_json(out / SPEC) or (old.spec if old else None)
     now = json.loads(json.dumps(settings))
     if before is not None and before != now:
         if not rebuild:
-            raise Fault(_difference(out, before, now))
-        say(f"{out}: built with other settings; all of it is built again")
-        _clear(out)
+            raise Fault(_describe_difference(out, before, now))
+        warn(f"{out}: built with other settings; all of it is built again")
+        _delete_set(out)
         old = None
     files.write_json(out / SPEC, now)
     return old
 
 
-def known_images(out: Path, old: Manifest | None, partitions: Iterable[str], say: Say) -> Images:
-    """The images that `old` partitions were built from, as far as their lists are sound."""
-    found = {}
+def read_manifest(out: Path, warn: Warn = lambda message: None) -> Manifest | None:
+    """Read the manifest in `out`; None where there is none, or it is damaged (with a warning)."""
+    if not (out / manifest.FILE).exists():
+        return None
+    old, faults = store.inspect_manifest(out)
+    if faults:
+        reasons = "; ".join(faults[: DEFAULT.faults])
+        warn(f"{out / manifest.FILE} {reasons}: it is written again")
+        return None
+    return old
+
+
+def read_images(out: Path, old: Manifest | None, partitions: Iterable[str], warn: Warn) -> Images:
+    """Read the source images of earlier builds of `partitions`.
+
+    Args:
+        out: folder of the shard set.
+        old: manifest of the earlier builds.
+        partitions: partitions of this build.
+        warn: receives a message per damaged list of images.
+
+    Returns:
+        The images of the partitions that the manifest lists and whose lists are undamaged.
+    """
+    images = {}
     for name in partitions:
         if old and name in old.partitions:
-            part = old.partitions[name]
+            partition = old.partitions[name]
             try:
-                found[name] = provenance.read(out, name, part.source_hash, part.images)
+                images[name] = provenance.read(out, name, partition.source_hash, partition.images)
             except Fault as fault:
-                say(f"{out / provenance.file_name(name)} {fault}: it is written anew")
-    return found
+                warn(f"{out / provenance.file_name(name)} {fault}: it is written again")
+    return images
 
 
-def tell_changes(now: Images, before: Images, say: Say) -> None:
-    """Say which source images were added, changed or removed since a partition was built."""
+def warn_of_changed_images(now: Images, before: Images, warn: Warn) -> None:
+    """Report source images that were changed, added or removed since a partition was built."""
     for name, old in before.items():
         new = now.get(name, {})
         groups = {
@@ -75,97 +124,103 @@ def tell_changes(now: Images, before: Images, say: Say) -> None:
             "added": [i for i in new if i not in old],
             "removed": [i for i in old if i not in new],
         }
-        told = [f"{len(ids)} {what} ({_some(ids)})" for what, ids in groups.items() if ids]
-        if told:
-            say(f"{name}: images {', '.join(told)} since it was built; it is built again")
+        changes = [
+            f"{len(ids)} {change} ({_abbreviate(ids)})" for change, ids in groups.items() if ids
+        ]
+        if changes:
+            warn(f"{name}: images {', '.join(changes)} since it was built; it is built again")
 
 
-def vouch(tasks: Sequence[Task], before: Images, old: Manifest | None) -> None:
-    """Note as finished what the manifest knows and the ledger does not.
+def restore_states(tasks: Sequence[ShardTask], before: Images, old: Manifest | None) -> None:
+    """Write the states of shards that the manifest lists and that have no state.
 
-    Only of partitions of the same images, all `tasks` of which are given; and only where none was
-    left out, which the manifest cannot tell of.
+    Only for partitions whose images have the same ids as before, and for shards with all planned
+    pairs: the manifest does not record which images were left out of a shard.
+
+    Args:
+        tasks: all shards of the partitions.
+        before: images of the earlier builds.
+        old: manifest of the earlier builds.
     """
     entries = {entry.name: entry for entry in old.shards} if old else {}
     now: dict[str, set[str]] = {}
     for task in tasks:
-        now.setdefault(task.shard.partition, set()).update(i.image_id for i in task.shard.images)
+        ids = {image.image_id for image in task.shard.images}
+        now.setdefault(task.shard.partition, set()).update(ids)
     for task in tasks:
-        entry, known = entries.get(task.shard.name), before.get(task.shard.partition)
-        if entry is None or known is None or known.keys() != now[task.shard.partition]:
+        entry, images = entries.get(task.shard.name), before.get(task.shard.partition)
+        if entry is None or images is None or images.keys() != now[task.shard.partition]:
             continue
-        if entry.records == task.planned and not state.read(task.out, entry.name):
-            hashes = [known[image.image_id] for image in task.shard.images]
-            state.write(task.out, Note(task.key(hashes), entry, [], hashes))
+        if entry.records == task.planned_pairs and not state.read(task.out, entry.name):
+            hashes = [images[image.image_id] for image in task.shard.images]
+            state.write(task.out, ShardState(task.key(hashes), entry, [], hashes))
 
 
-def withdraw(out: Path, tasks: Sequence[Task]) -> None:
-    """Take what is about to be built out of the manifest and the notes, so that they never lie.
+def withdraw_shards(out: Path, tasks: Sequence[ShardTask]) -> None:
+    """Remove shards that are about to be built from the manifest, and delete their states.
 
-    Out of the manifest as it is now, for another piece may have changed it.
+    The manifest is read again, because another piece of the build may have changed it.
     """
-    dirty, old = {task.shard.partition for task in tasks}, known_manifest(out)
-    if old is None or not old.partitions.keys() - dirty:
+    partitions = {task.shard.partition for task in tasks}
+    old = read_manifest(out)
+    if old is None or not old.partitions.keys() - partitions:
         store.remove_manifest(out)
-    elif old.partitions.keys() & dirty:
-        store.write_manifest(out, without(old, dirty))
+    elif old.partitions.keys() & partitions:
+        store.write_manifest(out, without_partitions(old, partitions))
     for task in tasks:
-        state.forget(out, task.shard.name)
+        state.delete(out, task.shard.name)
 
 
-def without(old: Manifest, partitions: Iterable[str]) -> Manifest:
-    """The manifest less some partitions."""
-    gone = set(partitions)
+def without_partitions(old: Manifest, partitions: Iterable[str]) -> Manifest:
+    """Return the manifest without some partitions."""
+    removed = set(partitions)
     return Manifest(
         old.spec,
-        {name: item for name, item in old.partitions.items() if name not in gone},
-        tuple(entry for entry in old.shards if entry.partition not in gone),
+        {name: partition for name, partition in old.partitions.items() if name not in removed},
+        tuple(entry for entry in old.shards if entry.partition not in removed),
     )
 
 
-def clean(out: Path, built: set[str], now: Manifest, say: Say) -> None:
-    """Remove shards of the partitions `built` that are no part of the set any more; tell others.
+def delete_stale_shards(out: Path, built: set[str], now: Manifest, warn: Warn) -> None:
+    """Delete shards of the partitions `built` that are not in the manifest; report other files.
 
-    What only ends like a shard is set aside under another name, for it may be dear to somebody.
+    A file that is named *.arrayrecord but not like a shard may be somebody's own: it gets another
+    name and is reported.
     """
-    known, strange = {entry.name for entry in now.shards}, []
+    listed = {entry.name for entry in now.shards}
+    foreign = []
     for name in store.list_files(out):
         partition = _partition_of(name)
-        if name in known:
+        if name in listed:
             continue
         if partition is None:
-            say(f"{out / name}: is no shard of the set; now {_set_aside(out / name).name}")
+            new_path = _rename_stray(out / name)
+            warn(f"{out / name}: is not a shard of the set; renamed to {new_path.name}")
         elif partition in built:
             (out / name).unlink()
         else:
-            strange.append(partition)
-    for partition in sorted(set(strange)):
-        count = strange.count(partition)
-        say(f"{out}: {count} shards of {partition} are no part of the set; build it or remove them")
+            foreign.append(partition)
+    for partition in sorted(set(foreign)):
+        count = foreign.count(partition)
+        warn(f"{out}: {count} shards of {partition} are not in the set; build it or remove them")
 
 
-def known_manifest(out: Path, say: Say = lambda line: None) -> Manifest | None:
-    """The manifest in `out`; None where there is none or it is damaged, which is said."""
-    if not (out / manifest.FILE).exists():
-        return None
-    old, faults = store.inspect_manifest(out)
-    if faults:
-        say(f"{out / manifest.FILE} {'; '.join(faults[:3])}: it is written anew")
-        return None
-    return old
-
-
-def _difference(out: Path, before: Any, now: dict[str, Any]) -> str:
+def _describe_difference(out: Path, before: Any, now: dict[str, Any]) -> str:
     before = before if isinstance(before, dict) else {}
     keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-    told = "; ".join(f"{k} was {before.get(k)!r:.60}, is now {now.get(k)!r:.60}" for k in keys)
+    length = DEFAULT.value
+    changes = [
+        f"{key} was {before.get(key)!r:.{length}}, is now {now.get(key)!r:.{length}}"
+        for key in keys
+    ]
     return (
-        f"{out}: was built with other settings: {told}. Nothing was changed. Take another --out, "
-        "or replace the set with --rebuild (make: REBUILD=1)"
+        f"{out}: was built with other settings: {'; '.join(changes)}. Nothing was changed. Take "
+        "another --out, or replace the set with --rebuild (make: REBUILD=1)"
     )
 
 
-def _clear(out: Path) -> None:
+def _delete_set(out: Path) -> None:
+    """Delete the manifest, all shards and the lists of images."""
     store.remove_manifest(out)
     for name in store.list_files(out):
         if _partition_of(name):
@@ -174,19 +229,23 @@ def _clear(out: Path) -> None:
         path.unlink()
 
 
-def _set_aside(path: Path) -> Path:
-    """Give a file another name, that none has."""
-    names = (f"{path.name}.stray{number or ''}" for number in itertools.count())
-    return path.rename(next(n for n in map(path.with_name, names) if not os.path.lexists(n)))
+def _rename_stray(path: Path) -> Path:
+    """Append ".stray" and a number to a file's name, so that the name is free."""
+    for number in itertools.count():
+        new_path = path.with_name(f"{path.name}.stray{number or ''}")
+        if not os.path.lexists(new_path):
+            return path.rename(new_path)
+    raise AssertionError("unreachable")
 
 
 def _partition_of(name: str) -> str | None:
-    """The partition of a shard by its file's name; None where that is no shard's."""
+    """Return the partition in a shard's name; None where it is not the name of a shard."""
     try:
         return manifest.parse_name(name)[0]
     except Fault:
         return None
 
 
-def _some(ids: list[str]) -> str:
-    return ", ".join(sorted(ids)[:SHOWN]) + (", …" if len(ids) > SHOWN else "")
+def _abbreviate(ids: list[str]) -> str:
+    ellipsis = ", …" if len(ids) > DEFAULT.images else ""
+    return ", ".join(sorted(ids)[: DEFAULT.images]) + ellipsis

@@ -1,4 +1,4 @@
-"""One shard from its images: what a worker does, on whatever machine it runs."""
+"""Work of one process: check or build one shard from its images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pipeline import plan
 from pipeline.building import state
-from pipeline.building.state import Bad, Note
+from pipeline.building.state import BadImage, ShardState
 from pipeline.imaging.file import Image, decode, read
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
@@ -24,16 +24,25 @@ from shards import manifest, record, shard_file
 from shards.foundation.errors import Fault
 from shards.manifest import ShardEntry
 
-METHOD = 10  # raised whenever the same spec and images give other bytes
+METHOD = 10  # version of the bytes; increase it when the same spec and images give other bytes
+
+StopRequested = Callable[[], bool]
 
 
 class Stopped(Exception):
-    """The build is to end; nothing of the shard at hand remains."""
+    """Raised where the build was asked to stop; the shard in progress leaves nothing behind."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """A shard to build, complete by itself."""
+class ShardTask:
+    """A shard to check or build; a worker needs nothing else.
+
+    Attributes:
+        shard: images and name of the shard.
+        spec: settings of the set.
+        out: folder of the set.
+        skip_bad: build the shard without images that cannot be used.
+    """
 
     shard: ShardPlan
     spec: PipelineSpec
@@ -41,148 +50,187 @@ class Task:
     skip_bad: bool = False
 
     def key(self, hashes: Sequence[str]) -> str:
-        """Hash of all that the shard's bytes follow from, if its images have these hashes."""
-        named = zip(self.shard.images, self.shard.numbers, hashes, strict=True)
-        images = [[i.image_id, i.finger, i.ppi, number, sha] for i, number, sha in named]
-        return manifest.json_sha256([settings(self.spec), record.VERSION, self.shard.name, images])
+        """Return a hash of everything that the shard's bytes depend on.
+
+        Args:
+            hashes: sha256 of each image's source.
+        """
+        numbered = zip(self.shard.images, self.shard.numbers, hashes, strict=True)
+        images = [[i.image_id, i.finger, i.ppi, number, sha256] for i, number, sha256 in numbered]
+        settings = shard_settings(self.spec)
+        return manifest.json_sha256([settings, record.VERSION, self.shard.name, images])
 
     @property
-    def planned(self) -> int:
-        """Pairs that the shard holds when all its images are usable."""
+    def planned_pairs(self) -> int:
+        """Number of pairs when all images are usable."""
         return sum(plan.count_pairs(self.shard, self.spec).values())
 
 
-class Result(NamedTuple):
-    """What became of a task."""
+class ShardResult(NamedTuple):
+    """Outcome of a task.
 
-    task: Task
-    note: Note | None  # of the finished shard; None where there is none
-    bad: list[Bad]  # images that forbade it
-    hashes: list[str]  # of all its images
+    Attributes:
+        task: the task.
+        state: state of the finished shard; None where it is not finished.
+        bad: images that cannot be used and prevent the shard.
+        hashes: sha256 of each image's source.
+    """
+
+    task: ShardTask
+    state: ShardState | None
+    bad: list[BadImage]
+    hashes: list[str]
 
 
-def settings(spec: PipelineSpec) -> dict[str, Any]:
-    """The part of a spec that the bytes of a shard depend on, as the manifest keeps it."""
+def shard_settings(spec: PipelineSpec) -> dict[str, Any]:
+    """Return the settings that a shard's bytes depend on, as they are stored in the manifest."""
     fields = dataclasses.asdict(spec)
-    del fields["partitions"]  # a set may be built in several goes
+    del fields["partitions"]  # a set may be built partition by partition
     if not spec.fingers:
         for name in ("fingers", "impressions", "finger_seed"):
             del fields[name]
     return {"method": METHOD, **fields}
 
 
-def check(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
-    """The shard's note, if it is there and all is as it was built from; always the images' hashes.
+def check_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) -> ShardResult:
+    """Check whether the shard exists and was built from the same images and settings.
 
-    Where images were left out of it that may not be, those and no note: a build would meet them
-    again. Raises Stopped soon after `stopped()` is true.
+    Args:
+        task: the shard.
+        stop_requested: is called between images.
+
+    Returns:
+        The hashes of the images, and the shard's state where it can be kept. Where it was built
+        without images that may not be skipped now, those images and no state.
+
+    Raises:
+        Stopped: `stop_requested` returned True.
     """
     hashes = []
     for impression in task.shard.images:
-        if stopped():
+        if stop_requested():
             raise Stopped
-        hashes.append(_source(impression, task.spec)[0])
-    note = state.read(task.out, task.shard.name)
-    if note is None or note.key != task.key(hashes) or not state.intact(task.out, note.entry):
-        return Result(task, None, [], hashes)
-    if note.bad and not task.skip_bad:
-        return Result(task, None, note.bad, hashes)
-    if not note.hashes:
-        note = note._replace(hashes=hashes)
-        state.write(task.out, note)
-    return Result(task, note, [], hashes)
+        hashes.append(_read_source(impression, task.spec)[0])
+    old = state.read(task.out, task.shard.name)
+    if old is None or old.key != task.key(hashes) or not state.is_intact(task.out, old.entry):
+        return ShardResult(task, None, [], hashes)
+    if old.bad and not task.skip_bad:
+        return ShardResult(task, None, old.bad, hashes)
+    if not old.hashes:
+        old = old._replace(hashes=hashes)
+        state.write(task.out, old)
+    return ShardResult(task, old, [], hashes)
 
 
-def run(task: Task, stopped: Callable[[], bool] = lambda: False) -> Result:
-    """Build the shard. Raises Stopped soon after `stopped()` is true.
+def build_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) -> ShardResult:
+    """Build the shard.
 
-    An image that holds no usable fingerprint is bad; Fault where one has vanished, or the shard
-    cannot be written.
+    Args:
+        task: the shard.
+        stop_requested: is called between images and between pairs.
+
+    Returns:
+        The state of the shard; or the images without a usable fingerprint and no state.
+
+    Raises:
+        Stopped: `stop_requested` returned True.
+        Fault: an image was deleted meanwhile, or the shard cannot be written.
     """
-    opened = []
-    for impression in task.shard.images:
-        if stopped():
+    hashes: list[str] = []
+    prepared: dict[int, PreparedImpression] = {}
+    bad: list[BadImage] = []
+    for k, impression in enumerate(task.shard.images):
+        if stop_requested():
             raise Stopped
-        opened.append(_open(impression, task.spec))
-    hashes = [sha256 for sha256, _ in opened]
-    bad = [found for _, found in opened if isinstance(found, Bad)]
+        sha256, result = _prepare(impression, task.spec)
+        hashes.append(sha256)
+        if isinstance(result, BadImage):
+            bad.append(result)
+        else:
+            prepared[k] = result
     if bad and not task.skip_bad:
-        return Result(task, None, bad, hashes)
-    prints = {
-        k: found for k, (_, found) in enumerate(opened) if isinstance(found, PreparedImpression)
-    }
+        return ShardResult(task, None, bad, hashes)
 
-    def note(entry: ShardEntry) -> Note:
-        return Note(task.key(hashes), entry, bad, hashes)
+    def state_of(entry: ShardEntry) -> ShardState:
+        return ShardState(task.key(hashes), entry, bad, hashes)
 
-    # Noted just before it has its name: whenever a kill comes, what is there is known.
-    path, records = task.out / task.shard.name, _records(task, prints, stopped)
-    entry = shard_file.write_shard(path, records, lambda entry: state.write(task.out, note(entry)))
-    return Result(task, note(entry), bad, hashes)
+    # The state is written just before the shard gets its name: a shard is never without state.
+    path = task.out / task.shard.name
+    records = _encode_pairs(task, prepared, stop_requested)
+    entry = shard_file.write_shard(
+        path, records, lambda entry: state.write(task.out, state_of(entry))
+    )
+    return ShardResult(task, state_of(entry), bad, hashes)
 
 
-def _open(impression: Impression, spec: PipelineSpec) -> tuple[str, PreparedImpression | Bad]:
-    """The hash of an image, and its print or what is wrong with it; Fault where it has vanished."""
-    sha256, content = _source(impression, spec)
+def _prepare(
+    impression: Impression, spec: PipelineSpec
+) -> tuple[str, PreparedImpression | BadImage]:
+    """Return the sha256 of an image's source, and the prepared impression or what is wrong."""
+    sha256, data = _read_source(impression, spec)
     try:
-        if isinstance(content, Fault):
-            raise content
-        return sha256, prepare_impression(impression, *_show(impression, content, spec), spec)
+        if isinstance(data, Fault):
+            raise data
+        image, to_master = _decode(impression, data, spec)
+        return sha256, prepare_impression(impression, image, to_master, spec)
     except Fault as fault:
-        return sha256, _bad(impression, fault)
+        reason = str(fault).removeprefix(f"{impression.path}: ")
+        return sha256, BadImage(impression.image_id, str(impression.path), reason)
 
 
-def _source(impression: Impression, spec: PipelineSpec) -> tuple[str, bytes | Fault]:
-    """sha256 of what an impression is made of, and the bytes of its image.
+def _read_source(impression: Impression, spec: PipelineSpec) -> tuple[str, bytes | Fault]:
+    """Return the sha256 of an impression's source, and the bytes of its image.
 
-    Of its image, then of the truth beside it if used; of nothing where that cannot be read, and
-    then what is wrong. Of one that is drawn, of what its drawing follows from.
+    The source is the image file followed by the truth file where that is used; for a synthesized
+    image, the generator's version and address. Where a file exists but cannot be read: the sha256
+    of nothing, and the Fault.
+
+    Raises:
+        Fault: the image file was deleted.
     """
     try:
-        data, truth = _read(impression, spec)
+        data, truth = _read_files(impression, spec)
     except Fault as fault:
         if not os.path.lexists(impression.path):
             raise
         return hashlib.sha256().hexdigest(), fault
-    total = hashlib.sha256(data)
-    total.update(truth)
-    return total.hexdigest(), data
+    digest = hashlib.sha256(data)
+    digest.update(truth)
+    return digest.hexdigest(), data
 
 
-def _bad(impression: Impression, fault: Fault) -> Bad:
-    reason = str(fault).removeprefix(f"{impression.path}: ")
-    return Bad(impression.image_id, str(impression.path), reason)
-
-
-def _records(
-    task: Task, prints: dict[int, PreparedImpression], stopped: Callable[[], bool]
-) -> Iterator[bytes]:
-    """The records of all pairs whose images are usable and that show a common part."""
-    for planned in plan.plan_pairs(task.shard, task.spec):
-        if stopped():
-            raise Stopped
-        if planned.a in prints and planned.b in prints:
-            a, b = prints[planned.a], prints[planned.b]
-            pair = make_pair(a, b, planned.address, task.spec)
-            if pair.visible.any() or not pair.genuine:
-                yield record.encode(pair)
-
-
-def _read(impression: Impression, spec: PipelineSpec) -> tuple[bytes, bytes]:
-    """The bytes of the image, and of the truth beside it where it is used."""
+def _read_files(impression: Impression, spec: PipelineSpec) -> tuple[bytes, bytes]:
+    """Return the bytes of the image, and of the truth file where it is used."""
     if impression.generator_address:
         return generated.identity(impression), b""
-    truth = _truth(impression, spec)
+    truth = _truth_path(impression, spec)
     return read(impression.path), read(truth) if truth else b""
 
 
-def _show(impression: Impression, data: bytes, spec: PipelineSpec) -> tuple[Image, Warp | None]:
-    """The image in `data`, or drawn now, and its truth where it is used."""
+def _decode(impression: Impression, data: bytes, spec: PipelineSpec) -> tuple[Image, Warp | None]:
+    """Decode or synthesize the image; return it and its warp to the master where that is used."""
     if impression.generator_address:
         return generated.synthesize(impression)
-    truth = _truth(impression, spec)
+    truth = _truth_path(impression, spec)
     return decode(data, str(impression.path)), load_truth(truth) if truth else None
 
 
-def _truth(impression: Impression, spec: PipelineSpec) -> Path | None:
+def _truth_path(impression: Impression, spec: PipelineSpec) -> Path | None:
     return impression.truth if spec.different_impressions else None
+
+
+def _encode_pairs(
+    task: ShardTask, prepared: dict[int, PreparedImpression], stop_requested: StopRequested
+) -> Iterator[bytes]:
+    """Yield the records of the pairs whose images are usable.
+
+    A genuine pair without any visible cell is left out.
+    """
+    for planned in plan.plan_pairs(task.shard, task.spec):
+        if stop_requested():
+            raise Stopped
+        if planned.a in prepared and planned.b in prepared:
+            a, b = prepared[planned.a], prepared[planned.b]
+            pair = make_pair(a, b, planned.address, task.spec)
+            if pair.visible.any() or not pair.genuine:
+                yield record.encode(pair)

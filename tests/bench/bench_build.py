@@ -26,7 +26,7 @@ import numpy as np
 from prints import finger
 from race import Row, compare, race, render
 
-from pipeline.building.build import build
+from pipeline.building.build import BuildOptions, build
 from pipeline.degradation import apply, sample
 from pipeline.impression import Impression
 from pipeline.spec import PipelineSpec
@@ -44,7 +44,7 @@ BUILD, CORRUPTED, ON_THE_FLY = "build", "floor with corruptions", "on the fly"
 STAGES = {
     "decode": "decode",
     "read": "read",
-    "sha256": "_source",
+    "sha256": "_read_source",
     "foreground": "foreground",
     "place of the crop": "sample_centre",
     "window": "window",
@@ -145,7 +145,7 @@ class Bench:
 
     def build(self, images, workers=1):
         out = self.root / f"set{next(self.numbers)}"
-        build(PipelineSpec(pairs_per_shard=240), {PARTITION: images}, out, workers)
+        build(PipelineSpec(pairs_per_shard=240), {PARTITION: images}, out, BuildOptions(workers))
         return out
 
     def speed(self):

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 import configs
 from pipeline import catalog
-from pipeline.building.build import build
+from pipeline.building.build import BuildOptions, build
 from pipeline.imaging.file import load
 from pipeline.imaging.warp import apply_affine, pixel_grid
 from shards import record, store
@@ -55,7 +55,7 @@ def test_a_record_leads_back_to_the_pixels_of_its_file(tmp_path, ppi):
         image, _ = ridges(*size, period=9 * ppi / 500, core=core)
         cv2.imwrite(str(path), image)
     chosen = catalog.discover([tmp_path / "data"]).partitions
-    build(SPEC, chosen, tmp_path / "out", workers=1)
+    build(SPEC, chosen, tmp_path / "out", BuildOptions(workers=1))
     files = {i.image_id: i for impressions in chosen.values() for i in impressions}
     shards = store.open_set(tmp_path / "out")
     pairs = [record.decode(data) for data in shards.read("train", range(shards.count("train")))]

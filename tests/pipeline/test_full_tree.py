@@ -18,7 +18,7 @@ import configs
 from pipeline import plan
 from pipeline.audit.audit import audit
 from pipeline.audit.checksums import verify
-from pipeline.building.build import build
+from pipeline.building.build import BuildOptions, build
 from pipeline.catalog import discover
 from pipeline.imaging.file import load
 from pipeline.imaging.preprocess import to_working_resolution
@@ -216,7 +216,7 @@ def test_built_pairs_hold_four_versions_of_each_image(catalog, tmp_path):
     spec = PipelineSpec(pairs_per_shard=100, held_out=("sd302",))
     names = ("sd301a/B", "sd301a/C", "sd302/M", "fvc2002/db2_a")
     chosen = {name: images[:20] for name, images in catalog.select(names).items()}
-    build(spec, chosen, tmp_path, workers=1)
+    build(spec, chosen, tmp_path, BuildOptions(workers=1))
     shards = store.open_set(tmp_path)
     pairs = [
         record.decode(data)

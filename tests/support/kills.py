@@ -18,16 +18,17 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import configs
 from pipeline import catalog
-from pipeline.building.build import build
+from pipeline.building.build import BuildOptions, build
 
 SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
 PARTITION = "fvc2002/db1_a"
 POOLED = 5  # of so many builds one has two processes, whose start takes longer
 
 
-def made(images, out, workers):
-    """Build into `out`, or on."""
-    return build(SPEC, catalog.discover([images]).select([PARTITION]), out, workers)
+def build_set(images, out, workers):
+    """Build a set, or resume its build."""
+    selection = catalog.discover([images]).select([PARTITION])
+    return build(SPEC, selection, out, BuildOptions(workers))
 
 
 def child(images, out, workers):
@@ -36,7 +37,7 @@ def child(images, out, workers):
         return number
     os.setsid()
     try:
-        made(images, out, workers)
+        build_set(images, out, workers)
     finally:
         os._exit(0)
 

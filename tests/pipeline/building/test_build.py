@@ -24,7 +24,8 @@ from pipeline import catalog
 from pipeline.__main__ import main
 from pipeline.building import build as builder
 from pipeline.building import state, worker
-from pipeline.building.build import build
+from pipeline.building.build import BuildOptions, build
+from pipeline.building.lock import lock_output
 from pipeline.imaging.file import read
 from pipeline.synthesis.encode import encode
 from shards import manifest, provenance, record, store
@@ -54,15 +55,16 @@ def selected(root, partitions=PARTITIONS):
     return catalog.discover([root]).select(partitions)
 
 
-def made(root, out, spec=SPEC, partitions=PARTITIONS, **options):
-    return build(spec, selected(root, partitions), out, options.pop("workers", 1), **options)
+def build_set(root, out, spec=SPEC, partitions=PARTITIONS, warn=lambda _: None, **options):
+    options = BuildOptions(**{"workers": 1, **options})
+    return build(spec, selected(root, partitions), out, options, warn)
 
 
 @pytest.fixture(scope="session")
-def whole(images, tmp_path_factory):
+def complete_set(images, tmp_path_factory):
     """The set as it must always be."""
-    out = tmp_path_factory.mktemp("whole")
-    made(images, out)
+    out = tmp_path_factory.mktemp("complete_set")
+    build_set(images, out)
     return content(out)
 
 
@@ -77,7 +79,7 @@ def command(root, out, *more):
 
 
 def test_the_set_is_sound_and_complete(images, tmp_path):
-    report = made(images, tmp_path)
+    report = build_set(images, tmp_path)
     assert list(verify(tmp_path, "deep", 1)) == []
     shards = store.open_set(tmp_path)
     kinds = {p: item.counts for p, item in shards.manifest.partitions.items()}
@@ -92,7 +94,7 @@ def test_a_record_can_be_made_again_from_its_address(images, tmp_path):
     from pipeline.imaging.file import load
     from pipeline.pair import Address, make_pair, prepare_impression
 
-    made(images, tmp_path, partitions=PARTITIONS[:1])
+    build_set(images, tmp_path, partitions=PARTITIONS[:1])
     by_id = {i.image_id: i for i in selected(images)[PARTITIONS[0]]}
     shards = store.open_set(tmp_path)
     for data in shards.read("train", range(0, shards.count("train"), 5)):
@@ -111,7 +113,7 @@ def test_different_impressions_of_synthetic_fingers(tmp_path):
 
     write_set(tmp_path / "data", 5, 2, 5, 1, "few")
     spec = dataclasses.replace(SPEC, different_impressions=1, elastic=3.0, translation=8.0)
-    made(tmp_path / "data", tmp_path / "out", spec, ("synthetic/few",))
+    build_set(tmp_path / "data", tmp_path / "out", spec, ("synthetic/few",))
     counts = store.load_manifest(tmp_path / "out").partitions["synthetic/few"].counts
     assert sum(by.get("genuine-impressions", 0) for by in counts.values()) == 10
     assert list(verify(tmp_path / "out", "deep", 1)) == []
@@ -121,94 +123,94 @@ def test_different_impressions_of_synthetic_fingers(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [2, 5])
-def test_same_bytes_with_more_workers(images, tmp_path, whole, workers):
-    made(images, tmp_path, workers=workers)
-    assert content(tmp_path) == whole
+def test_same_bytes_with_more_workers(images, tmp_path, complete_set, workers):
+    build_set(images, tmp_path, workers=workers)
+    assert content(tmp_path) == complete_set
 
 
-def test_same_bytes_from_pieces_in_any_order(images, tmp_path, whole):
+def test_same_bytes_from_pieces_in_any_order(images, tmp_path, complete_set):
     for number in (2, 0, 1):
-        report = made(images, tmp_path, piece=(number, 3))
+        report = build_set(images, tmp_path, piece=(number, 3))
         assert (tmp_path / manifest.FILE).exists() == (number == 1)
     assert report.missing == 0
-    assert content(tmp_path) == whole
+    assert content(tmp_path) == complete_set
 
 
-def test_the_last_piece_misses_what_another_lost(images, tmp_path, whole):
-    first = made(images, tmp_path, piece=(0, 2))
+def test_the_last_piece_misses_what_another_lost(images, tmp_path, complete_set):
+    first = build_set(images, tmp_path, piece=(0, 2))
     (tmp_path / first.entries[0].name).unlink()
-    assert made(images, tmp_path, piece=(1, 2)).missing == 1
+    assert build_set(images, tmp_path, piece=(1, 2)).missing == 1
     assert not (tmp_path / manifest.FILE).exists()
-    made(images, tmp_path, piece=(0, 2))
-    assert content(tmp_path) == whole
+    build_set(images, tmp_path, piece=(0, 2))
+    assert content(tmp_path) == complete_set
 
 
-def test_same_bytes_partition_by_partition(images, tmp_path, whole):
+def test_same_bytes_partition_by_partition(images, tmp_path, complete_set):
     for partition in reversed(PARTITIONS):
-        made(images, tmp_path, partitions=(partition,))
-    assert content(tmp_path) == whole
+        build_set(images, tmp_path, partitions=(partition,))
+    assert content(tmp_path) == complete_set
 
 
-def test_same_bytes_without_processor_specific_code(images, tmp_path, whole):
+def test_same_bytes_without_processor_specific_code(images, tmp_path, complete_set):
     cv2.setUseOptimized(False)
     try:
-        made(images, tmp_path)
+        build_set(images, tmp_path)
     finally:
         cv2.setUseOptimized(True)
-    assert content(tmp_path) == whole
+    assert content(tmp_path) == complete_set
 
 
-def test_another_seed_gives_other_pairs(images, tmp_path, whole):
-    made(images, tmp_path, dataclasses.replace(SPEC, seed=1))
+def test_another_seed_gives_other_pairs(images, tmp_path, complete_set):
+    build_set(images, tmp_path, dataclasses.replace(SPEC, seed=1))
     now = content(tmp_path)
-    assert now.keys() == whole.keys()
-    assert {n.split("/")[0] for n in now if now[n] == whole[n]} == {"sources"}
+    assert now.keys() == complete_set.keys()
+    assert {n.split("/")[0] for n in now if now[n] == complete_set[n]} == {"sources"}
 
 
 # --- resume and repair --------------------------------------------------------------------------
 
 
-def test_what_is_right_is_kept_and_what_is_not_is_repaired(images, tmp_path, whole):
+def test_what_is_right_is_kept_and_what_is_not_is_repaired(images, tmp_path, complete_set):
     """Lost, damaged, swapped and stray shards and a lost manifest: the same set again."""
-    made(images, tmp_path)
-    names = [name for name in whole if name.endswith("arrayrecord")]
+    build_set(images, tmp_path)
+    names = [name for name in complete_set if name.endswith("arrayrecord")]
     (tmp_path / names[0]).unlink()
-    damaged = bytearray(whole[names[1]])
+    damaged = bytearray(complete_set[names[1]])
     damaged[len(damaged) // 2] ^= 1
     (tmp_path / names[1]).write_bytes(damaged)
-    (tmp_path / names[2]).write_bytes(whole[names[3]])
+    (tmp_path / names[2]).write_bytes(complete_set[names[3]])
     (tmp_path / names[4]).rename(tmp_path / names[4].replace("-of-", "-of-9"))
     (tmp_path / manifest.FILE).unlink()
     (tmp_path / "train/.half.arrayrecord.0a1b2c3d.tmp").write_bytes(b"of a killed build")
     untouched = names[5:]
     before = {name: (tmp_path / name).stat().st_mtime_ns for name in untouched}
-    report = made(images, tmp_path)
-    assert content(tmp_path) == whole
+    report = build_set(images, tmp_path)
+    assert content(tmp_path) == complete_set
     assert report.kept == len(names) - 4
     assert before == {name: (tmp_path / name).stat().st_mtime_ns for name in untouched}
 
 
-def test_a_finished_set_needs_no_notes(images, tmp_path, whole):
+def test_a_finished_set_needs_no_notes(images, tmp_path, complete_set):
     """Without .build the manifest vouches for its shards: none is built again."""
-    made(images, tmp_path)
+    build_set(images, tmp_path)
     for path in sorted((tmp_path / state.FOLDER).rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    report = made(images, tmp_path)
+    report = build_set(images, tmp_path)
     assert report.kept == len(report.entries)
-    assert content(tmp_path) == whole
+    assert content(tmp_path) == complete_set
 
 
-def test_a_damaged_manifest_is_written_anew(images, tmp_path, whole):
-    made(images, tmp_path)
+def test_a_damaged_manifest_is_written_anew(images, tmp_path, complete_set):
+    build_set(images, tmp_path)
     (tmp_path / manifest.FILE).write_text("{")
-    told = []
-    report = made(images, tmp_path, say=told.append)
-    assert "manifest.json is not JSON" in told[0]
+    messages = []
+    report = build_set(images, tmp_path, warn=messages.append)
+    assert "manifest.json is not JSON" in messages[0]
     assert report.kept == len(report.entries)
-    assert content(tmp_path) == whole
+    assert content(tmp_path) == complete_set
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(images, tmp_path, whole):
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(images, tmp_path, complete_set):
     rng = random.Random(0)
     for _ in range(3):
         process = subprocess.Popen(
@@ -222,11 +224,11 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(images, tmp_path, who
         process.wait()
         if (tmp_path / manifest.FILE).exists():
             assert list(verify(tmp_path, "deep", 1)) == []
-    made(images, tmp_path)
-    assert content(tmp_path) == whole
+    build_set(images, tmp_path)
+    assert content(tmp_path) == complete_set
 
 
-def test_nothing_remains_of_a_lost_machine(images, tmp_path, whole, monkeypatch):
+def test_nothing_remains_of_a_lost_machine(images, tmp_path, complete_set, monkeypatch):
     """Its shard is built elsewhere; what it had begun stays behind under a temporary name."""
 
     def engine(work, tasks, workers):
@@ -237,8 +239,8 @@ def test_nothing_remains_of_a_lost_machine(images, tmp_path, whole, monkeypatch)
             )
 
     monkeypatch.setattr(pool, "run", engine)
-    made(images, tmp_path)
-    assert content(tmp_path) == whole
+    build_set(images, tmp_path)
+    assert content(tmp_path) == complete_set
 
 
 def gone(group):
@@ -253,7 +255,7 @@ def gone(group):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(images, tmp_path, whole, number):
+def test_a_signal_ends_it_cleanly(images, tmp_path, complete_set, number):
     """With a message, and no process nor partial file left behind; then it goes on."""
     process = subprocess.Popen(
         command(images, tmp_path, "--workers", "2"),
@@ -277,8 +279,8 @@ def test_a_signal_ends_it_cleanly(images, tmp_path, whole, number):
         assert not (tmp_path / manifest.FILE).exists()
     assert not list(tmp_path.rglob("*.tmp"))
     assert gone(process.pid)
-    made(images, tmp_path)
-    assert content(tmp_path) == whole
+    build_set(images, tmp_path)
+    assert content(tmp_path) == complete_set
 
 
 # --- one partition, one image, one setting ------------------------------------------------------
@@ -286,15 +288,15 @@ def test_a_signal_ends_it_cleanly(images, tmp_path, whole, number):
 
 def test_one_partition_is_built_and_the_others_stay(data, tmp_path):
     out = tmp_path / "out"
-    made(data, out)
+    build_set(data, out)
     old = store.load_manifest(out)
     stamps = {p: p.stat().st_mtime_ns for p in out.glob("*/fvc2002-db1_b-*")}
     cv2.imwrite(str(data / "DB3_B" / "104_1.tif"), finger(7, 190, 180))
     (data / "DB3_B" / "105_1.tif").unlink()
     cv2.imwrite(str(data / "DB3_B" / "106_2.tif"), finger(8, 190, 180))
-    told = []
-    made(data, out, partitions=PARTITIONS[1:], say=told.append)
-    assert told == [
+    messages = []
+    build_set(data, out, partitions=PARTITIONS[1:], warn=messages.append)
+    assert messages == [
         "fvc2002/db3_b: images 1 changed (fvc2002/db3_b/104_1), 1 added (fvc2002/db3_b/106_2), "
         "1 removed (fvc2002/db3_b/105_1) since it was built; it is built again"
     ]
@@ -303,41 +305,41 @@ def test_one_partition_is_built_and_the_others_stay(data, tmp_path):
     assert now.partitions[PARTITIONS[1]] != old.partitions[PARTITIONS[1]]
     assert stamps == {p: p.stat().st_mtime_ns for p in out.glob("*/fvc2002-db1_b-*")}
     assert list(verify(out, "deep", 1)) == []
-    made(data, tmp_path / "fresh")
+    build_set(data, tmp_path / "fresh")
     assert content(out) == content(tmp_path / "fresh")
 
 
 def test_while_a_partition_changes_the_manifest_does_not_list_it(data, tmp_path, monkeypatch):
-    made(data, tmp_path / "out")
+    build_set(data, tmp_path / "out")
     (data / "DB3_B" / "105_1.tif").unlink()
 
     def crash(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(worker, "run", crash)
+    monkeypatch.setattr(worker, "build_shard", crash)
     with pytest.raises(Fault, match="stopped"):
-        made(data, tmp_path / "out")
+        build_set(data, tmp_path / "out")
     assert set(store.load_manifest(tmp_path / "out").partitions) == {PARTITIONS[0]}
 
 
-def test_other_settings_are_refused_with_what_differs(images, tmp_path, whole):
-    made(images, tmp_path)
+def test_other_settings_are_refused_with_what_differs(images, tmp_path, complete_set):
+    build_set(images, tmp_path)
     other = dataclasses.replace(SPEC, seed=7, elastic=2.0)
     with pytest.raises(Fault, match=r"elastic was 0.0, is now 2.0; seed was 0, is now 7\. Nothing"):
-        made(images, tmp_path, other)
-    assert content(tmp_path) == whole
-    told = []
-    made(images, tmp_path, other, rebuild=True, say=told.append)
-    assert "all of it is built again" in told[0]
+        build_set(images, tmp_path, other)
+    assert content(tmp_path) == complete_set
+    messages = []
+    build_set(images, tmp_path, other, rebuild=True, warn=messages.append)
+    assert "all of it is built again" in messages[0]
     assert store.load_manifest(tmp_path).spec["seed"] == 7
-    made(images, tmp_path, rebuild=True)
-    assert content(tmp_path) == whole
+    build_set(images, tmp_path, rebuild=True)
+    assert content(tmp_path) == complete_set
 
 
 def test_settings_of_a_set_that_was_never_finished_are_refused_too(images, tmp_path):
-    made(images, tmp_path, piece=(0, 2))
+    build_set(images, tmp_path, piece=(0, 2))
     with pytest.raises(Fault, match="seed was 0, is now 1"):
-        made(images, tmp_path, dataclasses.replace(SPEC, seed=1), piece=(1, 2))
+        build_set(images, tmp_path, dataclasses.replace(SPEC, seed=1), piece=(1, 2))
 
 
 # --- bad input ----------------------------------------------------------------------------------
@@ -362,7 +364,7 @@ def spoil(data):
 def test_all_bad_images_are_named_and_nothing_looks_whole(data, tmp_path, workers):
     expected = spoil(data)
     with pytest.raises(Fault) as fault:
-        made(data, tmp_path / "out", workers=workers)
+        build_set(data, tmp_path / "out", workers=workers)
     lines = str(fault.value).splitlines()
     assert lines[0].startswith("4 images cannot be used") and fault.value.exit_code == 1
     for line, (name, reason) in zip(lines[1:], sorted(expected.items()), strict=True):
@@ -370,9 +372,9 @@ def test_all_bad_images_are_named_and_nothing_looks_whole(data, tmp_path, worker
     assert not (tmp_path / "out" / manifest.FILE).exists()
 
 
-def test_bad_images_can_be_left_out_and_are_listed(data, tmp_path, whole):
+def test_bad_images_can_be_left_out_and_are_listed(data, tmp_path, complete_set):
     expected = spoil(data)
-    report = made(data, tmp_path / "out", skip_bad=True)
+    report = build_set(data, tmp_path / "out", skip_bad=True)
     lines = [json.loads(x) for x in (tmp_path / "out/quarantine.jsonl").read_text().splitlines()]
     assert [Path(x["path"]).relative_to(data).as_posix() for x in lines] == sorted(expected)
     assert all(expected[Path(x["path"]).relative_to(data).as_posix()] in x["reason"] for x in lines)
@@ -387,17 +389,17 @@ def test_bad_images_can_be_left_out_and_are_listed(data, tmp_path, whole):
     assert len(pairs) < 120
     before = content(tmp_path / "out")
     with pytest.raises(Fault, match="4 images cannot be used"):  # without the flag
-        made(data, tmp_path / "out")
+        build_set(data, tmp_path / "out")
     assert content(tmp_path / "out") == before
 
 
 def test_a_partition_with_images_left_out_stays_where_another_is_built_on(data, tmp_path):
     """Refused for one that was left out before, and for one that is bad by now: both are named."""
     (data / "DB1_B/101_1.tif").write_bytes(b"no image")
-    made(data, tmp_path / "out", skip_bad=True)
+    build_set(data, tmp_path / "out", skip_bad=True)
     (data / "DB3_B/103_1.tif").write_bytes(b"no image either")
     with pytest.raises(Fault, match=r"2 images cannot be used(.|\n)*DB1_B/101_1(.|\n)*DB3_B/103_1"):
-        made(data, tmp_path / "out")
+        build_set(data, tmp_path / "out")
     assert set(store.load_manifest(tmp_path / "out").partitions) == {PARTITIONS[0]}
 
 
@@ -405,7 +407,7 @@ def test_a_damaged_line_of_the_list_is_told_and_dropped(data, images, tmp_path, 
     """What else it says of partitions that are not built now stays; it is written at once."""
     out = tmp_path / "out"
     (data / "DB1_B/101_1.tif").write_bytes(b"no image")
-    made(data, out, skip_bad=True)
+    build_set(data, out, skip_bad=True)
     path, (line,) = out / "quarantine.jsonl", (out / "quarantine.jsonl").read_bytes().splitlines()
     odd = [
         b'{"image_id": ',
@@ -415,9 +417,9 @@ def test_a_damaged_line_of_the_list_is_told_and_dropped(data, images, tmp_path, 
     ]
     path.write_bytes(b"\n".join([line, *odd]))
     (out / "train/fvc2002-db3_b-00000-of-00077.arrayrecord").write_bytes(b"of an earlier plan")
-    told = []
-    made(data, out, partitions=PARTITIONS[1:], say=told.append)
-    assert told == [f"{path}: 4 damaged lines are left out"]
+    messages = []
+    build_set(data, out, partitions=PARTITIONS[1:], warn=messages.append)
+    assert messages == [f"{path}: 4 damaged lines are left out"]
     assert path.read_bytes() == line + b"\n"
     assert list(verify(out, "quick", 1)) == []
 
@@ -426,16 +428,16 @@ def test_a_damaged_line_of_the_list_is_told_and_dropped(data, images, tmp_path, 
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(Fault, match=r"quarantine\.jsonl: cannot be written"):
-        made(data, out, skip_bad=True)
+        build_set(data, out, skip_bad=True)
 
 
-def test_mended_images_come_back(data, images, tmp_path, whole):
+def test_mended_images_come_back(data, images, tmp_path, complete_set):
     expected = spoil(data)
-    made(data, tmp_path / "out", skip_bad=True)
+    build_set(data, tmp_path / "out", skip_bad=True)
     for name in expected:
         (data / name).write_bytes((images / name).read_bytes())
-    made(data, tmp_path / "out")
-    assert content(tmp_path / "out") == whole
+    build_set(data, tmp_path / "out")
+    assert content(tmp_path / "out") == complete_set
 
 
 @pytest.mark.parametrize("skip_bad", [False, True])
@@ -450,7 +452,7 @@ def test_an_image_that_vanishes_meanwhile_is_named(data, tmp_path, monkeypatch, 
 
     monkeypatch.setattr(builder.plan, "plan_shards", then_unlink)
     with pytest.raises(Fault, match=r"104_1\.tif: cannot be read"):
-        made(data, tmp_path / "out", skip_bad=skip_bad)
+        build_set(data, tmp_path / "out", skip_bad=skip_bad)
     assert not (tmp_path / "out" / manifest.FILE).exists()
 
 
@@ -458,7 +460,7 @@ def test_the_set_tells_of_the_bytes_that_it_was_built_from(data, tmp_path, monke
     """Each image is read once: what it is hashed from is what is decoded."""
     reads = []
     monkeypatch.setattr(worker, "read", lambda path: reads.append(path) or read(path))
-    made(data, tmp_path / "out")
+    build_set(data, tmp_path / "out")
     assert sorted(reads) == sorted(data.glob("*/*.tif"))
     part = store.load_manifest(tmp_path / "out").partitions[PARTITIONS[1]]
     listed = provenance.read(tmp_path / "out", PARTITIONS[1], part.source_hash, part.images)
@@ -472,7 +474,7 @@ def test_out_that_is_a_file_is_misuse(images, tmp_path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file/below"):
         with pytest.raises(Misuse, match="is a file"):
-            made(images, out)
+            build_set(images, out)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -480,18 +482,18 @@ def test_a_disk_too_small_is_told_before_the_start(images, tmp_path, monkeypatch
     usage = builder.shutil.disk_usage(tmp_path)._replace(free=1_000_000)
     monkeypatch.setattr(builder.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(Fault, match=r"needs 6 MB, the disk has 1 MB"):
-        made(images, tmp_path)
+        build_set(images, tmp_path)
     assert not list(tmp_path.rglob("*.arrayrecord"))
 
 
 def test_two_builds_into_one_folder(images, tmp_path):
-    with state.lock(tmp_path), pytest.raises(Fault, match="another build is writing here"):
-        made(images, tmp_path)
-    with state.lock(tmp_path, "0-of-2"):
-        made(images, tmp_path, piece=(1, 2))
+    with lock_output(tmp_path), pytest.raises(Fault, match="another build is writing here"):
+        build_set(images, tmp_path)
+    with lock_output(tmp_path, "0-of-2"):
+        build_set(images, tmp_path, piece=(1, 2))
         for piece in ((0, 2), (0, 1)):
             with pytest.raises(Fault, match="another build"):
-                made(images, tmp_path, piece=piece)
+                build_set(images, tmp_path, piece=piece)
 
 
 # --- the command --------------------------------------------------------------------------------
@@ -522,12 +524,12 @@ def test_dry_run_shows_the_plan_and_writes_nothing(images, tmp_path):
     assert "about 0:00:01 h:min:s on" in time
 
 
-def test_command_builds_and_ends_with_a_table(images, tmp_path, whole):
+def test_command_builds_and_ends_with_a_table(images, tmp_path, complete_set):
     arguments = command(images, tmp_path)[4:]
     first, again = invoke(*arguments), invoke(*arguments)
     assert first.exit_code == again.exit_code == 0
-    assert content(tmp_path) == whole
-    shards = sum(name.endswith("arrayrecord") for name in whole)
+    assert content(tmp_path) == complete_set
+    shards = sum(name.endswith("arrayrecord") for name in complete_set)
     assert f"{shards} shards built, 0 were there already" in first.output
     assert f"0 shards built, {shards} were there already" in again.output
 

@@ -33,8 +33,8 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(images, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole")
+def complete_set(images, tmp_path_factory):
+    out = tmp_path_factory.mktemp("complete_set")
     assert finish(start(images, out)) == (0, None)
     return content(out)
 
@@ -81,27 +81,27 @@ def workers(process):
     return found
 
 
-def complete(images, out, whole):
+def complete(images, out, complete_set):
     """What is there is right, and the same command goes on to the same bytes."""
     there = content(out)
-    assert there.items() <= whole.items()
-    assert manifest.FILE not in there or there == whole
+    assert there.items() <= complete_set.items()
+    assert manifest.FILE not in there or there == complete_set
     assert finish(start(images, out)) == (0, None)
-    assert content(out) == whole
+    assert content(out) == complete_set
     assert not list(out.rglob("*.tmp"))
 
 
-def test_a_worker_killed_by_the_system(images, tmp_path, whole):
+def test_a_worker_killed_by_the_system(images, tmp_path, complete_set):
     process = start(images, tmp_path)
     while len(found := workers(process)) < 2 and process.poll() is None:
         time.sleep(0.005)
     os.kill(found[0], signal.SIGKILL)
     status, told = finish(process)
     assert status == 1 and "killed by the system" in told and "run the same again" in told
-    complete(images, tmp_path, whole)
+    complete(images, tmp_path, complete_set)
 
 
-def test_killed_with_all_its_workers(images, tmp_path, whole):
+def test_killed_with_all_its_workers(images, tmp_path, complete_set):
     """As when the machine goes down: nothing gets to clean up."""
     process = start(images, tmp_path, start_new_session=True)
     while not list(tmp_path.glob("*/.*.tmp")) and process.poll() is None:
@@ -109,10 +109,10 @@ def test_killed_with_all_its_workers(images, tmp_path, whole):
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    complete(images, tmp_path, whole)
+    complete(images, tmp_path, complete_set)
 
 
-def test_a_disk_that_is_full_in_the_middle_of_a_shard(images, tmp_path, whole):
+def test_a_disk_that_is_full_in_the_middle_of_a_shard(images, tmp_path, complete_set):
     """No file may grow beyond a part of a shard, which a writer sees as it sees a full disk."""
     most = 100_000
     process = start(images, tmp_path)
@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_shard(images, tmp_path, whole):
     status, told = finish(process)
     assert status == 1 and "arrayrecord: cannot be written" in told
     assert content(tmp_path) == {}
-    complete(images, tmp_path, whole)
+    complete(images, tmp_path, complete_set)
 
 
 def test_twenty_kills_of_a_build(tmp_path):
@@ -139,10 +139,10 @@ def test_twenty_kills_of_a_build(tmp_path):
     there = [int(number) for number in done.stdout.split()]
     assert len(there) == 20 and len(set(there)) > 5
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*/*.arrayrecord")}
-    report = kills.made(data, out, 1)
+    report = kills.build_set(data, out, 1)
     assert report.kept == there[-1] == len(finished)
     assert finished == {path: path.stat().st_mtime_ns for path in finished}
-    kills.made(data, tmp_path / "one go", 1)
+    kills.build_set(data, tmp_path / "one go", 1)
     assert content(out) == content(tmp_path / "one go")
     assert not list(out.rglob("*.tmp"))
 
@@ -155,10 +155,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_an_output_that_may_not_be_written(images, tmp_path, whole):
+def test_an_output_that_may_not_be_written(images, tmp_path, complete_set):
     (tmp_path / "out").mkdir(mode=0o500)
     obeying = (sys.executable, "-c", OBEY_MODES)
     status, told = finish(start(images, tmp_path / "out", before=obeying))
     assert status == 1 and f"{tmp_path / 'out'}: cannot be written: Permission denied" in told
     (tmp_path / "out").chmod(0o700)
-    complete(images, tmp_path / "out", whole)
+    complete(images, tmp_path / "out", complete_set)

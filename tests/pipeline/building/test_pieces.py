@@ -22,11 +22,11 @@ from shards.verify.verify import verify
 SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
 PARTITIONS = ("fvc2002/db1_b", "fvc2002/db3_b")
 STEPS = {
-    "before it looks": (builder.reconcile, "check_folders"),
+    "before it looks": (builder.reconcile, "refuse_linked_folders"),
     "before it checks": (builder, "_run"),
     "before it withdraws": (builder, "_check_space"),
-    "while it builds": (builder.worker, "run"),
-    "before it finishes": (builder, "_refuse"),
+    "while it builds": (builder.worker, "build_shard"),
+    "before it finishes": (builder, "_refuse_bad_images"),
 }
 
 
@@ -36,16 +36,17 @@ def images(tmp_path_factory):
     return two_databases(tmp_path_factory.mktemp("data"))
 
 
-def made(root, out, number=0, pieces=1, spec=SPEC, **options):
+def build_set(root, out, number=0, pieces=1):
     selection = catalog.discover([root]).select(PARTITIONS)
-    return builder.build(spec, selection, out, 1, (number, pieces), **options)
+    options = builder.BuildOptions(workers=1, piece=(number, pieces))
+    return builder.build(SPEC, selection, out, options)
 
 
 @pytest.fixture(scope="module")
 def before(images, tmp_path_factory):
     """A finished set."""
     out = tmp_path_factory.mktemp("before")
-    made(images, out)
+    build_set(images, out)
     return out
 
 
@@ -64,7 +65,7 @@ def changed(images, before, tmp_path_factory):
 def after(changed, tmp_path_factory):
     """The bytes of the set that the changed images give."""
     out = tmp_path_factory.mktemp("after")
-    made(changed, out)
+    build_set(changed, out)
     return content(out)
 
 
@@ -101,13 +102,13 @@ def test_what_one_builds_no_other_lists(before, changed, after, tmp_path, monkey
 
     def other():
         with monkeypatch.context() as patch, pytest.raises(Fault, match="stopped"):
-            patch.setattr(builder.worker, "run", crash)
-            made(changed, out, 1, 2)
+            patch.setattr(builder.worker, "build_shard", crash)
+            build_set(changed, out, 1, 2)
 
     meanwhile(monkeypatch, step, other)
-    made(changed, out, 0, 2)
+    build_set(changed, out, 0, 2)
     assert PARTITIONS[1] not in listed(out)
-    made(changed, out, 1, 2)
+    build_set(changed, out, 1, 2)
     assert listed(out) == set(PARTITIONS)
     assert content(out) == after
 
@@ -121,10 +122,10 @@ def test_pieces_at_once_make_the_set_of_one_go(before, changed, after, tmp_path,
     out = shutil.copytree(before, tmp_path / "set")
 
     def other():
-        made(changed, out, 1, 2)
+        build_set(changed, out, 1, 2)
         assert step != "while it builds" or PARTITIONS[0] not in listed(out)
 
     meanwhile(monkeypatch, step, other)
-    made(changed, out, 0, 2)
+    build_set(changed, out, 0, 2)
     assert listed(out) == set(PARTITIONS)
     assert content(out) == after

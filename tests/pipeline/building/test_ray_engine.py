@@ -15,7 +15,7 @@ from prints import finger
 import configs
 from pipeline import catalog
 from pipeline.__main__ import main
-from pipeline.building.build import build
+from pipeline.building.build import BuildOptions, build
 from shards import manifest
 from shards.foundation.errors import Fault, Misuse
 
@@ -36,22 +36,22 @@ def images(tmp_path_factory):
     return root.parent
 
 
-def made(images, out, engine="ray", workers=None):
+def build_set(images, out, engine="ray", workers=None):
     selection = catalog.discover([images]).select([PARTITION])
-    return build(SPEC, selection, out, workers, engine=engine)
+    return build(SPEC, selection, out, BuildOptions(workers, engine=engine))
 
 
 @pytest.fixture(scope="module")
-def whole(images, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole")
-    made(images, out, "local", 1)
+def complete_set(images, tmp_path_factory):
+    out = tmp_path_factory.mktemp("complete_set")
+    build_set(images, out, "local", 1)
     return content(out)
 
 
 @pytest.mark.skipif(INSTALLED, reason="the extra ray is installed")
 def test_without_ray_the_command_says_how_to_get_it(images, tmp_path):
     with pytest.raises(Misuse, match="EXTRAS=ray make shards ENGINE=ray"):
-        made(images, tmp_path)
+        build_set(images, tmp_path)
     arguments = ["build", "--out", str(tmp_path), "--data", str(images), "--engine", "ray"]
     result = CliRunner().invoke(main, [*arguments, "--partition", PARTITION])
     assert result.exit_code == 2 and "Ray is not installed" in result.output
@@ -81,15 +81,15 @@ def lose(cluster, out, lost):
 
 
 @needs_ray
-def test_a_machine_lost_in_the_middle_changes_no_byte(images, tmp_path, whole, cluster):
+def test_a_machine_lost_in_the_middle_changes_no_byte(images, tmp_path, complete_set, cluster):
     lost = []
     thread = threading.Thread(target=lose, args=(cluster, tmp_path, lost))
     thread.start()
-    report = made(images, tmp_path)
+    report = build_set(images, tmp_path)
     thread.join()
     assert lost and lost[0] < len(report.entries)
-    assert content(tmp_path) == whole
-    assert made(images, tmp_path).kept == len(report.entries)
+    assert content(tmp_path) == complete_set
+    assert build_set(images, tmp_path).kept == len(report.entries)
 
 
 @needs_ray
@@ -103,7 +103,7 @@ def test_faults_cross_machines(images, tmp_path, cluster):
         (data / path.name).write_bytes(path.read_bytes())
     (data / "103_1.tif").write_bytes(b"no image")
     with pytest.raises(Fault, match=r"1 images cannot be used(.|\n)*103_1.tif: does not decode"):
-        made(data.parent, tmp_path / "out")
+        build_set(data.parent, tmp_path / "out")
     assert not (tmp_path / "out" / manifest.FILE).exists()
     with pytest.raises(Fault, match="does not see it; all machines of the cluster must see"):
         list(ray_engine.run(None, [SimpleNamespace(out=tmp_path / "nowhere")]))

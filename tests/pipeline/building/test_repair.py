@@ -16,7 +16,7 @@ from prints import finger
 import configs
 from pipeline import catalog
 from pipeline.building import state
-from pipeline.building.build import build
+from pipeline.building.build import BuildOptions, build
 from shards import manifest, shard_file, store
 from shards.foundation.errors import Fault
 from shards.record import decode, encode
@@ -34,8 +34,9 @@ def images(tmp_path_factory):
     return two_databases(tmp_path_factory.mktemp("data"))
 
 
-def made(root, out, spec=SPEC, partitions=PARTITIONS, **options):
-    return build(spec, catalog.discover([root]).select(partitions), out, 1, **options)
+def build_set(root, out, spec=SPEC, partitions=PARTITIONS, warn=lambda _: None, **options):
+    selection = catalog.discover([root]).select(partitions)
+    return build(spec, selection, out, BuildOptions(workers=1, **options), warn)
 
 
 def stamps(out):
@@ -46,16 +47,16 @@ def stamps(out):
 
 
 @pytest.fixture(scope="module")
-def whole(images, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole")
-    made(images, out)
+def complete_set(images, tmp_path_factory):
+    out = tmp_path_factory.mktemp("complete_set")
+    build_set(images, out)
     return content(out)
 
 
 @pytest.fixture
-def out(whole, tmp_path):
+def out(complete_set, tmp_path):
     """A finished set, that its manifest alone vouches for."""
-    for name, data in whole.items():
+    for name, data in complete_set.items():
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes(data)
     return tmp_path / "set"
@@ -141,14 +142,14 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_build_mends_what_verify_names(images, out, whole, fault):
+def test_build_mends_what_verify_names(images, out, complete_set, fault):
     harm, named = FAULTS[fault]
     before = stamps(out)
     harm(out)
     found = [str(finding) for finding in verify(out, "full", 1)]
     assert any(re.search(named, line) for line in found), found
-    made(images, out)
-    assert content(out) == whole
+    build_set(images, out)
+    assert content(out) == complete_set
     assert list(verify(out, "full", 1)) == []
     if "fvc2002-db1_b" in named:  # a shard or a list of images, not the manifest
         touched = ("fvc2002-db1_b",) if "sources" in named else (FIRST, SECOND)
@@ -157,7 +158,7 @@ def test_build_mends_what_verify_names(images, out, whole, fault):
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["after it has its name", "before"])
-def test_a_kill_as_a_shard_gets_its_name(images, tmp_path, whole, monkeypatch, named):
+def test_a_kill_as_a_shard_gets_its_name(images, tmp_path, complete_set, monkeypatch, named):
     """What is there is known and kept; what is not there is never taken to be, nor what was."""
     out, rename = tmp_path / "set", Path.replace
 
@@ -171,22 +172,24 @@ def test_a_kill_as_a_shard_gets_its_name(images, tmp_path, whole, monkeypatch, n
             raise Killed
         rename(self, target)
 
-    made(images, out)
+    build_set(images, out)
     make_stale(out)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)
         with pytest.raises(Killed):
-            made(images, out)
+            build_set(images, out)
     assert (out / FIRST).exists() == named
     shards = len(stamps(out))
-    assert made(images, out).kept == shards
-    assert content(out) == whole
+    assert build_set(images, out).kept == shards
+    assert content(out) == complete_set
 
 
-def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(images, tmp_path, whole):
+def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(
+    images, tmp_path, complete_set
+):
     """Its manifest is refused by name; notes of that time do not tell the images' hashes."""
     out = tmp_path / "set"
-    made(images, out)
+    build_set(images, out)
     edit(lambda top: top.update(schema=1))(out)
     for path in (out / state.FOLDER).rglob("*.arrayrecord.json"):
         noted = json.loads(path.read_text())
@@ -195,26 +198,26 @@ def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(images, tm
     with pytest.raises(Fault, match=r"schema version 1, expected 2; the command that"):
         store.open_set(out)
     before = stamps(out)
-    assert made(images, out).kept == len(before)
-    assert content(out) == whole and stamps(out) == before
+    assert build_set(images, out).kept == len(before)
+    assert content(out) == complete_set and stamps(out) == before
 
 
-def test_what_only_ends_like_a_shard_is_set_aside_and_told(images, out, whole):
+def test_what_only_ends_like_a_shard_is_set_aside_and_told(images, out, complete_set):
     (out / "train/mine.arrayrecord").write_bytes(b"somebody's")
     assert [f.file for f in verify(out, "quick", 1)] == ["train/mine.arrayrecord"]
-    told = []
-    made(images, out, say=told.append)
-    assert told == [
-        f"{out}/train/mine.arrayrecord: is no shard of the set; now mine.arrayrecord.stray"
+    messages = []
+    build_set(images, out, warn=messages.append)
+    assert messages == [
+        f"{out}/train/mine.arrayrecord: is not a shard of the set; renamed to mine.arrayrecord.stray"
     ]
     (out / "train/mine.arrayrecord").write_bytes(b"another's")
-    made(images, out)
+    build_set(images, out)
     set_aside = sorted(path.read_bytes() for path in out.glob("train/mine.arrayrecord.stray*"))
     assert set_aside == [b"another's", b"somebody's"]
     assert list(verify(out, "full", 1)) == []
 
 
-def test_other_sets_below_are_left_alone(images, out, whole, tmp_path):
+def test_other_sets_below_are_left_alone(images, out, complete_set, tmp_path):
     """By a build above them, one with other settings too, and by the check of what it built."""
     above = tmp_path / "above"
     for below in ("mine", "train/mine"):
@@ -222,35 +225,35 @@ def test_other_sets_below_are_left_alone(images, out, whole, tmp_path):
     for name in (".mine.tmp", "mine/.manifest.json.0a1b2c3d.tmp"):  # of a build that goes on
         (above / name).touch()
     for seed in (0, 1):
-        made(images, above, dataclasses.replace(SPEC, seed=seed), PARTITIONS[1:], rebuild=True)
+        build_set(images, above, dataclasses.replace(SPEC, seed=seed), PARTITIONS[1:], rebuild=True)
         assert list(verify(above, "quick", 1)) == []
-        assert content(above / "train/mine") == whole
-        assert content(above / "mine").items() > whole.items()
+        assert content(above / "train/mine") == complete_set
+        assert content(above / "mine").items() > complete_set.items()
     assert not (above / ".mine.tmp").exists()
 
 
-def test_folders_of_shards_that_are_links_are_refused(images, out, whole):
+def test_folders_of_shards_that_are_links_are_refused(images, out, complete_set):
     (out / "train").rename(out.parent / "elsewhere")
     (out / "train").symlink_to(out.parent / "elsewhere")
     assert all("symbolic link" in finding.message for finding in verify(out, "quick", 1))
     with pytest.raises(Fault, match="train: is a symbolic link"):
-        made(images, out)
+        build_set(images, out)
 
 
-def test_many_faults_at_once_are_all_named_and_mended(images, out, whole):
+def test_many_faults_at_once_are_all_named_and_mended(images, out, complete_set):
     """A third of the shards lost, a third flipped somewhere."""
     rng = random.Random(0)
-    shards = [name for name in whole if name.endswith("arrayrecord")]
+    shards = [name for name in complete_set if name.endswith("arrayrecord")]
     lost, flipped = shards[::3], shards[1::3]
     for name in lost:
         (out / name).unlink()
     for name in flipped:
-        data = bytearray(whole[name])
+        data = bytearray(complete_set[name])
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         (out / name).write_bytes(data)
     assert {finding.file for finding in verify(out, "full", 1)} == {*lost, *flipped}
-    made(images, out)
-    assert content(out) == whole
+    build_set(images, out)
+    assert content(out) == complete_set
 
 
 # --- regeneration -------------------------------------------------------------------------------
@@ -280,34 +283,34 @@ def test_one_image_rebuilds_only_its_partition(data, out, tmp_path, what, said):
     """Though all partitions are asked for."""
     before, old = stamps(out), store.load_manifest(out)
     what(data)
-    told = []
-    made(data, out, say=told.append)
-    assert told == [f"fvc2002/db3_b: {said} since it was built; it is built again"]
+    messages = []
+    build_set(data, out, warn=messages.append)
+    assert messages == [f"fvc2002/db3_b: {said} since it was built; it is built again"]
     kept = {name: at for name, at in before.items() if "db1_b" in name}
     assert kept.items() <= stamps(out).items()
     now = store.load_manifest(out)
     assert now.partitions[PARTITIONS[0]] == old.partitions[PARTITIONS[0]]
     assert now.partitions[PARTITIONS[1]] != old.partitions[PARTITIONS[1]]
-    made(data, tmp_path / "fresh")
+    build_set(data, tmp_path / "fresh")
     assert content(out) == content(tmp_path / "fresh")
 
 
-def test_a_partition_that_is_asked_for_is_built_anew_and_the_others_stay(data, out, whole):
+def test_a_partition_that_is_asked_for_is_built_anew_and_the_others_stay(data, out, complete_set):
     """The others' images need not even be there."""
-    for name in whole:
+    for name in complete_set:
         if "db3_b" in name:
             (out / name).unlink()
     before = stamps(out)
     for path in (data / "DB1_B").iterdir():
         path.unlink()
-    made(data, out, partitions=PARTITIONS[1:])
-    assert content(out) == whole
+    build_set(data, out, partitions=PARTITIONS[1:])
+    assert content(out) == complete_set
     assert before.items() <= stamps(out).items()
 
 
-def test_another_setting_rebuilds_nothing_without_being_told(images, out, whole):
+def test_another_setting_rebuilds_nothing_without_being_told(images, out, complete_set):
     before = stamps(out)
     with pytest.raises(Fault, match=r"pairs_per_shard was 8, is now 16\. Nothing was changed"):
-        made(images, out, dataclasses.replace(SPEC, pairs_per_shard=16))
-    assert content(out) == whole
+        build_set(images, out, dataclasses.replace(SPEC, pairs_per_shard=16))
+    assert content(out) == complete_set
     assert stamps(out) == before

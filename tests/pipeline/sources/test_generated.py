@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from pipeline import catalog
 from pipeline.__main__ import main
 from pipeline.building import worker
-from pipeline.building.build import build
+from pipeline.building.build import BuildOptions, build
 from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
@@ -25,9 +25,9 @@ FILES = PipelineSpec(different_impressions=1, elastic=3.0, translation=8.0, pair
 SPEC = dataclasses.replace(FILES, fingers=5, impressions=2, finger_seed=5)
 
 
-def made(out, spec=SPEC, data=(), workers=1, **options):
+def build_set(out, spec=SPEC, data=(), workers=1, piece=(0, 1)):
     selection, _ = catalog.choose(data, (PARTITION,), spec)
-    return build(spec, selection, out, workers, **options)
+    return build(spec, selection, out, BuildOptions(workers, piece))
 
 
 def shards_of(out):
@@ -38,7 +38,7 @@ def shards_of(out):
 def straight(tmp_path_factory):
     """The set as the generator gives it."""
     out = tmp_path_factory.mktemp("straight")
-    made(out)
+    build_set(out)
     return out
 
 
@@ -59,7 +59,7 @@ def blank(*address, **styles):
 def test_the_shards_are_those_by_way_of_files(straight, tmp_path):
     """Pixels, maps, names, order, splits: not a byte differs."""
     write.write_set(tmp_path / "data", 5, 2, 5, 1, "few")
-    made(tmp_path / "out", FILES, [tmp_path / "data"])
+    build_set(tmp_path / "out", FILES, [tmp_path / "data"])
     assert shards_of(tmp_path / "out") == shards_of(straight)
     counts = store.load_manifest(straight).partitions[PARTITION].counts
     assert sum(by["genuine-impressions"] for by in counts.values()) == 10
@@ -83,16 +83,16 @@ def test_a_record_is_drawn_again_from_what_it_names(straight):
 
 
 def test_same_bytes_with_more_workers_and_none_the_second_time(straight, tmp_path):
-    made(tmp_path, workers=2)
+    build_set(tmp_path, workers=2)
     assert shards_of(tmp_path) == shards_of(straight)
     assert (tmp_path / "manifest.json").read_bytes() == (straight / "manifest.json").read_bytes()
-    report = made(tmp_path)
+    report = build_set(tmp_path)
     assert report.kept == len(report.entries) == len(shards_of(straight))
 
 
 def test_each_finger_is_grown_once(few_skins, monkeypatch, tmp_path):
     monkeypatch.setattr(generate, "synthesize_impression", blank)
-    made(tmp_path / "none", skip_bad=True)
+    build_set(tmp_path / "none", skip_bad=True)
     assert sorted(few_skins) == [(5, PARTITION, k) for k in range(5)]
 
 
@@ -101,33 +101,33 @@ def test_an_impression_without_a_finger_is_named_and_may_be_left_out(
 ):
     monkeypatch.setattr(generate, "synthesize_impression", blank)
     with pytest.raises(Fault, match=r"synthetic/few/00000_0: no foreground"):
-        made(tmp_path)
-    assert len(made(tmp_path, skip_bad=True).bad) == 10
+        build_set(tmp_path)
+    assert len(build_set(tmp_path, skip_bad=True).bad) == 10
     first = json.loads((tmp_path / "quarantine.jsonl").read_text().splitlines()[0])
     assert first["image_id"] == first["path"] == "synthetic/few/00000_0"
 
 
 def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp_path):
     monkeypatch.setattr(generate, "synthesize_impression", blank)
-    made(tmp_path, skip_bad=True)
+    build_set(tmp_path, skip_bad=True)
     monkeypatch.setattr(write, "VERSION", write.VERSION + 1)
     said = []
-    assert made(tmp_path, skip_bad=True, say=said.append).kept == 0
+    assert build_set(tmp_path, skip_bad=True, say=said.append).kept == 0
     assert "synthetic/few: images 10 changed" in said[0]
 
 
 @pytest.mark.parametrize("other", [{"fingers": 6}, {"impressions": 3}, {"finger_seed": 6}])
 def test_other_fingers_are_other_settings(few_skins, monkeypatch, tmp_path, other):
     monkeypatch.setattr(generate, "synthesize_impression", blank)
-    made(tmp_path, skip_bad=True)
+    build_set(tmp_path, skip_bad=True)
     with pytest.raises(Fault, match=rf"built with other settings: {next(iter(other))} was"):
-        made(tmp_path, dataclasses.replace(SPEC, **other), skip_bad=True)
+        build_set(tmp_path, dataclasses.replace(SPEC, **other), skip_bad=True)
 
 
 def test_a_set_from_files_keeps_its_settings():
     fields = ("fingers", "impressions", "finger_seed")
-    assert not set(fields) & set(worker.settings(FILES))
-    assert set(fields) <= set(worker.settings(SPEC))
+    assert not set(fields) & set(worker.shard_settings(FILES))
+    assert set(fields) <= set(worker.shard_settings(SPEC))
 
 
 def test_the_command_needs_no_data(tmp_path, monkeypatch):
