@@ -69,7 +69,7 @@ def build(
     Example: python -m pipeline build --out data/shards --data /data/fvc2002
     --partition fvc2002/db1_b,fvc2002/db3_b
 
-    Example, with synthetic fingers that are synthesized during the build: python -m pipeline build --out
+    Example, with fingers that are synthesized during the build: python -m pipeline build --out
     data/shards --config configs/demo.py --partition synthetic/big --set pipeline.fingers=1000
     """
     import configs

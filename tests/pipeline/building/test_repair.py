@@ -208,7 +208,8 @@ def test_what_only_ends_like_a_shard_is_set_aside_and_told(images, out, complete
     messages = []
     build_set(images, out, warn=messages.append)
     assert messages == [
-        f"{out}/train/mine.arrayrecord: is not a shard of the set; renamed to mine.arrayrecord.stray"
+        f"{out}/train/mine.arrayrecord: is not a shard of the set; "
+        "renamed to mine.arrayrecord.stray"
     ]
     (out / "train/mine.arrayrecord").write_bytes(b"another's")
     build_set(images, out)
