@@ -25,9 +25,9 @@ FILES = PipelineSpec(different_impressions=1, elastic=3.0, translation=8.0, pair
 SPEC = dataclasses.replace(FILES, fingers=5, impressions=2, finger_seed=5)
 
 
-def build_set(out, spec=SPEC, data=(), workers=1, piece=(0, 1)):
+def build_set(out, spec=SPEC, data=(), warn=lambda _: None, **options):
     selection, _ = catalog.choose(data, (PARTITION,), spec)
-    return build(spec, selection, out, BuildOptions(workers, piece))
+    return build(spec, selection, out, BuildOptions(**{"workers": 1, **options}), warn)
 
 
 def shards_of(out):
@@ -111,9 +111,9 @@ def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp
     monkeypatch.setattr(generate, "synthesize_impression", blank)
     build_set(tmp_path, skip_bad=True)
     monkeypatch.setattr(write, "VERSION", write.VERSION + 1)
-    said = []
-    assert build_set(tmp_path, skip_bad=True, say=said.append).kept == 0
-    assert "synthetic/few: images 10 changed" in said[0]
+    messages = []
+    assert build_set(tmp_path, skip_bad=True, warn=messages.append).kept == 0
+    assert "synthetic/few: images 10 changed" in messages[0]
 
 
 @pytest.mark.parametrize("other", [{"fingers": 6}, {"impressions": 3}, {"finger_seed": 6}])
