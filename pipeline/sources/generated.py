@@ -1,16 +1,16 @@
-"""Synthetic fingers without files: drawn by the generator while their shards are built.
+"""Synthetic fingers without files: synthesized while their shards are built.
 
-They are what `python -m pipeline synth` writes as a set of the same name, numbers and seed, under
-the same names, to the same pixels and with the same truth; so are then the pairs made of them.
-To the same pixels on processors with AVX2, with AVX-512 or without; on others one px in 10⁵ is a
-grey level off, for numpy and OpenCV then round sums and functions otherwise.
-The generator is loaded where it is asked: it brings scipy, 0.3 s that a build of files saves.
+They have the names, pixels and ground truth of the set that `python -m pipeline synth` writes with
+the same name, numbers and seed, and their pairs are the same. Pixels are equal on processors with
+AVX2, with AVX-512 or without both; on others one pixel in 10⁵ differs by a grey level, because
+numpy and OpenCV round sums and functions differently there (docs/LOG.md, 2026-11-29, "Bytes on
+other processors"). The generator is imported inside the functions: it imports scipy, 0.3 s that a
+build from files saves.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,63 +18,93 @@ from typing import TYPE_CHECKING
 from pipeline.imaging.file import Image
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
+from pipeline.sources.synthetic import SET_NAME
 from pipeline.spec import PipelineSpec
 from shards.foundation.errors import Misuse
 
 if TYPE_CHECKING:
     from pipeline.synthesis.master import Master
 
-_PARTITION = re.compile(r"synthetic/[A-Za-z0-9][A-Za-z0-9._-]*")
+PREFIX = "synthetic/"  # of the partitions
 
 
 def is_generated(partition: str, spec: PipelineSpec) -> bool:
-    """Whether the images of a partition are drawn, and not read."""
-    return spec.fingers > 0 and partition.startswith("synthetic/")
+    """Whether the images of a partition are synthesized instead of read from files."""
+    return spec.fingers > 0 and partition.startswith(PREFIX)
 
 
 def list_impressions(partition: str, spec: PipelineSpec) -> list[Impression]:
-    """All impressions of a partition that is drawn, sorted by image_id; Misuse for an odd name."""
-    if not _PARTITION.fullmatch(partition):
+    """List the impressions of a partition that is generated.
+
+    Args:
+        partition: "synthetic/NAME".
+        spec: numbers of fingers and impressions, and the seed.
+
+    Returns:
+        All impressions, sorted by image_id. Their paths are image_ids, not files.
+
+    Raises:
+        Misuse: NAME is not allowed.
+    """
+    if not (partition.startswith(PREFIX) and SET_NAME.fullmatch(partition, len(PREFIX))):
         raise Misuse(
             f"{partition}: expected synthetic/NAME of letters, digits, dots, dashes and underscores"
         )
-    addresses = ((n, k) for n in range(spec.fingers) for k in range(spec.impressions))
-    found = [_impression(partition, spec.finger_seed, *address) for address in addresses]
-    return sorted(found, key=lambda impression: impression.image_id)
+    impressions = [
+        _impression(partition, spec.finger_seed, finger, number)
+        for finger in range(spec.fingers)
+        for number in range(spec.impressions)
+    ]
+    return sorted(impressions, key=lambda impression: impression.image_id)
 
 
-def _impression(partition: str, seed: int, number: int, k: int) -> Impression:
+def _impression(partition: str, seed: int, finger: int, number: int) -> Impression:
     from pipeline.synthesis import generate
 
-    finger = f"{partition}/{number:05d}"
-    name, ppi = f"{finger}_{k}", generate.sample_style(seed, partition, number, k).ppi
-    address = (seed, number, k)
-    return Impression(Path(name), name, partition, finger, finger, ppi, generator_address=address)
+    finger_id = f"{partition}/{finger:05d}"
+    image_id = f"{finger_id}_{number}"
+    return Impression(
+        path=Path(image_id),
+        image_id=image_id,
+        partition=partition,
+        person=finger_id,
+        finger=finger_id,
+        ppi=generate.sample_style(seed, partition, finger, number).ppi,
+        generator_address=(seed, finger, number),
+    )
 
 
 def identity(impression: Impression) -> bytes:
-    """What its image follows from, in the place of a file's bytes: generator and address."""
+    """Return bytes that determine the image: generator, its version, and the address.
+
+    They stand in for the bytes of a file where a build looks for changed images.
+    """
     from pipeline.synthesis.write import VERSION
 
-    return json.dumps(
-        ["synth", VERSION, impression.partition, impression.generator_address]
-    ).encode()
+    fields = ["synth", VERSION, impression.partition, impression.generator_address]
+    return json.dumps(fields).encode()
 
 
 def synthesize(impression: Impression) -> tuple[Image, Warp]:
-    """The image uint8 [H, W], and the warp from its px to px of the finger's master.
+    """Synthesize an impression.
 
-    The master of the last one is kept: ask finger by finger. ValueError for an impression that
-    lies in a file.
+    The latest master is kept in memory, so that impressions should be asked for finger by finger.
+
+    Returns:
+        The image, uint8 [H, W], and the warp from its px to px of the finger's master.
+
+    Raises:
+        ValueError: the impression is in a file.
     """
     from pipeline.synthesis import generate
 
     if impression.generator_address is None:
-        raise ValueError(f"{impression.image_id}: lies in a file")
+        raise ValueError(f"{impression.image_id}: is in a file, it cannot be synthesized")
     seed, finger, number = impression.generator_address
-    master = _master(seed, impression.partition, finger)
-    made = generate.synthesize_impression(master, seed, impression.partition, finger, number)
-    return made.image, made.warp
+    partition = impression.partition
+    master = _master(seed, partition, finger)
+    synthetic = generate.synthesize_impression(master, seed, partition, finger, number)
+    return synthetic.image, synthetic.warp
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,8 @@
-"""Synthetic fingers as `python -m pipeline synth` writes them, with their truth beside them.
+"""Synthetic fingers in files, as `python -m pipeline synth` writes them.
 
-synthetic/NAME/{finger:05d}_{impression}.png, and under the same stem a .json with the exact warp
-from the impression to the finger's master. The resolution is the PNG's own (its pHYs chunk). Every
-finger is a person of its own.
+A set is a folder synthetic/NAME with set.json, images {finger:05d}_{impression}.png and a sidecar
+.json of the same stem with the exact warp from the impression to the finger's master. The
+resolution is that in the PNG's header. Every finger is a person of its own.
 """
 
 from __future__ import annotations
@@ -17,16 +17,21 @@ from pipeline.impression import Impression
 from pipeline.sources.listing import Answer, Claim, Folder, Listing, Unparsed, collect, walk
 from shards.foundation.errors import Fault
 
-_STEM = re.compile(r"(\d{5,})_(\d+)", re.ASCII)
+SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+STEM = re.compile(r"(\d{5,})_(\d+)", re.ASCII)  # finger, impression
 
 
 def find(root: Path) -> Listing:
-    """The synthetic sets below `root`; Misuse where it is no folder."""
+    """List the impressions of the synthetic sets below `root`.
+
+    Raises:
+        Misuse: `root` is not a folder.
+    """
     return collect(walk([root]), claim)
 
 
 def claim(folder: Folder) -> Claim | None:
-    """The hold on `folder`, None where it is no set of synthetic fingers."""
+    """Claim `folder`; None where it is not a set of synthetic fingers."""
     if folder.path.parent.name != "synthetic" or "set.json" not in folder.files:
         return None
     partition = f"synthetic/{folder.path.name}"
@@ -35,8 +40,14 @@ def claim(folder: Folder) -> Claim | None:
 
 
 def parse(path: Path, partition: str, names: frozenset[str]) -> Answer:
-    """The impression that a file is, by its name, among the `names` of its folder."""
-    match = _STEM.fullmatch(path.stem)
+    """Parse the name of an image file.
+
+    Args:
+        path: the file.
+        partition: partition of its folder.
+        names: names of all files of its folder.
+    """
+    match = STEM.fullmatch(path.stem)
     if match is None:
         return Unparsed("expected {finger}_{impression}, such as 00012_3.png")
     truth = path.with_suffix(".json")
@@ -51,11 +62,15 @@ def parse(path: Path, partition: str, names: frozenset[str]) -> Answer:
 
 
 def load_truth(path: Path) -> Warp:
-    """The warp from px of an impression to px of its finger's master; Fault where it is damaged."""
+    """Read the warp from px of an impression to px of its finger's master from a sidecar.
+
+    Raises:
+        Fault: the sidecar is missing or damaged.
+    """
     try:
         return Warp.from_json(json.loads(path.read_text())["warp"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Fault(
-            f"{path}: is no sidecar of a synthetic impression ({type(error).__name__}: {error}); "
-            "remove it and run the same python -m pipeline synth again"
+            f"{path}: is not the sidecar of a synthetic impression ({type(error).__name__}: "
+            f"{error}); remove it and run the same python -m pipeline synth again"
         ) from error

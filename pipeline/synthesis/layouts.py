@@ -6,11 +6,11 @@ synthesized here. `pipeline.synthesis.nist` has the layouts of NIST's databases.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
+from pipeline.sources.synthetic import SET_NAME
 from pipeline.synthesis import nist, nist_tables
 from pipeline.synthesis.file import File, TouchAddress
 from pipeline.synthesis.frame import PPI
@@ -18,7 +18,6 @@ from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, STYLES, Style
 from shards.foundation.errors import Misuse
 
 LAYOUTS = ("synthetic", "fvc2002", *nist.TABLES)
-SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)

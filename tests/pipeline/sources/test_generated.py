@@ -1,4 +1,4 @@
-"""Synthetic fingers drawn while their shards are built: the same pairs as by way of files."""
+"""Synthetic fingers synthesized while their shards are built: the same pairs as from files."""
 
 import dataclasses
 import json
@@ -35,41 +35,41 @@ def shards_of(out):
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory):
-    """The set as the generator gives it."""
-    out = tmp_path_factory.mktemp("straight")
+def generated_set(tmp_path_factory):
+    """A shard set built without image files."""
+    out = tmp_path_factory.mktemp("generated")
     build_set(out)
     return out
 
 
 @pytest.fixture
-def few_skins(monkeypatch):
-    """Counts the masters that are made; their skin is left out."""
-    grown = []
-    monkeypatch.setattr(generate, "synthesize_master", lambda *address: grown.append(address))
+def master_addresses(monkeypatch):
+    """The addresses of the masters that are asked for; no master is synthesized."""
+    addresses = []
+    monkeypatch.setattr(generate, "synthesize_master", lambda *address: addresses.append(address))
     generated._master.cache_clear()
-    yield grown
+    yield addresses
     generated._master.cache_clear()
 
 
-def blank(*address, **styles):
+def blank_impression(*address, **styles):
     return SyntheticImpression(np.full((300, 300), 254, np.uint8), Warp(IDENTITY), "none", {})
 
 
-def test_the_shards_are_those_by_way_of_files(straight, tmp_path):
-    """Pixels, maps, names, order, splits: not a byte differs."""
+def test_shards_are_equal_to_those_from_files(generated_set, tmp_path):
+    """Pixels, maps, names, order and splits: no byte differs."""
     write.write_set(tmp_path / "data", 5, 2, 5, 1, "few")
     build_set(tmp_path / "out", FILES, [tmp_path / "data"])
-    assert shards_of(tmp_path / "out") == shards_of(straight)
-    counts = store.load_manifest(straight).partitions[PARTITION].counts
+    assert shards_of(tmp_path / "out") == shards_of(generated_set)
+    counts = store.load_manifest(generated_set).partitions[PARTITION].counts
     assert sum(by["genuine-impressions"] for by in counts.values()) == 10
-    assert list(verify(straight, "deep", 1)) == []
+    assert list(verify(generated_set, "deep", 1)) == []
     assert len({impression.ppi for impression in generated.list_impressions(PARTITION, SPEC)}) > 2
 
 
-def test_a_record_is_drawn_again_from_what_it_names(straight):
-    """The map leads from a cell of A to B by way of the finger's skin, as the generator has it."""
-    shards = store.open_set(straight)
+def test_images_of_a_record_are_synthesized_again_by_their_ids(generated_set):
+    """The image_ids of a pair lead to one finger and to the generator's image of B."""
+    shards = store.open_set(generated_set)
     pairs = map(record.decode, shards.read("train", range(shards.count("train"))))
     pair = next(p for p in pairs if p.kind == "genuine-impressions")
     by_id = {i.image_id: i for i in generated.list_impressions(PARTITION, SPEC)}
@@ -82,24 +82,26 @@ def test_a_record_is_drawn_again_from_what_it_names(straight):
     assert np.array_equal(generated.synthesize(b)[0], again.image)
 
 
-def test_same_bytes_with_more_workers_and_none_the_second_time(straight, tmp_path):
+def test_more_workers_give_the_same_bytes_and_a_rerun_builds_nothing(generated_set, tmp_path):
     build_set(tmp_path, workers=2)
-    assert shards_of(tmp_path) == shards_of(straight)
-    assert (tmp_path / "manifest.json").read_bytes() == (straight / "manifest.json").read_bytes()
+    assert shards_of(tmp_path) == shards_of(generated_set)
+    assert (tmp_path / "manifest.json").read_bytes() == (
+        generated_set / "manifest.json"
+    ).read_bytes()
     report = build_set(tmp_path)
-    assert report.kept == len(report.entries) == len(shards_of(straight))
+    assert report.kept == len(report.entries) == len(shards_of(generated_set))
 
 
-def test_each_finger_is_grown_once(few_skins, monkeypatch, tmp_path):
-    monkeypatch.setattr(generate, "synthesize_impression", blank)
+def test_each_master_is_synthesized_once(master_addresses, monkeypatch, tmp_path):
+    monkeypatch.setattr(generate, "synthesize_impression", blank_impression)
     build_set(tmp_path / "none", skip_bad=True)
-    assert sorted(few_skins) == [(5, PARTITION, k) for k in range(5)]
+    assert sorted(master_addresses) == [(5, PARTITION, k) for k in range(5)]
 
 
-def test_an_impression_without_a_finger_is_named_and_may_be_left_out(
-    few_skins, monkeypatch, tmp_path
+def test_an_impression_without_foreground_is_reported_or_skipped(
+    master_addresses, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(generate, "synthesize_impression", blank)
+    monkeypatch.setattr(generate, "synthesize_impression", blank_impression)
     with pytest.raises(Fault, match=r"synthetic/few/00000_0: no foreground"):
         build_set(tmp_path)
     assert len(build_set(tmp_path, skip_bad=True).bad) == 10
@@ -107,8 +109,8 @@ def test_an_impression_without_a_finger_is_named_and_may_be_left_out(
     assert first["image_id"] == first["path"] == "synthetic/few/00000_0"
 
 
-def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp_path):
-    monkeypatch.setattr(generate, "synthesize_impression", blank)
+def test_another_generator_version_changes_all_images(master_addresses, monkeypatch, tmp_path):
+    monkeypatch.setattr(generate, "synthesize_impression", blank_impression)
     build_set(tmp_path, skip_bad=True)
     monkeypatch.setattr(write, "VERSION", write.VERSION + 1)
     messages = []
@@ -117,8 +119,8 @@ def test_another_generator_is_seen_as_changed_images(few_skins, monkeypatch, tmp
 
 
 @pytest.mark.parametrize("other", [{"fingers": 6}, {"impressions": 3}, {"finger_seed": 6}])
-def test_other_fingers_are_other_settings(few_skins, monkeypatch, tmp_path, other):
-    monkeypatch.setattr(generate, "synthesize_impression", blank)
+def test_other_fingers_are_other_settings(master_addresses, monkeypatch, tmp_path, other):
+    monkeypatch.setattr(generate, "synthesize_impression", blank_impression)
     build_set(tmp_path, skip_bad=True)
     with pytest.raises(Fault, match=rf"built with other settings: {next(iter(other))} was"):
         build_set(tmp_path, dataclasses.replace(SPEC, **other), skip_bad=True)
@@ -133,13 +135,13 @@ def test_a_set_from_files_keeps_its_settings():
 def test_the_command_needs_no_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["build", "--out", "out", "--partition", PARTITION, "--dry-run", "--workers=1"]
-    none = CliRunner().invoke(main, arguments)
-    assert none.exit_code == 1 and "pipeline.fingers=1000" in none.output
+    no_fingers = CliRunner().invoke(main, arguments)
+    assert no_fingers.exit_code == 1 and "pipeline.fingers=1000" in no_fingers.output
     numbers = ["--set", "pipeline.fingers=1000", "--set", "pipeline.impressions=6"]
-    found = CliRunner().invoke(main, [*arguments, *numbers])
-    assert found.exit_code == 0 and "6,000" in found.output
+    result = CliRunner().invoke(main, [*arguments, *numbers])
+    assert result.exit_code == 0 and "6,000" in result.output
     assert not (tmp_path / "out").exists()
-    assert "about 0:07:36" in found.output  # without the drawing it would be 36 s
+    assert "about 0:07:36" in result.output  # 36 s without the synthesis
     odd = CliRunner().invoke(
         main, ["build", "--out", "out", "--partition", "synthetic/a b", *numbers]
     )
@@ -148,7 +150,7 @@ def test_the_command_needs_no_data(tmp_path, monkeypatch):
     assert many.exit_code == 2 and "fingers: 100000 is out of range" in many.output
 
 
-def test_files_are_still_looked_for_beside(tmp_path):
+def test_other_partitions_are_searched_in_files(tmp_path):
     with pytest.raises(Fault, match="no data set found"):
         catalog.choose([tmp_path], (PARTITION, "fvc2002/db1_a"), SPEC)
     with pytest.raises(Misuse, match="no data set has such a partition"):

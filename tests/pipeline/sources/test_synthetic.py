@@ -17,7 +17,7 @@ IMAGE = np.zeros((4, 4), np.uint8)
 
 @pytest.fixture
 def folder(tmp_path):
-    """A set as `synth` writes it; of an image the reader opens the header alone."""
+    """A set as `synth` writes it; the reader opens the headers of images only."""
     folder = tmp_path / "deep" / "synthetic" / "demo"
     folder.mkdir(parents=True)
     (folder / "set.json").write_text("{}")
@@ -47,7 +47,7 @@ def test_truth_is_the_warp_that_was_written(folder, tmp_path):
     assert np.array_equal(warp(points), WARP(points))
 
 
-def test_an_image_without_its_truth_is_named(folder, tmp_path):
+def test_an_image_without_its_sidecar_is_reported(folder, tmp_path):
     (folder / "00002_1.json").unlink()
     listing = find(tmp_path)
     assert [(n.path.name, "00002_1.json is missing" in n.reason) for n in listing.unparsed] == [
@@ -56,7 +56,7 @@ def test_an_image_without_its_truth_is_named(folder, tmp_path):
     assert len(listing.impressions) == 2
 
 
-def test_a_foreign_name_is_named(folder, tmp_path):
+def test_a_foreign_name_is_reported(folder, tmp_path):
     (folder / "thumb.png").write_bytes(b"")
     assert [n.path.name for n in find(tmp_path).unparsed] == ["thumb.png"]
 
@@ -72,7 +72,7 @@ def test_a_foreign_name_is_named(folder, tmp_path):
     ],
     ids=["no resolution", "an editor's", "a TIFF without", "no image", "empty"],
 )
-def test_an_image_without_its_resolution_is_named(folder, tmp_path, data, reason):
+def test_an_image_without_its_resolution_is_reported(folder, tmp_path, data, reason):
     (folder / "00002_1.png").write_bytes(data)
     listing = find(tmp_path)
     assert [(n.path.name, reason in n.reason) for n in listing.unparsed] == [("00002_1.png", True)]
@@ -94,13 +94,13 @@ def test_other_folders_are_not_claimed(folder, tmp_path):
         json.dumps({"warp": {**WARP.to_json(), "matrix": [[10**400, 0, 0], [0, 1, 0]]}}),
     ],
 )
-def test_a_damaged_sidecar_is_named(tmp_path, text):
+def test_a_damaged_sidecar_is_reported(tmp_path, text):
     path = tmp_path / "00001_0.json"
     path.write_text(text)
-    with pytest.raises(Fault, match=r"00001_0\.json: is no sidecar"):
+    with pytest.raises(Fault, match=r"00001_0\.json: is not the sidecar"):
         load_truth(path)
 
 
-def test_a_missing_sidecar_is_named(tmp_path):
+def test_a_missing_sidecar_is_reported(tmp_path):
     with pytest.raises(Fault, match=r"gone\.json"):
         load_truth(tmp_path / "gone.json")
