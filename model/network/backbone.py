@@ -1,7 +1,8 @@
-"""Image → one feature vector a matching cell: a ResNet with top-down fusion."""
+"""Convolutional backbone: one feature vector per cell of an image."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -12,11 +13,33 @@ from model.network.config import ModelConfig
 from model.network.equivariant import Conv, Norm, invariant
 
 
+@dataclass(frozen=True)
+class StemParameters:
+    """Initial filters of the stem, and the contrast of its input. Lengths are px of the image."""
+
+    # Periods of the Gabor filters, geometric. Chosen: ridge periods of 7 to 13 px at 500 ppi in
+    # crops of 288 px resampled to 128 px.
+    period_range: tuple[float, float] = (3.0, 6.0)
+    # Standard deviation of a filter's envelope in units of its side. Chosen.
+    envelope: float = 0.2
+    # The stem starts as this much of a Gabor bank and of random filters. Measured, docs/LOG.md,
+    # 2026-11-22, "How the network begins to learn": few random filters respond to ridges.
+    gabor_share: float = 0.9
+    random_share: float = 0.3
+    # Grey levels added to the local contrast (in squares), so that flat background stays flat.
+    # Chosen.
+    contrast_floor: float = 10.0
+
+
+DEFAULT = StemParameters()
+
+
 class Block(nnx.Module):
     """Basic residual block of two 3×3 convolutions (He et al. 2016).
 
-    `halve` averages 2×2 px first, where ResNet strides: a 3×3 kernel at stride 2 has its centre
-    half a px beside the cell's, which is a bias as soon as one of two images is turned.
+    With `halve` it averages 2×2 px first, where ResNet uses a stride: the centre of a 3×3 kernel at
+    stride 2 lies half a pixel beside that of the cell, which is a bias as soon as one of two images
+    is rotated.
     """
 
     def __init__(
@@ -39,20 +62,24 @@ class Block(nnx.Module):
 
 
 class Backbone(nnx.Module):
-    """Stem, stages that each halve the side, and fusion from the coarsest up to the cells' stride.
+    """ResNet whose stages each halve the side, with top-down fusion up to the stride of the cells.
 
-    The top-down path follows feature pyramid networks (Lin et al. 2017), as in LoFTR. With
-    `rotations` > 1 the features do not change when the image turns, as in SE2-LoFTR
-    (arXiv 2204.10144): the network need not learn that a print may lie at any angle.
+    The top-down path is that of feature pyramid networks (Lin et al. 2017), as in LoFTR. With
+    `rotations` > 1 the features do not change when the image is rotated, as in SE2-LoFTR (arXiv
+    2204.10144): the network need not learn that an impression may have any orientation.
     """
 
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, config: ModelConfig, rngs: nnx.Rngs, parameters: StemParameters = DEFAULT
+    ) -> None:
         turns, dtype, inputs = config.rotations, config.compute_dtype, config.stem_channels
         conv = partial(Conv, turns=turns, dtype=dtype, rngs=rngs)
         side = 2 * config.stem_stride + 4  # even, so that outputs lie on the cells' centres
         self.stem = conv(1, inputs, side, stride=config.stem_stride, lift=True)
-        if turns > 1:  # random filters of a bank as small as this seldom see ridges at all
-            self.stem.kernel[...] = 0.3 * self.stem.kernel[...] + 0.9 * gabor(side, inputs)
+        if turns > 1:
+            random = parameters.random_share * self.stem.kernel[...]
+            bank = gabor_bank(side, inputs, parameters)
+            self.stem.kernel[...] = random + parameters.gabor_share * bank
         self.stem_norm = Norm(inputs, turns, dtype, rngs)
         stages, laterals = [], []
         for k, channels in enumerate(config.stage_channels):
@@ -64,11 +91,13 @@ class Backbone(nnx.Module):
             if config.stem_stride * 2**k >= config.stride:
                 laterals.append(conv(channels, config.width, 1))
         self.stages, self.laterals = nnx.List(stages), nnx.List(laterals)
-        self.config = config
+        self.config, self.contrast_floor = config, parameters.contrast_floor
 
     def __call__(self, image: jax.Array) -> jax.Array:
-        """uint8 [B, H, W] → [B, G, G, width] in the compute dtype."""
-        x = normalise(image, self.config.contrast_window).astype(self.config.compute_dtype)
+        """Images uint8 [B, H, W] → features [B, G, G, width] in the compute dtype."""
+        config = self.config
+        x = normalise_contrast(image, config.contrast_window, self.contrast_floor)
+        x = x.astype(config.compute_dtype)
         x = nnx.relu(self.stem_norm(self.stem(x[..., None])))
         maps = []
         for stage in self.stages:
@@ -76,46 +105,67 @@ class Backbone(nnx.Module):
                 x = block(x)
             maps.append(x)
         maps = maps[-len(self.laterals) :]
-        pairs = zip(self.laterals, maps, strict=True)
-        levels = [invariant(lateral(x), self.config.rotations) for lateral, x in pairs]
+        levels = [
+            invariant(lateral(x), config.rotations)
+            for lateral, x in zip(self.laterals, maps, strict=True)
+        ]
         fused = levels.pop()
         while levels:
             fused = levels.pop() + _double(fused)
         return fused
 
 
-def gabor(side: int, count: int) -> jax.Array:
-    """Filters for vertical ridges with periods of 3 to 6 px, float32 [side², 1, 1, count].
+def gabor_bank(side: int, count: int, parameters: StemParameters = DEFAULT) -> jax.Array:
+    """Return Gabor filters for vertical ridges, with periods from small to large.
 
-    A phase of 45° makes a filter and the same turned by half a turn a quadrature pair (Daugman
-    1985): together they see a ridge wherever it lies. Norm √2, as He's initialisation has it.
+    A phase of 45° makes a filter and the same rotated by 180° a quadrature pair (Daugman 1985):
+    together they respond to a ridge at any position.
+
+    Args:
+        side: of a filter, px.
+        count: number of filters.
+        parameters: see `StemParameters`.
+
+    Returns:
+        float32 [side², 1, 1, count] with norm √2, as in the initialisation of He et al. (2015).
     """
-    at = jnp.arange(side) - (side - 1) / 2
-    y, x = (v.reshape(-1, 1) for v in jnp.meshgrid(at, at, indexing="ij"))
-    envelope = jnp.exp(-(x**2 + y**2) / (2 * (0.2 * side) ** 2))
-    bank = envelope * jnp.cos(2 * jnp.pi * x / jnp.geomspace(3.0, 6.0, count)[None] + jnp.pi / 4)
+    position = jnp.arange(side) - (side - 1) / 2
+    rows, columns = jnp.meshgrid(position, position, indexing="ij")
+    y, x = rows.reshape(-1, 1), columns.reshape(-1, 1)
+    envelope = jnp.exp(-(x**2 + y**2) / (2 * (parameters.envelope * side) ** 2))
+    period = jnp.geomspace(*parameters.period_range, count)[None]
+    bank = envelope * jnp.cos(2 * jnp.pi * x / period + jnp.pi / 4)
     bank -= bank.mean(0, keepdims=True)
     return (jnp.sqrt(2.0) * bank / jnp.linalg.norm(bank, axis=0, keepdims=True))[:, None, None]
 
 
-def normalise(image: jax.Array, window: float) -> jax.Array:
-    """uint8 [B, H, W] → float32 of about unit contrast.
+def normalise_contrast(
+    image: jax.Array, window: float, floor: float = DEFAULT.contrast_floor
+) -> jax.Array:
+    """Normalise the grey levels of an image to about unit contrast.
 
-    With a `window` (px, the deviation of a Gaussian) by the local mean and deviation, which takes
-    away what pressure, moisture and sensor do to the grey level (Hong et al. 1998 do it globally);
-    the floor of 10 grey levels keeps flat background flat. Without (0) by fixed numbers.
+    Subtracts the local mean and divides by the local standard deviation, which removes the
+    influence of pressure, moisture and sensor on the grey level (Hong et al. 1998 do it globally).
+
+    Args:
+        image: uint8 [B, H, W].
+        window: standard deviation of the Gaussian window, px; 0 for a fixed mean and deviation.
+        floor: grey levels added to the contrast (in squares).
+
+    Returns:
+        float32 [B, H, W].
     """
     x = image.astype(jnp.float32)
     if not window:
         return (x - 127.5) / 64
-    at = jnp.arange(x.shape[-1])
-    weight = jnp.exp(-0.5 * ((at[:, None] - at[None]) / window) ** 2)
-    blur = weight / weight.sum(1, keepdims=True)  # as a matrix: products are what devices are for
+    position = jnp.arange(x.shape[-1])
+    weight = jnp.exp(-0.5 * ((position[:, None] - position[None]) / window) ** 2)
+    blur = weight / weight.sum(1, keepdims=True)  # a matrix, since devices are fast at products
     centred = x - blur @ x @ blur.T
-    return centred * jax.lax.rsqrt(blur @ jnp.square(centred) @ blur.T + 100)
+    return centred * jax.lax.rsqrt(blur @ jnp.square(centred) @ blur.T + floor**2)
 
 
 def _double(x: jax.Array) -> jax.Array:
-    """[B, H, W, C] → [B, 2H, 2W, C], bilinear with the cell-centre convention of model.network.grid."""
+    """[B, H, W, C] → [B, 2H, 2W, C], bilinear with the cell centres of `model.network.grid`."""
     batch, height, width, channels = x.shape
     return jax.image.resize(x, (batch, 2 * height, 2 * width, channels), "linear")

@@ -1,8 +1,8 @@
-"""Compiled programs kept from one start to the next, by JAX's persistent compilation cache.
+"""Reuse compiled programs from one start to the next, by JAX's persistent compilation cache.
 
-They lie in $XDG_CACHE_HOME/dense-registration, or ~/.cache/dense-registration, for each kind of
-processor by itself, since a program for one may not run on another; where the user has named JAX a
-folder (JAX_COMPILATION_CACHE_DIR), in that. Nothing depends on them but the time a start takes.
+The programs lie in $XDG_CACHE_HOME/dense-registration, or ~/.cache/dense-registration, with one
+folder per kind of processor, since a program for one may not run on another; or in the folder named
+by JAX_COMPILATION_CACHE_DIR. Nothing but the time of a start depends on them.
 """
 
 from __future__ import annotations
@@ -18,37 +18,40 @@ import jax
 
 
 def enable() -> None:
-    """Look for compiled programs in the user's cache, and leave there what is compiled."""
+    """Read compiled programs from the user's cache, and write new ones to it.
+
+    Without a cache folder that can be written, every start compiles.
+    """
     if jax.config.values["jax_compilation_cache_dir"]:
         return
-    folder = _folder()
+    folder = _cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _drop_damaged(folder)
-    except OSError:  # no home, or not allowed: then every start compiles
+        _remove_damaged(folder)
+    except OSError:
         return
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def _folder() -> Path:
-    """The folder for programs of this processor."""
+def _cache_folder() -> Path:
+    """Return the folder for programs of this processor."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "dense-registration" / f"{zlib.crc32(_processor().encode()):08x}"
+    processor = zlib.crc32(_processor_features().encode())
+    return Path(home) / "dense-registration" / f"{processor:08x}"
 
 
-def _processor() -> str:
-    """What this processor can do."""
-    told = Path("/proc/cpuinfo")
-    flags = (
-        re.search(r"^(flags|Features)\s*:.*$", told.read_text(), re.M) if told.exists() else None
-    )
+def _processor_features() -> str:
+    """Return the instruction sets of this processor, or its name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    flags = re.search(r"^(flags|Features)\s*:.*$", text, re.M)
     return flags[0] if flags else platform.processor() or platform.machine()
 
 
-def _drop_damaged(folder: Path) -> None:
-    """Remove programs that were cut off or have changed: JAX would never write them anew."""
+def _remove_damaged(folder: Path) -> None:
+    """Remove programs that are cut off or changed: JAX would never write them again."""
     for path in folder.glob("*-cache"):
         try:
             zlib.decompress(path.read_bytes())

@@ -1,8 +1,9 @@
-"""The dense correspondence loss L_D."""
+"""The dense correspondence loss L_D (IFViT, arXiv 2404.08237, first module)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -10,66 +11,98 @@ import optax
 from flax import nnx
 
 from model.network.grid import cell_of, centres, pool_truth
-from model.network.matching import Matches, best
+from model.network.matching import Matches, best_partners
 from model.network.net import Net
 
-REFINE_WEIGHT = 0.5
-MATCHABLE_WEIGHT = 0.5
+
+@dataclass(frozen=True)
+class LossParameters:
+    """Weights of the terms against the match term, and the shape of the refinement term."""
+
+    # Chosen: half of the match term each.
+    unmatchable_weight: float = 0.5
+    refine_weight: float = 0.5
+    # Error, in cells, at which the Huber loss turns from quadratic to linear. Chosen.
+    huber_delta: float = 0.25
 
 
-def loss(net: Net, batch: Mapping[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Scalar float32 and its terms {"match", "unmatchable", "refine"}, each a scalar float32.
+DEFAULT = LossParameters()
 
-    batch: image_a, image_b uint8 [B, H, W], map_ab float32 [B, G, G, 2], visible bool [B, G, G].
+
+def loss(
+    net: Net, batch: Mapping[str, jax.Array], parameters: LossParameters = DEFAULT
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Compute the loss of a batch and its terms.
+
     Every term is a mean over pairs of means over a pair's own cells, so that the parts of a batch,
-    on devices or as micro-batches, average to the whole; a pair without such cells adds zero.
+    on devices or as micro-batches, average to the whole. A pair without such cells adds zero.
+
+    Args:
+        net: the network.
+        batch: image_a, image_b uint8 [B, H, W]; map_ab float32 [B, G, G, 2], (x, y) px in B;
+            visible bool [B, G, G].
+        parameters: see `LossParameters`.
+
+    Returns:
+        The loss, and its terms "match" (negative log probability of the true cells), "unmatchable"
+        (cross-entropy of the cells without a partner) and "refine" (Huber error of the refined
+        points); all scalar float32.
     """
     config, matches = net.config, net(batch["image_a"], batch["image_b"])
     points, visible = pool_truth(batch["map_ab"], batch["visible"], config.cells)
     target = cell_of(points, config.cells, config.stride)
-    at = jnp.take_along_axis(matches.log_match, target[..., None], 2)[..., 0]
+    log_probability = jnp.take_along_axis(matches.log_match, target[..., None], 2)[..., 0]
     terms = {
-        "match": _mean(-at, visible),
+        "match": _mean(-log_probability, visible),
         "unmatchable": _unmatchable(matches, visible, target, config.cells),
-        "refine": _refine(net, matches, points, visible, target),
+        "refine": _refine(net, matches, points, visible, target, parameters.huber_delta),
     }
     total = (
-        terms["match"] + MATCHABLE_WEIGHT * terms["unmatchable"] + REFINE_WEIGHT * terms["refine"]
+        terms["match"]
+        + parameters.unmatchable_weight * terms["unmatchable"]
+        + parameters.refine_weight * terms["refine"]
     )
     return total, terms
 
 
-def _mean(values: jax.Array, chosen: jax.Array) -> jax.Array:
-    """Mean over pairs of the mean over the chosen [B, N] cells; 0 for a pair with none."""
-    total = jnp.where(chosen, values, 0.0).sum(1)
-    return (total / jnp.maximum(chosen.sum(1), 1)).mean()
+def _mean(values: jax.Array, selected: jax.Array) -> jax.Array:
+    """Return the mean over pairs of the mean over the selected [B, N] cells; 0 for none."""
+    total = jnp.where(selected, values, 0.0).sum(1)
+    return (total / jnp.maximum(selected.sum(1), 1)).mean()
 
 
 def _unmatchable(matches: Matches, visible: jax.Array, target: jax.Array, cells: int) -> jax.Array:
-    """Cross-entropy that teaches background, out-of-view and impostor cells "no match".
+    """Return the cross-entropy of cells without a partner: background, out of view, impostors.
 
-    A's cells are negative where not visible; B's where no visible cell of A leads into them or
-    beside them (a neighbour of a hit is neither: rounding decides which of the two is hit).
+    The cells of A without a partner are those that are not visible. The cells of B without a
+    partner are those to which no visible cell of A leads, nor to a neighbour of theirs: for the
+    neighbour of a hit, rounding decides which of the two is hit.
     """
     rows = jnp.arange(len(target))[:, None]
     hit = jnp.zeros(visible.shape, bool).at[rows, target].max(visible)
-    around = nnx.max_pool(
-        hit.reshape(-1, cells, cells, 1).astype(jnp.float32), (3, 3), padding="SAME"
-    )
-    free = around.reshape(hit.shape) == 0
-    zero_a = _mean(nnx.softplus(matches.matchable_a), ~visible)
-    return zero_a + _mean(nnx.softplus(matches.matchable_b), free)
+    hit_grid = hit.reshape(-1, cells, cells, 1).astype(jnp.float32)
+    near_hit = nnx.max_pool(hit_grid, (3, 3), padding="SAME").reshape(hit.shape)
+    term_a = _mean(nnx.softplus(matches.matchable_a), ~visible)
+    return term_a + _mean(nnx.softplus(matches.matchable_b), near_hit == 0)
 
 
 def _refine(
-    net: Net, matches: Matches, points: jax.Array, visible: jax.Array, target: jax.Array
+    net: Net,
+    matches: Matches,
+    points: jax.Array,
+    visible: jax.Array,
+    target: jax.Array,
+    huber_delta: float,
 ) -> jax.Array:
-    """Huber error of the refined points in cells, from the cell that would be chosen where it is
-    at most one cell off, else from the true cell."""
+    """Return the Huber error of the refined points, in cells.
+
+    The refinement starts at the cell that the network would choose where that is at most one cell
+    from the true one, else at the true cell.
+    """
     config = net.config
-    index = best(jax.lax.stop_gradient(matches.log_match))[0]
+    index, _, _ = best_partners(jax.lax.stop_gradient(matches.log_match))
     centre = centres(config.cells, config.stride)
-    close = jnp.abs(centre[index] - centre[target]).max(-1) <= config.stride
-    start = jnp.where(close, index, target)
+    adjacent = jnp.abs(centre[index] - centre[target]).max(-1) <= config.stride
+    start = jnp.where(adjacent, index, target)
     error = (net.refine(matches, start) - points) / config.stride
-    return _mean(optax.losses.huber_loss(error, delta=0.25).sum(-1), visible)
+    return _mean(optax.losses.huber_loss(error, delta=huber_delta).sum(-1), visible)

@@ -1,4 +1,4 @@
-"""Cell features of two images → match probabilities and sub-cell positions."""
+"""From the cell features of two images to match probabilities and positions below the cell."""
 
 from __future__ import annotations
 
@@ -12,100 +12,151 @@ from model.network.config import ModelConfig
 from model.network.grid import centres
 
 
+@dataclass(frozen=True)
+class MatchingParameters:
+    """Parameters of matching and refinement."""
+
+    # Initial factor of the cosines before the softmax. Chosen; it is trained.
+    initial_scale: float = 10.0
+    # Variance of the refiner's last kernel at the start: small, so that training starts near the
+    # cells' centres, but not zero, so that the gradient reaches its hidden layer. Chosen.
+    initial_offset_variance: float = 1e-3
+    # Largest offset of a refined point along each axis, in cells from the centre of the chosen
+    # cell. Chosen: into the neighbouring cell, since the choice may be one cell off.
+    largest_offset: float = 1.5
+
+
+DEFAULT = MatchingParameters()
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Matches:
-    """What the network says of a pair, before any decision; all float32."""
+    """Output of the network for B pairs; all arrays are float32.
 
-    log_match: jax.Array  # [B, N, N], log probability that cell i of A lies in cell j of B
-    matchable_a: jax.Array  # [B, N], logit that the cell of A has a partner in B at all
-    matchable_b: jax.Array  # [B, N], the same for B
-    similarity: jax.Array  # [B, N, N], scaled cosines of the features
-    features_a: jax.Array  # [B, N, C]
-    features_b: jax.Array  # [B, N, C]
+    Attributes:
+        log_match: [B, N, N], log probability that cell i of A corresponds to cell j of B.
+        matchable_a: [B, N], logit that the cell of A has any partner in B.
+        matchable_b: [B, N], the same for B.
+        similarity: [B, N, N], scaled cosines of the features.
+        features_a, features_b: [B, N, C].
+    """
+
+    log_match: jax.Array
+    matchable_a: jax.Array
+    matchable_b: jax.Array
+    similarity: jax.Array
+    features_a: jax.Array
+    features_b: jax.Array
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Correspondences:
-    """The best partner of every cell of A."""
+    """The best partner of every cell of A.
 
-    points: jax.Array  # float32 [B, N, 2], (x, y) px in B, refined below the cell
-    confidence: jax.Array  # float32 [B, N], probability of that match in [0, 1]
-    mutual: jax.Array  # bool [B, N], the partner's best is this cell too
+    Attributes:
+        points: float32 [B, N, 2], (x, y) px in B, refined below the cell.
+        confidence: float32 [B, N], probability of that match in [0, 1].
+        mutual: bool [B, N], whether the partner's best match is this cell.
+    """
+
+    points: jax.Array
+    confidence: jax.Array
+    mutual: jax.Array
 
 
 class Matcher(nnx.Module):
     """Dual softmax with matchability (LightGlue, arXiv 2306.13643, section 3.2).
 
-    log P_ij = log σ(m_i) + log σ(m_j) + log softmax over j + log softmax over i. The product of the
-    two softmaxes, not its root, with the matchability outside it, so that a cell can have no match.
+    log P_ij = log σ(m_i) + log σ(m_j) + log softmax over j + log softmax over i: the product of the
+    two softmaxes, not its root, with the matchability outside of it, so that a cell can have no
+    match.
     """
 
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, config: ModelConfig, rngs: nnx.Rngs, parameters: MatchingParameters = DEFAULT
+    ) -> None:
         self.project = nnx.Linear(config.width, config.width, rngs=rngs)
         self.matchability = nnx.Linear(config.width, 1, rngs=rngs)
-        self.log_scale = nnx.Param(jnp.log(jnp.full((), 10.0, jnp.float32)))
+        scale = jnp.full((), parameters.initial_scale, jnp.float32)
+        self.log_scale = nnx.Param(jnp.log(scale))
 
     def __call__(self, x: jax.Array) -> Matches:
-        """[2B, N, C], the B first images' cells above their partners' → Matches."""
+        """Match cells [2B, N, C]: those of the B images A first, then those of the images B."""
         x = x.astype(jnp.float32)
         features = self.project(x)
         features /= jnp.linalg.norm(features, axis=-1, keepdims=True) + 1e-6
         a, b = jnp.split(features, 2)
         similarity = jnp.exp(self.log_scale[...]) * (a @ b.swapaxes(1, 2))
-        m_a, m_b = jnp.split(self.matchability(x)[..., 0], 2)
+        matchable_a, matchable_b = jnp.split(self.matchability(x)[..., 0], 2)
         log_match = (
-            nnx.log_sigmoid(m_a)[:, :, None]
-            + nnx.log_sigmoid(m_b)[:, None, :]
+            nnx.log_sigmoid(matchable_a)[:, :, None]
+            + nnx.log_sigmoid(matchable_b)[:, None, :]
             + nnx.log_softmax(similarity, 2)
             + nnx.log_softmax(similarity, 1)
         )
-        x_a, x_b = jnp.split(x, 2)
-        return Matches(log_match, m_a, m_b, similarity, x_a, x_b)
+        features_a, features_b = jnp.split(x, 2)
+        return Matches(log_match, matchable_a, matchable_b, similarity, features_a, features_b)
 
 
 class Refiner(nnx.Module):
-    """Where inside (or just beside) cell j of B the centre of cell i of A lies.
+    """Position, in or near cell j of B, that corresponds to the centre of cell i of A.
 
-    A perceptron on the two cells' features, as XFeat does (arXiv 2404.19174, section 3.3), and on
-    the similarity of i to the 3×3 cells around j.
+    A perceptron on the features of the two cells, as in XFeat (arXiv 2404.19174, section 3.3), and
+    on the similarity of i to the 3×3 cells around j.
     """
 
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, config: ModelConfig, rngs: nnx.Rngs, parameters: MatchingParameters = DEFAULT
+    ) -> None:
         width = config.width
         self.hidden = nnx.Linear(2 * width + 9, width, rngs=rngs)
-        # Small, so that training starts near the cells' centres; not zero, so that the gradient
-        # reaches `hidden` from the first step.
-        small = nnx.initializers.variance_scaling(1e-3, "fan_in", "normal")
+        small = nnx.initializers.variance_scaling(
+            parameters.initial_offset_variance, "fan_in", "normal"
+        )
         self.offset = nnx.Linear(width, 2, rngs=rngs, kernel_init=small)
         self.stride, self.cells = config.stride, config.cells
+        self.largest_offset = parameters.largest_offset * config.stride  # px
 
     def __call__(self, matches: Matches, index: jax.Array) -> jax.Array:
-        """Points (x, y) float32 [B, N, 2] in B, near the cells `index` int32 [B, N] of B."""
-        near = neighbourhood(matches.similarity, index, self.cells)
+        """Return points (x, y) float32 [B, N, 2] in B, near its cells `index` int32 [B, N]."""
+        around = neighbourhood(matches.similarity, index, self.cells)
         partner = jnp.take_along_axis(matches.features_b, index[..., None], 1)
-        pair = jnp.concatenate([matches.features_a, partner, near], -1)
-        offset = jnp.tanh(self.offset(nnx.relu(self.hidden(pair)))) * (1.5 * self.stride)
+        pair = jnp.concatenate([matches.features_a, partner, around], -1)
+        offset = jnp.tanh(self.offset(nnx.relu(self.hidden(pair)))) * self.largest_offset
         return centres(self.cells, self.stride)[index] + offset
 
 
 def neighbourhood(similarity: jax.Array, index: jax.Array, cells: int) -> jax.Array:
-    """Similarity [B, N, 9] to the 3×3 cells around `index` [B, N], less that of `index` itself.
+    """Return the similarity to the 3×3 cells around a cell, minus that to the cell itself.
 
-    Cells beyond the border repeat the border's.
+    Args:
+        similarity: [B, N, N], of the cells of A and B.
+        index: int32 [B, N], the cell of B for each cell of A.
+        cells: per side (G).
+
+    Returns:
+        [B, N, 9], row-major; beyond the border the cells of the border are repeated.
     """
     step = jnp.arange(-1, 2)
     row = jnp.clip(index[..., None] // cells + step[None, None], 0, cells - 1)
     column = jnp.clip(index[..., None] % cells + step[None, None], 0, cells - 1)
     around = (row[..., :, None] * cells + column[..., None, :]).reshape(*index.shape, 9)
-    near = jnp.take_along_axis(similarity, around, 2)
-    return near - near[..., 4:5]
+    values = jnp.take_along_axis(similarity, around, 2)
+    return values - values[..., 4:5]
 
 
-def best(log_match: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """For every cell of A its likeliest cell of B int32 [B, N], that log probability float32
-    [B, N], and whether the choice is mutual, bool [B, N]."""
+def best_partners(log_match: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Find the most probable cell of B for every cell of A.
+
+    Args:
+        log_match: [B, N, N], log probabilities.
+
+    Returns:
+        The cell int32 [B, N], its log probability float32 [B, N], and whether that cell's most
+        probable partner is this cell, bool [B, N].
+    """
     index = log_match.argmax(2)
     back = jnp.take_along_axis(log_match.argmax(1), index, 1)
     mutual = back == jnp.arange(index.shape[1])[None]

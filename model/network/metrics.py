@@ -1,4 +1,4 @@
-"""Accuracy of correspondences per pair, in px at 500 ppi, inside jit.
+"""Accuracy of correspondences per pair, in px at 500 ppi; runs inside jit.
 
 The arrays of any number of batches can be concatenated; `train.evaluation.accuracy.summarise`
 computes the metrics of a set of pairs from them.
@@ -22,34 +22,52 @@ from model.network.net import Net
 class MetricParameters:
     """Thresholds of the metrics. Lengths are px at 500 ppi."""
 
-    # A correct, consistent match is at most this far off: about a ridge period.
+    # Largest error of a correct match, and of a match that agrees with a rigid motion. Chosen:
+    # about a ridge period.
     tolerance: float = 8.0
-    # Least confidence of a mutual match that is kept. Chosen.
+    # Least confidence of a match that is kept; it must be mutual too. Chosen.
     least_confidence: float = 0.2
-    # Distances of PCK.
+    # Distances of PCK. Chosen: a quarter, a half and a whole ridge period.
     pck_distances: tuple[int, ...] = (2, 4, 8)
+    # Rounds of refitting the rigid motion to the matches that agree. Chosen.
+    refits: int = 3
 
 
 DEFAULT = MetricParameters()
 
 
-def evaluate_batch(net: Net, batch: Mapping[str, jax.Array], scale: float) -> dict[str, jax.Array]:
-    """Per-pair results of a batch, jit-able; `scale` is px at 500 ppi a px of the image.
+def evaluate_batch(
+    net: Net,
+    batch: Mapping[str, jax.Array],
+    scale: float,
+    parameters: MetricParameters = DEFAULT,
+) -> dict[str, jax.Array]:
+    """Compute the accuracy of the network for each pair of a batch.
 
-    Returns error float32 [B, N] (px at 500 ppi, of every cell), visible, kept bool [B, N],
-    rotation_error float32 [B] (rad), score float32 [B] in [0, 1], genuine bool [B].
+    Args:
+        net: the network.
+        batch: image_a, image_b uint8 [B, H, W]; map_ab float32 [B, G, G, 2]; visible bool
+            [B, G, G]; genuine bool [B].
+        scale: px at 500 ppi per px of the images.
+        parameters: see `MetricParameters`.
+
+    Returns:
+        error float32 [B, N], of every cell, px at 500 ppi; visible bool [B, N]; kept bool [B, N],
+        the cells with a confident match; rotation_error float32 [B], rad; score float32 [B] in
+        [0, 1], see `rigid_consistency`; genuine bool [B].
     """
     config = net.config
     truth, visible = pool_truth(batch["map_ab"], batch["visible"], config.cells)
-    found = net.correspond(net(batch["image_a"], batch["image_b"]))
+    matches = net.correspond(net(batch["image_a"], batch["image_b"]))
     source = centres(config.cells, config.stride)
-    kept = found.mutual & (found.confidence > DEFAULT.least_confidence)
-    score, motion = consistency(source, found, DEFAULT.tolerance / scale)
+    score, motion = rigid_consistency(
+        source, matches, parameters.tolerance / scale, parameters.refits
+    )
     true_motion = fit_rigid(source, truth, visible.astype(jnp.float32))
     return {
-        "error": jnp.linalg.norm(found.points - truth, axis=-1) * scale,
+        "error": jnp.linalg.norm(matches.points - truth, axis=-1) * scale,
         "visible": visible,
-        "kept": kept,
+        "kept": matches.mutual & (matches.confidence > parameters.least_confidence),
         "rotation_error": jnp.abs(jnp.angle(motion[:, 0] * jnp.conj(true_motion[:, 0]))),
         "score": score,
         "genuine": batch["genuine"],
@@ -57,10 +75,16 @@ def evaluate_batch(net: Net, batch: Mapping[str, jax.Array], scale: float) -> di
 
 
 def fit_rigid(source: jax.Array, points: jax.Array, weight: jax.Array) -> jax.Array:
-    """The weighted least-squares rotation and shift of `source` [N, 2] onto `points` [B, N, 2].
+    """Fit rotation and shift by weighted least squares (Umeyama, IEEE PAMI 1991, in the plane).
 
-    As complex numbers (x + iy): points ≈ turn · source + shift; complex64 [B, 2] = (turn, shift).
-    The closed form of Umeyama (1991) in the plane. With no weight at all the turn is 1.
+    Args:
+        source: float32 [N, 2], (x, y).
+        points: float32 [B, N, 2], the positions that they move to.
+        weight: float32 [B, N].
+
+    Returns:
+        complex64 [B, 2], (turn, shift), with points ≈ turn · source + shift as complex numbers
+        x + iy. Without any weight the turn is 1.
     """
     p, q = _complex(source)[None], _complex(points)
     total = jnp.maximum(weight.sum(1, keepdims=True), 1e-9)
@@ -72,30 +96,47 @@ def fit_rigid(source: jax.Array, points: jax.Array, weight: jax.Array) -> jax.Ar
     return jnp.stack([turn, mean_q[:, 0] - turn * mean_p[:, 0]], 1)
 
 
-def consistency(
-    source: jax.Array, found: Correspondences, tolerance: float
+def rigid_consistency(
+    source: jax.Array,
+    matches: Correspondences,
+    tolerance: float,
+    refits: int = DEFAULT.refits,
 ) -> tuple[jax.Array, jax.Array]:
-    """How far the matches agree on one rigid motion: score float32 [B] in [0, 1], and the motion.
+    """Measure how far matches agree on one rigid motion.
 
-    Every match with the one half a grid further on proposes a motion; the one on which most
-    probability agrees to `tolerance` px is fitted again to those that agree. The score is the
-    agreeing probability over the number of cells, so that few agreeing matches score low.
+    Every match, together with the one half a grid further on, proposes a motion. The motion with
+    which most probability agrees is fitted again to the matches that agree.
+
+    Args:
+        source: float32 [N, 2], the cell centres of A.
+        matches: of B pairs.
+        tolerance: px of the images, of a match that agrees.
+        refits: rounds of fitting.
+
+    Returns:
+        Score float32 [B] in [0, 1], the agreeing probability over the number of cells, so that few
+        agreeing matches score low; and the motion complex64 [B, 2] as in `fit_rigid`.
     """
-    weight = found.confidence * found.mutual
-    p, q = _complex(source), _complex(found.points)
+    weight = matches.confidence * matches.mutual
+    p, q = _complex(source), _complex(matches.points)
+    turn, shift = _propose_motions(p, q)
+    votes = (_agreement(p, q, turn, shift, tolerance) @ weight[..., None])[..., 0]
+    winner = votes.argmax(1)[:, None]
+    motion = jnp.stack([jnp.take_along_axis(v, winner, 1)[:, 0] for v in (turn, shift)], 1)
+    for _ in range(refits):
+        agrees = _agreement(p, q, motion[:, :1], motion[:, 1:], tolerance)[:, 0]
+        motion = fit_rigid(source, matches.points, weight * agrees)
+    agrees = _agreement(p, q, motion[:, :1], motion[:, 1:], 2 * tolerance)[:, 0]
+    return (weight * agrees).mean(1), motion
+
+
+def _propose_motions(p: jax.Array, q: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return turn and shift [B, N] from each match p [N] → q [B, N] and one half a grid away."""
     step = len(p) // 2 + int(np.sqrt(len(p))) // 2
     baseline = jnp.roll(p, step) - p
     turn = (jnp.roll(q, step, 1) - q) * jnp.conj(baseline)[None]
     turn /= jnp.maximum(jnp.abs(turn), 1e-9)
-    shift = q - turn * p[None]
-    votes = _agreement(p, q, turn, shift, tolerance) @ weight[..., None]
-    winner = votes[..., 0].argmax(1)[:, None]
-    motion = jnp.stack([jnp.take_along_axis(v, winner, 1)[:, 0] for v in (turn, shift)], 1)
-    for _ in range(3):
-        agree = _agreement(p, q, motion[:, :1], motion[:, 1:], tolerance)[:, 0]
-        motion = fit_rigid(source, found.points, weight * agree)
-    agree = _agreement(p, q, motion[:, :1], motion[:, 1:], 2 * tolerance)[:, 0]
-    return (weight * agree).mean(1), motion
+    return turn, q - turn * p[None]
 
 
 def _complex(points: jax.Array) -> jax.Array:
@@ -106,6 +147,6 @@ def _complex(points: jax.Array) -> jax.Array:
 def _agreement(
     p: jax.Array, q: jax.Array, turn: jax.Array, shift: jax.Array, tolerance: float
 ) -> jax.Array:
-    """Whether motion h (turn, shift complex [B, H]) brings p [N] to q [B, N]: float [B, H, N]."""
+    """Return whether motion h (turn, shift complex [B, H]) maps p [N] to q [B, N], [B, H, N]."""
     off = turn[..., None] * p[None, None] + shift[..., None] - q[:, None]
     return (jnp.abs(off) <= tolerance).astype(jnp.float32)

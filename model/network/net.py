@@ -1,4 +1,8 @@
-"""The dense registration network: two images in, match probabilities and correspondences out."""
+"""The dense registration network: two images in, match probabilities and correspondences out.
+
+The first module of IFViT (arXiv 2404.08237): a backbone, a transformer of alternating self- and
+cross-attention, and dual-softmax matching. The same weights serve both images.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,15 @@ from flax import nnx
 
 from model.network.backbone import Backbone
 from model.network.config import ModelConfig
-from model.network.matching import Correspondences, Matcher, Matches, Refiner, best
+from model.network.matching import Correspondences, Matcher, Matches, Refiner, best_partners
 from model.network.transformer import Transformer
 
 
 class Net(nnx.Module):
-    """Backbone, transformer, matcher and refiner, the same weights for both images.
+    """Backbone, transformer, matcher and refiner.
 
-    Pure: no batch statistics, no dropout, so that a device's part of a batch is treated like all.
+    A pure function of the images: no batch statistics and no dropout, so that a device computes the
+    same for its part of a batch as one device for all of it.
     """
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
@@ -26,25 +31,26 @@ class Net(nnx.Module):
         self.refiner = Refiner(config, rngs)
 
     def __call__(self, image_a: jax.Array, image_b: jax.Array) -> Matches:
-        """Images uint8 [B, H, W], dark ridges → Matches over the N = (H / stride)² cells."""
+        """Match images uint8 [B, H, W] with dark ridges over N = (H / stride)² cells."""
         return self.match(self.backbone(jnp.concatenate([image_a, image_b])))
 
-    def match(self, x: jax.Array) -> Matches:
-        """The backbone's [2B, G, G, C], the B first images above their partners → Matches."""
-        return self.matcher(self.transformer(x.reshape(len(x), -1, x.shape[-1])))
+    def match(self, features: jax.Array) -> Matches:
+        """Match the backbone's features [2B, G, G, C]: the B images A first, then the images B."""
+        cells = features.reshape(len(features), -1, features.shape[-1])
+        return self.matcher(self.transformer(cells))
 
     def refine(self, matches: Matches, index: jax.Array) -> jax.Array:
-        """Points (x, y) float32 [B, N, 2] px in B, near the cells `index` int32 [B, N] of B."""
+        """Return points (x, y) float32 [B, N, 2] px in B, near its cells `index` int32 [B, N]."""
         return self.refiner(matches, index)
 
     def correspond(self, matches: Matches) -> Correspondences:
-        """The likeliest partner of every cell of A, with its probability."""
-        index, log_probability, mutual = best(matches.log_match)
+        """Return the most probable partner of every cell of A, refined below the cell."""
+        index, log_probability, mutual = best_partners(matches.log_match)
         return Correspondences(self.refine(matches, index), jnp.exp(log_probability), mutual)
 
 
 def create(config: ModelConfig, seed: int) -> Net:
-    """A freshly initialised network; the same parameters for the same config and seed."""
+    """Create a network with initial parameters that depend on the config and the seed alone."""
 
     @nnx.jit
     def build() -> Net:

@@ -1,10 +1,10 @@
-"""Trained parameters from a safetensors file: all that registering and evaluating need.
+"""Checkpoints: a network's trained parameters in a .safetensors file.
 
-A file holds a tensor for each parameter, named by its dotted path in the network
-("backbone.stem.kernel"), and texts of metadata: "format" (FORMAT), "model_config" (JSON of
-ModelConfig), "pipeline" (JSON {"crop", "size", "grid"} of the data it was trained on) and, where
-`train.evaluation.calibrate` was run, "calibration" (JSON of `model.registration.calibration.CalibrationCurves`). It runs no code when it is
-read, and nothing of it is trusted before names, shapes, types and values hold.
+A file has one tensor per parameter, named by its dotted path in the network
+("backbone.stem.kernel"), and texts as metadata: "format" (FORMAT), "model_config" (JSON of
+`ModelConfig`), "pipeline" (JSON of `CropGeometry`) and, after `python -m train calibrate`,
+"calibration" (JSON of `CalibrationCurves`). Reading it runs no code, and nothing of it is used
+before names, shapes, types and values are checked.
 """
 
 from __future__ import annotations
@@ -29,75 +29,95 @@ from shards.foundation.errors import Fault, Misuse
 
 FORMAT = "1"
 CALIBRATION = "calibration"
-SHOWN = 4  # differences in one message
+LISTED_DIFFERENCES = 4  # in one message
+MESSAGE_CHARACTERS = 500
+
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class CropGeometry:
-    """What the network was shown in training: crops of `crop` px at 500 ppi brought to `size`."""
+    """Geometry of the training crops.
+
+    Attributes:
+        crop: side of a crop, px at 500 ppi.
+        size: side of the network's images, px, to which a crop is resampled.
+        grid: cells per side of the ground truth (G).
+
+    Raises:
+        ValueError: a number is below 1.
+    """
 
     crop: int
     size: int
     grid: int
 
     def __post_init__(self) -> None:
-        """Refuse a window without extent, with a ValueError."""
+        """Check the numbers."""
         if min(self.crop, self.size, self.grid) < 1:
-            raise ValueError(f"crop {self.crop}, size {self.size}, grid {self.grid}: 1 or more")
+            raise ValueError(f"{self}: expected numbers of 1 or more")
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A network with its trained parameters, and what it was trained on."""
+    """A trained network.
+
+    Attributes:
+        net: the network with its parameters.
+        geometry: of the crops that it was trained on.
+        curves: calibration; None where none was fitted.
+    """
 
     net: Net
     geometry: CropGeometry
-    curves: CalibrationCurves | None = None  # for probabilities; None before they were fitted
+    curves: CalibrationCurves | None = None
 
 
 def load(path: Path) -> Checkpoint:
-    """The trained network in the .safetensors file at `path`.
+    """Read a checkpoint.
 
-    Misuse where there is no file; Fault that names what differs where the file is damaged, is no
-    checkpoint, or holds the parameters of another network than the one that it describes.
+    Raises:
+        Misuse: the file does not exist.
+        Fault: the file is damaged or is not a checkpoint, or its tensors are not the parameters of
+            the network in its metadata; the message names the differences.
     """
     if not path.is_file():
         raise Misuse(f"{path}: no such checkpoint; `make train` or `make demo` writes one")
     try:
         with safe_open(path, framework="numpy") as file:
-            config, view, curves = _described(file.metadata() or {}, path)
-            names = file.keys()
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+            config, geometry, curves = _parse_metadata(file.metadata() or {}, path)
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             graph, state = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
-            _compare(shapes, {name: leaf.shape for name, leaf in tensors(state).items()}, path)
+            expected = {name: leaf.shape for name, leaf in tensors(state).items()}
+            _check_shapes(shapes, expected, path)
             values = {name: file.get_tensor(name) for name in shapes}
     except (SafetensorError, OSError) as error:
         raise Fault(f"{path}: damaged, or no .safetensors checkpoint: {error}") from error
     _check_values(values, path)
     for keys, leaf in nnx.to_flat_state(state):
         leaf.set_value(jnp.asarray(values[_name(keys)]))
-    return Checkpoint(nnx.merge(graph, state), view, curves)
+    return Checkpoint(nnx.merge(graph, state), geometry, curves)
 
 
 def metadata(
-    config: ModelConfig, view: CropGeometry, curves: CalibrationCurves | None = None
+    config: ModelConfig, geometry: CropGeometry, curves: CalibrationCurves | None = None
 ) -> dict[str, str]:
-    """The metadata that `load` expects of a file."""
+    """Return the metadata of a checkpoint."""
     return {
         "format": FORMAT,
         "model_config": json.dumps(dataclasses.asdict(config)),
-        "pipeline": json.dumps(dataclasses.asdict(view)),
+        "pipeline": json.dumps(dataclasses.asdict(geometry)),
         **(calibration_metadata(curves) if curves else {}),
     }
 
 
 def calibration_metadata(curves: CalibrationCurves) -> dict[str, str]:
-    """The part of the metadata that says them."""
+    """Return the part of the metadata that holds calibration curves."""
     return {CALIBRATION: json.dumps(dataclasses.asdict(curves))}
 
 
 def tensors(params: nnx.State) -> dict[str, Any]:
-    """The arrays (or their shapes) of a state by the names that a file has for them."""
+    """Return the arrays (or their shapes) of a state by the names of a checkpoint's tensors."""
     return {_name(keys): leaf.get_value() for keys, leaf in nnx.to_flat_state(params)}
 
 
@@ -105,61 +125,73 @@ def _name(keys: tuple[Any, ...]) -> str:
     return ".".join(str(key) for key in keys)
 
 
-def _described(
+def _parse_metadata(
     metadata: dict[str, str], path: Path
 ) -> tuple[ModelConfig, CropGeometry, CalibrationCurves | None]:
-    """The network, the view and the curves that a file's metadata describe."""
+    """Return the config, the geometry and the calibration curves in a file's metadata."""
     if metadata.get("format") != FORMAT:
-        found = repr(metadata.get("format"))[:40]
-        raise Fault(f"{path}: no checkpoint of this program: format {found}, expected {FORMAT!r}")
-    view = _parse(CropGeometry, metadata.get("pipeline", ""), "pipeline", path)
-    config = _parse(ModelConfig, metadata.get("model_config", ""), "model_config", path)
-    if view.size != config.image_size:
+        format_ = repr(metadata.get("format"))[:40]
         raise Fault(
-            f"{path}: trained on crops of {view.crop} px brought to {view.size} px, but its"
-            f" network takes {config.image_size} px"
+            f"{path}: not a checkpoint of this program: format {format_}, expected {FORMAT!r}"
         )
-    said = metadata.get(CALIBRATION)
-    return (
-        config,
-        view,
-        None if said is None else _parse(CalibrationCurves, said, CALIBRATION, path),
-    )
+    geometry = _parse(CropGeometry, metadata.get("pipeline", ""), "pipeline", path)
+    config = _parse(ModelConfig, metadata.get("model_config", ""), "model_config", path)
+    if geometry.size != config.image_size:
+        raise Fault(
+            f"{path}: trained on crops resampled to {geometry.size} px, but its network takes"
+            f" {config.image_size} px"
+        )
+    curves = metadata.get(CALIBRATION)
+    if curves is None:
+        return config, geometry, None
+    return config, geometry, _parse(CalibrationCurves, curves, CALIBRATION, path)
 
 
 def _parse(kind: Any, text: str, key: str, path: Path) -> Any:
-    """The dataclass `kind` from its JSON; a Fault where keys or types are not its own."""
+    """Parse a dataclass `kind` from JSON; Fault where a key, a type or a value is wrong."""
     try:
         fields = json.loads(text)
         expected = typing.get_type_hints(kind)
         if not isinstance(fields, dict) or set(fields) != set(expected):
-            found = sorted(fields) if isinstance(fields, dict) else fields
-            raise ValueError(f"holds {found}, expected {sorted(expected)}")
+            names = sorted(fields) if isinstance(fields, dict) else fields
+            raise ValueError(f"has {names}, expected {sorted(expected)}")
         fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         for name, value in fields.items():
-            wanted = typing.get_origin(expected[name]) or expected[name]
-            numbers = value if wanted is tuple else (value,) if wanted is int else ()
-            if type(value) is not wanted or any(type(n) is not int for n in numbers):
-                raise ValueError(f"{name} is {value!r}")
+            _check_type(name, value, expected[name])
         return kind(**fields)
     except (ValueError, TypeError, RecursionError) as error:
-        raise Fault(f"{path}: its metadata {key!r} is of another network: {error}"[:500]) from error
+        message = f"{path}: its metadata {key!r} is of another network: {error}"
+        raise Fault(message[:MESSAGE_CHARACTERS]) from error
 
 
-def _compare(
-    found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]], path: Path
-) -> None:
-    """Fault that names tensors that are missing, too many or of another shape."""
-    faults = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
-    faults += [f"{name} is not of this network" for name in sorted(found.keys() - expected.keys())]
-    faults += [
-        f"{name} is {list(found[name])}, expected {list(expected[name])}"
-        for name in sorted(found.keys() & expected.keys())
-        if found[name] != tuple(expected[name])
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    """ValueError where a value is not of the type of its field: a number, a text, or integers."""
+    expected = typing.get_origin(hint) or hint
+    integers: tuple[Any, ...] = ()
+    if expected is tuple:
+        integers = value
+    elif expected is int:
+        integers = (value,)
+    if type(value) is not expected or any(type(integer) is not int for integer in integers):
+        raise ValueError(f"{name} is {value!r}")
+
+
+def _check_shapes(shapes: Shapes, expected: Shapes, path: Path) -> None:
+    """Fault that names tensors that are missing, superfluous or of another shape."""
+    differences = [f"{name} is missing" for name in sorted(expected.keys() - shapes.keys())]
+    differences += [
+        f"{name} is not of this network" for name in sorted(shapes.keys() - expected.keys())
     ]
-    if faults:
-        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        raise Fault(f"{path}: a checkpoint of another network: {'; '.join(faults[:SHOWN])}{more}")
+    differences += [
+        f"{name} is {list(shapes[name])}, expected {list(expected[name])}"
+        for name in sorted(shapes.keys() & expected.keys())
+        if shapes[name] != tuple(expected[name])
+    ]
+    if differences:
+        listed = "; ".join(differences[:LISTED_DIFFERENCES])
+        rest = len(differences) - LISTED_DIFFERENCES
+        more = f"; and {rest} more" if rest > 0 else ""
+        raise Fault(f"{path}: a checkpoint of another network: {listed}{more}")
 
 
 def _check_values(values: dict[str, NDArray], path: Path) -> None:
@@ -168,4 +200,4 @@ def _check_values(values: dict[str, NDArray], path: Path) -> None:
         if value.dtype != np.float32:
             raise Fault(f"{path}: {name} is {value.dtype}, expected float32")
         if not np.isfinite(value).all():
-            raise Fault(f"{path}: {name} holds values that are not finite; the training diverged")
+            raise Fault(f"{path}: {name} has values that are not finite; the training diverged")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from model.network.backbone import Backbone, gabor, normalise
+from model.network.backbone import Backbone, gabor_bank, normalise_contrast
 from model.network.config import ModelConfig
 
 CONFIG = ModelConfig(
@@ -96,18 +96,18 @@ def ridges(size=64):
 
 
 def test_local_contrast_ignores_offset_and_gain():
-    before = normalise(ridges(), 6.0)
+    before = normalise_contrast(ridges(), 6.0)
     assert 0.8 < np.std(before) < 1.2
-    np.testing.assert_allclose(normalise(ridges() + 60, 6.0), before, atol=1e-3)
-    np.testing.assert_allclose(normalise(ridges() * 0.7 + 20, 6.0), before, atol=0.05)
+    np.testing.assert_allclose(normalise_contrast(ridges() + 60, 6.0), before, atol=1e-3)
+    np.testing.assert_allclose(normalise_contrast(ridges() * 0.7 + 20, 6.0), before, atol=0.05)
 
 
 def test_local_contrast_ignores_what_changes_slowly_across_the_print():
     """A print that is pale at one side: alike on both; fixed numbers leave it so."""
     pale = ridges() * np.linspace(1, 0.5, 64, dtype=np.float32)
-    sides = [np.std(part) for part in np.split(np.asarray(normalise(pale, 6.0)), 2, 2)]
+    sides = [np.std(part) for part in np.split(np.asarray(normalise_contrast(pale, 6.0)), 2, 2)]
     assert sides[1] == pytest.approx(sides[0], rel=0.1)
-    sides = [np.std(part) for part in np.split(np.asarray(normalise(pale, 0.0)), 2, 2)]
+    sides = [np.std(part) for part in np.split(np.asarray(normalise_contrast(pale, 0.0)), 2, 2)]
     assert sides[1] < 0.8 * sides[0]
 
 
@@ -116,12 +116,14 @@ def test_flat_background_stays_flat(grey):
     """No noise of a grey level is blown up to ridges."""
     flat = np.full((1, 32, 32), grey, np.float32)
     flat[0, ::2, ::3] -= 1
-    assert np.abs(normalise(flat, 6.0)).max() < 0.15
+    assert np.abs(normalise_contrast(flat, 6.0)).max() < 0.15
 
 
 def test_without_a_window_grey_levels_keep_their_values():
     image = np.array([[[0, 255]]], np.uint8)
-    np.testing.assert_allclose(normalise(image, 0.0), [[[-127.5 / 64, 127.5 / 64]]], rtol=1e-5)
+    np.testing.assert_allclose(
+        normalise_contrast(image, 0.0), [[[-127.5 / 64, 127.5 / 64]]], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("period", [3.0, 6.0])
@@ -129,7 +131,7 @@ def test_a_filter_and_its_half_turn_see_a_ridge_wherever_it_lies(period):
     """Their joint answer hardly depends on the ridge's place; paper of any tone gives none."""
     side = 12
     at = np.arange(side) - (side - 1) / 2
-    kernel = np.asarray(gabor(side, 2))[:, 0, 0, int(period == 6.0)].reshape(side, side)
+    kernel = np.asarray(gabor_bank(side, 2))[:, 0, 0, int(period == 6.0)].reshape(side, side)
     energy = []
     for shift in np.linspace(0, period, 8, endpoint=False):
         wave = np.cos(2 * np.pi * (at - shift) / period)[None]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from model.network.equivariant import Conv, Norm, invariant, turned_kernels
+from model.network.equivariant import Conv, Norm, invariant, rotation_matrices
 
 
 def quarter(x, turns):
@@ -22,13 +22,13 @@ def test_kernels_turn_counter_clockwise(side, turns):
     at = np.arange(side) - (side - 1) / 2
     disc = np.hypot(at, at[:, None]) <= side / 2 if side > 3 else np.ones((3, 3), bool)
     for k in range(4):
-        found = turned_kernels(side, turns)[k * turns // 4] @ kernel.ravel()
+        found = rotation_matrices(side, turns)[k * turns // 4] @ kernel.ravel()
         expected = np.where(disc, np.rot90(kernel, k), found.reshape(side, side))
         np.testing.assert_allclose(found.reshape(side, side), expected, atol=1e-5)
 
 
 def test_eighths_of_a_small_kernel_make_up_quarters():
-    turned = turned_kernels(3, 8)
+    turned = rotation_matrices(3, 8)
     for k in range(8):
         np.testing.assert_array_equal(turned[1] @ turned[k], turned[(k + 1) % 8])
 

@@ -77,5 +77,5 @@ def test_a_coarse_cell_is_visible_where_all_its_parts_are():
 
 
 def test_cells_that_do_not_divide_the_truth_are_refused():
-    with pytest.raises(ValueError, match="8 cells a side does not pool to 3"):
+    with pytest.raises(ValueError, match="8 cells per side cannot be pooled to 3"):
         pool_truth(affine_truth(8, 4), np.ones((2, 8, 8), bool), 3)

@@ -10,7 +10,7 @@ from flax import nnx
 from training import MODEL
 
 from model.network.grid import centres
-from model.network.loss import MATCHABLE_WEIGHT, REFINE_WEIGHT, loss
+from model.network.loss import DEFAULT, loss
 from model.network.matching import Matches
 from model.network.net import create
 
@@ -100,8 +100,8 @@ def test_the_truth_costs_about_nothing(guesses):
 
 def test_the_loss_is_the_weighted_sum_of_its_terms(guesses):
     total, terms = planted_loss(*guesses, make_batch())
-    expected = terms["match"] + MATCHABLE_WEIGHT * terms["unmatchable"]
-    assert float(total) == pytest.approx(float(expected + REFINE_WEIGHT * terms["refine"]))
+    expected = terms["match"] + DEFAULT.unmatchable_weight * terms["unmatchable"]
+    assert float(total) == pytest.approx(float(expected + DEFAULT.refine_weight * terms["refine"]))
     assert {x.dtype for x in (total, *terms.values())} == {jnp.dtype("float32")}
     assert {x.shape for x in (total, *terms.values())} == {()}
 
@@ -197,7 +197,7 @@ def test_impostors_teach_no_match(gradient):
     batch = make_batch(visible=np.zeros((B, N), bool))
     (value, terms), slope = gradient(batch)
     assert terms["match"] == terms["refine"] == 0
-    assert float(value) == pytest.approx(MATCHABLE_WEIGHT * float(terms["unmatchable"]))
+    assert float(value) == pytest.approx(DEFAULT.unmatchable_weight * float(terms["unmatchable"]))
     assert float(value) > 0
     assert all(np.isfinite(leaf).all() for leaf in leaves(slope))
     assert (np.asarray(slope["matcher"]["matchability"]["bias"][...]) > 0).all()

@@ -10,7 +10,7 @@ from flax import nnx
 
 from model.network.config import ModelConfig
 from model.network.grid import centres
-from model.network.matching import Matcher, Matches, Refiner, best, neighbourhood
+from model.network.matching import Matcher, Matches, Refiner, best_partners, neighbourhood
 from model.network.net import create
 
 CONFIG = ModelConfig(
@@ -84,7 +84,7 @@ def test_swapped_images_transpose_the_matches(cells, matches):
 def test_best_is_mutual_where_both_choose_each_other():
     """Cells 0 and 1 of A both want cell 2 of B, which wants 1; cell 2 of A and 0 of B agree."""
     probability = np.array([[[0.1, 0.05, 0.3], [0.1, 0.2, 0.4], [0.6, 0.1, 0.2]]], np.float32)
-    index, log_probability, mutual = best(jnp.log(probability))
+    index, log_probability, mutual = best_partners(jnp.log(probability))
     np.testing.assert_array_equal(index, [[2, 2, 0]])
     np.testing.assert_allclose(np.exp(log_probability), [[0.3, 0.4, 0.6]], rtol=1e-5)
     np.testing.assert_array_equal(mutual, [[False, True, True]])

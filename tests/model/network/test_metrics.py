@@ -131,7 +131,7 @@ def scores():
         np.stack([truth, half, 10 * anywhere, truth]),
         confidence=np.array([[1.0], [1.0], [1.0], [0.0]]),
     )
-    score, motion = metrics.consistency(SOURCE, matches, metrics.DEFAULT.tolerance / SCALE)
+    score, motion = metrics.rigid_consistency(SOURCE, matches, metrics.DEFAULT.tolerance / SCALE)
     return np.asarray(score), np.asarray(motion), (half == truth).all(1).mean()
 
 
@@ -154,7 +154,7 @@ def test_random_and_improbable_matches_score_about_nothing(scores):
 
 
 def test_matches_that_are_not_mutual_do_not_score():
-    score, _ = metrics.consistency(SOURCE, found(rigid(0.6)[None], mutual=False), 4.0)
+    score, _ = metrics.rigid_consistency(SOURCE, found(rigid(0.6)[None], mutual=False), 4.0)
     np.testing.assert_array_equal(score, 0)
 
 
