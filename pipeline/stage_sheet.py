@@ -16,7 +16,7 @@ from pipeline.imaging.resolution import file_ppi
 from pipeline.impression import Impression
 from pipeline.pair import Address, PreparedImpression, Trace, make_pair, prepare_impression
 from pipeline.spec import PipelineSpec
-from shards import contact_sheet
+from shards import plot
 from shards.foundation import files
 
 Picture = NDArray[np.uint8]  # [h, w, 3], BGR
@@ -24,7 +24,7 @@ Picture = NDArray[np.uint8]  # [h, w, 3], BGR
 
 @dataclass(frozen=True)
 class SheetParameters:
-    """Layout of the sheet, in px; chosen to fit the tiles of `shards.contact_sheet`."""
+    """Layout of the sheet, in px; chosen to fit the tiles of `shards.plot`."""
 
     panel: int = 262  # height of a stage's image; that of the images in a contact sheet's tile
     margin: int = 6  # around each panel
@@ -66,7 +66,7 @@ def _pair_row(
     trace: Trace = []
     pair = make_pair(prepared, prepared, address, spec, trace)
     noise, degraded = trace[0]
-    return _join([_panel(f"{noise} at 500 ppi", degraded), contact_sheet.tile(pair, "", name)])
+    return _join([_panel(f"{noise} at 500 ppi", degraded), plot.plot_pair(pair, "", name)])
 
 
 def _panel(name: str, image: NDArray[np.uint8], parameters: SheetParameters = DEFAULT) -> Picture:
@@ -75,7 +75,7 @@ def _panel(name: str, image: NDArray[np.uint8], parameters: SheetParameters = DE
     size = (max(1, round(width * parameters.panel / height)), parameters.panel)
     method = cv2.INTER_AREA if height > parameters.panel else cv2.INTER_NEAREST
     resized = cv2.cvtColor(cv2.resize(image, size, interpolation=method), cv2.COLOR_GRAY2BGR)
-    head = np.full((contact_sheet.HEAD, size[0], 3), 255, np.uint8)
+    head = np.full((plot.DEFAULT.head, size[0], 3), 255, np.uint8)
     _put_text(head, name.encode("ascii", "replace").decode(), 13, parameters)
     _put_text(head, f"{width} x {height} px", 28, parameters)
     return np.concatenate([head, np.asarray(resized, np.uint8)])

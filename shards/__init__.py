@@ -1,1 +1,1 @@
-"""The record, the shard files and the manifest: the contract between building and training."""
+"""The cache between building and training: records, shard files, and the manifest of a set."""

@@ -1,4 +1,4 @@
-"""What a shard set holds, told from its manifest alone."""
+"""Summarise a shard set from its manifest."""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ from shards.manifest import SPLITS, Manifest
 from shards.store import load_manifest
 
 QUARANTINE = "quarantine.jsonl"
+BYTES_PER_MB = 1e6
+SHOWN_DIGITS = 16  # of a hash, in the text
 
 
-def summary(directory: Path) -> dict[str, Any]:
-    """Totals, spec, and for each partition its images, shards, bytes and counts; plain JSON.
+def summarize(directory: Path) -> dict[str, Any]:
+    """Summarise the set in a folder.
 
-    counts: split → "kind/noise" → records. Fault where the manifest is not sound, Misuse where
-    there is none.
+    Returns:
+        A JSON object: the totals, the spec, and for each partition its numbers of images, shards,
+        bytes and records, and its counts (split → "kind/noise" → records).
+
+    Raises:
+        Fault: the manifest has faults.
+        Misuse: the folder contains no set.
     """
     manifest = load_manifest(directory)
-    unusable = directory / QUARANTINE
+    quarantine = directory / QUARANTINE
+    lines = quarantine.read_bytes().splitlines() if quarantine.is_file() else []
     return {
         "records": sum(entry.records for entry in manifest.shards),
         "shards": len(manifest.shards),
         "bytes": sum(entry.bytes for entry in manifest.shards),
-        "quarantined": len(unusable.read_bytes().splitlines()) if unusable.is_file() else 0,
+        "quarantined": len(lines),
         "spec": manifest.spec,
         "spec_hash": manifest.spec_hash,
-        "partitions": {name: _partition(manifest, name) for name in sorted(manifest.partitions)},
+        "partitions": {
+            name: _summarize_partition(manifest, name) for name in sorted(manifest.partitions)
+        },
     }
 
 
-def _partition(manifest: Manifest, name: str) -> dict[str, Any]:
+def _summarize_partition(manifest: Manifest, name: str) -> dict[str, Any]:
     entries = [entry for entry in manifest.shards if entry.partition == name]
     counts: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     for entry in entries:
@@ -43,27 +53,33 @@ def _partition(manifest: Manifest, name: str) -> dict[str, Any]:
         "shards": len(entries),
         "bytes": sum(entry.bytes for entry in entries),
         "records": sum(entry.records for entry in entries),
-        "counts": {split: dict(sorted(found.items())) for split, found in counts.items() if found},
+        "counts": {
+            split: dict(sorted(of_split.items())) for split, of_split in counts.items() if of_split
+        },
     }
 
 
-def text(found: dict[str, Any]) -> str:
-    """The summary for a person: totals, a table by partition and split, the spec."""
+def format_summary(summary: dict[str, Any]) -> str:
+    """Format a summary as text: totals, spec, and a table for each partition."""
     lines = [
-        f"{found['records']:,} pairs in {found['shards']:,} shards, {found['bytes'] / 1e6:,.1f} MB,"
-        f" {found['quarantined']:,} images in quarantine"
+        f"{summary['records']:,} pairs in {summary['shards']:,} shards,"
+        f" {_megabytes(summary['bytes'])}, {summary['quarantined']:,} images in quarantine",
+        f"spec {summary['spec_hash'][:SHOWN_DIGITS]}",
     ]
-    lines += [f"spec {found['spec_hash'][:16]}"]
-    lines += [f"  {key} = {value}" for key, value in sorted(found["spec"].items())]
-    for name, part in found["partitions"].items():
-        source, size = part["source_hash"][:16], part["bytes"] / 1e6
+    lines += [f"  {key} = {value}" for key, value in sorted(summary["spec"].items())]
+    for name, partition in summary["partitions"].items():
         lines.append(
-            f"{name}: {part['records']:,} pairs of {part['images']:,} images ({source}),"
-            f" {part['shards']:,} shards, {size:,.1f} MB"
+            f"{name}: {partition['records']:,} pairs of {partition['images']:,} images"
+            f" ({partition['source_hash'][:SHOWN_DIGITS]}), {partition['shards']:,} shards,"
+            f" {_megabytes(partition['bytes'])}"
         )
         rows = []
-        for split, counts in part["counts"].items():
+        for split, counts in partition["counts"].items():
             rows.append([f"  {split}", f"{sum(counts.values()):,}"])
-            rows += [[f"    {sort}", f"{n:,}"] for sort, n in counts.items()]
+            rows += [[f"    {key}", f"{number:,}"] for key, number in counts.items()]
         lines.append(format_table(rows))
     return "\n".join(lines)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / BYTES_PER_MB:,.1f} MB"

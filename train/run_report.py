@@ -21,9 +21,10 @@ from model.network import weights
 from model.network.summary import summarise
 from model.registration.plot import plot_registration
 from model.registration.registrar import Registrar
-from shards import contact_sheet, record
+from shards import record
 from shards.foundation import html
 from shards.foundation.errors import Fault, Misuse
+from shards.plot import plot_panels
 from shards.store import ShardSet, open_set
 from train import curves, export
 from train.evaluation import output, pair_files, pair_report, pairs
@@ -184,8 +185,7 @@ def _sheet(
         for index in sorted(rng.permutation(len(of_kind))[:number].tolist()):
             row = of_kind[index]
             pair = record.decode(shards.read(split, [int(row["pair"])])[0])
-            tile = contact_sheet.tile(pair, split, "")[contact_sheet.HEAD :]
-            png = cv2.imencode(".png", tile)[1].tobytes()
+            png = cv2.imencode(".png", plot_panels(pair))[1].tobytes()
             ids = " and ".join(dict.fromkeys((row["a"], row["b"])))
             tiles.append({"image": html.embed_image(png), "text": f"{kind}, {row['noise']}: {ids}"})
     return tiles

@@ -1,1 +1,1 @@
-"""Verification of a shard set: files, records, correspondences."""
+"""Checks of a shard set, from the files to the meaning of each record."""

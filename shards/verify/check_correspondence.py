@@ -1,162 +1,195 @@
-"""Do two images agree with the map between them? Measured on the ridges, by normalised correlation.
+"""Check the map of a pair against its images, by normalised cross-correlation of the ridges.
 
-B is resampled into the frame of A by the pair's own map, both are stripped of their background and
-brought to one local contrast, and their correlation is taken at the map and at every shift of it of
-up to REACH px. A right map has a high peak at no shift, a map a little off has it elsewhere, a
-wrong map has none; then `search` tells a wrong map from images of different fingers.
+B is resampled into the frame of A by the pair's own map. Background and differences of contrast
+are removed from both, and they are correlated at the map and at every shift of it of a few px.
+A correct map has a high peak at no shift, a slightly wrong map has it elsewhere, and a wrong map
+has none. A search over rotations then distinguishes a wrong map from images of different fingers.
 
-A and B of a "genuine" pair are one image, once corrupted, so that what else is wrong with the image
-is in both: on real prints its correlation never falls near FLOORS, and no outlier is allowed.
+A and B of a "genuine" pair are one image, of which B is degraded, so that other defects are in
+both. Two impressions differ in more, and their floors are lower.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from shards.record import Pair
+from shards.verify.dense_map import Float, as_float, resample, upsample_map
 
-REACH = 6  # px of A, the shifts that are tried: one and a half ridges at the published 4 px
-STEP = math.radians(2.5)  # of the search, a third of a ridge at the edge of its patch
-TURN = math.radians(65)  # of the search, either way
+NO_AGREEMENT = "images do not agree"
 
-FLOORS = {"none": 0.5, "sensor": 0.2, "dryness": 0.35, "pressure": 0.35}  # lowest right score
-IMPRESSIONS_FLOOR = 0.2  # of two impressions, which differ in more than the corruption
-FAINT = 0.1  # of two that have little in common or are dry, if no shift makes them agree better
-OFFSET = 0.25  # px, highest of one right map; real ones measure up to 0.04
-FLAT = 0.1  # of two impressions, by which a shift must agree better, beside chance, than their map
-PATCH = 4  # px², half a ridge period square: what one independent value of a correlation takes
-SILENCE = "images do not agree"
-FOUND = 0.35  # of the search: one finger gives 0.43 or more, two fingers up to 0.25
 
-Float = NDArray[np.float32]
+@dataclass(frozen=True)
+class CorrespondenceParameters:
+    """Thresholds of the check; correlations in [-1, 1], lengths in px of image A.
+
+    "measured" refers to correct maps of synthetic and real pairs, whose correlation is never near
+    the floors of "genuine" pairs. Those of two impressions: docs/LOG.md, 2026-11-23, The network
+    on the new fingers (VERSION 5).
+    """
+
+    reach: int = 6  # px, largest shift; chosen: 1.5 ridges of the published period of 4 px
+    floor_none: float = 0.5  # lowest correlation of a correct map without degradation; measured
+    floor_sensor: float = 0.2  # the same with the noise "sensor"; measured
+    floor_dryness: float = 0.35  # the same with the noise "dryness"; measured
+    floor_pressure: float = 0.35  # the same with the noise "pressure"; measured
+    floor_impressions: float = 0.2  # the same of two impressions; measured
+    floor_flat: float = 0.1  # the same of two impressions where no shift is better; measured
+    offset: float = 0.25  # px, largest distance of the peak from no shift; measured: up to 0.04
+    flat_gain: float = 0.1  # least gain of a shift over the map of two impressions; measured
+    independent_area: float = 4.0  # px² per independent value: half a ridge period squared; chosen
+    chance_deviations: float = 2.0  # of the gain by chance (docs/LOG.md, 2026-11-23, VERSION 6)
+    search_floor: float = 0.35  # one finger gives 0.43 or more, two fingers up to 0.25; measured
+    search_gain: float = 0.2  # of a rotation over the map that is called wrong; chosen
+    search_step: float = math.radians(2.5)  # rad; a third of a ridge at the edge of the patch
+    search_range: tuple[float, float] = (-math.radians(65), math.radians(65))  # rad; ±60° in pairs
+    least_contrast: float = 0.01  # deviation of a patch that can be searched; chosen: flat images
+    smoothing: float = 0.8  # px, deviation of the filter against noise; chosen
+    background: float = 3.0  # px, deviation of the filter that gives the background; chosen
+    contrast: float = 5.0  # px, deviation of the window of the local contrast; chosen
+    least_variance: float = 4.0  # grey levels², added to the local variance; chosen: flat areas
+
+    def floor(self, pair: Pair) -> float:
+        """Return the lowest correlation of a correct map of a pair of this kind and noise."""
+        if pair.kind == "genuine-impressions":
+            return self.floor_impressions
+        return float(getattr(self, f"floor_{pair.noise}"))
+
+
+DEFAULT = CorrespondenceParameters()
 
 
 class Agreement(NamedTuple):
-    """How far images agree with their map; correlations in [-1, 1]."""
+    """Correlations of the ridges of A with those of B resampled into the frame of A."""
 
-    score: float  # at the map
-    best: float  # at the best shift of it
-    x: float  # px of A, that shift, to a fraction of a px
-    y: float
+    correlation: float  # at the map, in [-1, 1]
+    best: float  # at the best shift of the map, in [-1, 1]
+    shift_x: float  # px of A, the best shift
+    shift_y: float
 
 
-def fault_of(pair: Pair, found: Agreement) -> str | None:
-    """What the agreement of a genuine pair says against its map, or None."""
+def check_map(
+    pair: Pair, agreement: Agreement, parameters: CorrespondenceParameters = DEFAULT
+) -> str | None:
+    """Check a genuine pair's map by the agreement that `measure_agreement` returns.
+
+    Returns:
+        A message that says what is wrong, or None.
+    """
+    floor, gain = parameters.floor(pair), agreement.best - agreement.correlation
     impressions = pair.kind == "genuine-impressions"
-    floor = IMPRESSIONS_FLOOR if impressions else FLOORS[pair.noise]
-    flat = impressions and found.best - found.score < flatness(pair)
-    if found.best >= floor and math.hypot(found.x, found.y) > OFFSET and not flat:
+    flat = impressions and gain < least_gain(pair, parameters)
+    offset = math.hypot(agreement.shift_x, agreement.shift_y)
+    if agreement.best >= floor and offset > parameters.offset and not flat:
         return (
-            f"map is off by ({found.x:.1f}, {found.y:.1f}) px: the images agree to"
-            f" {found.best:.2f} there and to {found.score:.2f} at the map"
+            f"map is off by ({agreement.shift_x:.1f}, {agreement.shift_y:.1f}) px: correlation"
+            f" {agreement.best:.2f} there, {agreement.correlation:.2f} at the map"
         )
-    if found.score >= (FAINT if flat else floor):
+    if agreement.correlation >= (parameters.floor_flat if flat else floor):
         return None
-    elsewhere = search(pair.image_a, pair.image_b)
-    if elsewhere >= max(FOUND, found.score + 0.2):
+    rotated = search(pair.image_a, pair.image_b, parameters)
+    if rotated >= max(parameters.search_floor, agreement.correlation + parameters.search_gain):
         return (
-            f"map is wrong: the images agree to {found.score:.2f} by it, to {elsewhere:.2f} turned"
+            f"map is wrong: correlation {agreement.correlation:.2f} by the map,"
+            f" {rotated:.2f} after a rotation"
         )
-    return f"{SILENCE}: {found.score:.2f} by their map, expected {floor} or more"
+    return f"{NO_AGREEMENT}: correlation {agreement.correlation:.2f} by their map, expected {floor}"
 
 
-def flatness(pair: Pair) -> float:
-    """By how much a shift must agree better than the map of two impressions to speak against it.
+def least_gain(pair: Pair, parameters: CorrespondenceParameters = DEFAULT) -> float:
+    """Return the gain in correlation from which a better shift counts against the map.
 
-    Smeared skin has its peak anywhere near, and so has a sliver in common, by chance: twice the
-    deviation of a correlation of so many independent values.
+    For two impressions. Smeared skin has a flat peak, and a small common area has a peak
+    somewhere by chance; the chance is the deviation of a correlation of as many independent values
+    as the common area has.
     """
-    seen = pair.image_a.size * float(pair.visible.mean())
-    return FLAT + 2 * math.sqrt(PATCH / max(seen, PATCH))
+    area = pair.image_a.size * float(pair.visible.mean())
+    value = parameters.independent_area
+    return parameters.flat_gain + parameters.chance_deviations * math.sqrt(value / max(area, value))
 
 
-def is_silent(pair: Pair, fault: str) -> bool:
-    """Whether images of two impressions say nothing, neither for their map nor against it.
+def is_inconclusive(pair: Pair, message: str) -> bool:
+    """Return whether a message of `check_map` is neither for nor against the map.
 
-    A touch may be so dry, wet or smeared; but few are.
+    True for two impressions whose images do not agree anywhere: one may be too dry, wet or
+    smeared. A few such pairs are accepted.
     """
-    return pair.kind == "genuine-impressions" and fault.startswith(SILENCE)
+    return pair.kind == "genuine-impressions" and message.startswith(NO_AGREEMENT)
 
 
-def in_common(pair: Pair) -> NDArray[np.bool_]:
-    """The px of A, bool [H, W], all about which is visible in B: none if no four cells meet."""
-    height, width = pair.image_a.shape
-    seen = cv2.resize(pair.visible.astype(np.float32), (width, height))
-    return np.asarray(seen > 0.999, np.bool_)
+def common_area(pair: Pair) -> NDArray[np.bool_]:
+    """Return the pixels of A, bool [H, W], all of whose surrounding cells are visible in B."""
+    return upsample_map(pair, *pair.image_a.shape)[1]
 
 
-def measure(pair: Pair) -> Agreement:
-    """The agreement of a genuine pair; all 0 where nothing is in common."""
-    height, width = pair.image_a.shape
-    known = np.where(pair.visible[..., None], pair.map_ab, np.float32(0))
-    at = _array(cv2.resize(known, (width, height)))
-    seen = in_common(pair)
-    a = ridges(pair.image_a) * seen
-    b = resampled(ridges(pair.image_b), at) * seen
+def measure_agreement(pair: Pair, parameters: CorrespondenceParameters = DEFAULT) -> Agreement:
+    """Correlate the images of a genuine pair by their map; all 0 without common area."""
+    reach = parameters.reach
+    positions, common = upsample_map(pair, *pair.image_a.shape)
+    a = extract_ridges(pair.image_a, parameters) * common
+    b = resample(extract_ridges(pair.image_b, parameters), positions) * common
     energy = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
     if energy == 0:
         return Agreement(0.0, 0.0, 0.0, 0.0)
-    padded = cv2.copyMakeBorder(b, REACH, REACH, REACH, REACH, cv2.BORDER_CONSTANT, value=0)
-    scores = _array(cv2.matchTemplate(padded, a, cv2.TM_CCORR)) / energy
-    _, best, _, (column, row) = cv2.minMaxLoc(scores)
-    x, y = _peak(scores[row], column), _peak(scores[:, column], row)
-    return Agreement(float(scores[REACH, REACH]), best, x - REACH, y - REACH)
+    padded = cv2.copyMakeBorder(b, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    correlations = as_float(cv2.matchTemplate(padded, a, cv2.TM_CCORR)) / energy
+    _, best, _, (column, row) = cv2.minMaxLoc(correlations)
+    x = _interpolate_peak(correlations[row], column)
+    y = _interpolate_peak(correlations[:, column], row)
+    return Agreement(float(correlations[reach, reach]), best, x - reach, y - reach)
 
 
-def search(image_a: NDArray[np.uint8], image_b: NDArray[np.uint8]) -> float:
-    """The highest correlation of A's middle half anywhere in B, under any turn of up to TURN.
+def search(
+    image_a: NDArray[np.uint8],
+    image_b: NDArray[np.uint8],
+    parameters: CorrespondenceParameters = DEFAULT,
+) -> float:
+    """Return the highest correlation of A's central half anywhere in B, after any rotation.
 
-    A coarse search that knows nothing of the pair's map: high exactly where both show one finger.
+    The search is coarse and does not use the pair's map. The result is high exactly where both
+    images [H, W] show the same finger.
     """
-    a, b = ridges(image_a), ridges(image_b)
+    a, b = extract_ridges(image_a, parameters), extract_ridges(image_b, parameters)
     height, width = a.shape
     patch = a[height // 4 : height - height // 4, width // 4 : width - width // 4]
-    if not patch.std() > 0.01:  # nothing there that could agree
+    if not patch.std() > parameters.least_contrast:
         return 0.0
     centre = ((width - 1) / 2, (height - 1) / 2)
-    turns = np.arange(-TURN, TURN, STEP)
     return max(
-        float(cv2.matchTemplate(_turned(b, turn, centre), patch, cv2.TM_CCOEFF_NORMED).max())
-        for turn in turns
+        float(cv2.matchTemplate(_rotate(b, angle, centre), patch, cv2.TM_CCOEFF_NORMED).max())
+        for angle in np.arange(*parameters.search_range, parameters.search_step)
     )
 
 
-def resampled(image: Float, at: Float) -> Float:
-    """The image [H, W] at the positions (x, y) [h, w, 2], 0 outside of it."""
-    x, y = cv2.split(at)
-    return _array(cv2.remap(image, x, y, cv2.INTER_LINEAR))
+def extract_ridges(
+    image: NDArray[np.uint8], parameters: CorrespondenceParameters = DEFAULT
+) -> Float:
+    """Remove the background of an image [H, W] and normalise its contrast, to about [-3, 3]."""
+    smooth = _blur(image.astype(np.float32), parameters.smoothing)
+    smooth -= _blur(smooth, parameters.background)
+    variance = _blur(smooth * smooth, parameters.contrast)
+    return smooth / np.sqrt(variance + np.float32(parameters.least_variance))
 
 
-def ridges(image: NDArray[np.uint8]) -> Float:
-    """The image [H, W] without its background and at one local contrast, about in [-3, 3]."""
-    smooth = _blurred(image.astype(np.float32), 0.8)
-    smooth -= _blurred(smooth, 3)
-    return np.asarray(smooth / np.sqrt(_blurred(smooth * smooth, 5) + np.float32(4)), np.float32)
+def _rotate(image: Float, angle: float, centre: tuple[float, float]) -> Float:
+    matrix = cv2.getRotationMatrix2D(centre, math.degrees(angle), 1.0)
+    return as_float(cv2.warpAffine(image, matrix, image.shape[::-1]))
 
 
-def _turned(image: Float, turn: float, centre: tuple[float, float]) -> Float:
-    matrix = cv2.getRotationMatrix2D(centre, math.degrees(turn), 1.0)
-    return _array(cv2.warpAffine(image, matrix, image.shape[::-1]))
+def _blur(image: Float, deviation: float) -> Float:
+    return as_float(cv2.GaussianBlur(image, (0, 0), deviation))
 
 
-def _blurred(image: Float, deviation: float) -> Float:
-    return _array(cv2.GaussianBlur(image, (0, 0), deviation))
-
-
-def _array(image: Any) -> Float:
-    """What OpenCV returns, as the type that it is."""
-    return np.asarray(image, np.float32)
-
-
-def _peak(line: Float, at: int) -> float:
-    """Where the parabola through the three values about the highest has its top."""
-    if not 0 < at < len(line) - 1:
-        return float(at)
-    before, top, after = (float(value) for value in line[at - 1 : at + 2])
-    bend = before - 2 * top + after
-    return at + (0.5 * (before - after) / bend if bend < 0 else 0.0)
+def _interpolate_peak(values: Float, index: int) -> float:
+    """Return the position of the top of a parabola through the values around the highest one."""
+    if not 0 < index < len(values) - 1:
+        return float(index)
+    before, top, after = values[index - 1 : index + 2].tolist()
+    curvature = before - 2 * top + after
+    return index + (0.5 * (before - after) / curvature if curvature < 0 else 0.0)

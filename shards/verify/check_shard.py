@@ -1,4 +1,4 @@
-"""The check of one shard by itself: its file, its bytes, the meaning of its records."""
+"""Check one shard by itself: its file, its bytes, the meaning of its records."""
 
 from __future__ import annotations
 
@@ -20,52 +20,94 @@ from shards.foundation.errors import Fault, Finding
 from shards.manifest import Manifest, ShardEntry
 from shards.record import Pair, decode, person_of_finger
 from shards.verify import check_correspondence, check_record
+from shards.verify.check_correspondence import CorrespondenceParameters
 
-IMPOSTORS = 16  # a shard, drawn to be searched for being one finger after all: 8 ms each
+
+@dataclass(frozen=True)
+class DeepCheckParameters:
+    """What the deep check of a shard looks at."""
+
+    # Impostor pairs per shard that are searched for showing one finger, 8 ms each: of a shard with
+    # one wrong pair in six it finds 95 % (docs/LOG.md, 2026-11-23, Parts of one build).
+    impostors: int = 16
+    correspondence: CorrespondenceParameters = check_correspondence.DEFAULT
+
+
+DEFAULT = DeepCheckParameters()
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all shards are checked against."""
+    """What all shards of a set are checked against.
 
-    root: str  # the real path of the set
-    manifest: Manifest  # its spec and partitions
+    Attributes:
+        root: real path of the set's folder.
+        manifest: its spec and partitions; it needs no shards.
+        level: one of `shards.verify.verify.LEVELS`.
+        parameters: of the deep check.
+    """
+
+    root: str
+    manifest: Manifest
     level: str
+    parameters: DeepCheckParameters = DEFAULT
 
 
 @dataclass
 class ShardReport:
-    """What the check of one shard found, and what must be compared with other shards."""
+    """Faults of one shard, and what must be compared with other shards.
+
+    Attributes:
+        entry: the shard's entry in the manifest.
+        findings: its faults.
+        sha256: of the file, where it differs from the manifest's.
+        persons: person → number of the first record that shows the person.
+        records: (number, index, hash of the images) of each record.
+        offsets: shifts (x, y) in px between images and maps of the correct genuine pairs.
+        inconclusive: pairs of two impressions that agree nowhere; faults if there are many.
+        impressions: number of pairs of two impressions.
+        counts: number of records by "kind/noise".
+    """
 
     entry: ShardEntry
     findings: list[Finding] = field(default_factory=list)
-    sha256: str | None = None  # where it is not the manifest's
-    persons: dict[str, int] = field(default_factory=dict)  # → the first record that shows them
-    records: list[tuple[int, int, int]] = field(default_factory=list)  # number, index, digest
-    offsets: list[tuple[float, float]] = field(default_factory=list)  # px, of right maps
-    silent: list[Finding] = field(default_factory=list)  # faults if they are many
-    impressions: int = 0  # pairs of two
-    counts: Counter[str] = field(default_factory=Counter)  # "kind/noise" → records
+    sha256: str | None = None
+    persons: dict[str, int] = field(default_factory=dict)
+    records: list[tuple[int, int, int]] = field(default_factory=list)
+    offsets: list[tuple[float, float]] = field(default_factory=list)
+    inconclusive: list[Finding] = field(default_factory=list)
+    impressions: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, record: int | None, what: str) -> None:
-        """One more finding."""
-        self.findings.append(Finding(self.entry.name, record, what))
+    def add(self, record: int | None, message: str) -> None:
+        """Add a fault of a record, or of the whole file (None)."""
+        self.findings.append(Finding(self.entry.name, record, message))
 
 
 def check_shard(
     job: Job, entry: ShardEntry, stopped: Callable[[], bool] = lambda: False
 ) -> ShardReport:
-    """The check of one shard by itself, which ends soon after `stopped()` is true."""
+    """Check one shard.
+
+    Records are read where the level is "deep", or where the file's sha256 is wrong, to name the
+    damaged ones.
+
+    Args:
+        job: what the shard is checked against.
+        entry: the shard.
+        stopped: the check ends soon after it returns True.
+    """
     report = ShardReport(entry)
-    if what := shard_file.check_file(job.root, entry):
-        report.add(None, what)
+    if message := shard_file.check_file(job.root, entry):
+        report.add(None, message)
     elif job.level != "quick":
         path = Path(job.root, entry.name)
         try:
-            found = files.sha256(path)
-            report.sha256 = found if found != entry.sha256 else None
+            sha256 = files.sha256(path)
+            report.sha256 = sha256 if sha256 != entry.sha256 else None
             if report.sha256 is not None or job.level == "deep":
-                _read(job, report, shard_file.open_reader(path, entry.records), stopped)
+                reader = shard_file.open_reader(path, entry.records)
+                _check_records(job, report, reader, stopped)
         except OSError as error:
             report.add(None, f"cannot be read: {error.strerror}")
         except Fault as fault:
@@ -73,51 +115,37 @@ def check_shard(
     return report
 
 
-def _read(
+def _check_records(
     job: Job, report: ShardReport, reader: ArrayRecordReader, stopped: Callable[[], bool]
 ) -> None:
-    impostors, drawn = 0, _drawn_impostors(report.entry)
-    for number, pair in itertools.takewhile(lambda _: not stopped(), _pairs(reader)):
+    impostors, searched = 0, _sample_impostors(report.entry, job.parameters)
+    for number, pair in itertools.takewhile(lambda _: not stopped(), _iterate_pairs(reader)):
         if isinstance(pair, Fault):
             report.add(number, str(pair))
         elif job.level == "deep":
-            _compare_later(report, number, pair)
             impostors += not pair.genuine
-            faults = list(_meaning(job, report.entry, pair))
-            if not faults and pair.genuine:
-                faults = _agreement(report, number, pair)
-            elif not faults and impostors in drawn:
-                faults = _impostor(pair)
-            for what in faults:
-                report.add(number, what)
-    _compare_counts(report)
+            search = not pair.genuine and impostors in searched
+            _note_for_comparison(report, number, pair)
+            for message in _check_pair(job, report, number, pair, search):
+                report.add(number, message)
+    _check_counts(report)
     reader.close()
 
 
-def _drawn_impostors(entry: ShardEntry) -> set[int]:
-    """Which of a shard's impostor pairs are searched, counted from 1: drawn by its name."""
-    total = sum(n for sort, n in entry.counts.items() if sort.startswith("impostor/"))
+def _sample_impostors(entry: ShardEntry, parameters: DeepCheckParameters) -> set[int]:
+    """Sample the impostor pairs to search, counted from 1 in the shard; by the shard's name."""
+    total = sum(number for key, number in entry.counts.items() if key.startswith("impostor/"))
     rng = np.random.default_rng(zlib.crc32(entry.name.encode()))
-    return set((1 + rng.permutation(total)[:IMPOSTORS]).tolist())
+    return set((1 + rng.permutation(total)[: parameters.impostors]).tolist())
 
 
-def _compare_counts(report: ShardReport) -> None:
-    """Other kinds of pairs than the manifest counts, where all records were read."""
-    found, said = report.counts, Counter(report.entry.counts)
-    if found.total() == said.total() and found != said:
-        held, told = (", ".join(f"{n} {s}" for s, n in sorted(c.items())) for c in (found, said))
-        report.add(None, f"holds {held}; the manifest says {told}")
-
-
-def _pairs(reader: ArrayRecordReader) -> Iterator[tuple[int, Pair | Fault]]:
-    """(number, pair or what is wrong with it) of every record, the damaged ones by themselves."""
-    total = reader.num_records()
-    for start in range(0, total, 128):
-        numbers = list(range(start, min(start + 128, total)))
+def _iterate_pairs(reader: ArrayRecordReader) -> Iterator[tuple[int, Pair | Fault]]:
+    """Yield (number, pair or its fault) of each record; a damaged one does not affect others."""
+    for numbers in shard_file.blocks(reader.num_records()):
         try:
             block: list[bytes | Fault] = [*shard_file.read_records(reader, numbers)]
         except Fault:
-            block = [_one(reader, number) for number in numbers]
+            block = [_read_one(reader, number) for number in numbers]
         for number, data in zip(numbers, block, strict=True):
             try:
                 yield number, data if isinstance(data, Fault) else decode(data)
@@ -125,55 +153,89 @@ def _pairs(reader: ArrayRecordReader) -> Iterator[tuple[int, Pair | Fault]]:
                 yield number, fault
 
 
-def _one(reader: ArrayRecordReader, number: int) -> bytes | Fault:
+def _read_one(reader: ArrayRecordReader, number: int) -> bytes | Fault:
     try:
         return shard_file.read_records(reader, [number])[0]
     except Fault as fault:
         return fault
 
 
-def _meaning(job: Job, entry: ShardEntry, pair: Pair) -> Iterator[str]:
-    partition = job.manifest.partitions.get(entry.partition)
-    known = (partition.source_hash, partition.images) if partition else None
-    images = _images(job.root, entry.partition, *known) if known else None
-    return check_record.faults(pair, entry.partition, job.manifest.spec, images)
+def _note_for_comparison(report: ShardReport, number: int, pair: Pair) -> None:
+    sha256 = hashlib.sha256(pair.image_a.data)
+    sha256.update(pair.image_b.data)
+    image_hash = int.from_bytes(sha256.digest()[:8], "little")
+    report.counts[f"{pair.kind}/{pair.noise}"] += 1
+    report.records.append((number, pair.index, image_hash))
+    for finger in (pair.finger_a, pair.finger_b):
+        report.persons.setdefault(person_of_finger(finger), number)
+
+
+def _check_pair(
+    job: Job, report: ShardReport, number: int, pair: Pair, search_impostor: bool
+) -> list[str]:
+    """Return the faults of a decoded record; its images only matter where the rest is valid."""
+    name = report.entry.partition
+    partition = job.manifest.partitions.get(name)
+    images = None
+    if partition is not None:
+        images = _image_ids(job.root, name, partition.source_hash, partition.images)
+    faults = list(check_record.check_pair(pair, name, job.manifest.spec, images))
+    if faults:
+        return faults
+    parameters = job.parameters.correspondence
+    if pair.genuine:
+        return check_images_of_genuine_pair(report, number, pair, parameters)
+    return _check_images_of_impostor_pair(pair, parameters) if search_impostor else []
 
 
 @functools.lru_cache(maxsize=1)  # shards come by partition
-def _images(root: str, partition: str, sha256: str, count: int) -> Collection[str] | None:
-    """The ids of a partition's images; None where they cannot be known, which is told elsewhere."""
+def _image_ids(root: str, partition: str, sha256: str, count: int) -> Collection[str] | None:
+    """Return the ids of a partition's images; None where its list is damaged (another finding)."""
     try:
         return provenance.read(Path(root), partition, sha256, count).keys()
     except Fault:
         return None
 
 
-def _agreement(report: ShardReport, number: int, pair: Pair) -> list[str]:
-    found = check_correspondence.measure(pair)
-    what = check_correspondence.fault_of(pair, found)
+def check_images_of_genuine_pair(
+    report: ShardReport, number: int, pair: Pair, parameters: CorrespondenceParameters
+) -> list[str]:
+    """Compare the images of a genuine pair by its map.
+
+    Returns:
+        Its faults. Offsets and inconclusive pairs are added to the report instead. Impressions
+        without any common area, which show different parts of the finger, are not compared.
+    """
+    agreement = check_correspondence.measure_agreement(pair, parameters)
+    message = check_correspondence.check_map(pair, agreement, parameters)
     report.impressions += pair.kind == "genuine-impressions"
-    if what is None:
-        report.offsets.append((found.x, found.y))
-    elif check_correspondence.is_silent(pair, what):
-        if check_correspondence.in_common(
-            pair
-        ).any():  # else they show different parts of the finger
-            report.silent.append(Finding(report.entry.name, number, what))
+    if message is None:
+        report.offsets.append((agreement.shift_x, agreement.shift_y))
         return []
-    return [what] if what else []
+    if check_correspondence.is_inconclusive(pair, message):
+        if check_correspondence.common_area(pair).any():
+            report.inconclusive.append(Finding(report.entry.name, number, message))
+        return []
+    return [message]
 
 
-def _impostor(pair: Pair) -> list[str]:
-    found = check_correspondence.search(pair.image_a, pair.image_b)
-    return [f"is an impostor pair whose images agree ({found:.2f})"] * (
-        found >= check_correspondence.FOUND
-    )
+def _check_images_of_impostor_pair(pair: Pair, parameters: CorrespondenceParameters) -> list[str]:
+    correlation = check_correspondence.search(pair.image_a, pair.image_b, parameters)
+    if correlation < parameters.search_floor:
+        return []
+    return [f"is an impostor pair whose images agree (correlation {correlation:.2f})"]
 
 
-def _compare_later(report: ShardReport, number: int, pair: Pair) -> None:
-    digest = hashlib.sha256(pair.image_a.data)
-    digest.update(pair.image_b.data)
-    report.counts[f"{pair.kind}/{pair.noise}"] += 1
-    report.records.append((number, pair.index, int.from_bytes(digest.digest()[:8], "little")))
-    for finger in (pair.finger_a, pair.finger_b):
-        report.persons.setdefault(person_of_finger(finger), number)
+def _check_counts(report: ShardReport) -> None:
+    """Compare kinds and noises with the manifest, where all records could be decoded."""
+    counts, expected = report.counts, Counter(report.entry.counts)
+    if counts.total() == expected.total() and counts != expected:
+        report.add(
+            None,
+            f"contains {_format_counts(counts)}, expected {_format_counts(expected)}"
+            " by the manifest",
+        )
+
+
+def _format_counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {key}" for key, number in sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""What the agreement of two images with their map says, in the cases between right and wrong."""
+"""Maps between clearly correct and clearly wrong are judged by the images."""
 
 from dataclasses import replace
 
@@ -7,77 +7,77 @@ import pytest
 from pairs import make_pairs
 
 from shards.verify.check_correspondence import (
-    FAINT,
-    IMPRESSIONS_FLOOR,
-    SILENCE,
+    DEFAULT,
+    NO_AGREEMENT,
     Agreement,
-    fault_of,
-    flatness,
-    is_silent,
-    measure,
+    check_map,
+    is_inconclusive,
+    least_gain,
+    measure_agreement,
 )
 
-MIDDLING = (FAINT + IMPRESSIONS_FLOOR) / 2
+FAINT = DEFAULT.floor_flat  # lowest correlation where no shift is better
+MEDIUM = (FAINT + DEFAULT.floor_impressions) / 2
 
 
 @pytest.fixture(scope="module")
 def impressions():
-    """A pair of two impressions."""
+    """Make a pair of two impressions."""
     pair = next(pair for pair in make_pairs(20, 3) if pair.genuine)
     return replace(pair, kind="genuine-impressions", noise="none")
 
 
-def test_faint_agreement_is_enough_where_no_shift_makes_it_better(impressions):
-    assert fault_of(impressions, Agreement(MIDDLING, MIDDLING, 0.1, -0.2)) is None
-    assert fault_of(
-        impressions, Agreement(MIDDLING, MIDDLING + flatness(impressions) + 0.01, 3.0, 1.0)
+def test_a_low_correlation_is_enough_where_no_shift_is_better(impressions):
+    assert check_map(impressions, Agreement(MEDIUM, MEDIUM, 0.1, -0.2)) is None
+    assert check_map(
+        impressions, Agreement(MEDIUM, MEDIUM + least_gain(impressions) + 0.01, 3.0, 1.0)
     )
-    assert fault_of(impressions, Agreement(FAINT - 0.01, FAINT - 0.01, 0.0, 0.0))
+    assert check_map(impressions, Agreement(FAINT - 0.01, FAINT - 0.01, 0.0, 0.0))
 
 
-def test_a_flat_peak_may_lie_beside_the_map_and_a_sharp_one_not(impressions):
-    assert fault_of(impressions, Agreement(0.40, 0.41, 0.4, 0.0)) is None
+def test_a_flat_peak_may_be_beside_the_map_but_a_sharp_one_not(impressions):
+    assert check_map(impressions, Agreement(0.40, 0.41, 0.4, 0.0)) is None
     assert "map is off by (0.8, 0.0) px" in str(
-        fault_of(impressions, Agreement(0.40, 0.41 + flatness(impressions), 0.8, 0.0))
+        check_map(impressions, Agreement(0.40, 0.41 + least_gain(impressions), 0.8, 0.0))
     )
 
 
-def test_a_sliver_in_common_says_less_than_half_a_print(impressions):
-    """What little is in common agrees by chance, with one shift of many more than with another."""
+def test_a_small_common_area_needs_a_larger_gain(impressions):
+    """A small area agrees better at one of many shifts by chance."""
     visible = np.zeros_like(impressions.visible)
     visible[: len(visible) // 2] = True
     half = replace(impressions, visible=visible)
-    sliver = replace(impressions, visible=visible & (np.indices(visible.shape).sum(0) < 4))
-    assert flatness(half) < 0.2 < flatness(sliver)
-    found = Agreement(0.25, 0.45, 3.0, 1.0)
-    assert fault_of(half, found) and fault_of(sliver, found) is None
+    small = replace(impressions, visible=visible & (np.indices(visible.shape).sum(0) < 4))
+    assert least_gain(half) < 0.2 < least_gain(small)
+    agreement = Agreement(0.25, 0.45, 3.0, 1.0)
+    assert check_map(half, agreement) and check_map(small, agreement) is None
 
 
-def test_none_of_this_is_allowed_to_one_image_twice(impressions):
+def test_a_degraded_copy_of_one_image_has_no_such_tolerance(impressions):
     genuine = replace(impressions, kind="genuine", noise="dryness")
-    assert fault_of(genuine, Agreement(MIDDLING, MIDDLING, 0.0, 0.0))
-    assert fault_of(genuine, Agreement(0.40, 0.41, 0.4, 0.0))
+    assert check_map(genuine, Agreement(MEDIUM, MEDIUM, 0.0, 0.0))
+    assert check_map(genuine, Agreement(0.40, 0.41, 0.4, 0.0))
 
 
-def test_two_impressions_may_say_nothing_and_one_image_twice_may_not(impressions):
+def test_images_without_agreement_are_inconclusive_for_two_impressions_only(impressions):
     blank = replace(impressions, image_b=np.full_like(impressions.image_b, 200))
-    fault = fault_of(blank, measure(blank))
-    assert fault is not None and fault.startswith(SILENCE)
-    assert is_silent(blank, fault)
-    assert not is_silent(replace(blank, kind="genuine"), fault)
+    message = check_map(blank, measure_agreement(blank))
+    assert message is not None and message.startswith(NO_AGREEMENT)
+    assert is_inconclusive(blank, message)
+    assert not is_inconclusive(replace(blank, kind="genuine"), message)
 
 
-def test_images_that_agree_elsewhere_are_not_silent(impressions):
-    fault = fault_of(impressions, Agreement(0.0, 0.05, 2.0, 1.0))
-    assert fault is not None and fault.startswith("map is wrong")
-    assert not is_silent(impressions, fault)
+def test_images_that_agree_after_a_rotation_are_not_inconclusive(impressions):
+    message = check_map(impressions, Agreement(0.0, 0.05, 2.0, 1.0))
+    assert message is not None and message.startswith("map is wrong")
+    assert not is_inconclusive(impressions, message)
 
 
-def test_a_map_of_elsewhere_has_no_peak_at_itself(impressions):
-    """Of a hundred maps of wrong places, the faint agreement lets through hardly any."""
+def test_a_map_to_another_place_is_wrong(impressions):
+    """At most three of a hundred maps to wrong places pass the low floor."""
     rng, passed = np.random.default_rng(0), 0
     for shift in rng.uniform(8, 40, (100, 2)) * rng.choice([-1, 1], (100, 2)):
         wrong = np.clip(impressions.map_ab + shift.astype(np.float32), 0, 127)
         moved = replace(impressions, map_ab=wrong)
-        passed += fault_of(moved, measure(moved)) is None
+        passed += check_map(moved, measure_agreement(moved)) is None
     assert passed <= 3
