@@ -1,139 +1,205 @@
-"""Where the finger is in an image at 500 ppi."""
+"""Segment the foreground: the pixels of an image at 500 ppi that show ridges of the finger."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.imaging.file import Image
 from shards.foundation.errors import Fault
 
-Image = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-Cells = NDArray[np.float32]
+Mask = NDArray[np.bool_]  # [H, W]
+Cells = NDArray[np.float32]  # [rows, columns], one value per cell
 
-CELL = 8  # px at 500 ppi, about a ridge period: the resolution of the segmentation
-NEAR = 5  # cells, of the medians: what is narrower than half of it is a line and no finger
-RIDGED, SHARED = 0.35, 0.15  # orientation shared by what is ridges for certain, and perhaps
-STRONG_RANK = 0.75  # among the strengths of what is ridges for certain
-SHARE = 0.2  # of the way from the ground's strength to that of strong ridges
-WEAK = 25.0  # grey levels² at 250 ppi; a gradient of less energy says little of an orientation
-STEPS = 1024.0  # of the fixed point in which orientations are averaged: alike on all machines
-AREA_MIN = 64 * 64  # px at 500 ppi, ridges for certain; the worst of 160 FVC prints has 13,000
-PAD = 4  # cells, so that closing does not reach for the frame
+FIXED_POINT = 1024.0  # steps per unit in sums of orientations: the same on all processors
 
 
-def foreground(image: Image, name: str = "image") -> Mask:
-    """True where the finger is, bool [h, w], of an image uint8 [h, w] at 500 ppi.
-
-    Cells of a ridge period are ridges for certain where their neighbours' gradients share an
-    orientation (the coherence of Bazen & Gerez, "Segmentation of fingerprint images", ProRISC
-    2001), however faint they are. Their strength and that of the rest, the ground, make the
-    threshold, so that paper, glass and grey need no setting; medians take out what is narrow, the
-    lines and letters of cards. Then closing, the largest component without holes, and opening, as
-    in GMFS (Cappelli, IEEE Access 2023). Fault that calls the image `name` where no finger is
-    found; large writing on a card without a print may be taken for a finger.
+@dataclass(frozen=True)
+class ForegroundParameters:
+    """Settings of the segmentation, chosen on FVC2002 against the masks of SUFS and on synthetic
+    cards (docs/LOG.md, 2026-11-22, "The foreground").
     """
-    xx, yy, xy = _structure(image)
-    strength, shared = _median(np.sqrt(xx + yy)), _shared(xx, yy, xy)
-    ridged = _most(shared > RIDGED)
-    _check(ridged, name)
-    strong = _ranked(strength[ridged], STRONG_RANK)
-    ground = 0.0 if ridged.all() else _ranked(strength[~ridged], 0.5)
-    finger = (strength > ground + SHARE * (strong - ground)) & (shared > SHARED)
-    mask = _clean(_most(finger).view(np.uint8))
-    _check(ridged & (mask > 0), name)
-    soft = cv2.GaussianBlur(mask * np.uint8(255), (3, 3), 0)
-    rows, columns = mask.shape
-    full = cv2.resize(soft, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR)
-    mask = np.asarray(cv2.threshold(full, 127, 1, cv2.THRESH_BINARY)[1], np.uint8)
-    return mask[: image.shape[0], : image.shape[1]].view(np.bool_)
+
+    # px per cell at 500 ppi, the resolution of the segmentation: about one ridge period. A power
+    # of two from 4 on, as cells are averaged by halving.
+    cell: int = 8
+    # cells per side of the median filters; what is narrower than half of it is a line, no finger.
+    median_size: int = 5
+    # Coherence in [0, 1] of certain ridges, and the least of any ridges.
+    certain_coherence: float = 0.35
+    possible_coherence: float = 0.15
+    # Quantile of the strengths of certain ridges that stands for strong ridges.
+    strong_quantile: float = 0.75
+    # Threshold of the strength, as a share of the way from the background's to strong ridges.
+    strength_share: float = 0.2
+    # Grey levels² at 250 ppi; the orientation of a gradient of less energy counts little.
+    weak_energy: float = 25.0
+    # px² at 500 ppi, certain ridges in an image with a finger; the least of 160 images of FVC2002
+    # has 13,000.
+    area_min: int = 64 * 64
+    # cells per side of the ellipses of the closing and of the opening.
+    closing_size: int = 7
+    opening_size: int = 7
+    # cells around the mask, so that the closing does not extend it to the frame.
+    padding: int = 4
 
 
-def _check(ridged: Mask, name: str) -> None:
-    area = np.count_nonzero(ridged) * CELL * CELL
-    if area < AREA_MIN:
+DEFAULT = ForegroundParameters()
+
+
+def foreground(
+    image: Image, name: str = "image", parameters: ForegroundParameters = DEFAULT
+) -> Mask:
+    """Segment the finger in an image at 500 ppi.
+
+    Cells of one ridge period are certain ridges where the gradients around them share an
+    orientation (the coherence of Bazen and Gerez, "Segmentation of fingerprint images", ProRISC
+    2001), at any contrast. Their strength and that of the other cells, the background, give the
+    threshold, so that paper, glass and grey need no settings of their own. Median filters remove
+    narrow structures, the lines and letters of cards. Then follow closing, the largest component
+    without holes, and opening, as in GMFS (Cappelli, IEEE Access 2023). Large writing on a card
+    without a fingerprint may be segmented as a finger.
+
+    Args:
+        image: uint8 [H, W] at 500 ppi.
+        name: the image's name in error messages.
+        parameters: settings of the segmentation.
+
+    Returns:
+        bool [H, W], true on the finger.
+
+    Raises:
+        Fault: the certain ridges cover less than `parameters.area_min`.
+    """
+    xx, yy, xy = _structure_tensor(image, parameters.cell)
+    strength = _median(np.sqrt(xx + yy), parameters.median_size)
+    coherence = _coherence(xx, yy, xy, parameters.weak_energy)
+    certain = _majority(coherence > parameters.certain_coherence, parameters.median_size)
+    _check_area(certain, name, parameters)
+    above = strength > _strength_threshold(strength, certain, parameters)
+    ridges = _majority(above & (coherence > parameters.possible_coherence), parameters.median_size)
+    cells = _clean(ridges.view(np.uint8), parameters)
+    _check_area(certain & (cells > 0), name, parameters)
+    return _enlarge(cells, parameters.cell)[: image.shape[0], : image.shape[1]]
+
+
+def _check_area(certain: Mask, name: str, parameters: ForegroundParameters) -> None:
+    area = np.count_nonzero(certain) * parameters.cell**2
+    if area < parameters.area_min:
         raise Fault(
-            f"{name}: no foreground: ridges cover {area} px at 500 ppi, expected {AREA_MIN} or more"
+            f"{name}: no foreground: ridges cover {area} px at 500 ppi, expected "
+            f"{parameters.area_min} or more"
         )
 
 
-def _structure(image: Image) -> list[Cells]:
-    """Structure tensor (xx, yy, xy), each float32 [h / CELL, w / CELL], exact means over a cell.
+def _structure_tensor(image: Image, cell: int) -> tuple[Cells, Cells, Cells]:
+    """Return the structure tensor xx, yy, xy: exact means over cells of `cell` px.
 
-    Gradients are taken at 250 ppi, where a ridge period has four px; the outermost px, where
-    scanners leave lines, repeat their neighbours. What a column or a row has all along, the stripes
-    of a sensor's cells, is taken out: to a light touch beside them they look like more ridges.
+    Gradients are computed at 250 ppi, where a ridge period has 4 px; the outermost px, where
+    scanners leave lines, repeat their neighbours. The median along each column and each row, the
+    stripes of a sensor, is subtracted: beside a light impression they look like more ridges
+    (docs/LOG.md, 2026-11-23, "Sensor stripes in the foreground").
     """
-    down, right = (-extent % CELL for extent in image.shape)
-    padded = cv2.copyMakeBorder(image[:-1, :-1], 0, 1 + down, 0, 1 + right, cv2.BORDER_REPLICATE)
-    rows, columns = (extent // CELL for extent in padded.shape)
-    half = cv2.resize(padded, (columns * CELL // 2, rows * CELL // 2), interpolation=cv2.INTER_AREA)
+    height, width = image.shape
+    below, right = 1 + -height % cell, 1 + -width % cell
+    padded = cv2.copyMakeBorder(image[:-1, :-1], 0, below, 0, right, cv2.BORDER_REPLICATE)
+    size = (padded.shape[1] // 2, padded.shape[0] // 2)
+    half = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
     half = cv2.copyMakeBorder(half[1:-1, 1:-1], 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    along_x, along_y = (np.asarray(gradient, np.int16) for gradient in cv2.spatialGradient(half))
-    x, y = np.ascontiguousarray(_across(along_x.T).T), _across(along_y)
-    return [_halved(_halved(product)) for product in (x * x, y * y, x * y)]
+    along_x, along_y = cv2.spatialGradient(half)
+    x = np.ascontiguousarray(_subtract_median(np.asarray(along_x, np.int16).T).T)
+    y = _subtract_median(np.asarray(along_y, np.int16))
+    return _average(x * x, cell // 2), _average(y * y, cell // 2), _average(x * y, cell // 2)
 
 
-def _across(gradient: NDArray[np.int16]) -> Cells:
-    """Gradients [N, K] across lines of K px, less the median of each line, float32 [N, K]."""
+def _subtract_median(gradient: NDArray[np.int16]) -> Cells:
+    """Return gradients [N, K] less the median of each line of K px, float32 [N, K]."""
     middle = gradient.shape[1] // 2
-    usual = np.partition(gradient, middle, axis=1)[:, middle, None]
-    return np.asarray(gradient - usual, np.float32)
+    median = np.partition(gradient, middle, axis=1)[:, middle, None]
+    return np.asarray(gradient - median, np.float32)
 
 
-def _halved(values: Cells) -> Cells:
-    """Means of 2 × 2, for which OpenCV has a fast path, as it has none for 4 × 4."""
-    rows, columns = (extent // 2 for extent in values.shape)
-    made = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(made, np.float32)
+def _average(values: Cells, side: int) -> Cells:
+    """Return means over side × side px, by halving: OpenCV has a fast path for 2 × 2, not 4 × 4."""
+    while side > 1:
+        size = (values.shape[1] // 2, values.shape[0] // 2)
+        values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
+        side //= 2
+    return values
 
 
-def _shared(xx: Cells, yy: Cells, xy: Cells) -> Cells:
-    """How much of an orientation a cell and its neighbours share, 0 … 1, each counted alike."""
-    weight = STEPS / (xx + yy + np.float32(WEAK))
-    differ, cross = (
-        np.asarray(cv2.GaussianBlur(np.rint(part * weight), (3, 3), 0), np.float32)
-        for part in (xx - yy, 2 * xy)
-    )
-    return np.asarray(np.sqrt(differ * differ + cross * cross) / STEPS, np.float32)
+def _coherence(xx: Cells, yy: Cells, xy: Cells, weak_energy: float) -> Cells:
+    """Return in [0, 1] how far the orientations of 3 × 3 cells agree, each of equal weight."""
+    weight = FIXED_POINT / (xx + yy + np.float32(weak_energy))
+    cosine, sine = _blur((xx - yy) * weight), _blur(2 * xy * weight)
+    return np.asarray(np.sqrt(cosine * cosine + sine * sine) / FIXED_POINT, np.float32)
 
 
-def _median(cells: Cells) -> Cells:
-    """The median of NEAR × NEAR cells around each; beyond the frame all are 0."""
-    reach = NEAR // 2
+def _blur(cells: Cells) -> Cells:
+    return np.asarray(cv2.GaussianBlur(np.rint(cells), (3, 3), 0), np.float32)
+
+
+def _median(cells: Cells, size: int) -> Cells:
+    """Return the median of size × size cells around each one; beyond the frame all are 0."""
+    reach = size // 2
     padded = cv2.copyMakeBorder(cells, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
-    return np.asarray(cv2.medianBlur(padded, NEAR)[reach:-reach, reach:-reach], np.float32)
+    return np.asarray(cv2.medianBlur(padded, size)[reach:-reach, reach:-reach], np.float32)
 
 
-def _most(cells: Mask) -> Mask:
-    """The same of truth values: whether most of NEAR × NEAR are true."""
-    near, flat = (NEAR, NEAR), cv2.BORDER_CONSTANT
-    count = cv2.boxFilter(cells.view(np.uint8), -1, near, normalize=False, borderType=flat)
-    return np.asarray(count > NEAR * NEAR // 2)
+def _majority(cells: Mask, size: int) -> Mask:
+    """Return whether most of size × size cells are true: the median of truth values."""
+    flat = cv2.BORDER_CONSTANT
+    count = cv2.boxFilter(cells.view(np.uint8), -1, (size, size), normalize=False, borderType=flat)
+    return np.asarray(count > size * size // 2)
 
 
-def _ranked(values: Cells, share: float) -> float:
-    """The value that `share` of the others do not pass; numpy.percentile is five times slower."""
+def _strength_threshold(strength: Cells, certain: Mask, parameters: ForegroundParameters) -> float:
+    """Return the strength from which on a cell is no background."""
+    strong = _quantile(strength[certain], parameters.strong_quantile)
+    ground = 0.0 if certain.all() else _quantile(strength[~certain], 0.5)
+    return ground + parameters.strength_share * (strong - ground)
+
+
+def _quantile(values: Cells, share: float) -> float:
+    """Return the lower quantile; numpy.percentile is five times slower."""
     k = int(share * (len(values) - 1))
     return float(np.partition(values, k)[k])
 
 
-def _clean(mask: Image) -> Image:
-    """Closing, largest component without holes, opening, largest component; uint8 0 or 1."""
-    closing, opening = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (s, s)) for s in (7, 7))
-    mask = np.asarray(cv2.copyMakeBorder(mask, PAD, PAD, PAD, PAD, cv2.BORDER_CONSTANT), np.uint8)
-    mask = _largest(np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, closing), np.uint8))
+def _clean(cells: Image, parameters: ForegroundParameters) -> Image:
+    """Apply closing, largest component without holes, opening, largest component; uint8 0 or 1."""
+    closing, opening = _ellipse(parameters.closing_size), _ellipse(parameters.opening_size)
+    p = parameters.padding
+    mask = np.asarray(cv2.copyMakeBorder(cells, p, p, p, p, cv2.BORDER_CONSTANT), np.uint8)
+    mask = _largest_component(
+        np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, closing), np.uint8)
+    )
     outline, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     mask = np.asarray(cv2.drawContours(mask, outline, -1, 1, cv2.FILLED), np.uint8)
-    mask = _largest(np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, opening), np.uint8))
-    return np.ascontiguousarray(mask[PAD:-PAD, PAD:-PAD])
+    mask = _largest_component(np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, opening), np.uint8))
+    return np.ascontiguousarray(mask[p:-p, p:-p])
 
 
-def _largest(mask: Image) -> Image:
-    """The largest connected component, uint8 0 or 1; empty where there is none."""
+def _ellipse(size: int) -> cv2.typing.MatLike:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+
+
+def _largest_component(mask: Image) -> Image:
+    """Return the largest connected component, uint8 0 or 1; empty if there is none."""
     count, labels = cv2.connectedComponents(mask)
-    if count <= 2:  # the ground and one component
+    if count <= 2:  # the background and one component
         return mask
     areas = np.bincount(np.asarray(labels, np.int32).ravel())
     return np.asarray(labels == 1 + int(np.argmax(areas[1:])), np.uint8)
+
+
+def _enlarge(cells: Image, cell: int) -> Mask:
+    """Return the mask in px of cells uint8 0 or 1, with smooth outlines."""
+    soft = cv2.GaussianBlur(cells * np.uint8(255), (3, 3), 0)
+    size = (cells.shape[1] * cell, cells.shape[0] * cell)
+    enlarged = cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR)
+    binary = cv2.threshold(enlarged, 127, 1, cv2.THRESH_BINARY)[1]
+    return np.asarray(binary, np.uint8).view(np.bool_)

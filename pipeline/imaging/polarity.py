@@ -1,42 +1,61 @@
-"""Ridges are taken to be dark; an image the other way round is found out by its ground.
+"""Detect images with light ridges and invert them, so that ridges are dark.
 
-The ground beside a finger is as light as valleys or lighter, with paper, glass and a chip's grey
-alike; where it is as dark as what is darkest of the finger, light and dark have changed places. Of
-160 prints of FVC2002 and 300 synthetic ones by six kinds of sensors none was taken for inverted;
-turned over, all of FVC2002 and more than nine in ten of the others were found out.
+The background beside a finger is as light as its valleys or lighter, on paper, glass and a chip's
+grey alike. Where it is as dark as the darkest parts of the finger, the image is inverted. None of
+160 images of FVC2002 and of 300 synthetic ones of six kinds of sensors was taken for inverted; of
+the same images inverted, all of FVC2002 and more than nine in ten of the others were detected.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from pipeline.imaging.foreground import Mask
 from pipeline.imaging.preprocess import Prepared
 
-NEAR, FAR = 8, 32  # px at 500 ppi, between which beside the finger the ground is looked at
-LEAST_GROUND = 0.02  # of the finger's area; a print that fills the frame shows none
-DARK = 0.25  # of the way from the finger's darkest tenth to its lightest
+
+@dataclass(frozen=True)
+class PolarityParameters:
+    """Settings of the detection, chosen; their error rates are in the module's docstring."""
+
+    # px at 500 ppi from the finger, between which the background is measured.
+    distance_range: tuple[int, int] = (8, 32)
+    # Share of the finger's area; an image with less background beside the finger is not judged.
+    ground_min: float = 0.02
+    # Percentiles of the finger's greys that stand for ridges and valleys.
+    grey_percentiles: tuple[float, float] = (10, 90)
+    # Share of the way from the ridges' grey to the valleys', below which the background is dark.
+    dark_share: float = 0.25
+
+
+DEFAULT = PolarityParameters()
 
 
 def with_dark_ridges(prepared: Prepared) -> Prepared:
-    """The print as it is, or with light and dark changed where its ridges are light."""
+    """Return the image itself, or its negative if its ridges are light."""
     if not is_inverted(prepared):
         return prepared
     return dataclasses.replace(prepared, image=255 - prepared.image)
 
 
-def is_inverted(prepared: Prepared) -> bool:
-    """Whether the ground beside the finger is dark; False where too little of it is seen."""
-    mask = prepared.mask.astype(np.uint8)
-    beside = _grown(mask, FAR) > _grown(mask, NEAR)
-    if beside.sum() < LEAST_GROUND * mask.sum():
+def is_inverted(prepared: Prepared, parameters: PolarityParameters = DEFAULT) -> bool:
+    """Return whether the background beside the finger is dark; False if too little is visible."""
+    near, far = parameters.distance_range
+    beside = _dilate(prepared.mask, far) & ~_dilate(prepared.mask, near)
+    if beside.sum() < parameters.ground_min * prepared.mask.sum():
         return False
-    low, high = np.percentile(prepared.image[prepared.mask], [10, 90])
-    return bool(np.median(prepared.image[beside]) < low + DARK * (high - low))
+    greys = prepared.image[prepared.mask]
+    ridges, valleys = np.percentile(greys, parameters.grey_percentiles)
+    threshold = ridges + parameters.dark_share * (valleys - ridges)
+    return bool(np.median(prepared.image[beside]) < threshold)
 
 
-def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
-    side = 2 * reach + 1
-    return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+def _dilate(mask: Mask, radius: int) -> Mask:
+    """Dilate a mask [H, W] by a disc of `radius` px."""
+    side = 2 * radius + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), disc), np.uint8).view(np.bool_)

@@ -1,4 +1,4 @@
-"""How a crop shows an image: anti-aliased, in fixed point, from no more px than it needs."""
+"""Resample a crop of an image: anti-aliased, in fixed point, from no more px than it needs."""
 
 from __future__ import annotations
 
@@ -9,71 +9,120 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.imaging.file import Image
 from pipeline.imaging.warp import Array, Warp
 
-Image = NDArray[np.uint8]
 Part = tuple[slice, slice]  # rows and columns of an image
 
-BILINEAR_VARIANCE = 1 / 6  # px², mean of t·(1 - t) over the fractions t of a px
-BLOCK = 64  # px that OpenCV filters at a time on the widest processors
+BILINEAR_VARIANCE = 1 / 6  # px², the mean of t·(1 - t) over the fractions t of a px
+# Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, section 3.3: an
+# image has a blur of half a px.
+IMAGE_BLUR = 0.5
+
+
+@dataclass(frozen=True)
+class ResampleParameters:
+    """Settings that change the time of resampling or the extent of its filter."""
+
+    # px that OpenCV filters at a time on the widest processors (AVX-512, uint8).
+    block: int = 64
+    # Radius of the prefilter in its deviations. Chosen.
+    filter_reach: float = 2
+
+
+DEFAULT = ResampleParameters()
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Where the px of a crop lie in an image. Whoever changes the image need change `part` only.
+    """The positions of a crop's px in an image.
 
-    The prefilter and the bilinear sampling together are, on average, the Gaussian that takes a
-    blur of half a px before the reduction to half a px after it (Lowe, IJCV 2004, section 3.3).
-    Every crop is made so, hence sharpness tells nothing; and in fixed point, hence the bytes are
-    the same on every machine, which OpenCV's bicubic sampling and warpAffine do not give.
+    The prefilter and the bilinear interpolation together are on average the Gaussian that takes
+    the blur of half a px from before the reduction to after it (Lowe, IJCV 2004, section 3.3).
+    All crops are sampled in this way, so that sharpness does not separate them; and in fixed
+    point, so that the bytes are the same on every processor, which OpenCV's bicubic interpolation
+    and warpAffine do not ensure.
+
+    Attributes:
+        part: rows and columns of the image that the crop depends on. Only these px need to change
+            if the image does.
+        positions: of the crop's px in `part`, in OpenCV's fixed point: whole px and 32nds.
+        deviation: px, of the Gaussian prefilter; 0 for none.
+        parameters: extent of the filter.
     """
 
-    part: Part  # of the image: all that the crop is made of
-    at: tuple[cv2.typing.MatLike, cv2.typing.MatLike]  # whole px in it, and 32nds of a px
-    deviation: float  # px, of the prefilter; 0 for none
+    part: Part
+    positions: tuple[cv2.typing.MatLike, cv2.typing.MatLike]
+    deviation: float
+    parameters: ResampleParameters = DEFAULT
 
     def render(self, part: Image) -> Image:
-        """The crop uint8 [size, size], of the part uint8 [h, w] of the image."""
+        """Return the crop uint8 [size, size] from the px uint8 [h, w] of `part`."""
         if self.deviation:
-            side = 2 * _radius(self.deviation) + 1
+            side = 2 * _filter_radius(self.deviation, self.parameters) + 1
             part = np.asarray(cv2.GaussianBlur(part, (side, side), self.deviation), np.uint8)
-        made = cv2.remap(part, *self.at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(made, np.uint8)
+        border = cv2.BORDER_REPLICATE
+        return np.asarray(cv2.remap(part, *self.positions, cv2.INTER_LINEAR, borderMode=border))
 
 
-def view(shape: tuple[int, ...], matrix: Array, size: int, warp: Warp) -> View:
-    """The view in which the output px p shows an image of `shape` (h, w) at matrix · warp(p)."""
+def view(
+    shape: tuple[int, ...],
+    matrix: Array,
+    size: int,
+    warp: Warp,
+    parameters: ResampleParameters = DEFAULT,
+) -> View:
+    """Return the view in which px p of the crop shows the image at matrix · warp(p).
+
+    Args:
+        shape: (H, W) of the image.
+        matrix: float64 [2, 3], px of the crop without a warp → px of the image.
+        size: px per side of the crop.
+        warp: px of the crop → px of the crop without a warp.
+        parameters: extent of the filter.
+    """
     (a, b, _), (c, d, _) = matrix.tolist()
-    deviation = math.sqrt(max(0.0, (abs(a * d - b * c) - 1) / 4 - BILINEAR_VARIANCE))
-    radius = _radius(deviation)
-    x, y = (at.astype(np.float32) for at in warp.planes(size, size, matrix))
-    left, right = _needed(x, shape[1], radius)
-    top, bottom = _needed(y, shape[0], radius)
+    area = abs(a * d - b * c)  # px of the image per px of the crop
+    deviation = math.sqrt(max(0.0, (area - 1) * IMAGE_BLUR**2 - BILINEAR_VARIANCE))
+    radius = _filter_radius(deviation, parameters)
+    along_x, along_y = warp.planes(size, size, matrix)
+    x, y = along_x.astype(np.float32), along_y.astype(np.float32)
+    left, right = _needed_range(x, shape[1], radius, parameters)
+    top, bottom = _needed_range(y, shape[0], radius, parameters)
     x -= np.float32(left)
     y -= np.float32(top)
-    at = cv2.convertMaps(x, y, cv2.CV_16SC2)
-    return View((slice(top, bottom), slice(left, right)), at, deviation)
+    positions = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    return View((slice(top, bottom), slice(left, right)), positions, deviation, parameters)
 
 
 def render(image: Image, matrix: Array, size: int, warp: Warp) -> Image:
-    """uint8 [size, size]: the output px p shows the image uint8 [h, w] at matrix · warp(p)."""
-    seen = view(image.shape, matrix, size, warp)
-    return seen.render(image[seen.part])
+    """Return the crop uint8 [size, size] of an image uint8 [H, W]; arguments as of `view`."""
+    crop_view = view(image.shape, matrix, size, warp)
+    return crop_view.render(image[crop_view.part])
 
 
-def _radius(deviation: float) -> int:
-    return math.ceil(2 * deviation)
+def _filter_radius(deviation: float, parameters: ResampleParameters) -> int:
+    return math.ceil(parameters.filter_reach * deviation)
 
 
-def _needed(at: NDArray[np.float32], extent: int, radius: int) -> tuple[int, int]:
-    """First px and the one after the last, of an axis of `extent` px, for samples at `at`.
+def _needed_range(
+    positions: NDArray[np.float32], extent: int, radius: int, parameters: ResampleParameters
+) -> tuple[int, int]:
+    """Return the first px and the one after the last that samples at `positions` depend on.
 
-    Bilinear sampling takes two px, the filter before it `radius` more; made so many that OpenCV's
-    filter, which takes BLOCK at a time, leaves nothing over to do one by one.
+    Bilinear interpolation needs two px, the prefilter `radius` more on either side. The range is
+    extended so that OpenCV's filter, which computes a block of px at a time, has no rest.
+
+    Args:
+        positions: px along one axis.
+        extent: px of the image along this axis.
+        radius: px, of the prefilter.
+        parameters: size of a block.
     """
-    first = min(max(math.floor(at.min()) - radius, 0), extent - 1)
-    after = max(min(math.ceil(at.max()) + radius + 2, extent), first + 1)
-    count = -(-(after - first - 2 * radius) // BLOCK) * BLOCK + 2 * radius
+    first = min(max(math.floor(positions.min()) - radius, 0), extent - 1)
+    after = max(min(math.ceil(positions.max()) + radius + 2, extent), first + 1)
+    blocks = -(-(after - first - 2 * radius) // parameters.block)
+    count = blocks * parameters.block + 2 * radius
     if count > extent:
         return first, after
     first = min(first, extent - count)
