@@ -30,6 +30,8 @@ from train.evaluation.calibration_samples import (
     score_samples,
 )
 
+UNPENALISED = 1e12  # scikit-learn's inverse strength of the penalty: none to four decimals
+
 
 def calibrate(
     checkpoint: Path,
@@ -83,7 +85,7 @@ def logistic_regression(values: Array, labels: NDArray[np.bool_]) -> tuple[float
     Raises:
         ValueError: one kind is missing.
     """
-    from scipy.optimize import minimize
+    from sklearn.linear_model import LogisticRegression
 
     positive, negative = int(labels.sum()), int((~labels).sum())
     if not positive or not negative:
@@ -91,16 +93,12 @@ def logistic_regression(values: Array, labels: NDArray[np.bool_]) -> tuple[float
             f"found {positive} true and {negative} false labels, expected some of both"
         )
     target = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
-
-    def loss(line: Array) -> tuple[float, Array]:
-        odds = line[0] + line[1] * values
-        error = calibration.logistic(odds) - target
-        gradient = np.array([error.mean(), (error * values).mean()])
-        return float((np.logaddexp(0, odds) - target * odds).mean()), gradient
-
-    fit = minimize(loss, np.zeros(2), jac=True, method="BFGS", options={"gtol": 1e-8})
-    offset, slope = fit.x.round(4).tolist()
-    return offset, slope
+    # a target between 0 and 1 is one sample of each kind with weights that sum to 1
+    samples, weight = np.concatenate([values, values])[:, None], np.r_[target, 1 - target]
+    kind = np.repeat([True, False], len(values))
+    model = LogisticRegression(C=UNPENALISED, tol=1e-8, solver="newton-cholesky")
+    fit = model.fit(samples, kind, sample_weight=weight)
+    return round(float(fit.intercept_[0]), 4), round(float(fit.coef_[0, 0]), 4)
 
 
 def describe(curves: CalibrationCurves, scores: Samples, matches: Samples) -> str:

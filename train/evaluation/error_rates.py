@@ -7,7 +7,8 @@ of the threshold and are not interpolated. A pair that could not be compared has
 it is rejected at every threshold.
 
 This is the only definition of EER and AUC in `train`: point values, their bootstrap intervals and
-the validation during training all use it.
+the validation during training all use it. A test compares AUC with that of scikit-learn, which is
+too slow for a thousand replicas of every group (measured: 4 ms each instead of 0.5 ms).
 """
 
 from __future__ import annotations

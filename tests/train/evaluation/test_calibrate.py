@@ -131,7 +131,7 @@ def test_command_writes_only_the_curves(checkpoint, shards, monkeypatch):
     assert done.exit_code == 0, done.output
     after = checkpoint.read_bytes()
     start, now = (8 + int.from_bytes(data[:8], "little") for data in (before, after))
-    assert now % export.ALIGNED == 0 and after[now:] == before[start:]
+    assert now % export.ALIGNMENT == 0 and after[now:] == before[start:]
     with safe_open(checkpoint, "numpy") as file:
         metadata = file.metadata()
     assert metadata.pop("calibration") and metadata == weights.metadata(MODEL, GEOMETRY)

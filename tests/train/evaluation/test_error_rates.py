@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from train.evaluation import bootstrap, error_rates
 from train.evaluation.bootstrap import BootstrapParameters
@@ -50,6 +51,15 @@ def test_auc_against_every_pair_of_scores(seed):
     above = score[genuine][:, None] - score[~genuine][None]
     brute = (above > 0).mean() + (above == 0).mean() / 2
     assert error_rates.metrics(score, genuine)["auc"] == pytest.approx(brute)
+
+
+def test_auc_equals_that_of_scikit_learn():
+    """With ties and weights; pipeline.realism uses scikit-learn's."""
+    rng = np.random.default_rng(0)
+    score, genuine = rng.normal(size=300).round(1), rng.random(300) < 0.3
+    weight = rng.integers(0, 4, 300).astype(float)
+    expected = roc_auc_score(genuine, score, sample_weight=weight)
+    assert error_rates.compute(score, genuine, weight).auc() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
