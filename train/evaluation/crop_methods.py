@@ -22,6 +22,7 @@ from model.network.weights import CropGeometry
 from model.registration import deformation, registrar, similarity
 from model.registration.deformation import Deformation
 from model.registration.hypotheses import best_hypothesis
+from model.registration.method import METHOD_VERSION
 from model.registration.ridge_image import RidgeImage, ridge_image
 from pipeline.imaging.warp import apply_affine
 from train.evaluation import phase, sift
@@ -29,9 +30,9 @@ from train.evaluation.file_methods import NETWORK, PHASE, SIFT
 
 SMOOTH, REGISTERED = "network + smooth map", "network + smooth map + ridges"
 
-# Of the results of the three steps of the network's registration: raise it with every change of
-# code in model/ or in this file that changes them.
-NETWORK_VERSION = 1
+# Of the measurement in this file, `model.network.metrics` and `train.evaluation.strata`: raise it
+# with every change of code that changes stored results.
+MEASUREMENT_VERSION = 1
 
 Arrays = dict[str, NDArray[Any]]  # as metrics.evaluate_batch returns them, [B] or [B, N]
 Image = NDArray[np.uint8]  # [H, W]
@@ -91,9 +92,13 @@ def crop_grid(config: ModelConfig, geometry: CropGeometry) -> CropGrid:
 
 
 def versions() -> dict[str, int]:
-    """Return the version of each method's results."""
-    steps = dict.fromkeys((NETWORK, SMOOTH, REGISTERED), NETWORK_VERSION)
-    return steps | {SIFT: sift.VERSION, PHASE: phase.VERSION}
+    """Return the version of each method's results, and of their measurement."""
+    return {
+        "measurement": MEASUREMENT_VERSION,
+        **dict.fromkeys((NETWORK, SMOOTH, REGISTERED), METHOD_VERSION),
+        SIFT: sift.VERSION,
+        PHASE: phase.VERSION,
+    }
 
 
 def register(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registration.impression import PreparedImpression
+from model.registration.method import METHOD_VERSION
 from model.registration.registrar import Registrar
 from pipeline.imaging import file, preprocess, resolution
 from pipeline.imaging.preprocess import Prepared
@@ -24,9 +25,9 @@ from train.evaluation.reference_minutiae import PointMap, no_correspondence
 
 NETWORK, SIFT, PHASE = "network", "SIFT + RANSAC", "phase correlation"
 
-# Of the network's results: raise it with every change of code in model/ or pipeline/imaging/ that
-# changes the registration of two files.
-NETWORK_VERSION = 1
+# Of the maps between the px of the files, of the reading of files and of the measurement of maps by
+# `train.evaluation.fvc`: raise it with every change of code that changes stored results.
+MEASUREMENT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,10 @@ class FileMethods:
 
 
 def versions() -> dict[str, int]:
-    """Return the version of each method's results, and of the reference minutiae's."""
+    """Return the version of each method's results, and of their measurement."""
     return {
-        NETWORK: NETWORK_VERSION,
+        "measurement": MEASUREMENT_VERSION,
+        NETWORK: METHOD_VERSION,
         SIFT: sift.VERSION,
         PHASE: phase.VERSION,
         reference_minutiae.ORACLE: reference_minutiae.VERSION,

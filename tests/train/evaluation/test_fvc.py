@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from shards.foundation.errors import Fault, Misuse
-from train.evaluation import file_methods, fvc, reference_minutiae, result_log
+from train.evaluation import (
+    error_rates,
+    file_methods,
+    fvc,
+    fvc_results,
+    reference_minutiae,
+    result_log,
+)
 from train.evaluation.file_methods import NETWORK, PHASE, SIFT, FileResult
 from train.evaluation.impression_folder import find_impressions
 from train.evaluation.result_log import ResultLog
@@ -152,7 +159,7 @@ def test_results_of_another_version_are_not_reused(tmp_path, monkeypatch):
 
     assert (comparisons(), comparisons()) == (7, 0)
     with monkeypatch.context() as changed:
-        changed.setattr(file_methods, "NETWORK_VERSION", file_methods.NETWORK_VERSION + 1)
+        changed.setattr(file_methods, "METHOD_VERSION", file_methods.METHOD_VERSION + 1)
         with pytest.raises(Misuse, match="another method_versions; name another --out"):
             comparisons()
     with monkeypatch.context() as changed:
@@ -163,7 +170,8 @@ def test_results_of_another_version_are_not_reused(tmp_path, monkeypatch):
 
 
 def test_every_method_has_a_version():
-    assert set(file_methods.versions()) == {NETWORK, SIFT, PHASE, reference_minutiae.ORACLE}
+    methods = {NETWORK, SIFT, PHASE, reference_minutiae.ORACLE}
+    assert set(file_methods.versions()) == methods | {"measurement"}
 
 
 def test_inputs_change_with_images_checkpoint_and_minutiae(tmp_path):
@@ -203,6 +211,21 @@ def test_reference_minutiae_measure_the_maps(tmp_path):
     assert metrics["rigid oracle"]["confirmed"] == 0.75
     assert metrics["rigid oracle"]["eer"] == 0
     assert metrics["rigid oracle"]["residual"] == pytest.approx(0, abs=1e-3)
+
+
+def test_equal_error_rate_of_tied_scores_lies_within_its_interval():
+    """The scores of test_accuracy, here as comparisons of ten fingers; the estimator is one."""
+    genuine, impostor = [0, 0, 0, 5, *[9] * 6], [0, 0, 0, 0, 0, 5, 5, 5, 5, 9]
+    fingers = [(k, k) for k in range(10)] + [(k, (k + 1) % 10) for k in range(10)]
+    rows = [
+        {"a": f"{a}_1.png", "b": f"{b}_2.png", "genuine": a == b, "fault": None,
+         "scores": {"network": score}, "minutiae": {}}
+        for (a, b), score in zip(fingers, genuine + impostor, strict=True)
+    ]  # fmt: skip
+    results = fvc_results.collect(rows)
+    metrics = results.metrics()["network"]
+    expected = error_rates.compute(results.scores["network"], results.genuine).eer()
+    assert metrics["eer_low"] < metrics["eer"] == expected == 0.25 < metrics["eer_high"]
 
 
 def test_folder_without_impressions_is_reported(tmp_path):
