@@ -27,7 +27,7 @@ def elastic(seed, strain=0.3, amplitude=3.0, matrix=IDENTITY):
 
 
 def test_rotation_is_counter_clockwise_as_seen():
-    """A quarter turn takes what lies to the right of the centre to above it (y points down)."""
+    """A quarter turn takes a point right of the centre to a point above it (y points down)."""
     quarter = rotation(math.pi / 2, (10.0, 20.0))
     assert np.allclose(apply_affine(quarter, np.array([[15.0, 20.0]])), [[10.0, 15.0]])
 
@@ -48,8 +48,8 @@ def test_pixel_grid_has_cell_centres():
 def test_composition_and_inverse_of_affine():
     a, b = rotation(0.3, (5, 6), (1, 2)), np.array([[2.0, 0.1, 3], [0.0, 1.5, -1]])
     points = pixel_grid(4, 5)
-    there = apply_affine(compose_affine(a, b), points)
-    assert np.allclose(there, apply_affine(a, apply_affine(b, points)))
+    composed = apply_affine(compose_affine(a, b), points)
+    assert np.allclose(composed, apply_affine(a, apply_affine(b, points)))
     assert np.allclose(apply_affine(invert_affine(b), apply_affine(b, points)), points)
     with pytest.raises(np.linalg.LinAlgError):
         invert_affine(np.zeros((2, 3)))
@@ -71,8 +71,8 @@ def test_spline_reproduces_a_linear_field():
     assert np.allclose(warp.displacement(points), points @ slope.T, atol=1e-12)
 
 
-def test_one_control_is_the_cubic_b_spline():
-    """At its control point 2/3 · 2/3 of it, a spacing away 1/6, two spacings away nothing."""
+def test_one_control_point_is_a_cubic_b_spline():
+    """At its control point 2/3 · 2/3 of it, one spacing away 1/6, two spacings away 0."""
     warp = Warp(IDENTITY, np.array([[[3.0, 0.0]]]), 10.0, (50.0, 50.0))
     points = np.array([[50.0, 50], [60, 50], [70, 50], [5000, -5000]])
     assert np.allclose(warp.displacement(points)[:, 0], [3 * 4 / 9, 3 / 6 * 2 / 3, 0, 0])
@@ -88,7 +88,7 @@ def test_displacement_is_smooth():
     assert np.abs(np.diff(first, axis=0)).max() < 1e-4
 
 
-def test_dense_is_the_same_as_a_call():
+def test_dense_equals_call():
     warp = elastic(1, matrix=rotation(0.4, (60, 60)))
     assert np.abs(warp.dense(40, 50) - warp(pixel_grid(40, 50))).max() < 1e-9
 
@@ -102,7 +102,7 @@ def test_inverse_of_any_warp(seed, angle, strain):
 
 
 def test_strain_bounds_the_measured_stretch():
-    """The Jacobian of the displacement, measured, is never larger than the strain says."""
+    """The Jacobian of the displacement, measured, is never larger than the strain."""
     for seed in range(20):
         warp = elastic(seed, 0.5, 30.0)
         p = np.random.default_rng(seed).uniform(0, 127, (500, 2))
@@ -115,12 +115,12 @@ def test_strain_bounds_the_measured_stretch():
         assert warp.strain == pytest.approx(0.5)
 
 
-def test_a_fold_is_refused():
+def test_warp_that_folds_is_refused():
     with pytest.raises(ValueError, match="folds"):
         Warp(IDENTITY, np.array([[[40.0, 0.0]]]), 10.0)
 
 
-def test_random_control_covers_the_image_and_keeps_small_draws():
+def test_random_control_covers_the_image_and_keeps_its_amplitude():
     control, origin = random_control(np.random.default_rng(0), (128, 96), 32.0, 0.5, 0.3)
     last = np.array(origin) + 32.0 * (np.array(control.shape[1::-1]) - 1)
     assert (np.array(origin) <= -32).all() and (last >= [96 + 31, 128 + 31]).all()
@@ -128,25 +128,25 @@ def test_random_control_covers_the_image_and_keeps_small_draws():
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.024, 1.138, 2.0])
-def test_an_image_of_another_scale_has_the_same_warp(scale):
-    """It is the warp after the map of the finer px onto the others, edges on edges."""
+def test_warp_at_another_scale(scale):
+    """It is the warp of the coarser px that coincide with the finer ones, edges on edges."""
     warp = elastic(4, 0.4, 20.0, rotation(0.6, (60, 50), (5, -3)))
-    made = warp.at_scale(scale)
+    scaled = warp.at_scale(scale)
     points = np.random.default_rng(0).uniform(-20, 150, (200, 2))
     finer = (points + 0.5) * scale - 0.5
-    assert np.allclose(made(finer), warp(points), rtol=0, atol=1e-10)
-    assert np.allclose(made.displacement(finer), scale * warp.displacement(points), atol=1e-10)
-    assert made.strain == pytest.approx(warp.strain, rel=1e-12)
-    assert np.allclose(made.inverse(warp(points)), finer, rtol=0, atol=1e-4)
-    assert np.allclose(made.at_scale(1 / scale)(points), warp(points), rtol=0, atol=1e-10)
+    assert np.allclose(scaled(finer), warp(points), rtol=0, atol=1e-10)
+    assert np.allclose(scaled.displacement(finer), scale * warp.displacement(points), atol=1e-10)
+    assert scaled.strain == pytest.approx(warp.strain, rel=1e-12)
+    assert np.allclose(scaled.inverse(warp(points)), finer, rtol=0, atol=1e-4)
+    assert np.allclose(scaled.at_scale(1 / scale)(points), warp(points), rtol=0, atol=1e-10)
 
 
-def test_an_image_of_the_same_scale_has_the_very_numbers():
+def test_scale_one_changes_no_number():
     warp = elastic(4, matrix=rotation(0.6, (60, 50), (5, -3)))
     assert warp.at_scale(1.0).to_json() == warp.to_json()
 
 
-def test_corner_of_four_finer_px_is_the_middle_of_one():
+def test_corner_of_four_finer_px_is_the_centre_of_one():
     rigid = Warp(rotation(0.6, (60, 50)))
     middle = rigid.at_scale(2.0)(np.array([0.5, 0.5]))
     assert np.allclose(middle, rigid(np.array([0.0, 0.0])), rtol=0, atol=1e-12)
@@ -174,6 +174,6 @@ def test_json_is_exact():
         {"spacing": math.nan},
     ],
 )
-def test_json_of_no_warp_is_refused(change):
+def test_invalid_json_is_refused(change):
     with pytest.raises((ValueError, TypeError)):
         Warp.from_json({**elastic(0).to_json(), **change})
