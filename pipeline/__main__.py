@@ -74,7 +74,7 @@ def build(
     """
     import configs
     from pipeline import catalog, plan, split
-    from pipeline.audit.audit import doubts
+    from pipeline.audit.audit import incomplete_partitions
     from pipeline.building import table
     from pipeline.building.build import BuildOptions, summarize
     from pipeline.building.build import build as run_build
@@ -86,9 +86,10 @@ def build(
     wanted = split_names(partition) or spec.partitions
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
-    selection, unparsed = catalog.choose(data + dataset_root, wanted, spec, skip_bad)
-    for line in doubts(selection, spec):
-        click.echo(line, err=True)
+    roots = data + dataset_root
+    selection, unparsed = catalog.select_impressions(roots, wanted, spec, skip_bad)
+    for message in incomplete_partitions(selection, spec):
+        click.echo(message, err=True)
     if dry_run:
         shards = plan.plan_shards(split.limit_training_images(selection, spec), spec)
         rows, remarks = table.count_planned(shards, spec)
@@ -154,14 +155,14 @@ def audit(
     import configs
     from pipeline import catalog
     from pipeline.audit.audit import audit
-    from pipeline.audit.text import render
+    from pipeline.audit.text import format_audit
     from pipeline.sources.generated import is_generated
 
     spec = configs.load(config or configs.PAPER).pipeline
-    found = catalog.discover(catalog.roots(data + dataset_root))
+    data_sets = catalog.discover(catalog.data_roots(data + dataset_root))
     wanted = [name for name in spec.partitions if not is_generated(name, spec)]
-    result = audit(found, wanted, spec.held_out, checksums)
-    click.echo(json.dumps(result.to_json(), indent=2) if as_json else render(result))
+    result = audit(data_sets, wanted, spec.held_out, checksums)
+    click.echo(json.dumps(result.to_json(), indent=2) if as_json else format_audit(result))
     sys.exit(0 if result.sound else 1)
 
 

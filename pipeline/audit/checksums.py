@@ -1,7 +1,7 @@
-"""The files of the deliveries against the SHA-256 lists that NIST ships beside them.
+"""Check of image files against the SHA-256 lists that NIST delivers with them.
 
-A list is a checksum*.csv in an image folder or up to three folders above it (SD300's lie beside
-`png`). The columns are sha256 or checksum, and filename or name: the releases differ.
+A list is a file checksum*.csv in an image folder or up to three folders above it (SD300's lists lie
+beside `png`). Its columns are sha256 or checksum, and filename or name, depending on the release.
 """
 
 from __future__ import annotations
@@ -18,100 +18,147 @@ from shards.foundation import files
 from shards.foundation.progress import Progress
 
 HASH_COLUMNS, NAME_COLUMNS = ("sha256", "checksum"), ("filename", "name")
-LEVELS = 3  # folders above an image folder
 _LIST = re.compile(r"checksum.*\.csv", re.I)
 
 
+@dataclass(frozen=True)
+class ChecksumParameters:
+    """Where lists are searched."""
+
+    levels: int = 3  # folders above an image folder; SD300's lists lie two above, SD302's one
+
+
+DEFAULT = ChecksumParameters()
+
+
 class Row(NamedTuple):
-    """What a list says of a file."""
+    """One row of a list: a file name and its SHA-256 (hexadecimal)."""
 
     name: str
-    digest: str  # SHA-256, hexadecimal
+    sha256: str
 
 
 @dataclass
-class Checksums:
-    """What the lists say; every fault is a line that names its file."""
+class ChecksumReport:
+    """Result of the check.
+
+    Attributes:
+        lists: number of lists.
+        matched: number of files with the listed SHA-256.
+        unlisted: number of files that are in no list.
+        faults: a line per damaged list, missing file and differing file.
+    """
 
     lists: int = 0
     matched: int = 0
-    unlisted: int = 0  # files of which no list speaks
+    unlisted: int = 0
     faults: list[str] = field(default_factory=list)
 
 
-def verify(folders: Sequence[Path]) -> Checksums:
-    """Check every image file of these folders; those that are listed and not there are faults."""
-    result = Checksums()
-    places = sorted({place for folder in folders for place in (folder, *folder.parents[:LEVELS])})
-    tables = {place: _tables(place, result) for place in places}
-    files = [file for folder in folders for file in _images(folder)]
-    with Progress("checksums", len(files), "files") as progress:
-        for file in files:
-            near = (tables[place] for place in (file.parent, *file.parent.parents[:LEVELS]))
-            name = file.name.casefold()
-            listed = next((table[name].digest for table in near if name in table), None)
-            _check(file, listed, result)
+Table = dict[str, Row]  # file name in lower case → row, because file systems differ in case
+
+
+def verify_checksums(
+    folders: Sequence[Path], parameters: ChecksumParameters = DEFAULT
+) -> ChecksumReport:
+    """Check every image file in these folders, and that every listed file exists."""
+    report = ChecksumReport()
+    places = {
+        place for folder in folders for place in (folder, *folder.parents[: parameters.levels])
+    }
+    tables = {place: _read_tables(place, report) for place in sorted(places)}
+    paths = [path for folder in folders for path in _image_files(folder)]
+    with Progress("checksums", len(paths), "files") as progress:
+        for path in paths:
+            _check(path, _find_sha256(path, tables, parameters), report)
             progress.advance()
-    there = {file.name.casefold() for file in files}
+    present = {path.name.casefold() for path in paths}
     for place, table in tables.items():
-        gone = sorted(row.name for name, row in table.items() if name not in there)
-        result.faults += [f"{place / name}: is listed and not there" for name in gone]
-    return result
+        missing = sorted(row.name for name, row in table.items() if name not in present)
+        report.faults += [f"{place / name}: is listed and not there" for name in missing]
+    return report
 
 
-def _images(folder: Path) -> list[Path]:
-    names = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
-    return [path for path in names if path.suffix.lower() in FORMATS]
+def _find_sha256(
+    path: Path, tables: dict[Path, Table], parameters: ChecksumParameters
+) -> str | None:
+    """Return the listed SHA-256 of a file from the nearest list; None where it is in no list."""
+    name = path.name.casefold()
+    for place in (path.parent, *path.parent.parents[: parameters.levels]):
+        if name in tables[place]:
+            return tables[place][name].sha256
+    return None
 
 
-def _tables(folder: Path, result: Checksums) -> dict[str, Row]:
-    """All that the lists in one folder say, by file name in one case, as file systems differ."""
-    merged: dict[str, Row] = {}
-    for path in _lists(folder):
-        result.lists += 1
-        merged.update({row.name.casefold(): row for row in _read(path, result.faults)})
-    return merged
+def _image_files(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in FORMATS and not path.name.startswith(".")
+    ]
 
 
-def _lists(folder: Path) -> list[Path]:
-    """The lists in a folder; none where it cannot be listed, as may be above a data root."""
+def _read_tables(folder: Path, report: ChecksumReport) -> Table:
+    """Read all lists in one folder."""
+    table: Table = {}
+    for path in _find_lists(folder):
+        report.lists += 1
+        table.update({row.name.casefold(): row for row in _read_list(path, report.faults)})
+    return table
+
+
+def _find_lists(folder: Path) -> list[Path]:
+    """Return the lists in a folder; none where the folder is not readable (above a root)."""
     try:
         return sorted(path for path in folder.iterdir() if _LIST.fullmatch(path.name))
     except PermissionError:
         return []
 
 
-def _read(path: Path, faults: list[str]) -> list[Row]:
+def _read_list(path: Path, faults: list[str]) -> list[Row]:
+    """Read the rows of a list; report a damaged list and damaged rows in `faults`."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             header, *rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
     except (OSError, ValueError, csv.Error) as error:
-        faults.append(f"{path}: is no list of checksums ({error})")
+        faults.append(f"{path}: is not a list of checksums ({error})")
         return []
+    hash_column = _find_column(header, HASH_COLUMNS)
+    name_column = _find_column(header, NAME_COLUMNS)
+    if hash_column is None or name_column is None:
+        columns = ", ".join(header)
+        faults.append(
+            f"{path}: expected columns sha256 or checksum, filename or name; has {columns}"
+        )
+        return []
+    last = max(hash_column, name_column)
+    faults += [f"{path}: row {k} is cut off" for k, row in enumerate(rows, 2) if len(row) <= last]
+    return [
+        Row(PurePosixPath(row[name_column]).name, row[hash_column].lower())
+        for row in rows
+        if len(row) > last
+    ]
+
+
+def _find_column(header: Sequence[str], names: Sequence[str]) -> int | None:
+    """Return the number of the column with the first of these names; case does not matter."""
     columns = {name.lower(): k for k, name in enumerate(header)}
-    digests = [columns[name] for name in HASH_COLUMNS if name in columns]
-    names = [columns[name] for name in NAME_COLUMNS if name in columns]
-    if not digests or not names:
-        found = ", ".join(header)
-        faults.append(f"{path}: expected columns sha256 or checksum, filename or name; has {found}")
-        return []
-    wanted = max(digests[0], names[0])
-    short = [k for k, row in enumerate(rows, 2) if len(row) <= wanted]
-    faults += [f"{path}: row {k} is cut off" for k in short]
-    whole = (row for row in rows if len(row) > wanted)
-    return [Row(PurePosixPath(row[names[0]]).name, row[digests[0]].lower()) for row in whole]
+    return next((columns[name] for name in names if name in columns), None)
 
 
-def _check(file: Path, listed: str | None, result: Checksums) -> None:
+def _check(path: Path, listed: str | None, report: ChecksumReport) -> None:
+    """Compare a file with its listed SHA-256."""
     if listed is None:
-        result.unlisted += 1
+        report.unlisted += 1
         return
     try:
-        found = files.sha256(file)
+        actual = files.sha256(path)
     except OSError as error:
-        result.faults.append(f"{file}: cannot be read ({error.strerror})")
+        report.faults.append(f"{path}: cannot be read ({error.strerror})")
         return
-    if found == listed:
-        result.matched += 1
+    if actual == listed:
+        report.matched += 1
     else:
-        result.faults.append(f"{file}: is not the publisher's: sha256 {found}, listed {listed}")
+        report.faults.append(
+            f"{path}: differs from the publisher's file: sha256 {actual}, listed {listed}"
+        )

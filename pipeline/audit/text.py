@@ -1,45 +1,36 @@
-"""An audit as text for a person: the tables, then every file with which something is the matter."""
+"""An audit as text: tables of counts, then lists of files with problems."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from pipeline.audit.audit import Audit, PartitionAudit
-from pipeline.sources.listing import printable
+from pipeline.sources.folders import printable
 from pipeline.split import SPLITS
 from shards.foundation.text_table import format_table
 
-CODES = [f"{code:02d}" for code in range(1, 11)]
+POSITIONS = [f"{code:02d}" for code in range(1, 11)]  # fingers, FRGP 1-10
+COUNTS = ["images", "of", "files", "of", "persons", "of", "fingers", "ppi"]
+LEGEND = (
+    "images: usable; files: with the excluded; of: in a complete delivery, where known;\n"
+    "train, val, test: persons (FVC2002: fingers, because persons are not published)"
+)
 
 
-def render(audit: Audit) -> str:
-    """The whole audit, sections that have nothing to tell left out."""
+def format_audit(audit: Audit) -> str:
+    """Format an audit; sections without any line are left out."""
+    rows = [_row(name, counts) for name, counts in audit.partitions.items()]
     parts = [
         f"Looked in {', '.join(audit.roots)}",
-        _table(
-            [
-                "partition",
-                "images",
-                "of",
-                "files",
-                "of",
-                "persons",
-                "of",
-                "fingers",
-                "ppi",
-                *SPLITS,
-            ],
-            [_row(name, p) for name, p in audit.partitions.items()],
-        ),
-        "images: for use; files: with the excluded; of: in a complete delivery, where known;\n"
-        "train, val, test: persons (FVC2002: fingers, whose persons are not known)",
+        _table(["partition", *COUNTS, *SPLITS], rows),
+        LEGEND,
         *_positions(audit.partitions),
         *_section("SD302, published counts are of a delivery", _deliveries(audit)),
         *_section("Excluded", _excluded(audit.partitions)),
         *_section("Errata of the publisher applied", audit.errata),
         *_section("Missing partitions of the config", audit.missing),
         *_section("Folders of images in no known layout", _counts(audit.unknown_folders)),
-        *_section("Archives, not unpacked or left", audit.archives),
+        *_section("Archives, not unpacked or not deleted", audit.archives),
         *_section("Links that lead nowhere", audit.dangling),
         *_section("Not of FVC2002's file size: of another year?", _counts(audit.odd_sizes)),
         *_section("Files of equal content", ["\n    ".join(group) for group in audit.duplicates]),
@@ -51,10 +42,18 @@ def render(audit: Audit) -> str:
     return printable("\n\n".join(parts))
 
 
-def _row(name: str, p: PartitionAudit) -> list[str]:
-    found = (p.images, p.expected_images, p.files, p.expected_files, p.persons, p.expected_persons)
-    sides = [p.persons_by_split[side] for side in SPLITS]
-    return [name, *map(_cell, (*found, p.fingers)), ",".join(p.by_ppi) or "-", *map(str, sides)]
+def _row(name: str, counts: PartitionAudit) -> list[str]:
+    numbers = [
+        counts.images,
+        counts.expected_images,
+        counts.files,
+        counts.expected_files,
+        counts.persons,
+        counts.expected_persons,
+        counts.fingers,
+    ]
+    splits = [str(counts.persons_by_split[split]) for split in SPLITS]
+    return [name, *map(_cell, numbers), ",".join(counts.by_ppi) or "-", *splits]
 
 
 def _cell(count: int | None) -> str:
@@ -62,36 +61,41 @@ def _cell(count: int | None) -> str:
 
 
 def _positions(partitions: dict[str, PartitionAudit]) -> list[str]:
-    """Images by capture and finger position, where the positions are known."""
-    rows = [
-        [name, capture, *(str(counts.get(code, 0)) for code in CODES), _cell(p.expected_persons)]
-        for name, p in partitions.items()
-        for capture, counts in p.by_capture.items()
-        if "-" not in counts
-    ]
-    return [_table(["partition", "capture", *CODES, "each of"], rows)] if rows else []
+    """Return the table of images by capture and finger position, where the positions are known."""
+    rows = []
+    for name, partition in partitions.items():
+        for capture, counts in partition.by_capture.items():
+            if "-" not in counts:
+                numbers = [str(counts.get(position, 0)) for position in POSITIONS]
+                rows.append([name, capture, *numbers, _cell(partition.expected_persons)])
+    return [_table(["partition", "capture", *POSITIONS, "each of"], rows)] if rows else []
 
 
 def _deliveries(audit: Audit) -> list[str]:
     return [
-        f"{n}: {d['files']} files of {d['expected_files']}" for n, d in audit.deliveries.items()
+        f"{name}: {counts['files']} files of {counts['expected_files']}"
+        for name, counts in audit.deliveries.items()
     ]
 
 
 def _excluded(partitions: dict[str, PartitionAudit]) -> list[str]:
-    return [
-        f"{name}: " + ", ".join(f"{count} × {reason}" for reason, count in p.excluded.items())
-        for name, p in partitions.items()
-        if p.excluded
-    ]
+    lines = []
+    for name, partition in partitions.items():
+        if partition.excluded:
+            reasons = [f"{count} × {reason}" for reason, count in partition.excluded.items()]
+            lines.append(f"{name}: {', '.join(reasons)}")
+    return lines
 
 
 def _checksums(audit: Audit) -> list[str]:
-    sums = audit.checksums
-    if sums is None:
+    report = audit.checksums
+    if report is None:
         return []
-    told = f"Checksums: {sums.matched} files match {sums.lists} lists, {sums.unlisted} are in none"
-    return [told, *_section("CHECKSUMS", sums.faults)]
+    summary = (
+        f"Checksums: {report.matched} files match {report.lists} lists, "
+        f"{report.unlisted} are in none"
+    )
+    return [summary, *_section("CHECKSUMS", report.faults)]
 
 
 def _counts(counts: dict[str, int]) -> list[str]:
@@ -99,11 +103,12 @@ def _counts(counts: dict[str, int]) -> list[str]:
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
-    listed = [f"  {line}" for line in lines]
-    return ["\n".join([f"{title} ({len(listed)}):", *listed])] if listed else []
+    """Return the section as one text; nothing where it has no lines."""
+    indented = [f"  {line}" for line in lines]
+    return ["\n".join([f"{title} ({len(indented)}):", *indented])] if indented else []
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Format a table whose columns of words are aligned to the left, of numbers to the right."""
-    words = {k for k in range(len(head)) if any(row[k][:1].isalpha() for row in rows)}
-    return format_table([head, *rows], left=words)
+    """Align columns with texts to the left and columns of numbers to the right."""
+    left = [k for k in range(len(head)) if any(row[k][:1].isalpha() for row in rows)]
+    return format_table([head, *rows], left)

@@ -1,1 +1,1 @@
-"""One file a data set: a layout on disk becomes a list of Impressions."""
+"""Readers of data sets: each layout on disk becomes a list of impressions."""

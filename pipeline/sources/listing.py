@@ -1,29 +1,27 @@
-"""What every reader of a data set shares: walking roots, and turning folders into impressions.
+"""Listing of a data set: from folders of files to impressions.
 
-A reader (one module a data set) answers one question, `claim(folder)`: does this folder belong to
-my data set, and if so, what is a file of this name in it? Nothing is dropped in silence: every
-file of a claimed folder ends as an impression, an exclusion with its reason, or an unparsed name.
+Each data set has a module here with a function `match_folder`: it decides whether a folder belongs
+to the data set, and returns how to parse the names of the files in it. Every file of such a folder
+is listed as an impression, as excluded with a reason, or as not understood.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.impression import Impression
-from shards.foundation.errors import Fault, Misuse
+from pipeline.sources.folders import Folder
+from shards.foundation.errors import Fault
 
-FORMATS = (".tif", ".tiff", ".png", ".bmp")  # in the order of preference for one and the same image
+FORMATS = (".tif", ".tiff", ".png", ".bmp")  # in order of preference for the same image
 OTHER_FORMATS = (".jpg", ".jpeg", ".jp2", ".wsq", ".pgm", ".gif", ".webp", ".raw")
-SYSTEM = ("__MACOSX", "lost+found", "System Volume Information", "$RECYCLE.BIN", "@eaDir")
-DEPTH = 10  # a data set lies up to 3 folders below a root, its images up to 7 below that
-BESIDE = re.compile(r"checksum.*\.csv|.*\.json", re.I)  # publishers' checksums, synthetic truth
+ACCOMPANYING = re.compile(r"checksum.*\.csv|.*\.json", re.I)  # checksums, truth of synthetic images
 
-# Reasons of exclusion; counted by the audit under these words.
+# Reasons of exclusion; the audit counts files by them.
 SLAP = "slap of several fingers"
 PALM = "palm"
 RESOLUTION = "same capture at another resolution"
@@ -33,30 +31,23 @@ NOT_IMAGE = "not an image"
 
 
 @dataclass(frozen=True)
-class Folder:
-    """One folder on disk and the names of its files, sorted."""
+class ExpectedCounts:
+    """Contents of a complete delivery of a partition; None where unknown.
 
-    path: Path
-    files: tuple[str, ...]
+    Attributes:
+        images: usable images.
+        files: files of one resolution, slaps included.
+        persons: persons.
+    """
 
-
-def printable(text: str) -> str:
-    """A text that may hold file names of any bytes, as can be printed."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a complete delivery of a partition holds, as far as it is known."""
-
-    images: int | None = None  # for use
-    files: int | None = None  # of one resolution, slaps included
+    images: int | None = None
+    files: int | None = None
     persons: int | None = None
 
 
 @dataclass(frozen=True)
-class Note:
-    """What happened to one file, and why."""
+class FileNote:
+    """A remark about one file: why it is not used, or which erratum was applied."""
 
     path: Path
     partition: str
@@ -65,152 +56,98 @@ class Note:
 
 @dataclass
 class Listing:
-    """A data set as found: what is used, and what is not and why."""
+    """The files of a data set.
 
-    impressions: list[Impression] = field(default_factory=list)  # sorted by image_id
-    excluded: list[Note] = field(default_factory=list)  # known, and not for use
-    unparsed: list[Note] = field(default_factory=list)  # not understood: an error unless skipped
-    errata: list[Note] = field(default_factory=list)  # the publisher's corrections applied
-    folders: list[Path] = field(default_factory=list)  # the folders that were recognised
+    Attributes:
+        impressions: usable images, sorted by image_id.
+        excluded: files that are understood but not used.
+        unparsed: files that are not understood; an error unless they are skipped.
+        errata: files to which the publisher's corrections were applied.
+        folders: folders that belong to the data set.
+    """
 
-    def extend(self, other: Listing) -> None:
-        """Append every list of `other`."""
-        for name, items in vars(other).items():
-            getattr(self, name).extend(items)
+    impressions: list[Impression] = field(default_factory=list)
+    excluded: list[FileNote] = field(default_factory=list)
+    unparsed: list[FileNote] = field(default_factory=list)
+    errata: list[FileNote] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """A parser's answer for a file that the data set holds but that is no finger for use."""
+    """Result of a parser for a file that is understood but not used."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Unparsed:
-    """A parser's answer for a name that it does not understand."""
+    """Result of a parser for a file that is not understood."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """A parser's answer after it applied an erratum of the publisher."""
+    """Result of a parser after it applied an erratum of the publisher."""
 
-    answer: Impression | Excluded
+    result: Impression | Excluded
     erratum: str
 
 
-Answer = Impression | Excluded | Unparsed | Corrected
+ParsedFile = Impression | Excluded | Unparsed | Corrected
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A reader's hold on a folder: its partition, and what a file of a given path is."""
+class FolderMatch:
+    """A folder of a data set: its partition, and the parser of its files' paths."""
 
     partition: str
-    parse: Callable[[Path], Answer]
+    parse: Callable[[Path], ParsedFile]
 
 
-def walk(roots: Sequence[Path]) -> Iterator[Folder]:
-    """Every folder at most DEPTH below the roots, each real folder once, in sorted order.
+def list_images(
+    folders: Iterable[Folder], match_folder: Callable[[Folder], FolderMatch | None]
+) -> Listing:
+    """List the files of one data set, with one file per capture.
 
-    Links are followed after the real folders, so that a folder keeps its own name where it has
-    one, and a loop of links ends. Misuse where a root is no folder; Fault that names all folders
-    that cannot be read, at the end.
-    """
-    seen: set[tuple[int, int]] = set()
-    closed: list[str] = []
-    level = [(_root(root), 0) for root in roots]
-    while level:
-        links: list[tuple[Path, int]] = []
-        for path, depth in level:
-            yield from _walk(path, depth, seen, links, closed)
-        level = links
-    if closed:
-        raise Fault(printable("\n".join([*closed, "mend their permissions, or move them away"])))
+    Args:
+        folders: folders on disk; those of other data sets are ignored.
+        match_folder: recognizes the folders of the data set.
 
-
-def _root(root: Path) -> Path:
-    try:
-        mode = root.stat().st_mode
-    except FileNotFoundError as error:
-        raise Misuse(
-            f"{root}: no such folder; --data names a folder that holds data sets"
-        ) from error
-    except OSError as error:
-        raise Misuse(f"{root}: cannot be read ({error.strerror}); choose another --data") from error
-    if not stat.S_ISDIR(mode):
-        raise Misuse(f"{root}: is no folder; --data names the folder that holds data sets")
-    return Path(os.path.abspath(root))  # noqa: PTH100  (resolve() would follow links)
-
-
-def _walk(
-    path: Path,
-    depth: int,
-    seen: set[tuple[int, int]],
-    links: list[tuple[Path, int]],
-    closed: list[str],
-) -> Iterator[Folder]:
-    try:
-        status = path.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            return
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(path) as entries:
-            listed = sorted((entry.name, _is_dir(entry), entry.is_symlink()) for entry in entries)
-    except OSError as error:
-        closed.append(f"{path}: cannot be read ({error.strerror})")
-        return
-    yield Folder(path, tuple(name for name, is_dir, _ in listed if not is_dir))
-    for name, is_dir, is_link in listed:
-        if not is_dir or depth == DEPTH or name.startswith(".") or name in SYSTEM:
-            continue
-        if is_link:
-            links.append((path / name, depth + 1))
-        else:
-            yield from _walk(path / name, depth + 1, seen, links, closed)
-
-
-def _is_dir(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry leads to a folder; a link to itself or to nowhere does not."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def collect(folders: Iterable[Folder], claim: Callable[[Folder], Claim | None]) -> Listing:
-    """All that one reader finds in `folders`; each capture once.
-
-    Fault where two folders hold the same images.
+    Raises:
+        Fault: two folders hold the same images.
     """
     listing = Listing()
     for folder in folders:
-        held = claim(folder)
-        if held is not None:
+        match = match_folder(folder)
+        if match is not None:
             listing.folders.append(folder.path)
-            _read(folder, held, listing)
-    return settle(listing)
+            _parse_files(folder, match, listing)
+    _keep_one_file_per_capture(listing)
+    return listing
 
 
-def _read(folder: Folder, held: Claim, listing: Listing) -> None:
+def _parse_files(folder: Folder, match: FolderMatch, listing: Listing) -> None:
+    """Add the files of a folder to the listing."""
     for name in folder.files:
-        if BESIDE.fullmatch(name):
+        if ACCOMPANYING.fullmatch(name):
             continue
         path = folder.path / name
-        answer = _by_extension(name) or held.parse(path)
-        if isinstance(answer, Corrected):
-            listing.errata.append(Note(path, held.partition, answer.erratum))
-            answer = answer.answer
-        if isinstance(answer, Impression):
-            listing.impressions.append(answer)
+        result = _check_extension(name) or match.parse(path)
+        if isinstance(result, Corrected):
+            listing.errata.append(FileNote(path, match.partition, result.erratum))
+            result = result.result
+        if isinstance(result, Impression):
+            listing.impressions.append(result)
+        elif isinstance(result, Excluded):
+            listing.excluded.append(FileNote(path, match.partition, result.reason))
         else:
-            notes = listing.excluded if isinstance(answer, Excluded) else listing.unparsed
-            notes.append(Note(path, held.partition, answer.reason))
+            listing.unparsed.append(FileNote(path, match.partition, result.reason))
 
 
-def _by_extension(name: str) -> Answer | None:
+def _check_extension(name: str) -> Excluded | Unparsed | None:
+    """Return why a file is not an image that can be read; None where it may be one."""
     extension = os.path.splitext(name)[1].lower()  # noqa: PTH122  (a string, 40,000 times)
     if name.startswith("."):
         return Excluded(HIDDEN)
@@ -219,48 +156,55 @@ def _by_extension(name: str) -> Answer | None:
     return None if extension in FORMATS else Excluded(NOT_IMAGE)
 
 
-def settle(listing: Listing) -> Listing:
-    """Keep one file a capture, preferring 500 ppi and then FORMATS; sort by image_id.
+def _keep_one_file_per_capture(listing: Listing) -> None:
+    """Keep the preferred file of each capture (500 ppi, then FORMATS); exclude the others.
 
-    The other resolutions and formats become exclusions. Fault where one image lies in two places.
+    Raises:
+        Fault: two folders hold the same images.
     """
     captures: dict[str, list[Impression]] = {}
     for impression in listing.impressions:
-        captures.setdefault(_capture(impression), []).append(impression)
+        captures.setdefault(_capture_id(impression), []).append(impression)
     copies: dict[tuple[Path, Path], int] = {}
-    kept = []
+    preferred = []
     for candidates in captures.values():
         best, *others = sorted(candidates, key=_preference)
-        kept.append(best)
+        preferred.append(best)
         for other in others:
-            if other.ppi != best.ppi or _stem(other) != _stem(best):
-                listing.excluded.append(Note(other.path, other.partition, RESOLUTION))
-            elif other.path.parent == best.path.parent:
-                listing.excluded.append(Note(other.path, other.partition, FORMAT))
+            reason = _reason_of_exclusion(best, other)
+            if reason is None:
+                folders = (best.path.parent, other.path.parent)
+                copies[folders] = copies.get(folders, 0) + 1
             else:
-                pair = (best.path.parent, other.path.parent)
-                copies[pair] = copies.get(pair, 0) + 1
+                listing.excluded.append(FileNote(other.path, other.partition, reason))
     if copies:
         lines = [f"  {a}\n  {b}: {n} images of the same names" for (a, b), n in copies.items()]
         raise Fault(
             "one data set was found in two places; point --data at one of them:\n"
             + "\n".join(lines)
         )
-    listing.impressions = sorted(kept, key=lambda impression: impression.image_id)
-    return listing
+    listing.impressions = sorted(preferred, key=lambda impression: impression.image_id)
+
+
+def _reason_of_exclusion(best: Impression, other: Impression) -> str | None:
+    """Return why `other` is not used beside `best`; None where they are copies of one file."""
+    if other.ppi != best.ppi or _stem(other) != _stem(best):
+        return RESOLUTION
+    return FORMAT if other.path.parent == best.path.parent else None
 
 
 def _stem(impression: Impression) -> str:
     return impression.path.stem.casefold()
 
 
-def _capture(impression: Impression) -> str:
-    """The image's id without the resolution field of NIST's names, in one case."""
+def _capture_id(impression: Impression) -> str:
+    """Return the image_id without the resolution field of NIST's names, in lower case."""
     partition, _, stem = impression.image_id.rpartition("/")
     stem = re.sub(r"_(\d{3,4}|variable)_", "_", stem) if impression.frgp else stem
     return f"{partition}/{stem}".casefold()
 
 
 def _preference(impression: Impression) -> tuple[bool, float, int, str]:
+    """Return the sort key of the files of one capture, the preferred file first."""
     extension = FORMATS.index(impression.path.suffix.lower())
     return impression.ppi != 500, impression.ppi, extension, str(impression.path)

@@ -1,8 +1,8 @@
-"""What NIST's Special Databases 300, 301 and 302 share: file names and finger positions.
+"""File names and finger positions of NIST Special Databases 300, 301 and 302.
 
-A file name is fields joined by "_", each recognised by its pattern; the last is the finger
-position (FRGP). A finger is (person, FRGP 1-10), whatever device, release or resolution recorded
-it; subject numbers are one namespace.
+A file name consists of fields joined by "_". Each field is recognized by its pattern; the last one
+is the finger position (FRGP). A finger is (subject, FRGP 1-10), whatever device, release or
+resolution recorded it; the three data sets share the subject numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.imaging.resolution import UnknownResolution, stated_ppi
 from pipeline.impression import Impression
-from pipeline.sources.listing import PALM, SLAP, Answer, Excluded, Unparsed
+from pipeline.sources.listing import PALM, SLAP, Excluded, ParsedFile, Unparsed
 
 FIELDS = {
     "subject": re.compile(r"[0-9]{8}"),
@@ -22,65 +22,82 @@ FIELDS = {
     "resolution": re.compile(r"500|1000|2000|variable", re.I),
     "capture": re.compile(r"roll|plain|slap|slap-segmented|palm|palm-segmented", re.I),
 }
+SLAP_CODES = (13, 14, 15)  # FRGP of four fingers of a hand, and of two thumbs
+PLAIN_THUMBS = {11: 1, 12: 6}  # FRGP of a plain thumb → finger
+FIRST_PALM_CODE = 20
 
 
-def fields(stem: str) -> dict[str, str] | None:
-    """The fields of a file name without extension, lower case, "frgp" among them; None if not one.
+def parse_fields(stem: str) -> dict[str, str] | None:
+    """Split a file name without extension into its fields.
 
-    Each field is recognised by its pattern and occurs once at most.
+    Returns:
+        Field → value in lower case, with "frgp"; None where a field is unknown or occurs twice.
     """
     *tokens, last = stem.split("_")
-    found = {"frgp": last}
+    fields = {"frgp": last}
     for token in tokens:
         kinds = [kind for kind, pattern in FIELDS.items() if pattern.fullmatch(token)]
-        if len(kinds) != 1 or kinds[0] in found:
+        if len(kinds) != 1 or kinds[0] in fields:
             return None
-        found[kinds[0]] = token.lower()
-    return found if re.fullmatch(r"[0-9]{2}", last) else None
+        fields[kinds[0]] = token.lower()
+    return fields if re.fullmatch(r"[0-9]{2}", last) else None
 
 
-def disagreement(found: Mapping[str, str] | None, folder: Mapping[str, str]) -> str | None:
-    """Why a name's fields do not fit the folder's, None where they do.
+def find_mismatch(name: Mapping[str, str] | None, folder: Mapping[str, str]) -> str | None:
+    """Compare the fields of a file name with those of its folder.
 
     A name must have the folder's fields and the subject, and may have an encounter. A segmented
-    finger may carry the name of the slap that it was cut from: there the folder decides.
+    finger may have the name of the slap that it was cut from; its folder decides then.
+
+    Args:
+        name: fields of the name, a result of `parse_fields`.
+        folder: fields of the folder's path.
+
+    Returns:
+        The difference; None where they agree.
     """
-    wanted = {"subject", "frgp", *folder}
-    if found is None or set(found) - {"encounter"} != wanted:
-        return f"expected the fields {', '.join(sorted(wanted))} joined by _"
+    expected = {"subject", "frgp", *folder}
+    if name is None or set(name) - {"encounter"} != expected:
+        return f"expected the fields {', '.join(sorted(expected))} joined by _"
     for kind, value in folder.items():
-        if found[kind] not in (value, value.removesuffix("-segmented")):
-            return f"the name says {kind} {found[kind]}, its folder {value}"
+        if name[kind] not in (value, value.removesuffix("-segmented")):
+            return f"the name has {kind} {name[kind]}, its folder {value}"
     return None
 
 
 def finger_position(code: int, capture: str) -> int | Excluded | Unparsed:
-    """The finger 1-10 of an FRGP code (ANSI/NIST-ITL): 11 and 12 are the plain thumbs 1 and 6.
+    """Return the finger 1-10 of an FRGP code (ANSI/NIST-ITL 1, table of friction ridge positions).
 
-    Slaps (13-15, and the folders of uncut slaps) and palms (20 and above) are no fingers.
+    Codes 11 and 12 are the plain thumbs, fingers 1 and 6. Slaps (codes 13-15, and folders of uncut
+    slaps) and palms (codes from 20) are excluded.
     """
-    if capture.startswith("palm") or code >= 20:
+    if capture.startswith("palm") or code >= FIRST_PALM_CODE:
         return Excluded(PALM)
-    if capture == "slap" or code in (13, 14, 15):
+    if capture == "slap" or code in SLAP_CODES:
         return Excluded(SLAP)
     if not 1 <= code <= 12:
         return Unparsed(f"{code:02d} is no finger position (FRGP)")
-    return {11: 1, 12: 6}.get(code, code)
+    return PLAIN_THUMBS.get(code, code)
 
 
-def parse(path: Path, partition: str, folder: Mapping[str, str], example: str) -> Answer:
-    """What a file is, by its name and by what its folder's path says (some of FIELDS, lower case).
+def parse(path: Path, partition: str, folder: Mapping[str, str], example: str) -> ParsedFile:
+    """Parse the name of a file.
 
-    The resolution is the folder's, and the PNG's own where the folder says none or "variable".
+    Args:
+        path: the file; it is read where its PNG header has the resolution.
+        partition: partition of the folder.
+        folder: fields of the folder's path, some of FIELDS, in lower case. The resolution is read
+            from the PNG header where it is missing or "variable".
+        example: a correct name, for messages.
     """
     for kind, value in folder.items():
         if not FIELDS[kind].fullmatch(value):
             return Unparsed(f"its folder's path names an unknown {kind}, {value}")
-    found = fields(path.stem)
-    wrong = disagreement(found, folder)
-    if found is None or wrong:
-        return Unparsed(f"{wrong}, such as {example}")
-    finger = finger_position(int(found["frgp"]), folder["capture"])
+    fields = parse_fields(path.stem)
+    mismatch = find_mismatch(fields, folder)
+    if fields is None or mismatch:
+        return Unparsed(f"{mismatch}, such as {example}")
+    finger = finger_position(int(fields["frgp"]), folder["capture"])
     if not isinstance(finger, int):
         return finger
     resolution = folder.get("resolution", "variable")
@@ -88,6 +105,14 @@ def parse(path: Path, partition: str, folder: Mapping[str, str], example: str) -
         ppi = stated_ppi(path) if resolution == "variable" else float(resolution)
     except UnknownResolution as error:
         return Unparsed(str(error))
-    person, image_id = f"nist/{found['subject']}", f"{partition}/{path.stem}"
-    identity = (partition, person, f"{person}/{finger:02d}")
-    return Impression(path, image_id, *identity, ppi, folder["capture"], finger)
+    person = f"nist/{fields['subject']}"
+    return Impression(
+        path=path,
+        image_id=f"{partition}/{path.stem}",
+        partition=partition,
+        person=person,
+        finger=f"{person}/{finger:02d}",
+        ppi=ppi,
+        capture=folder["capture"],
+        frgp=finger,
+    )

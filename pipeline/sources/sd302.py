@@ -1,97 +1,107 @@
-"""NIST Special Database 302: the Nail to Nail challenge; 302a, 302b and 302d hold its fingers.
+"""Reader of NIST Special Database 302: the Nail to Nail challenge, deliveries 302a, 302b and 302d.
 
-302a  images/challengers/X/roll/png/SUBJECT_X_roll_FRGP.png, X in A-H; ppi from the PNG's pHYs
+302a  images/challengers/X/roll/png/SUBJECT_X_roll_FRGP.png, X in A-H; ppi in the PNG header (pHYs)
 302b  images/baseline/X/RESOLUTION/CAPTURE/png/SUBJECT_X_RESOLUTION_CAPTURE_FRGP.png, X in R S U V
 302d  images/auxiliary/flat/X/RESOLUTION/plain/png/SUBJECT_X_RESOLUTION_plain_FRGP.png, X as L, M
 
-The three may lie in one root or side by side. The publisher's errata are applied, and listed.
+The three deliveries may lie in one root or side by side. The publisher's errata are applied and
+listed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from pipeline.impression import Impression
 from pipeline.sources import nist
+from pipeline.sources.folders import Folder
 from pipeline.sources.listing import (
-    Answer,
-    Claim,
     Corrected,
     Excluded,
-    Expected,
-    Folder,
-    Listing,
+    ExpectedCounts,
+    FolderMatch,
+    ParsedFile,
     Unparsed,
-    collect,
-    walk,
 )
 
-DEVICES = {  # 302d holds further auxiliary devices beside L and M, of fingers and of palms
+DEVICES = {  # 302d has auxiliary devices besides L and M, of fingers and of palms
     "302a": tuple("ABCDEFGH"),
     "302b": tuple("RSUV"),
     "302d": tuple("IJKLMNOPQTWXYZ"),
 }
-EXPECTED = {f"sd302/{device}": Expected(persons=200) for device in "ABCDEFGHLMRSUV"}
-FILES = {"302a": 13630, "302b": 13796, "302d": 5141}  # as counted on deliveries, devices together
+EXPECTED = {  # published by NIST
+    f"sd302/{device}": ExpectedCounts(persons=200) for device in "ABCDEFGHLMRSUV"
+}
+DELIVERY_FILES = {"302a": 13630, "302b": 13796, "302d": 5141}  # counted on deliveries, all devices
 
-# (subject, device): (labelled finger → true finger or None for unusable, the publisher's words)
-ERRATA: dict[tuple[str, str], tuple[dict[int, int | None], str]] = {
-    ("00002302", "L"): ({1: 6, 6: 1}, "thumbs swapped"),
-    ("00002361", "V"): ({2: 4}, "right ring labelled right index"),
-    ("00002420", "R"): ({1: 6, 6: 1}, "segments 1 and 6 swapped"),
-    ("00002534", "S"): ({1: 6, 6: 1}, "thumbs swapped"),
-    ("00002561", "S"): ({1: 6, 6: 1}, "thumbs swapped"),
-    ("00002497", "C"): ({8: None}, "finger 08 unusable"),
-    ("00002354", "C"): ({4: None, 5: None}, "fingers 04 and 05 doubtful"),
+
+@dataclass(frozen=True)
+class Erratum:
+    """A correction by the publisher for one subject and one device.
+
+    Attributes:
+        fingers: labelled finger → true finger, or None where the image is not usable.
+        reason: the publisher's reason.
+    """
+
+    fingers: dict[int, int | None]
+    reason: str
+
+
+ERRATA = {  # (subject, device) → erratum; published by NIST with SD302
+    ("00002302", "L"): Erratum({1: 6, 6: 1}, "thumbs swapped"),
+    ("00002361", "V"): Erratum({2: 4}, "right ring labelled right index"),
+    ("00002420", "R"): Erratum({1: 6, 6: 1}, "segments 1 and 6 swapped"),
+    ("00002534", "S"): Erratum({1: 6, 6: 1}, "thumbs swapped"),
+    ("00002561", "S"): Erratum({1: 6, 6: 1}, "thumbs swapped"),
+    ("00002497", "C"): Erratum({8: None}, "finger 08 unusable"),
+    ("00002354", "C"): Erratum({4: None, 5: None}, "fingers 04 and 05 doubtful"),
 }
 
 
-def find(root: Path) -> Listing:
-    """The SD302 images below `root`; Misuse where it is no folder, Fault at two copies."""
-    return collect(walk([root]), claim)
-
-
-def claim(folder: Folder) -> Claim | None:
-    """SD302's hold on `folder`, None where it is not one of its folders."""
-    told = _told(folder.path.parts)
-    if told is None:
+def match_folder(folder: Folder) -> FolderMatch | None:
+    """Recognize a folder of SD302; None for other folders."""
+    match = _parse_path(folder.path.parts)
+    if match is None:
         return None
-    delivery = told.pop("delivery")
-    letter = told["device"].upper()
+    delivery, fields = match
+    letter = fields["device"].upper()
     partition = f"sd302/{letter}"
     if letter not in DEVICES[delivery]:
-        return Claim(partition, lambda _: Unparsed(f"{delivery} has no device {letter}"))
-    example = "_".join(["00002303", letter, *list(told.values())[1:], "07.png"])
-    return Claim(
-        partition, lambda path: correct(nist.parse(path, partition, told, example), letter)
+        return FolderMatch(partition, lambda _: Unparsed(f"{delivery} has no device {letter}"))
+    example = "_".join(["00002303", letter, *list(fields.values())[1:], "07.png"])
+    return FolderMatch(
+        partition, lambda path: correct(nist.parse(path, partition, fields, example), letter)
     )
 
 
-def correct(answer: Answer, device: str) -> Answer:
-    """The answer after the publisher's errata for the subject and the device."""
-    if not isinstance(answer, Impression):
-        return answer
-    fingers, words = ERRATA.get((answer.person.removeprefix("nist/"), device), ({}, ""))
-    if answer.frgp not in fingers:
-        return answer
-    true = fingers[answer.frgp]
-    if true is None:
-        return Corrected(Excluded(f"erratum: {words}"), words)
-    finger = f"{answer.person}/{true:02d}"
-    return Corrected(replace(answer, frgp=true, finger=finger), words)
+def correct(result: ParsedFile, device: str) -> ParsedFile:
+    """Apply the publisher's erratum for the subject and the device, if there is one."""
+    if not isinstance(result, Impression):
+        return result
+    erratum = ERRATA.get((result.person.removeprefix("nist/"), device))
+    if erratum is None or result.frgp not in erratum.fingers:
+        return result
+    true_finger = erratum.fingers[result.frgp]
+    if true_finger is None:
+        return Corrected(Excluded(f"erratum: {erratum.reason}"), erratum.reason)
+    finger = f"{result.person}/{true_finger:02d}"
+    return Corrected(replace(result, frgp=true_finger, finger=finger), erratum.reason)
 
 
-def _told(parts: Sequence[str]) -> dict[str, str] | None:
-    """What the tail of a path says: delivery, device, resolution, capture; None if not SD302's."""
+def _parse_path(parts: Sequence[str]) -> tuple[str, dict[str, str]] | None:
+    """Parse the end of a folder's path.
+
+    Returns:
+        The delivery and the fields device, resolution (except 302a), capture; None where the path
+        is not one of SD302.
+    """
     match [part.lower() for part in parts]:
         case [*_, "challengers", device, "roll", "png"]:
-            return {"delivery": "302a", "device": device, "capture": "roll"}
+            return "302a", {"device": device, "capture": "roll"}
         case [*_, "baseline", device, resolution, capture, "png"]:
-            told = {"device": device, "resolution": resolution, "capture": capture}
-            return {"delivery": "302b", **told}
+            return "302b", {"device": device, "resolution": resolution, "capture": capture}
         case [*_, "auxiliary", "flat" | "palm", device, resolution, capture, "png"]:
-            told = {"device": device, "resolution": resolution, "capture": capture}
-            return {"delivery": "302d", **told}
+            return "302d", {"device": device, "resolution": resolution, "capture": capture}
     return None

@@ -14,32 +14,24 @@ from pathlib import Path
 from pipeline.imaging.resolution import UnknownResolution, stated_ppi
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
-from pipeline.sources.listing import Answer, Claim, Folder, Listing, Unparsed, collect, walk
+from pipeline.sources.folders import Folder
+from pipeline.sources.listing import FolderMatch, ParsedFile, Unparsed
 from shards.foundation.errors import Fault
 
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 STEM = re.compile(r"(\d{5,})_(\d+)", re.ASCII)  # finger, impression
 
 
-def find(root: Path) -> Listing:
-    """List the impressions of the synthetic sets below `root`.
-
-    Raises:
-        Misuse: `root` is not a folder.
-    """
-    return collect(walk([root]), claim)
-
-
-def claim(folder: Folder) -> Claim | None:
-    """Claim `folder`; None where it is not a set of synthetic fingers."""
+def match_folder(folder: Folder) -> FolderMatch | None:
+    """Recognize a folder of synthetic fingers by its set.json; None for other folders."""
     if folder.path.parent.name != "synthetic" or "set.json" not in folder.files:
         return None
     partition = f"synthetic/{folder.path.name}"
     names = frozenset(folder.files)
-    return Claim(partition, lambda path: parse(path, partition, names))
+    return FolderMatch(partition, lambda path: parse(path, partition, names))
 
 
-def parse(path: Path, partition: str, names: frozenset[str]) -> Answer:
+def parse(path: Path, partition: str, names: frozenset[str]) -> ParsedFile:
     """Parse the name of an image file.
 
     Args:

@@ -7,6 +7,7 @@ import pytest
 import trees
 
 from pipeline import catalog
+from pipeline.catalog_messages import LAYOUTS
 from shards.foundation.errors import Fault, Misuse
 
 
@@ -30,7 +31,7 @@ def test_all_data_sets_below_one_root(full):
         "sd301a/C",
         *(f"sd302/{device}" for device in "ALRU"),
     ]
-    assert not found.unclaimed
+    assert not found.unknown_folders
 
 
 def test_select_gives_what_was_asked_sorted(full):
@@ -88,7 +89,7 @@ def test_nothing_found_says_where_what_and_where_from(tmp_path):
     message = str(fault.value)
     for part in (str(tmp_path), "sd302a.zip", "mine: 1 images", "make demo", "--data"):
         assert part in message
-    for dataset, layout in catalog.LAYOUTS.items():
+    for dataset, layout in LAYOUTS.items():
         assert f"{dataset}: {layout}" in message
 
 
@@ -99,7 +100,7 @@ def test_a_link_to_a_disk_that_is_not_there_is_named(tmp_path):
     found = catalog.discover([tmp_path])
     with pytest.raises(Fault, match=f"{link}: a link that leads nowhere"):
         found.select(["sd302/U"])
-    assert found.dangling == [link]
+    assert found.dangling_links == [link]
 
 
 def test_an_empty_image_folder_is_no_partition(tmp_path):
@@ -152,12 +153,12 @@ def test_roots_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(catalog, "DEFAULT_ROOTS", (Path("data/raw"), Path("nowhere")))
     monkeypatch.delenv("DENSEREG_DATA", raising=False)
-    assert catalog.roots([]) == []
+    assert catalog.data_roots([]) == []
     (tmp_path / "data/raw").mkdir(parents=True)
-    assert catalog.roots([]) == [Path("data/raw")]
+    assert catalog.data_roots([]) == [Path("data/raw")]
     monkeypatch.setenv("DENSEREG_DATA", os.pathsep.join(["/a", "/b", ""]))
-    assert catalog.roots([]) == [Path("/a"), Path("/b")]
-    assert catalog.roots([Path("/c")]) == [Path("/c")]
+    assert catalog.data_roots([]) == [Path("/a"), Path("/b")]
+    assert catalog.data_roots([Path("/c")]) == [Path("/c")]
 
 
 def test_without_any_root_the_fault_names_the_ways(monkeypatch):

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 import pytest
 from prints import ridges
+from trees import list_files
 
 import configs
 from pipeline import plan
 from pipeline.audit.audit import audit
-from pipeline.audit.checksums import verify
+from pipeline.audit.checksums import verify_checksums
 from pipeline.building.build import BuildOptions, build
 from pipeline.catalog import discover
 from pipeline.imaging.file import load
@@ -179,14 +180,14 @@ def test_segments_are_cut_from_the_slap(tree):
 
 def test_each_release_of_sd300_is_read_at_its_true_resolution(tree):
     for release, ppi in (("a", 500), ("b", 1000), ("c", 2000)):
-        listing = sd300.find(tree / f"sd300/sd300{release}")
+        listing = list_files(sd300, tree / f"sd300/sd300{release}")
         assert {i.ppi for i in listing.impressions} == {ppi}
         assert len(listing.impressions) == 20
 
 
 def test_checksums_are_sound_and_a_flipped_byte_is_named(catalog):
     folders = [path for listing in catalog.listings.values() for path in listing.folders]
-    sound = verify([folder for folder in folders if "fvc2002" not in folder.parts])
+    sound = verify_checksums([folder for folder in folders if "fvc2002" not in folder.parts])
     assert (sound.unlisted, sound.faults) == (0, [])
     assert sound.matched == 66 + 328 + sum(1 for _ in catalog.roots[0].glob("sd302/**/*.png"))
     victim = (
@@ -195,7 +196,7 @@ def test_checksums_are_sound_and_a_flipped_byte_is_named(catalog):
     data = victim.read_bytes()
     try:
         victim.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
-        faults = verify([victim.parent]).faults
+        faults = verify_checksums([victim.parent]).faults
     finally:
         victim.write_bytes(data)
     assert len(faults) == 1 and str(victim) in faults[0]

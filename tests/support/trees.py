@@ -7,7 +7,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-INCH = 0.0254
+from pipeline.sources.folders import walk
+from pipeline.sources.listing import list_images
+
+INCH = 0.0254  # metres
 PLAIN_CODES = (2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14)  # SD300's plain boxes, slaps included
 DEVICE_CAPTURES = {
     **dict.fromkeys("AB", ("roll",)),
@@ -15,6 +18,11 @@ DEVICE_CAPTURES = {
     **dict.fromkeys("DEJLMN", ("plain",)),
     "H": ("palm", "slap"),
 }
+
+
+def list_files(reader, root: Path):
+    """The files of one data set below `root`; `reader` is its module in pipeline.sources."""
+    return list_images(walk([root]), reader.match_folder)
 
 
 def png(path: Path, ppi: float | None = None, size: int = 8, metres: tuple | None = None) -> Path:

@@ -8,9 +8,9 @@ import trees
 from click.testing import CliRunner
 
 from pipeline.__main__ import main
-from pipeline.audit.audit import audit, doubts
-from pipeline.audit.checksums import verify
-from pipeline.audit.text import render
+from pipeline.audit.audit import audit, incomplete_partitions
+from pipeline.audit.checksums import verify_checksums
+from pipeline.audit.text import format_audit
 from pipeline.catalog import discover
 from pipeline.sources.listing import RESOLUTION, SLAP
 from pipeline.spec import PipelineSpec
@@ -67,7 +67,7 @@ def test_the_damaged_the_strange_and_the_equal_are_named(tmp_path):
     ]
     (group,) = result.duplicates
     assert [path[-6:-4] for path in group] == ["01", "04"]
-    text = render(result)
+    text = format_audit(result)
     for section in ("DAMAGED (3)", "NOT UNDERSTOOD (1)", "Files of equal content (1)", "NOT sound"):
         assert section in text
 
@@ -98,8 +98,8 @@ def test_fvc_files_of_another_size_are_told(tmp_path):
     (tmp_path / "DB1_A/1_1.tif").write_bytes(bytes(145_624))
     result = audit(discover([tmp_path]))
     assert result.odd_sizes == {"fvc2002/db1_a": 7}
-    assert "another year" in render(result)
-    *_, line = doubts(discover([tmp_path]).partitions, PipelineSpec())
+    assert "another year" in format_audit(result)
+    *_, line = incomplete_partitions(discover([tmp_path]).partitions, PipelineSpec())
     assert line.startswith("fvc2002/db1_a: 7 files are not of FVC2002's size")
 
 
@@ -125,12 +125,12 @@ def test_partitions_that_are_there_in_part_are_told(tmp_path):
     spec = PipelineSpec(held_out=("sd302",), limits=(("sd302", 170),))
     training = sum(split_of(i, spec.held_out) == "train" for i in found["sd302/A"])
     assert training < 170
-    assert list(doubts(found, spec)) == [
+    assert list(incomplete_partitions(found, spec)) == [
         "fvc2002/db2_a: 792 images; a complete delivery has 800",
-        *(f"sd302/{d}: {training} images train; the config would take 170" for d in "AU"),
+        *(f"sd302/{d}: {training} training images; the config takes up to 170" for d in "AU"),
     ]
     enough = PipelineSpec(limits=(("sd302", training),), held_out=("sd302",))
-    assert len(list(doubts(found, enough))) == 1
+    assert len(list(incomplete_partitions(found, enough))) == 1
 
 
 # Checksums
@@ -141,7 +141,7 @@ def test_partitions_that_are_there_in_part_are_told(tmp_path):
 def test_both_headers(tmp_path, digest, name):
     folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
     trees.checksums(folder, folder.parent / "checksum_A_roll_png.csv", (digest, name))
-    result = verify([folder])
+    result = verify_checksums([folder])
     assert (result.lists, result.matched, result.unlisted, result.faults) == (1, 10, 0, [])
 
 
@@ -166,7 +166,7 @@ def test_every_fault_of_a_checksum_is_named(tmp_path):
     assert str(gone) in second
     assert "listed and not there" in second
     assert not result.sound
-    assert "CHECKSUMS (2)" in render(result)
+    assert "CHECKSUMS (2)" in format_audit(result)
 
 
 def test_a_copy_whose_names_changed_their_case_is_the_publishers(tmp_path):
@@ -174,7 +174,7 @@ def test_a_copy_whose_names_changed_their_case_is_the_publishers(tmp_path):
     trees.checksums(folder, folder / "CHECKSUM_A_roll_png.CSV")
     for path in list(folder.glob("*.png")):
         path.rename(folder / path.name.upper())
-    result = verify([folder])
+    result = verify_checksums([folder])
     assert (result.lists, result.matched, result.unlisted, result.faults) == (1, 10, 0, [])
 
 
@@ -191,14 +191,14 @@ def test_folders_above_a_root_need_not_be_readable(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "listdir", refuse)
     with pytest.raises(PermissionError):
         list(folder.parents[2].iterdir())
-    assert verify([folder]).matched == 10
+    assert verify_checksums([folder]).matched == 10
 
 
 @pytest.mark.parametrize("content", ["", "md5,file\n1,2\n", "sha256,filename\nabc\n"])
 def test_a_list_that_is_none_is_a_fault(tmp_path, content):
     folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
     (folder / "checksum_A_roll_png.csv").write_text(content)
-    result = verify([folder])
+    result = verify_checksums([folder])
     assert "checksum_A_roll_png.csv" in result.faults[0]
 
 

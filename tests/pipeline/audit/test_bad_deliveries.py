@@ -116,8 +116,8 @@ def test_empty_files_of_302a_have_no_resolution_and_are_named(tmp_path):
     root = trees.sd302(tmp_path / "data", [2303], "A")
     empty = root / A / "00002303_A_roll_03.png"
     empty.write_bytes(b"")
-    told(audit(root), "NOT UNDERSTOOD (1)", f"{empty}: empty file")
-    told(build(root, tmp_path / "out", "--partition", "sd302/A"), f"{empty}: empty file")
+    told(audit(root), "NOT UNDERSTOOD (1)", f"{empty}: is an empty file")
+    told(build(root, tmp_path / "out", "--partition", "sd302/A"), f"{empty}: is an empty file")
 
 
 # --- half-unpacked archives -------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_an_audit_tells_how_much_of_a_delivery_is_there(delivery):
 def test_a_build_tells_that_a_partition_is_there_in_part(delivery, tmp_path):
     outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U", "--dry-run")
     assert outcome.exit_code == 0
-    assert "sd302/U: 8 images train; the config would take 1,437" in outcome.stderr
+    assert "sd302/U: 8 training images; the config takes up to 1,437" in outcome.stderr
 
 
 def test_what_an_interrupted_download_leaves_is_told(delivery):

@@ -14,11 +14,11 @@ from hypothesis.extra import numpy as arrays
 from prints import ridges
 
 from pipeline.audit.audit import audit
-from pipeline.audit.text import render
+from pipeline.audit.text import format_audit
 from pipeline.catalog import discover
 from pipeline.imaging import preprocess
 from pipeline.imaging.file import DEFAULT, decode
-from pipeline.sources.listing import BESIDE, FORMATS
+from pipeline.sources.listing import ACCOMPANYING, FORMATS
 from shards.foundation.errors import Fault
 
 fuzz = settings(derandomize=True, deadline=None, max_examples=400)
@@ -238,11 +238,11 @@ def test_any_tree_is_audited_and_every_file_is_accounted_for(files, tmp_path_fac
         assert not found.partitions and "no data set found" in str(fault)
         return
     json.dumps(result.to_json())
-    assert str(root) in render(result)
+    assert str(root) in format_audit(result)
     told = [i.path for i in chain.from_iterable(found.partitions.values())]
     told += [note.path for kind in ("excluded", "unparsed") for note in found.notes(kind)]
     known = {folder for listing in found.listings.values() for folder in listing.folders}
-    there = [p for p in root.rglob("*") if p.is_file() and not BESIDE.fullmatch(p.name)]
+    there = [p for p in root.rglob("*") if p.is_file() and not ACCOMPANYING.fullmatch(p.name)]
     assert sorted(told) == sorted(p for p in there if p.parent in known)
     others = [p for p in there if p.parent not in known and p.name.lower().endswith(FORMATS)]
     assert sum(found.unclaimed.values()) == len(others)

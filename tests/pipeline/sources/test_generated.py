@@ -26,7 +26,7 @@ SPEC = dataclasses.replace(FILES, fingers=5, impressions=2, finger_seed=5)
 
 
 def build_set(out, spec=SPEC, data=(), warn=lambda _: None, **options):
-    selection, _ = catalog.choose(data, (PARTITION,), spec)
+    selection, _ = catalog.select_impressions(data, (PARTITION,), spec)
     return build(spec, selection, out, BuildOptions(**{"workers": 1, **options}), warn)
 
 
@@ -152,9 +152,9 @@ def test_the_command_needs_no_data(tmp_path, monkeypatch):
 
 def test_other_partitions_are_searched_in_files(tmp_path):
     with pytest.raises(Fault, match="no data set found"):
-        catalog.choose([tmp_path], (PARTITION, "fvc2002/db1_a"), SPEC)
+        catalog.select_impressions([tmp_path], (PARTITION, "fvc2002/db1_a"), SPEC)
     with pytest.raises(Misuse, match="no data set has such a partition"):
-        catalog.choose([tmp_path], (PARTITION, "fvc2002/db1"), SPEC)
+        catalog.select_impressions([tmp_path], (PARTITION, "fvc2002/db1"), SPEC)
     assert not generated.is_generated("fvc2002/db1_a", SPEC) and not generated.is_generated(
         PARTITION, FILES
     )

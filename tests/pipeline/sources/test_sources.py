@@ -10,6 +10,7 @@ import pytest
 import trees
 from hypothesis import given
 from hypothesis import strategies as st
+from trees import list_files
 
 from pipeline.imaging.resolution import UnknownResolution, stated_ppi
 from pipeline.sources import fvc2002, nist, sd300, sd301a, sd302
@@ -44,7 +45,7 @@ def one(listing, stem):
 @pytest.mark.parametrize("folder", ["DB1_A", "Db1_a", "db1_a", "Dbs/DB1_A", "x/y/z/Dbs/Db1_a"])
 @pytest.mark.parametrize("extension", [".tif", ".TIF", ".png", ".bmp"])
 def test_fvc_variants(tmp_path, folder, extension):
-    listing = fvc2002.find(trees.fvc2002(tmp_path, folder, [1, 100], extension))
+    listing = list_files(fvc2002, trees.fvc2002(tmp_path, folder, [1, 100], extension))
     assert not listing.unparsed
     assert [i.image_id for i in listing.impressions[:2]] == [
         "fvc2002/db1_a/100_1",
@@ -57,7 +58,7 @@ def test_fvc_variants(tmp_path, folder, extension):
 def test_fvc_db2_is_569_ppi(tmp_path):
     for folder in ("DB1_B", "DB2_B", "DB3_B", "DB4_B"):
         trees.fvc2002(tmp_path, folder, [101])
-    ppi = {i.partition: i.ppi for i in fvc2002.find(tmp_path).impressions}
+    ppi = {i.partition: i.ppi for i in list_files(fvc2002, tmp_path).impressions}
     assert ppi == {
         "fvc2002/db1_b": 500,
         "fvc2002/db2_b": 569,
@@ -69,7 +70,7 @@ def test_fvc_db2_is_569_ppi(tmp_path):
 def test_fvc_numbers_repeat_across_databases(tmp_path):
     for folder in ("DB1_B", "DB3_B"):
         trees.fvc2002(tmp_path, folder, [101])
-    assert len({i.finger for i in fvc2002.find(tmp_path).impressions}) == 2
+    assert len({i.finger for i in list_files(fvc2002, tmp_path).impressions}) == 2
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_fvc_numbers_repeat_across_databases(tmp_path):
 def test_fvc_names_that_do_not_parse_are_listed(tmp_path, name):
     trees.fvc2002(tmp_path, "DB1_A", [1])
     trees.png(tmp_path / "DB1_A" / name)
-    listing = fvc2002.find(tmp_path)
+    listing = list_files(fvc2002, tmp_path)
     assert [note.path.name for note in listing.unparsed] == [name]
     assert len(listing.impressions) == 8
 
@@ -88,15 +89,15 @@ def test_fvc_of_another_year_is_not_fvc2002(tmp_path):
     trees.fvc2002(tmp_path / "FVC2002")
     trees.fvc2002(tmp_path / "fvc2002/of fvc2000")
     trees.fvc2002(tmp_path / "FVC2004")
-    listing = fvc2002.find(tmp_path)
+    listing = list_files(fvc2002, tmp_path)
     assert {i.path.parent.parent.name for i in listing.impressions} == {"FVC2002"}
-    below = fvc2002.find(trees.fvc2002(tmp_path / "my fvc2004 work/fvc2002"))
+    below = list_files(fvc2002, trees.fvc2002(tmp_path / "my fvc2004 work/fvc2002"))
     assert len(below.impressions) == 24
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real B sets are not at hand")
 def test_real_fvc():
-    listing = fvc2002.find(REAL)
+    listing = list_files(fvc2002, REAL)
     assert Counter(i.partition for i in listing.impressions) == {
         "fvc2002/db1_b": 80,
         "fvc2002/db3_b": 80,
@@ -111,7 +112,7 @@ def test_real_fvc():
 def test_each_file_once_whatever_its_extension(tmp_path):
     trees.fvc2002(tmp_path, "DB1_A", [1], ".tif")
     trees.fvc2002(tmp_path, "DB1_A", [1], ".PNG")
-    listing = fvc2002.find(tmp_path)
+    listing = list_files(fvc2002, tmp_path)
     assert [i.path.suffix for i in listing.impressions] == [".tif"] * 8
     assert reasons(listing.excluded) == {FORMAT: 8}
 
@@ -120,7 +121,7 @@ def test_other_files_are_told(tmp_path):
     trees.fvc2002(tmp_path, "DB1_A", [1])
     (tmp_path / "DB1_A" / "README.txt").write_text("hello")
     (tmp_path / "DB1_A" / "._1_1.tif").write_text("of a Mac")
-    assert reasons(fvc2002.find(tmp_path).excluded) == {NOT_IMAGE: 1, HIDDEN: 1}
+    assert reasons(list_files(fvc2002, tmp_path).excluded) == {NOT_IMAGE: 1, HIDDEN: 1}
 
 
 def test_links_are_followed_and_loops_end(tmp_path):
@@ -131,28 +132,28 @@ def test_links_are_followed_and_loops_end(tmp_path):
     (root / "again").symlink_to(tmp_path / "elsewhere" / "sets")
     (root / "loop").symlink_to(root)
     (root / "itself").symlink_to(root / "itself")
-    assert len(fvc2002.find(root).impressions) == 8
+    assert len(list_files(fvc2002, root).impressions) == 8
 
 
 def test_a_link_may_give_the_folder_its_name(tmp_path):
     trees.fvc2002(tmp_path / "elsewhere", "images", [1])
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "DB1_A").symlink_to(tmp_path / "elsewhere" / "images")
-    assert len(fvc2002.find(tmp_path / "root").impressions) == 8
+    assert len(list_files(fvc2002, tmp_path / "root").impressions) == 8
 
 
 def test_root_inside_a_data_set(tmp_path):
     trees.sd302(tmp_path, [2303], "U")
-    assert len(sd302.find(tmp_path / "images/baseline/U/500").impressions) == 10
+    assert len(list_files(sd302, tmp_path / "images/baseline/U/500").impressions) == 10
     trees.fvc2002(tmp_path, "DB1_A", [1])
-    assert len(fvc2002.find(tmp_path / "DB1_A").impressions) == 8
+    assert len(list_files(fvc2002, tmp_path / "DB1_A").impressions) == 8
 
 
 def test_two_copies_are_a_fault_that_names_both(tmp_path):
     trees.fvc2002(tmp_path / "a")
     trees.fvc2002(tmp_path / "b")
     with pytest.raises(Fault) as fault:
-        fvc2002.find(tmp_path)
+        list_files(fvc2002, tmp_path)
     assert str(tmp_path / "a/DB1_A") in str(fault.value)
     assert str(tmp_path / "b/DB1_A") in str(fault.value)
     assert "24 images" in str(fault.value)
@@ -160,16 +161,16 @@ def test_two_copies_are_a_fault_that_names_both(tmp_path):
 
 def test_roots_that_are_none(tmp_path):
     with pytest.raises(Misuse, match="no such folder"):
-        fvc2002.find(tmp_path / "missing")
+        list_files(fvc2002, tmp_path / "missing")
     (tmp_path / "file").write_text("")
-    with pytest.raises(Misuse, match="is no folder"):
-        fvc2002.find(tmp_path / "file")
+    with pytest.raises(Misuse, match="is not a folder"):
+        list_files(fvc2002, tmp_path / "file")
     (tmp_path / "link").symlink_to("nowhere")
     with pytest.raises(Misuse, match="no such folder"):
-        fvc2002.find(tmp_path / "link")
+        list_files(fvc2002, tmp_path / "link")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(Misuse, match=r"loop: cannot be read \("):
-        fvc2002.find(tmp_path / "loop")
+        list_files(fvc2002, tmp_path / "loop")
 
 
 @pytest.mark.parametrize("folder", ["lost+found", "$RECYCLE.BIN", "@eaDir", ".Trash", "__MACOSX"])
@@ -185,7 +186,7 @@ def test_what_a_system_keeps_beside_is_not_looked_at(tmp_path, monkeypatch, fold
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert len(fvc2002.find(tmp_path).impressions) == 8
+    assert len(list_files(fvc2002, tmp_path).impressions) == 8
 
 
 def test_unreadable_folder_is_named(tmp_path):
@@ -194,14 +195,14 @@ def test_unreadable_folder_is_named(tmp_path):
     if os.access(closed, os.R_OK):
         pytest.skip("permissions do not bind this user")
     with pytest.raises(Fault, match="DB1_A: cannot be read"):
-        fvc2002.find(tmp_path)
+        list_files(fvc2002, tmp_path)
 
 
 # SD300
 
 
 def test_sd300_identity_and_exclusions(tmp_path):
-    listing = sd300.find(trees.sd300(tmp_path / "sd300a", [1000, 1001]))
+    listing = list_files(sd300, trees.sd300(tmp_path / "sd300a", [1000, 1001]))
     counts = Counter(i.partition for i in listing.impressions)
     assert counts == {"sd300/roll": 20, "sd300/plain": 20}
     assert reasons(listing.excluded) == {SLAP: 4}
@@ -213,7 +214,7 @@ def test_sd300_identity_and_exclusions(tmp_path):
 
 @pytest.mark.parametrize("release, resolution", [("sd300b", 1000), ("sd300c", 2000)])
 def test_sd300_ppi_is_the_folders(tmp_path, release, resolution):
-    listing = sd300.find(trees.sd300(tmp_path / release, [1000], resolution))
+    listing = list_files(sd300, trees.sd300(tmp_path / release, [1000], resolution))
     assert {i.ppi for i in listing.impressions} == {resolution}
     assert len(listing.impressions) == 20
 
@@ -222,7 +223,7 @@ def test_sd300_releases_are_one_capture(tmp_path):
     trees.sd300(tmp_path / "sd300a", [1000])
     trees.sd300(tmp_path / "sd300b", [1000, 1001], 1000)
     trees.sd300(tmp_path / "sd300c", [1000], 2000)
-    listing = sd300.find(tmp_path)
+    listing = list_files(sd300, tmp_path)
     assert Counter((i.person[-4:], i.ppi) for i in listing.impressions) == {
         ("1000", 500): 20,
         ("1001", 1000): 20,  # unpacked from one release alone: still one impression
@@ -231,7 +232,7 @@ def test_sd300_releases_are_one_capture(tmp_path):
 
 
 def test_sd300_renamed_copy(tmp_path):
-    listing = sd300.find(trees.sd300(tmp_path, [1000], roll="NIST300_rolled"))
+    listing = list_files(sd300, trees.sd300(tmp_path, [1000], roll="NIST300_rolled"))
     assert one(listing, "00001000_roll_500_01").partition == "sd300/roll"
 
 
@@ -239,7 +240,7 @@ def test_sd300_renamed_copy(tmp_path):
 
 
 def test_sd301a(tmp_path):
-    listing = sd301a.find(trees.sd301a(tmp_path, [2223], "ABCDH"))
+    listing = list_files(sd301a, trees.sd301a(tmp_path, [2223], "ABCDH"))
     counts = Counter((i.partition, i.capture) for i in listing.impressions)
     assert counts == {
         ("sd301a/A", "roll"): 10,
@@ -252,7 +253,7 @@ def test_sd301a(tmp_path):
 
 
 def test_sd301a_variable_resolution_is_the_headers(tmp_path):
-    listing = sd301a.find(trees.sd301a(tmp_path, [2223], "E", "variable"))
+    listing = list_files(sd301a, trees.sd301a(tmp_path, [2223], "E", "variable"))
     assert {i.ppi for i in listing.impressions} == {508}
 
 
@@ -260,7 +261,7 @@ def test_sd301a_several_encounters_are_several_impressions(tmp_path):
     folder = tmp_path / "images/friction-ridge/dryrun-A/500/roll/png"
     for encounter in ("01", "02"):
         trees.png(folder / f"00002223_{encounter}_dryrun-A_500_roll_01.png")
-    first, second = sd301a.find(tmp_path).impressions
+    first, second = list_files(sd301a, tmp_path).impressions
     assert first.finger == second.finger
     assert first.image_id != second.image_id
 
@@ -268,7 +269,7 @@ def test_sd301a_several_encounters_are_several_impressions(tmp_path):
 def test_sd301a_resolutions_are_one_capture(tmp_path):
     for resolution in ("1000", "500"):
         trees.sd301a(tmp_path, [2223], "A", resolution)
-    listing = sd301a.find(tmp_path)
+    listing = list_files(sd301a, tmp_path)
     assert {i.ppi for i in listing.impressions} == {500}
     assert reasons(listing.excluded) == {RESOLUTION: 10}
 
@@ -278,7 +279,7 @@ def test_sd301a_variable_resolution_may_be_that_of_another_folder(tmp_path):
     for resolution in ("variable", "500"):
         folder = tmp_path / f"images/friction-ridge/dryrun-E/{resolution}/plain/png"
         trees.png(folder / f"00002223_01_dryrun-E_{resolution}_plain_01.png", 500)
-    listing = sd301a.find(tmp_path)
+    listing = list_files(sd301a, tmp_path)
     assert [i.path.parts[-4] for i in listing.impressions] == ["500"]
     assert reasons(listing.excluded) == {RESOLUTION: 1}
 
@@ -288,7 +289,7 @@ def test_sd301a_unknown_device(tmp_path):
         tmp_path
         / "images/friction-ridge/dryrun-I/500/roll/png/00002223_01_dryrun-I_500_roll_01.png"
     )
-    (note,) = sd301a.find(tmp_path).unparsed
+    (note,) = list_files(sd301a, tmp_path).unparsed
     assert "no device dryrun-i" in note.reason
 
 
@@ -296,7 +297,7 @@ def test_sd301a_unknown_device(tmp_path):
 
 
 def test_sd302_three_deliveries_in_one_root(tmp_path):
-    listing = sd302.find(trees.sd302(tmp_path, [2303], "ABUVLMRS"))
+    listing = list_files(sd302, trees.sd302(tmp_path, [2303], "ABUVLMRS"))
     counts = Counter((i.partition, i.capture) for i in listing.impressions)
     assert counts == {
         **{(f"sd302/{d}", "roll"): 10 for d in "ABUV"},
@@ -311,12 +312,12 @@ def test_sd302_archives_side_by_side(tmp_path):
     trees.sd302(tmp_path / "sd302a", [2303], "A")
     trees.sd302(tmp_path / "sd302b", [2303], "U")
     trees.sd302(tmp_path / "sd302d", [2303], "M")
-    found = {i.partition for i in sd302.find(tmp_path).impressions}
+    found = {i.partition for i in list_files(sd302, tmp_path).impressions}
     assert found == {"sd302/A", "sd302/U", "sd302/M"}
 
 
 def test_sd302_resolutions_are_one_capture(tmp_path):
-    listing = sd302.find(trees.sd302(tmp_path, [2303], "UR", (500, 1000)))
+    listing = list_files(sd302, trees.sd302(tmp_path, [2303], "UR", (500, 1000)))
     assert {i.ppi for i in listing.impressions} == {500}
     assert reasons(listing.excluded) == {RESOLUTION: 20, SLAP: 6}
 
@@ -330,7 +331,7 @@ def test_sd302a_ppi_is_the_headers_alone(tmp_path):
     (folder / "00002303_A_roll_05.png").write_bytes(b"")
     (folder / "00002303_A_roll_06.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
     (folder / "00002303_A_roll_07.png").symlink_to(folder / "nowhere")
-    listing = sd302.find(tmp_path)
+    listing = list_files(sd302, tmp_path)
     assert [i.ppi for i in listing.impressions] == [1000]
     assert len(listing.unparsed) == 6
     assert all("02_U" not in note.reason and note.reason for note in listing.unparsed)
@@ -342,22 +343,22 @@ def test_the_resolution_may_stand_behind_much_else_in_a_header(tmp_path):
     text = b"tEXt" + b"Comment\0" + bytes(20_000)
     chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
     path.write_bytes(data[:33] + chunk + data[33:])
-    assert [i.ppi for i in sd302.find(tmp_path).impressions] == [600]
+    assert [i.ppi for i in list_files(sd302, tmp_path).impressions] == [600]
     path.write_bytes(path.read_bytes()[:10_000])
-    assert "resolution is unknown" in sd302.find(tmp_path).unparsed[0].reason
+    assert "resolution is unknown" in list_files(sd302, tmp_path).unparsed[0].reason
 
 
 def test_sd302_palms_are_excluded(tmp_path):
     folder = tmp_path / "images/auxiliary/palm/Q/1000/palm-segmented/png"
     trees.png(folder / "00002303_Q_1000_palm_21.png")
-    listing = sd302.find(tmp_path)
+    listing = list_files(sd302, tmp_path)
     assert reasons(listing.excluded) == {PALM: 1}
     assert not listing.impressions
 
 
 def test_sd302_device_of_another_delivery(tmp_path):
     trees.png(tmp_path / "images/challengers/U/roll/png/00002303_U_roll_01.png", 500)
-    (note,) = sd302.find(tmp_path).unparsed
+    (note,) = list_files(sd302, tmp_path).unparsed
     assert "302a has no device U" in note.reason
 
 
@@ -387,7 +388,7 @@ ERRATA = [
 
 @pytest.mark.parametrize("subject, device, labelled, true", ERRATA)
 def test_sd302_errata(tmp_path, subject, device, labelled, true):
-    listing = sd302.find(trees.sd302(tmp_path, [subject], device, codes=[labelled]))
+    listing = list_files(sd302, trees.sd302(tmp_path, [subject], device, codes=[labelled]))
     assert bool(listing.errata) == (labelled != true)
     found = [(i.frgp, i.finger) for i in listing.impressions]
     assert found == ([] if true is None else [(true, f"nist/{subject:08d}/{true:02d}")])
@@ -396,7 +397,7 @@ def test_sd302_errata(tmp_path, subject, device, labelled, true):
 
 
 def test_sd302_erratum_holds_for_thumbs_coded_11_and_12(tmp_path):
-    listing = sd302.find(trees.sd302(tmp_path, [2302], "L", codes=[11, 12]))
+    listing = list_files(sd302, trees.sd302(tmp_path, [2302], "L", codes=[11, 12]))
     assert [i.frgp for i in listing.impressions] == [6, 1]
 
 
@@ -436,7 +437,7 @@ def test_finger_positions(code):
 )
 def test_nist_names_that_do_not_parse_are_listed(tmp_path, name):
     trees.png(tmp_path / "images/500/png/roll" / name)
-    listing = sd300.find(tmp_path)
+    listing = list_files(sd300, tmp_path)
     assert [note.path.name for note in listing.unparsed] == [name]
     assert listing.unparsed[0].reason
     assert not listing.impressions
@@ -444,11 +445,11 @@ def test_nist_names_that_do_not_parse_are_listed(tmp_path, name):
 
 def test_mixed_case_names(tmp_path):
     trees.png(tmp_path / "Images/Baseline/u/500/ROLL/PNG/00002303_u_500_Roll_01.PNG")
-    (found,) = sd302.find(tmp_path).impressions
+    (found,) = list_files(sd302, tmp_path).impressions
     assert (found.partition, found.finger) == ("sd302/U", "nist/00002303/01")
     folder = tmp_path / "images/500/png/NIST300_Rolled"
     trees.png(folder / "00001000_ROLL_500_07.PnG")
-    (found,) = sd300.find(tmp_path).impressions
+    (found,) = list_files(sd300, tmp_path).impressions
     assert (found.partition, found.finger) == ("sd300/roll", "nist/00001000/07")
 
 
@@ -458,7 +459,7 @@ def test_names_that_differ_in_case_alone_are_one_file(tmp_path):
         trees.png(folder / name)
     if len(list(folder.iterdir())) == 1:
         pytest.skip("this file system does so by itself")
-    listing = sd302.find(tmp_path)
+    listing = list_files(sd302, tmp_path)
     assert (len(listing.impressions), reasons(listing.excluded)) == (1, {FORMAT: 1})
 
 
@@ -481,14 +482,15 @@ FOLDERS = [
 @given(stem=STEMS, folder=st.sampled_from(FOLDERS))
 def test_no_name_crashes_a_parser(stem, folder):
     path = Path("/nowhere") / folder
-    claims = [reader.claim(Folder(path, ())) for reader in (fvc2002, sd300, sd301a, sd302)]
-    (held,) = [claim for claim in claims if claim is not None]
-    answer = held.parse(path / f"{stem}.png")
-    if isinstance(answer, Excluded | Unparsed):
-        assert answer.reason
-    elif hasattr(answer, "finger"):
-        assert answer.frgp is None or 1 <= answer.frgp <= 10
-        assert answer.finger.startswith(answer.person)
+    readers = (fvc2002, sd300, sd301a, sd302)
+    matches = [reader.match_folder(Folder(path, ())) for reader in readers]
+    (match,) = [match for match in matches if match is not None]
+    result = match.parse(path / f"{stem}.png")
+    if isinstance(result, Excluded | Unparsed):
+        assert result.reason
+    elif hasattr(result, "finger"):
+        assert result.frgp is None or 1 <= result.frgp <= 10
+        assert result.finger.startswith(result.person)
 
 
 @given(data=st.binary(max_size=200))

@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from trees import list_files
 
 from pipeline.imaging.warp import Warp, rotation
-from pipeline.sources.synthetic import find, load_truth
+from pipeline.sources import synthetic
+from pipeline.sources.synthetic import load_truth
 from pipeline.split import split_of
 from pipeline.synthesis.encode import encode
 from shards.foundation.errors import Fault, Misuse
@@ -28,7 +30,7 @@ def folder(tmp_path):
 
 
 def test_impressions_by_finger(folder, tmp_path):
-    listing = find(tmp_path)
+    listing = list_files(synthetic, tmp_path)
     assert [i.image_id for i in listing.impressions] == [
         f"synthetic/demo/{stem}" for stem in ("00002_0", "00002_1", "00010_0")
     ]
@@ -42,14 +44,14 @@ def test_impressions_by_finger(folder, tmp_path):
 
 
 def test_truth_is_the_warp_that_was_written(folder, tmp_path):
-    warp = load_truth(find(tmp_path).impressions[0].truth)
+    warp = load_truth(list_files(synthetic, tmp_path).impressions[0].truth)
     points = np.random.default_rng(0).uniform(0, 300, (50, 2))
     assert np.array_equal(warp(points), WARP(points))
 
 
 def test_an_image_without_its_sidecar_is_reported(folder, tmp_path):
     (folder / "00002_1.json").unlink()
-    listing = find(tmp_path)
+    listing = list_files(synthetic, tmp_path)
     assert [(n.path.name, "00002_1.json is missing" in n.reason) for n in listing.unparsed] == [
         ("00002_1.png", True)
     ]
@@ -58,7 +60,7 @@ def test_an_image_without_its_sidecar_is_reported(folder, tmp_path):
 
 def test_a_foreign_name_is_reported(folder, tmp_path):
     (folder / "thumb.png").write_bytes(b"")
-    assert [n.path.name for n in find(tmp_path).unparsed] == ["thumb.png"]
+    assert [n.path.name for n in list_files(synthetic, tmp_path).unparsed] == ["thumb.png"]
 
 
 @pytest.mark.parametrize(
@@ -74,16 +76,16 @@ def test_a_foreign_name_is_reported(folder, tmp_path):
 )
 def test_an_image_without_its_resolution_is_reported(folder, tmp_path, data, reason):
     (folder / "00002_1.png").write_bytes(data)
-    listing = find(tmp_path)
+    listing = list_files(synthetic, tmp_path)
     assert [(n.path.name, reason in n.reason) for n in listing.unparsed] == [("00002_1.png", True)]
     assert len(listing.impressions) == 2
 
 
-def test_other_folders_are_not_claimed(folder, tmp_path):
+def test_other_folders_are_not_recognized(folder, tmp_path):
     (folder / "set.json").unlink()
-    assert not find(tmp_path).impressions
+    assert not list_files(synthetic, tmp_path).impressions
     with pytest.raises(Misuse, match="no such folder"):
-        find(tmp_path / "nowhere")
+        list_files(synthetic, tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

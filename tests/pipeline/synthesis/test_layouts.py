@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from blank_impressions import use_grey_impressions
 from click.testing import CliRunner
+from trees import list_files
 
 import configs
 from pipeline import plan, split
 from pipeline.__main__ import main
 from pipeline.imaging.resolution import UnknownResolution, stated_ppi
 from pipeline.sources import fvc2002, nist, sd300, sd301a, sd302
-from pipeline.sources.listing import Folder, collect
+from pipeline.sources.folders import Folder
+from pipeline.sources.listing import list_images
 from pipeline.synthesis import write
 from pipeline.synthesis.encode import encode
 from pipeline.synthesis.layouts import choose_layout
@@ -24,11 +26,11 @@ from pipeline.synthesis.nist_tables import MISLABELLED, PERSONS
 from pipeline.synthesis.write import write_set
 from shards.foundation.errors import Misuse
 
-CLAIMS = {
-    "fvc2002": fvc2002.claim,
-    "sd300": sd300.claim,
-    "sd301a": sd301a.claim,
-    "sd302": sd302.claim,
+READERS = {
+    "fvc2002": fvc2002.match_folder,
+    "sd300": sd300.match_folder,
+    "sd301a": sd301a.match_folder,
+    "sd302": sd302.match_folder,
 }
 COMPLETE = {  # a complete delivery: fingers and impressions
     "fvc2002": (100, 8),
@@ -56,7 +58,7 @@ def read(monkeypatch):
         folders = defaultdict(list)
         for path in paths:
             folders[path.parent].append(path.name)
-        return collect([Folder(f, tuple(sorted(n))) for f, n in folders.items()], CLAIMS[kind])
+        return list_images([Folder(f, tuple(sorted(n))) for f, n in folders.items()], READERS[kind])
 
     return listing
 
@@ -64,7 +66,7 @@ def read(monkeypatch):
 # --- names -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", CLAIMS)
+@pytest.mark.parametrize("kind", READERS)
 def test_reader_parses_every_name(kind, read):
     files = files_by_path(kind, impressions=2)
     listing = read(kind, files)
@@ -260,9 +262,11 @@ def test_fvc2002_has_four_databases_of_the_right_sizes(grey, tmp_path):
         assert [p.name for p in paths] == ["101_1.tif", "101_2.tif"]
         for path in paths:
             assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == (height, width)
-            assert path.stat().st_size == fvc2002.BYTES[f"fvc2002/db{database}_b"]
+            assert path.stat().st_size == fvc2002.FILE_BYTES[f"fvc2002/db{database}_b"]
     assert write_set(tmp_path, 11, 1, 1, layout="fvc2002").written == 44  # A sets beside the B sets
-    assert {i.ppi for i in fvc2002.find(tmp_path).impressions if "db2" in i.partition} == {569}
+    assert {i.ppi for i in list_files(fvc2002, tmp_path).impressions if "db2" in i.partition} == {
+        569
+    }
 
 
 def test_a_set_is_completed_and_another_one_refused(grey, tmp_path):
