@@ -1,4 +1,4 @@
-"""The engine of one machine: tasks over its processes, and Ctrl-C that ends them cleanly."""
+"""Run tasks in several processes of one machine; end them all on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,96 +20,118 @@ from shards.foundation.errors import Fault
 
 T = TypeVar("T")
 R = TypeVar("R")
-Work = Callable[[T, Callable[[], bool]], R]  # a task, and whether to stop
-STOPS = (signal.SIGINT, signal.SIGTERM)
+Work = Callable[[T, Callable[[], bool]], R]  # (task, a function that is True when it should stop)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Generator[R]:
-    """The results of `work` on all tasks, in their order.
+    """Apply `work` to all tasks in several processes.
 
-    Processes are spawned: a fork after an ArrayRecord reader was used deadlocks. When the caller
-    stops early and closes this, the workers are told, and give up what they are at. Fault where
-    the system kills one. One worker, or one task, needs no process but this.
+    Close the generator where it is not used to its end: the workers are then asked to stop, and
+    the pool waits for them. One worker or one task needs no further process.
+
+    Args:
+        work: a function that can be pickled. Its second argument is a function that returns True
+            when it should stop and return early.
+        tasks: its first arguments.
+        workers: number of processes; as many as cores by default.
+
+    Yields:
+        The results in the order of the tasks.
+
+    Raises:
+        Fault: the system killed a worker.
     """
     workers = workers or cores()
     if workers == 1 or len(tasks) <= 1:
         yield from (work(task, lambda: False) for task in tasks)
         return
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by numpy in the processes
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by numpy in the workers
+    # A forked process deadlocks where an ArrayRecord reader was used before, so spawn them.
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _start, (stop,))
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _start_worker, (stop,))
     try:
-        with _held():
-            jobs = deque(pool.submit(_work, work, task) for task in tasks)
-        while jobs:
-            yield jobs.popleft().result()
+        with delay_signals():
+            futures = deque(pool.submit(_run_task, work, task) for task in tasks)
+        while futures:
+            yield futures.popleft().result()
     except BrokenProcessPool as error:
         raise Fault(
-            "a worker process was killed by the system, mostly for want of memory; what is "
-            "finished is kept, so run the same again, perhaps with fewer --workers"
+            "a worker process was killed by the system, usually because memory ran out; finished "
+            "work is kept: run the same command again, perhaps with fewer --workers"
         ) from error
     finally:
-        with _held():  # make and others pass on a second Ctrl-C
+        with delay_signals():  # make, for one, sends Ctrl-C a second time
             stop.set()
             pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
-def interruptible(kept: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the work with a Fault that says what is `kept`, and what to do."""
+def interruptible(finished: str) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM in the block into a Fault.
+
+    Args:
+        finished: the work that is kept, in the plural, for the message: "finished shards".
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     try:
-        with _handled(interrupt, (signal.SIGTERM,)):
+        with _signal_handler(interrupt, (signal.SIGTERM,)):
             yield
     except KeyboardInterrupt as error:
-        raise Fault(f"stopped; {kept} are kept, the same command goes on") from error
+        raise Fault(
+            f"stopped; {finished} are kept: run the same command again to continue"
+        ) from error
 
 
 @contextlib.contextmanager
-def _held() -> Iterator[None]:
-    """Signals wait till the end. Workers that start meanwhile inherit it: none strikes them.
+def delay_signals() -> Iterator[None]:
+    """Delay Ctrl-C and SIGTERM until the end of the block.
 
-    The mask is for the workers; here a signal may reach a thread of a library, and be handled.
+    Workers that start in the block inherit the blocked signals, so that none ends them before they
+    are prepared. In this process a thread of a library may still receive a signal: it is noted.
     """
-    came: list[int] = []
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    received: list[int] = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        with _handled(lambda number, _: came.append(number), STOPS):
+        with _signal_handler(lambda number, _: received.append(number), STOP_SIGNALS):
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number in came:
+        for number in received:
             signal.raise_signal(number)
 
 
 @contextlib.contextmanager
-def _handled(
+def _signal_handler(
     handler: Callable[[int, FrameType | None], None], numbers: Sequence[int]
 ) -> Iterator[None]:
-    """Signals of these numbers go to `handler`; only the main thread may say so."""
-    main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, handler) for number in numbers if main}
+    """Handle signals by `handler` in the block; no effect outside of the main thread."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, handler) for number in numbers if is_main}
     try:
         yield
     finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+        for number, old_handler in before.items():
+            signal.signal(number, old_handler)
 
 
-_stop: Event
+_stop: Event  # of this worker process
 
 
-def _start(stop: Event) -> None:
-    """Prepare a worker: one core, no part in the terminal's signals, no life without its parent."""
+def _start_worker(stop: Event) -> None:
+    """Prepare a worker process.
+
+    It uses one core, ignores the terminal's signals and ends when its parent has ended.
+    """
     global _stop
     import cv2
 
@@ -117,20 +139,23 @@ def _start(stop: Event) -> None:
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    threading.Thread(target=_obey_parent, daemon=True).start()
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
+    threading.Thread(target=_exit_on_signal_of_parent, daemon=True).start()
 
 
-def _follow_parent() -> None:
-    """End this worker when its parent has ended."""
+def _exit_after_parent() -> None:
+    """End this worker when its parent process has ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
 
 
-def _obey_parent() -> None:
-    """End this worker at a SIGTERM of its parent, which has lost another worker; not of others."""
+def _exit_on_signal_of_parent() -> None:
+    """End this worker on a SIGTERM of its parent, which has lost another worker.
+
+    A SIGTERM of another process is ignored.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
         while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent.pid:
@@ -138,5 +163,5 @@ def _obey_parent() -> None:
         os._exit(1)
 
 
-def _work(work: Work[T, R], task: T) -> R:
+def _run_task(work: Work[T, R], task: T) -> R:
     return work(task, _stop.is_set)

@@ -274,7 +274,7 @@ def test_a_signal_ends_it_cleanly(images, tmp_path, complete_set, number):
     _, told = process.communicate(timeout=10)
     if process.returncode:  # else it was done before the signal came
         assert process.returncode == 1
-        assert "finished shards are kept, the same command goes on" in told
+        assert "finished shards are kept: run the same command again" in told
         assert "Traceback" not in told
         assert not (tmp_path / manifest.FILE).exists()
     assert not list(tmp_path.rglob("*.tmp"))

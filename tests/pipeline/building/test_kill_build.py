@@ -97,7 +97,7 @@ def test_a_worker_killed_by_the_system(images, tmp_path, complete_set):
         time.sleep(0.005)
     os.kill(found[0], signal.SIGKILL)
     status, told = finish(process)
-    assert status == 1 and "killed by the system" in told and "run the same again" in told
+    assert status == 1 and "killed by the system" in told and "run the same command again" in told
     complete(images, tmp_path, complete_set)
 
 

@@ -1,4 +1,4 @@
-"""Work shared out among processes: its order, its end, and what Ctrl-C and kills do to it."""
+"""Tasks in several processes: order of results, early end, Ctrl-C and killed workers."""
 
 import contextlib
 import functools
@@ -36,7 +36,7 @@ def kill_worker(task, stopped):
     return task
 
 
-def linger(task, stopped):
+def wait_or_stop(task, stopped):
     path, number = task
     for _ in range(2000 * number):
         if stopped():
@@ -45,25 +45,27 @@ def linger(task, stopped):
     path.write_text("to the end")
 
 
-def test_results_come_in_the_order_of_the_tasks():
+def test_results_are_in_the_order_of_the_tasks():
     assert list(pool.run(slow_first, range(5), 2)) == list(range(5))
 
 
-def test_workers_give_up_when_their_caller_does(tmp_path):
+def test_workers_stop_when_the_generator_is_closed(tmp_path):
     path = tmp_path / "done"
-    with contextlib.closing(pool.run(linger, [(path, 0), (path, 1), (path, 1)], 2)) as results:
+    with contextlib.closing(
+        pool.run(wait_or_stop, [(path, 0), (path, 1), (path, 1)], 2)
+    ) as results:
         next(results)
         path.unlink()
     assert not path.exists()
 
 
-def test_a_worker_killed_by_the_system_is_told():
+def test_a_killed_worker_is_a_fault():
     with pytest.raises(Fault, match="killed by the system"):
         list(pool.run(kill_worker, [0, 1, 2], 2))
 
 
-def test_a_held_signal_waits_whichever_thread_the_system_gives_it():
-    """The threads of a library block none, and what they catch is handled in the main thread."""
+def test_a_signal_is_delayed_whichever_thread_receives_it():
+    """Threads of a library do not block signals; the main thread handles those they receive."""
     ended = threading.Event()
     other = threading.Thread(target=ended.wait)
     other.start()
@@ -72,9 +74,9 @@ def test_a_held_signal_waits_whichever_thread_the_system_gives_it():
     os.set_blocking(wakeup, False)
     previous = signal.set_wakeup_fd(wakeup)
     try:
-        with pytest.raises(KeyboardInterrupt), pool._held():
+        with pytest.raises(KeyboardInterrupt), pool.delay_signals():
             os.kill(os.getpid(), signal.SIGINT)
-            assert select.select([delivered], [], [], 60)[0]  # some thread has caught it
+            assert select.select([delivered], [], [], 60)[0]  # some thread has received it
             done = True
     finally:
         signal.set_wakeup_fd(previous)
@@ -91,7 +93,7 @@ def test_a_held_signal_waits_whichever_thread_the_system_gives_it():
 
 
 def start(*command):
-    """One of the project's doors with two workers, leading a group as a terminal's job does."""
+    """Start a command with two workers, as the leader of a process group."""
     return subprocess.Popen(
         [sys.executable, "-m", *map(str, command), "--workers", "2"],
         cwd=ROOT,
@@ -102,8 +104,8 @@ def start(*command):
     )
 
 
-def workers(process):
-    """How many workers it has started, if they have not ended."""
+def count_workers(process):
+    """Count the running workers of a command."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     lines = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
     return sum(b"spawn_main" in line for line in lines)
@@ -114,34 +116,36 @@ def wait(process, ready):
         time.sleep(0.002)
 
 
-def gone(process):
-    """Whether nothing of its group runs, shortly after its end."""
+def has_ended(process):
+    """Return whether no process of its group runs, at most five seconds later."""
     for _ in range(500):
-        if not any(map(functools.partial(runs, process.pid), Path("/proc").glob("[0-9]*/stat"))):
+        if not any(
+            map(functools.partial(is_running, process.pid), Path("/proc").glob("[0-9]*/stat"))
+        ):
             return True
         time.sleep(0.01)
     return False
 
 
-def runs(group, stat):
-    """Whether this process is of the group, and no zombie."""
+def is_running(group, stat):
+    """Return whether the process of /proc/PID/stat is of a group, and not a zombie."""
     try:
-        state, _, found = stat.read_text().rpartition(")")[2].split()[:3]
+        state, _, group_of_process = stat.read_text().rpartition(")")[2].split()[:3]
     except OSError:
         return False  # it has just ended
-    return int(found) == group and state != "Z"
+    return int(group_of_process) == group and state != "Z"
 
 
 def interrupt(process, ready=lambda: True, after=0.0):
-    """Ctrl-C so many seconds after its first worker was seen, and it is ready; what was told."""
-    wait(process, lambda: workers(process) and ready())
+    """Send Ctrl-C `after` seconds after its first worker runs and ready(); return its stderr."""
+    wait(process, lambda: count_workers(process) and ready())
     time.sleep(after)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=20)
-    assert "Traceback" not in told and "Error" not in told, told
-    assert process.returncode == 1, told
-    assert gone(process)
-    return told
+    _, stderr = process.communicate(timeout=20)
+    assert "Traceback" not in stderr and "Error" not in stderr, stderr
+    assert process.returncode == 1, stderr
+    assert has_ended(process)
+    return stderr
 
 
 def synth(out):
@@ -153,26 +157,31 @@ def contents(out):
     return {p.relative_to(out): p.read_bytes() for p in out.rglob("[!.]*") if p.is_file()}
 
 
-def test_synth_is_interrupted_and_killed_and_goes_on(tmp_path):
-    out, whole = tmp_path / "out", tmp_path / "whole"
+def test_an_interrupted_or_killed_synth_can_be_continued(tmp_path):
+    out, uninterrupted = tmp_path / "out", tmp_path / "whole"
     for moment in ({}, {"ready": lambda: list(out.rglob("*.png"))}):
-        told = interrupt(synth(out), **moment)
-        assert "finished images are kept, the same command goes on" in told
+        stderr = interrupt(synth(out), **moment)
+        assert "finished images are kept: run the same command again" in stderr
         assert not list(out.rglob(".*"))
     before, process = contents(out), synth(out)
     wait(process, lambda: len(contents(out)) > len(before))
     process.kill()
     process.communicate()
-    assert gone(process)
-    kept = contents(out)
-    for folder in (out, whole):
+    assert has_ended(process)
+    after_kill = contents(out)
+    for folder in (out, uninterrupted):
         write_set(folder, fingers=FINGERS, impressions=1, seed=7, workers=1)
-    assert before.items() <= kept.items() <= contents(whole).items() == contents(out).items()
+    assert (
+        before.items()
+        <= after_kill.items()
+        <= contents(uninterrupted).items()
+        == contents(out).items()
+    )
 
 
 @pytest.fixture(scope="module")
 def shard_set(tmp_path_factory):
-    """Shards that take two processes some seconds, links of one."""
+    """Write 40 shards, hard links of one, which take two processes some seconds."""
     out = tmp_path_factory.mktemp("set")
     first, *others = (manifest.shard_name("synthetic/test", "train", k, 40) for k in range(40))
     entry = shard_file.write_shard(out / first, map(encode, make_pairs(24, 1)))
@@ -185,13 +194,13 @@ def shard_set(tmp_path_factory):
 
 
 @pytest.mark.parametrize("after", [0.0, 1.0])
-def test_verify_is_interrupted(shard_set, after):
+def test_verify_can_be_interrupted(shard_set, after):
     interrupt(start("shards", "verify", shard_set, "--deep"), after=after)
 
 
-def test_no_worker_outlives_a_verify_that_is_killed(shard_set):
+def test_workers_end_when_their_command_is_killed(shard_set):
     process = start("shards", "verify", shard_set, "--deep")
-    wait(process, lambda: workers(process) == 2)
+    wait(process, lambda: count_workers(process) == 2)
     process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL and gone(process)
+    assert process.returncode == -signal.SIGKILL and has_ended(process)
