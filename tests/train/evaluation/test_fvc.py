@@ -14,7 +14,6 @@ from train.evaluation import (
 )
 from train.evaluation.file_methods import NETWORK, PHASE, SIFT, FileResult
 from train.evaluation.impression_folder import find_impressions
-from train.evaluation.result_log import ResultLog
 
 INPUTS = {"checkpoint_sha256": "1", "ppi": None}
 
@@ -62,30 +61,6 @@ def test_comparisons_of_the_protocol(tmp_path):
     assert {path.stem.split("_")[1] for pair in impostors for path in pair} == {"1"}
 
 
-def test_first_impression_is_by_number_not_by_name(tmp_path):
-    for k in (10, 2):
-        (tmp_path / f"5_{k}.TIF").touch()
-    assert [p.name for p in find_impressions(tmp_path)["5"]] == ["5_2.TIF", "5_10.TIF"]
-
-
-def test_hidden_files_are_ignored(tmp_path):
-    """As macOS leaves them beside every file on a disk of another system."""
-    files = folder(tmp_path, [1], 2)
-    (files / "._1_1.png").touch()
-    assert [p.name for p in find_impressions(files)["1"]] == ["1_1.png", "1_2.png"]
-    assert set(find_impressions(files)) == {"1"}
-
-
-@pytest.mark.parametrize("copy", ["1_1.TIF", "1_01.png"])
-def test_duplicate_impression_is_reported(tmp_path, copy):
-    files = folder(tmp_path, [1, 2], 2)
-    (files / copy).touch()
-    with pytest.raises(Misuse, match="one impression") as fault:
-        find_impressions(files)
-    assert f"{copy} and" in str(fault.value) or f"and {copy}" in str(fault.value)
-    assert "1_1.png" in str(fault.value)
-
-
 def test_every_comparison_is_scored_by_every_method(tmp_path):
     results = fvc.evaluate(folder(tmp_path, [1, 2, 3]), Compare(), tmp_path, INPUTS)
     assert len(results.rows) == 12
@@ -104,9 +79,8 @@ def test_failed_comparison_is_reported_and_the_others_are_made(tmp_path):
     assert len(results.faults) == 3
     assert "9_1.png" in results.faults[0]
     assert np.isneginf(results.scores["network"]).sum() == 3
-    assert results.metrics()["network"]["zero_fmr"] == pytest.approx(
-        1 / 3
-    )  # rejected, not left out
+    zero_fmr = results.metrics()["network"]["zero_fmr"]
+    assert zero_fmr == pytest.approx(1 / 3)  # rejected, not left out
 
 
 def test_interrupted_evaluation_continues(tmp_path):
@@ -135,15 +109,6 @@ def test_results_of_another_checkpoint_are_not_reused(tmp_path):
     with pytest.raises(Misuse, match="another checkpoint_sha256; name another --out"):
         fvc.evaluate(files, Compare(), tmp_path, INPUTS | {"checkpoint_sha256": "2"})
     assert (tmp_path / result_log.FILE).read_bytes() == before
-
-
-def test_damaged_log_is_reported(tmp_path):
-    (tmp_path / result_log.FILE).write_bytes(b"[1]\n")
-    with pytest.raises(Fault, match=r"answers\.jsonl: has a line that is no row"):
-        ResultLog(tmp_path / result_log.FILE, INPUTS)
-    (tmp_path / result_log.FILE).write_bytes(b"\x00\xff\n")
-    with pytest.raises(Fault, match="damaged line"):
-        ResultLog(tmp_path / result_log.FILE, INPUTS)
 
 
 def test_results_of_another_version_are_not_reused(tmp_path, monkeypatch):
@@ -226,10 +191,3 @@ def test_equal_error_rate_of_tied_scores_lies_within_its_interval():
     metrics = results.metrics()["network"]
     expected = error_rates.compute(results.scores["network"], results.genuine).eer()
     assert metrics["eer_low"] < metrics["eer"] == expected == 0.25 < metrics["eer_high"]
-
-
-def test_folder_without_impressions_is_reported(tmp_path):
-    with pytest.raises(Misuse, match="no impressions"):
-        find_impressions(tmp_path)
-    with pytest.raises(Misuse, match="no such folder"):
-        find_impressions(tmp_path / "none")
