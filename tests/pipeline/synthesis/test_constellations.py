@@ -1,8 +1,8 @@
-"""So many masters are so many fingers, by their minutiae."""
+"""Masters are different fingers, by the positions of their minutiae."""
 
 import numpy as np
 import pytest
-from constellations import constellation, once_more, shares, turned
+from constellations import constellation, rotate, sample_again, similarities
 
 from pipeline.synthesis.generate import synthesize_master
 
@@ -13,13 +13,17 @@ def fingers():
 
 
 def test_no_two_masters_are_one_finger(fingers):
-    found = np.concatenate([shares(fingers[k], fingers[:k]) for k in range(1, len(fingers))])
-    again = [shares(one, [once_more(one, np.random.default_rng(0))])[0] for one in fingers]
-    assert found.max() < 0.3 < 0.5 < min(again)
+    different = [similarities(fingers[k], fingers[:k]) for k in range(1, len(fingers))]
+    same = [
+        similarities(points, [sample_again(points, np.random.default_rng(0))])[0]
+        for points in fingers
+    ]
+    assert np.concatenate(different).max() < 0.3 < 0.5 < min(same)
 
 
-def test_the_same_finger_is_known_wherever_it_lies(fingers):
-    one = fingers[0]
-    laid = [one, one + np.float32([40, -50]), turned(one, np.radians(7))]
-    assert np.allclose(shares(one, laid), 1, atol=0.1)
-    assert shares(one, [one[::2], np.concatenate([one, one + 1000])]) == pytest.approx(0.5, abs=0.1)
+def test_similarity_of_a_finger_with_itself_does_not_depend_on_its_position(fingers):
+    points = fingers[0]
+    moved = [points, points + np.float32([40, -50]), rotate(points, np.radians(7))]
+    assert np.allclose(similarities(points, moved), 1, atol=0.1)
+    half, double = points[::2], np.concatenate([points, points + 1000])
+    assert similarities(points, [half, double]) == pytest.approx(0.5, abs=0.1)

@@ -132,7 +132,7 @@ def test_encounters_are_different_impressions(read):
     assert set(per_finger.values()) == {3}
 
 
-# --- masters and touches ------------------------------------------------------------------------------
+# --- masters and touches ---------------------------------------------------------------------
 
 
 def test_one_person_has_the_same_fingers_everywhere(read):
@@ -219,7 +219,7 @@ def test_a_complete_delivery_gives_the_paper_s_counts(read):
     assert counts == {"images": 25_090, "genuine": 75_270, "impostor": 25_090}
 
 
-# --- headers ----------------------------------------------------------------------
+# --- headers ---------------------------------------------------------------------------------
 
 
 def test_half_of_sd300c_has_a_wrong_resolution_in_the_header(tmp_path):

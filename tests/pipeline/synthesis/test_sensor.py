@@ -1,4 +1,4 @@
-"""Sensors: what each does to one and the same skin, and what is printed on a card."""
+"""Sensors: grey levels of flat and striped skin, sampled ranges, and print on cards."""
 
 from dataclasses import fields, replace
 
@@ -17,58 +17,56 @@ from pipeline.synthesis.sensor import (
     render_image,
     synthesize_image,
 )
-from pipeline.synthesis.sensors.card import FONTS, WORDS, Line, Word, sample_card
 
 SIZE = (240, 240)
-KINDS, BOTH = ("lines", "words"), {False, True}
 
 
-def print_of(height, style, seed=0, level=0.0):
-    """The image of skin that is everywhere `height` half ridges over the threshold."""
-    skin, pressed = (np.full(SIZE, value, np.float32) for value in (height, level))
-    return synthesize_image(style, skin, pressed, np.random.default_rng(seed)).astype(np.float64)
+def flat_image(height, style, seed=0, pressure=0.0):
+    """Image of skin that is everywhere `height` half ridge heights over the surface."""
+    skin, pressures = np.full(SIZE, height, np.float32), np.full(SIZE, pressure, np.float32)
+    return synthesize_image(style, skin, pressures, np.random.default_rng(seed)).astype(np.float64)
 
 
 def grain(image):
-    """Deviation of what a low pass of 4 px takes away."""
+    """Deviation of the image after a high pass of 4 px."""
     return (image - cv2.GaussianBlur(image, (0, 0), 4)).std()
 
 
 def correlation(noise, x, y):
-    """Of an image with itself (x, y) px away."""
+    """Correlation of an image with itself shifted by (x, y) px."""
     return np.corrcoef(noise[y:, x:].ravel(), noise[: SIZE[0] - y, : SIZE[1] - x].ravel())[0, 1]
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_skin_that_touches_is_darker(style):
     for seed in range(8):
-        assert print_of(1.0, style, seed).mean() + 15 < print_of(-2.0, style, seed).mean()
+        assert flat_image(1.0, style, seed).mean() + 15 < flat_image(-2.0, style, seed).mean()
 
 
 def test_optical_ground_is_saturated_and_ridges_are_speckled():
-    """The air behind a valley gives more light than the converter tells."""
+    """Air behind a valley gives more light than the converter's range."""
     grains = []
     for seed in range(8):
-        valley, ridge = print_of(-2.0, OPTICAL, seed), print_of(1.0, OPTICAL, seed)
+        valley, ridge = flat_image(-2.0, OPTICAL, seed), flat_image(1.0, OPTICAL, seed)
         assert (valley >= 253).mean() > 0.9
         grains.append(grain(ridge))
     assert 8 < np.median(grains) < 40
-    assert max(grains) > 2 * min(grains)  # fingers and days differ
+    assert max(grains) > 2 * min(grains)  # images differ
 
 
 def test_optical_speckle_has_a_size():
-    """Next px are alike and those 3 px away are not: a band, neither white noise nor clouds."""
-    ridge = print_of(1.0, OPTICAL, 3)
+    """Neighbouring px correlate and those at 3 px do not: a band, not white noise nor clouds."""
+    ridge = flat_image(1.0, OPTICAL, 3)
     noise = ridge - cv2.GaussianBlur(ridge, (0, 0), 12)
     assert correlation(noise, 1, 0) > 0.5 and correlation(noise, 0, 1) > 0.5
     assert correlation(noise, 3, 0) < 0.15 and correlation(noise, 0, 3) < 0.15
 
 
-def test_capacitive_ridges_stand_on_a_floor():
-    """None is darker than the floor, and most of a pressed one is near: a skewed histogram."""
+def test_capacitive_ridges_are_limited_by_a_floor():
+    """No ridge is darker than the floor and a pressed one is close to it: a skewed histogram."""
     skews = []
     for seed in range(12):
-        ridge = print_of(1.0, CAPACITIVE, seed, level=0.5)
+        ridge = flat_image(1.0, CAPACITIVE, seed, pressure=0.5)
         low, middle, high = np.percentile(ridge, [1, 50, 99])
         assert low > 18 and middle < 60
         skews.append((high - middle) / (middle - low))
@@ -77,107 +75,69 @@ def test_capacitive_ridges_stand_on_a_floor():
 
 @pytest.mark.parametrize("tone", [40.0, 150.0])
 def test_capacitive_ridges_are_darker_than_their_ground(tone):
-    """However lightly the skin touches, and however much the finger shades the cells."""
+    """Also of lightly pressed skin, and where the finger shades the cells."""
     sensor = CAPACITIVE.sample(np.random.default_rng(0))
     sensor = replace(sensor, ground=130.0, shade=60.0, reach=0.0, tone=tone, speckle=1.0)
-    level = np.full(SIZE, -2.0, np.float32)
-    ridge, bare = (
-        render_image(sensor, 500, np.full(SIZE, skin, np.float32), level, np.random.default_rng(1))
-        for skin in (2.0, -5.0)
-    )
-    assert 28 < np.median(bare) - np.median(ridge) < 32
+    pressure, greys = np.full(SIZE, -2.0, np.float32), []
+    for height in (2.0, -5.0):
+        skin = np.full(SIZE, height, np.float32)
+        image = render_image(sensor, 500, skin, pressure, np.random.default_rng(1))
+        greys.append(np.median(image))
+    assert 28 < greys[1] - greys[0] < 32
 
 
 def test_capacitive_ground_is_noisy_px_by_px_and_by_columns():
-    ground = print_of(-2.0, CAPACITIVE, 1, level=-9.0)
+    ground = flat_image(-2.0, CAPACITIVE, 1, pressure=-9.0)
     noise = ground - cv2.GaussianBlur(ground, (0, 0), 4)
     assert 3 < noise.std() < 7
     assert 0.05 < correlation(noise, 0, 3) < 0.5  # a column has its own offset
     assert abs(correlation(noise, 2, 0)) < 0.1
 
 
-def displaced(image, axis):
-    """Px by which odd lines across `axis` see farther along it than halfway between their next.
+def pair_shift(image, axis):
+    """Shift px along `axis` of odd lines from the middle between their neighbours.
 
-    What is above the mean of the two next ones, regressed on the slope between these.
+    A line's difference from the mean of both neighbours, regressed on the slope between these.
     """
     image = np.moveaxis(image, axis, 0)
-    above = image[1:-1] - (image[:-2] + image[2:]) / 2
+    difference = image[1:-1] - (image[:-2] + image[2:]) / 2
     slope = (image[2:] - image[:-2]) / 2
-    shares = [(above * slope)[k::2].sum() / (slope**2)[k::2].sum() for k in (0, 1)]
-    return (shares[0] - shares[1]) / 4  # the next ones see as far to the other side
+    shares = [(difference * slope)[k::2].sum() / (slope**2)[k::2].sum() for k in (0, 1)]
+    return (shares[0] - shares[1]) / 4  # neighbours are shifted the other way
 
 
 @pytest.mark.parametrize(("style", "down", "right"), [(CAPACITIVE, 0.215, -0.085), (OPTICAL, 0, 0)])
 def test_capacitive_cells_lie_in_pairs(style, down, right):
-    """As those of FVC2002 DB3_B do, all over and in every image; those of DB1_B do not.
+    """As in FVC2002 DB3_B, everywhere and in every image, but not in DB1_B.
 
-    By 0.19 px and 0.075 px, of which the sharpening makes as much more as it adds to fine detail.
+    Shifted by 0.19 px and 0.075 px, to which the sharpening adds its gain of fine detail.
     """
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     skin = (1.2 * np.sin(0.6 * x) * np.sin(0.6 * y)).astype(np.float32)
-    level = np.zeros(SIZE, np.float32)
-    images = [synthesize_image(style, skin, level, np.random.default_rng(k)) for k in range(40)]
-    seen = np.mean(images, 0)  # without the noise of each, which would hide half of it
-    assert displaced(seen, 0) == pytest.approx(down, abs=0.015)
-    assert displaced(seen, 1) == pytest.approx(right, abs=0.015)
+    pressure = np.zeros(SIZE, np.float32)
+    images = [synthesize_image(style, skin, pressure, np.random.default_rng(k)) for k in range(40)]
+    mean = np.mean(images, 0)  # without the noise of each, which would hide half of it
+    assert pair_shift(mean, 0) == pytest.approx(down, abs=0.015)
+    assert pair_shift(mean, 1) == pytest.approx(right, abs=0.015)
 
 
-def test_video_fields_are_amplified_as_the_record_says():
-    """Even lines over odd ones, by an offset and by a share of the grey."""
+def test_video_fields_are_amplified_as_recorded():
+    """Even and odd lines differ by an offset and by a share of the grey."""
     sensor = OPTICAL.sample(np.random.default_rng(0))
     sensor = replace(sensor, field_offset=1.5, field_gain=0.02, tone=100.0, speckle=1.0)
-    skin, level = (np.full(SIZE, value, np.float32) for value in (1.0, 0.0))
-    image = render_image(sensor, 500, skin, level, np.random.default_rng(1)).astype(float)
+    skin, pressure = np.ones(SIZE, np.float32), np.zeros(SIZE, np.float32)
+    image = render_image(sensor, 500, skin, pressure, np.random.default_rng(1)).astype(float)
     expected = 2 * (1.5 + 0.02 * (image.mean() - 60))
     assert image[::2].mean() - image[1::2].mean() == pytest.approx(expected, abs=0.15)
 
 
-def test_cards_are_printed_on_near_their_edges_and_at_times_in_the_print():
-    drawn = np.array(
-        [sample_card(np.random.default_rng(k)).print_mask((880, 800)) for k in range(200)]
-    )
-    printed = drawn.any((1, 2)).mean()
-    inside = drawn[:, 140:-140, 140:-140].any((1, 2)).mean()
-    assert 0.75 < printed < 0.98
-    assert 0.01 < inside < 0.15
-    assert drawn.mean() < 0.03
-
-
-@pytest.mark.parametrize("upright", [False, True])
-@pytest.mark.parametrize("turned", [False, True])
-def test_lines_run_along_their_edge(upright, turned):
-    """From edge to edge, as far inside as they are said to be, at either end."""
-    drawing = np.zeros((300, 200), np.uint8)
-    Line(upright, turned, inside=20, tilt=4, weight=1).print_on(drawing)
-    across = drawing if upright else drawing.T
-    assert (across.sum(1) == 1).all()
-    start, end = (np.flatnonzero(across[k])[0] for k in ((-1, 0) if turned else (0, -1)))
-    if turned:
-        start, end = across.shape[1] - 1 - start, across.shape[1] - 1 - end
-    assert start == 20 and abs(end - 24) <= 1
-
-
-@pytest.mark.parametrize("upper", [False, True])
-def test_words_lie_where_they_are_said_to(upper):
-    """As far from their edge, and over the frame by 30 % of themselves at the ends."""
-    shares = []
-    for along in (0.0, 0.5, 1.0):
-        drawing = np.zeros((300, 400), np.uint8)
-        Word("PLAIN", FONTS[0], 1.0, 1, upper, 10.0, along).print_on(drawing)
-        rows = np.flatnonzero(drawing.any(1))
-        assert 9 <= (rows[0] if upper else 299 - rows[-1]) <= 18  # lower letters may hang
-        shares.append(drawing.sum())
-    assert 0.5 < shares[0] / shares[1] < 0.9 and 0.5 < shares[2] / shares[1] < 0.9
-
-
-def test_words_are_as_dark_as_print_and_differ():
-    images = [print_of(-2.0, INK, seed, level=-9.0) for seed in range(12)]
+def test_words_are_dark_and_differ():
+    images = [flat_image(-2.0, INK, seed, pressure=-9.0) for seed in range(12)]
     dark = [(image < 160).sum() for image in images]
     assert len({int(count) for count in dark if count}) > 5
 
 
-RANGES = {  # what no sample leaves: bounds of the law, or where a print would look like none
+RANGES = {  # limits of all samples: those of the distribution, or of plausible images
     OPTICAL: {
         "steepness": (3, 14),
         "tone": (-20, 150),
@@ -247,57 +207,38 @@ def test_samples_stay_in_their_ranges_and_differ(style):
     for name, (least, most) in RANGES[style].items():
         values = [getattr(sensor, name) for sensor in sampled]
         assert least <= min(values) and max(values) <= most
-        assert len(set(values)) > 100  # where a law is cut, many are alike
+        assert len(set(values)) > 100  # cut distributions repeat their limits
 
 
-def test_cards_stay_in_their_ranges():
-    cards = [sample_card(np.random.default_rng(k)) for k in range(400)]
-    lines, words = ([mark for card in cards for mark in getattr(card, kind)] for kind in KINDS)
-    for count in (len(lines), len(words)):
-        assert abs(count / len(cards) - 1) < 0.15  # none, one or two of either
-    assert {(line.upright, line.turned) for line in lines} == {(a, b) for a in BOTH for b in BOTH}
-    assert {line.inside for line in lines} == set(range(8, 60))
-    assert {line.tilt for line in lines} == set(range(-8, 9))
-    assert {line.weight for line in lines} == set(range(2, 7))
-    assert {word.text for word in words} == set(WORDS)
-    assert {word.font for word in words} == set(FONTS)
-    assert {word.weight for word in words} == {2, 3, 4} and {word.upper for word in words} == BOTH
-    assert all(0.8 <= word.scale <= 2.2 and 0 <= word.along <= 1 for word in words)
-    assert min(word.inside for word in words) >= 6
-    assert 0.01 < np.mean([word.inside > 126 for word in words]) < 0.1
-
-
-class Fields:
-    """A generator that refuses to draw a single number."""
+class FieldGenerator:
+    """A generator that refuses to sample a single number."""
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
 
     def __getattr__(self, name):
-        def drawn(*args):
+        def sample(*args):
             values = getattr(self.rng, name)(*args)
-            assert np.ndim(values) > 0, f"{name}{args} is no field of noise"
+            assert np.ndim(values) > 0, f"{name}{args} is not a field of noise"
             return values
 
-        return drawn
+        return sample
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-def test_once_sampled_nothing_is_drawn_but_noise(style):
-    """Else there would be something about the image that the record does not tell."""
+def test_rendering_samples_only_noise_fields(style):
+    """Otherwise a property of the image would be missing in its record."""
     for seed in range(4):
         sensor = style.sample(np.random.default_rng(seed))
         skin = np.full(SIZE, 0.2, np.float32)
-        image, again = (
-            render_image(sensor, style.ppi, skin, 0 * skin, rng)
-            for rng in (Fields(seed), np.random.default_rng(seed))
-        )
+        image = render_image(sensor, style.ppi, skin, 0 * skin, FieldGenerator(seed))
+        again = render_image(sensor, style.ppi, skin, 0 * skin, np.random.default_rng(seed))
         assert np.array_equal(image, again)
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-def test_each_number_sampled_is_seen_in_the_image(style):
-    """A field of the record that changed nothing would be idle."""
+def test_each_sampled_number_changes_the_image(style):
+    """A recorded number without effect would be useless."""
     skin = np.tile(np.sin(np.arange(240) / 1.4).astype(np.float32), (240, 1))
     sensor = style.sample(np.random.default_rng(0))
 
