@@ -1,4 +1,4 @@
-"""Config files, overrides and what is said of wrong ones; the door's spelling and exit codes."""
+"""Config files, overrides, messages about wrong ones; spelling of options and exit codes."""
 
 import math
 
@@ -54,7 +54,7 @@ def test_override_of_tuples():
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("train.stesp=7", "did you mean train.steps?"),
         ("steps=7", "did you mean train.steps?"),
@@ -69,10 +69,10 @@ def test_override_of_tuples():
         (f"train.weight_decay=1{'0' * 400}", "expected float"),
     ],
 )
-def test_wrong_override(override, said):
+def test_wrong_override(override, message):
     with pytest.raises(Misuse, match=r".") as fault:
         configs.load(overrides=(override,))
-    assert said in str(fault.value) and override.split("=")[0] in str(fault.value)
+    assert message in str(fault.value) and override.split("=")[0] in str(fault.value)
 
 
 def test_wrong_files(tmp_path):

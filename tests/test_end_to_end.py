@@ -1,4 +1,4 @@
-"""The way of `make demo` on a config so small that it takes seconds: every command, in order."""
+"""All commands of `make demo`, in order, with a config so small that they take seconds."""
 
 import json
 
@@ -28,55 +28,55 @@ CONFIG = Config(
     train=TrainConfig(epochs=1, batch_size=16, checkpoint_every=1),
 )
 """
-FINGERS, IMPRESSIONS = (
-    20,
-    2,
-)  # of ten fingers one tests and one validates: two each, so impostors too
+FINGERS = 20  # one in ten is in the test split, one in validation: two each, so impostors too
+IMPRESSIONS = 2
 
 
-def call(door, *arguments):
-    """Run a command of a package's door in this process; its output."""
-    result = CliRunner().invoke(door.main, [str(a) for a in arguments], catch_exceptions=False)
+def call(package_main, *arguments):
+    """Run a command of a package in this process; return its output."""
+    result = CliRunner().invoke(
+        package_main.main, [str(a) for a in arguments], catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     return result.output
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """A folder in which the whole way has been gone once."""
+    """A folder in which all commands have run once."""
     root = tmp_path_factory.mktemp("demo")
     (root / "config.py").write_text(CONFIG)
-    go(root)
+    run_all(root)
     return root
 
 
-def go(root):
-    """The commands of `make demo`; the output of each by name."""
+def run_all(root):
+    """Run the commands of `make demo`; return the output of each by name."""
     images, out, run = root / "images", root / "shards", root / "run"
     checkpoint, config = run / "dense_reg_ckpt.safetensors", root / "config.py"
     pair = [images / f"synthetic/tiny/00007_{k}.png" for k in range(IMPRESSIONS)]
-    said = {}
-    said["synth"] = call(
+    outputs = {}
+    outputs["synth"] = call(
         pipeline.__main__, "synth", "--out", images, "--name", "tiny", "--seed", 1,
         "--fingers", FINGERS, "--impressions", IMPRESSIONS, "--workers", 1,
     )  # fmt: skip
-    said["build"] = call(
+    outputs["build"] = call(
         pipeline.__main__, "build", "--config", config, "--data", images, "--out", out,
         "--workers", 1,
     )  # fmt: skip
-    said["verify"] = call(shards.__main__, "verify", out, "--deep")
-    said["train"] = call(
+    outputs["verify"] = call(shards.__main__, "verify", out, "--deep")
+    outputs["train"] = call(
         train.__main__, "run", "--config", config, "--shards", out, "--checkpoint_dir", run
     )
-    said["register"] = call(
+    outputs["register"] = call(
         model.__main__, "register", *pair, "--checkpoint", checkpoint,
         "--out", root / "map.npz", "--picture", root / "map.png",
     )  # fmt: skip
-    said["report"] = call(
+    outputs["report"] = call(
         train.__main__, "report", "--shards", out, "--run", run,
         "--picture", root / "map.png", "--out", root / "report.html",
     )  # fmt: skip
-    return said
+    return outputs
 
 
 def test_shards(demo):
@@ -102,10 +102,10 @@ def test_training_left_what_a_matcher_needs(demo):
 
 
 def test_registration(demo):
-    with np.load(demo / "map.npz") as found:
-        assert found["map_ab"].dtype == np.float32 and found["map_ab"].shape[2] == 2
-        assert 0 <= found["score"] <= 1
-        assert found["matches"].shape[1] == 5
+    with np.load(demo / "map.npz") as registration:
+        assert registration["map_ab"].dtype == np.float32 and registration["map_ab"].shape[2] == 2
+        assert 0 <= registration["score"] <= 1
+        assert registration["matches"].shape[1] == 5
     assert (demo / "map.png").stat().st_size > 10_000
 
 
@@ -123,8 +123,8 @@ def test_again_reuses_everything(demo):
         if path.is_file() and path.suffix in (".png", ".arrayrecord", ".safetensors")
         and path.parent != demo
     }  # fmt: skip
-    said = go(demo)
-    assert f"{FINGERS * IMPRESSIONS}" in said["synth"]
-    assert "0 shards built" in said["build"]
-    assert "already trained" in said["train"]
+    outputs = run_all(demo)
+    assert f"{FINGERS * IMPRESSIONS}" in outputs["synth"]
+    assert "0 shards built" in outputs["build"]
+    assert "already trained" in outputs["train"]
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps

@@ -1,4 +1,4 @@
-"""What the Makefile and the README promise beside what the commands' own tests hold."""
+"""The Makefile and the README: their commands and examples."""
 
 import os
 import re
@@ -25,22 +25,22 @@ def test_the_demo_registers_a_finger_that_was_held_out():
 
 
 def test_the_readme_reads_a_shard(tmp_path, monkeypatch):
-    """The README's lines see what the record holds, with array_record and numpy alone."""
+    """The README's example reads a record, with array_record and numpy alone."""
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     name = re.search(r'"(data/shards/.*arrayrecord)"', code)[1]
     pair = make_pairs(1, seed=5)[0]
     (tmp_path / name).parent.mkdir(parents=True)
     write_shard(tmp_path / name, [encode(pair)])
     monkeypatch.chdir(tmp_path)
-    seen = {}
-    exec(compile(code, "README.md", "exec"), seen)
-    np.testing.assert_array_equal(seen["image_a"], pair.image_a)
-    np.testing.assert_array_equal(seen["image_b"], pair.image_b)
-    np.testing.assert_array_equal(seen["map_ab"], pair.map_ab)
+    namespace = {}
+    exec(compile(code, "README.md", "exec"), namespace)
+    np.testing.assert_array_equal(namespace["image_a"], pair.image_a)
+    np.testing.assert_array_equal(namespace["image_b"], pair.image_b)
+    np.testing.assert_array_equal(namespace["map_ab"], pair.map_ab)
 
 
 def commands(*arguments):
-    """The lines that make would run, and what it complains of."""
+    """The lines that make would run, and its error messages."""
     if shutil.which("make") is None:
         pytest.skip("no make here")
     outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "EXTRAS", "DATA", "OUT", "RUN", "CONFIG")
@@ -55,7 +55,7 @@ def commands(*arguments):
 
 
 def words(*arguments):
-    """Those of the last line that make would run, as a shell takes them."""
+    """Words of the last line that make would run, as a shell splits them."""
     return shlex.split(commands(*arguments)[0][-1])
 
 
@@ -70,23 +70,23 @@ def test_names_with_spaces_stay_whole():
 
 
 def after(line, option):
-    """What follows each such option in a line."""
+    """The values of an option in a command line."""
     return [line[k + 1] for k, word in enumerate(line) if word == option]
 
 
 def test_a_set_may_be_built_without_bad_images_and_replaced():
-    asked = ("--skip-bad", "--rebuild")
-    for given, expected in (
+    options = ("--skip-bad", "--rebuild")
+    for arguments, expected in (
         ([], ()),
         (["SKIP_BAD=0", "REBUILD=0"], ()),
-        (["SKIP_BAD=1"], asked[:1]),
-        (["SKIP_BAD=1", "REBUILD=1"], asked),
+        (["SKIP_BAD=1"], options[:1]),
+        (["SKIP_BAD=1", "REBUILD=1"], options),
     ):
-        assert tuple(word for word in words("shards", *given) if word in asked) == expected
+        assert tuple(word for word in words("shards", *arguments) if word in options) == expected
 
 
 @pytest.mark.parametrize("extras", ["", "cuda", "dev cuda", "tpu dev"])
-def test_any_optional_groups_are_installed_without_complaint(extras):
+def test_any_optional_groups_are_installed(extras):
     lines, complaints = commands("test", "-W", "uv.lock", f"EXTRAS={extras}")
     assert complaints == ""
     groups = after(next(line.split() for line in lines if " sync " in line), "--extra")

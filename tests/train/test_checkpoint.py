@@ -22,11 +22,11 @@ def mesh():
 def make(mesh, step, width=4):
     """A state whose numbers tell its step."""
     params = {"net": {"kernel": jnp.full((3, width), step / 3), "bias": jnp.arange(3.0) + step}}
-    made = state.State(params, {"mu": params, "count": jnp.int32(step)}, jnp.int32(step))
-    return jax.device_put(made, state.replicated(mesh))
+    saved = state.State(params, {"mu": params, "count": jnp.int32(step)}, jnp.int32(step))
+    return jax.device_put(saved, state.replicated(mesh))
 
 
-def same(one, two):
+def assert_same(one, two):
     return jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), one, two))
 
 
@@ -34,17 +34,17 @@ def newest(run, mesh):
     """The step of RUN/latest, once its files, its JSON and its arrays agree."""
     path = checkpoint.find(run, "latest")
     meta = checkpoint.load_meta(path)
-    assert same(checkpoint.load_state(path, make(mesh, 0)), make(mesh, meta["step"]))
+    assert assert_same(checkpoint.load_state(path, make(mesh, 0)), make(mesh, meta["step"]))
     return meta["step"]
 
 
 def test_round_trip_is_exact(tmp_path, mesh):
     meta = {"step": 7, "config": {"a": 0.1, "b": [1, None]}, "journal": {"sum": 1 / 3}}
     checkpoint.save(tmp_path / "c", make(mesh, 7), meta)
-    found = checkpoint.load_meta(tmp_path / "c")
-    assert {key: found[key] for key in meta} == meta
+    result = checkpoint.load_meta(tmp_path / "c")
+    assert {key: result[key] for key in meta} == meta
     restored = checkpoint.load_state(tmp_path / "c", make(mesh, 0))
-    assert same(restored, make(mesh, 7))
+    assert assert_same(restored, make(mesh, 7))
     assert jax.tree.structure(restored) == jax.tree.structure(make(mesh, 7))
 
 
@@ -52,15 +52,15 @@ def test_restores_onto_other_devices(tmp_path, mesh):
     checkpoint.save(tmp_path / "c", make(mesh, 7), {"step": 7})
     other = state.make_mesh(jax.devices()[3:6])
     restored = checkpoint.load_state(tmp_path / "c", make(other, 0))
-    assert same(jax.device_get(restored), jax.device_get(make(mesh, 7)))
+    assert assert_same(jax.device_get(restored), jax.device_get(make(mesh, 7)))
     assert restored.params["net"]["kernel"].sharding == state.replicated(other)
 
 
 def test_parameters_by_name(tmp_path, mesh):
     checkpoint.save(tmp_path / "c", make(mesh, 7), {"step": 7})
-    found = checkpoint.load_parameters(tmp_path / "c")
-    assert found.keys() == {"net.kernel", "net.bias"}
-    np.testing.assert_array_equal(found["net.bias"], [7, 8, 9])
+    result = checkpoint.load_parameters(tmp_path / "c")
+    assert result.keys() == {"net.kernel", "net.bias"}
+    np.testing.assert_array_equal(result["net.bias"], [7, 8, 9])
 
 
 def test_latest_rolls(tmp_path, mesh):
@@ -104,7 +104,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_latest(tmp_path, mesh, monkeypatch)
     before = tmp_path / "before"
     for step in (1, 2):
         checkpoint.save_latest(before, make(mesh, step), {"step": step})
-    found = set()
+    result = set()
     for moment in range(1, 100):
         run = tmp_path / str(moment)
         shutil.copytree(before, run)
@@ -119,11 +119,11 @@ def test_a_kill_at_any_moment_leaves_a_whole_latest(tmp_path, mesh, monkeypatch)
         step = newest(run, mesh)  # by a reader that may change nothing
         checkpoint.settle(run)
         assert newest(run, mesh) in (step, 3) and (run / "latest").is_dir()
-        found.add((step, newest(run, mesh)))
+        result.add((step, newest(run, mesh)))
         checkpoint.save_latest(run, make(mesh, 4), {"step": 4})
         assert newest(run, mesh) == 4
         assert sorted(p.name for p in run.iterdir()) == ["latest", "latest.previous"]
-    assert moment > 6 and found == {(2, 2), (2, 3), (3, 3)}
+    assert moment > 6 and result == {(2, 2), (2, 3), (3, 3)}
 
 
 def test_settling_takes_away_nothing_but_what_it_wrote(tmp_path):

@@ -34,9 +34,9 @@ def net():
 def run(net, tmp_path_factory):
     """A run's folder with a latest checkpoint of `net`."""
     folder = tmp_path_factory.mktemp("run")
-    made = state.State(nnx.state(net), {}, jax.numpy.int32(4))
+    saved = state.State(nnx.state(net), {}, jax.numpy.int32(4))
     facts = weights.metadata(MODEL, VIEW)
-    checkpoint.save_latest(folder, made, {"step": 4, "export": facts})
+    checkpoint.save_latest(folder, saved, {"step": 4, "export": facts})
     return folder
 
 
@@ -49,10 +49,10 @@ def test_checkpoint_to_safetensors_is_the_same_network(run, net, tmp_path, sourc
     out = tmp_path / "new" / "weights.safetensors"
     done = command("export", "--checkpoint", run / source, "--out", out)
     assert done.exit_code == 0, done.output
-    found = weights.load(out)
+    exported = weights.load(out)
     images = np.random.default_rng(0).integers(0, 256, (2, 1, 32, 32), np.uint8)
-    jax.tree.map(np.testing.assert_array_equal, found.net(*images), net(*images))
-    assert found.geometry == VIEW
+    jax.tree.map(np.testing.assert_array_equal, exported.net(*images), net(*images))
+    assert exported.geometry == VIEW
     tensors = weights.tensors(nnx.state(net))
     plain = load_file(out)
     assert plain.keys() == tensors.keys()
@@ -99,13 +99,13 @@ def test_safetensors_to_pickle_in_builtins_and_numpy(run, net, tmp_path):
     middle, out = tmp_path / "w.safetensors", tmp_path / "w.pkl"
     assert command("export", "--checkpoint", run, "--out", middle).exit_code == 0
     assert command("export", "--checkpoint", middle, "--out", out).exit_code == 0
-    found = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
-    assert found.keys() == {"params", "format", "model_config", "pipeline"}
-    assert type(found) is dict and type(found["params"]) is dict
-    assert found["model_config"]["width"] == 16 and found["pipeline"]["crop"] == 72
+    exported = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
+    assert exported.keys() == {"params", "format", "model_config", "pipeline"}
+    assert type(exported) is dict and type(exported["params"]) is dict
+    assert exported["model_config"]["width"] == 16 and exported["pipeline"]["crop"] == 72
     tensors = weights.tensors(nnx.state(net))
-    assert all(type(array) is np.ndarray for array in found["params"].values())
-    assert all(np.array_equal(found["params"][name], tensors[name]) for name in tensors)
+    assert all(type(array) is np.ndarray for array in exported["params"].values())
+    assert all(np.array_equal(exported["params"][name], tensors[name]) for name in tensors)
     named = [m.split(b"\n")[0] for m in out.read_bytes().split(b"\x8c")]
     assert not [text for text in named if b"jax" in text or b"flax" in text]
 
@@ -117,8 +117,8 @@ def test_curves_go_along(run, tmp_path):
     assert command("export", "--checkpoint", a, "--out", b).exit_code == 0
     assert weights.load(b).curves == DEFAULT_CURVES and b.read_bytes() == a.read_bytes()
     assert command("export", "--checkpoint", a, "--out", out).exit_code == 0
-    found = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
-    assert found["calibration"]["score_slope"] == DEFAULT_CURVES.score_slope
+    exported = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
+    assert exported["calibration"]["score_slope"] == DEFAULT_CURVES.score_slope
 
 
 def test_facts_are_added_whole_or_not_at_all(run, tmp_path, monkeypatch):

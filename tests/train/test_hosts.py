@@ -1,4 +1,4 @@
-"""Two processes that train together: one of them writes, both stop, the run is one process's."""
+"""Training by two processes: one of them writes, both stop together, the results are one process's."""
 
 import json
 import socket
@@ -48,14 +48,14 @@ print(loop.run(settings, state.find_devices(), say))
 """
 
 
-def together(*arguments, asked):
-    """The lines that each of two processes said; at which batch each is `asked` to stop."""
+def run_two_processes(*arguments, signal_steps):
+    """Lines printed by each of two processes; `signal_steps` are the batches at which each gets SIGTERM."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", HOST, coordinator, f"{k}/2", *arguments, str(asked[k])],
+            [sys.executable, "-c", HOST, coordinator, f"{k}/2", *arguments, str(signal_steps[k])],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -63,9 +63,11 @@ def together(*arguments, asked):
         )
         for k in range(2)
     ]
-    told = [process.communicate(timeout=240) for process in started]
-    assert [process.returncode for process in started] == [0, 0], told
-    return [[line for line in said.splitlines() if "[Gloo]" not in line] for said, _ in told]
+    outputs = [process.communicate(timeout=240) for process in started]
+    assert [process.returncode for process in started] == [0, 0], outputs
+    return [
+        [line for line in messages.splitlines() if "[Gloo]" not in line] for messages, _ in outputs
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def shards(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def straight(shards, tmp_path_factory):
+def single(shards, tmp_path_factory):
     """The run of one process on one device: two epochs of six steps."""
     run = tmp_path_factory.mktemp("one") / "run"
     assert loop.run(loop.Settings(shards, run, MODEL, TRAIN), jax.devices()[:1], str)
@@ -82,18 +84,18 @@ def straight(shards, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def parted(shards, tmp_path_factory):
-    """The run of two processes, a copy of it when it was stopped, what each of the two said.
+def stopped_runs(shards, tmp_path_factory):
+    """The run of two processes, a copy of it when it was stopped, the lines that each printed.
 
     In the second epoch the second process alone is asked to stop; then both go on.
     """
     folder = tmp_path_factory.mktemp("two")
     run, stopped = folder / "run", folder / "stopped"
-    return run, stopped, together(shards, run, stopped, asked=(0, 8))
+    return run, stopped, run_two_processes(shards, run, stopped, signal_steps=(0, 8))
 
 
-def same(one, two):
-    """Both runs logged and left the same, but for rounding."""
+def assert_same_run(one, two):
+    """Both runs have the same logs and parameters, up to rounding."""
     for a, b in zip(curves.read_steps(one), curves.read_steps(two), strict=True):
         assert (a["step"], a["epoch"]) == (b["step"], b["epoch"])
         assert_same_metrics(*({name: step[name] for name in LEARNING} for step in (a, b)))
@@ -103,15 +105,15 @@ def same(one, two):
         assert undefined == {name for name, value in b["val"].items() if value is None}
         for name in a["val"].keys() - undefined:
             assert b["val"][name] == pytest.approx(a["val"][name], rel=1e-3), name
-    straight, parted = (export.load(run / export.FILE)[0] for run in (one, two))
+    single, stopped_runs = (export.load(run / export.FILE)[0] for run in (one, two))
     initial = jax.device_get(weights.tensors(nnx.state(create(MODEL, TRAIN.seed))))
-    assert distance(straight, parted) < 1e-3 * distance(straight, initial)
+    assert distance(single, stopped_runs) < 1e-3 * distance(single, initial)
 
 
-def test_two_processes_train_as_one(straight, parted):
-    run, stopped, (first, second) = parted
+def test_two_processes_train_as_one(single, stopped_runs):
+    run, stopped, (first, second) = stopped_runs
     step = checkpoint.load_meta(stopped / "latest")["step"]
-    assert 8 <= step <= 10  # both heard of it, at the same step
+    assert 8 <= step <= 10  # both stopped at the same step
     end = first.index(f"SIGTERM: saved step {step} of 12; the same command continues")
     assert "2 × cpu" in first[0] and first[end + 1 : end + 3] == [
         "False",
@@ -119,14 +121,14 @@ def test_two_processes_train_as_one(straight, parted):
     ]
     assert first[-1] == "True" and second == ["False", "True"]  # one speaks, and writes
     assert len(json.loads((run / "logs/run.json").read_text())["devices"]) == 2
-    same(straight, run)
+    assert_same_run(single, run)
 
 
-def test_one_process_goes_on_where_two_stopped(shards, straight, parted):
-    said, run = [], parted[1]
-    assert loop.run(loop.Settings(shards, run, MODEL, TRAIN), jax.devices()[:1], said.append)
-    assert said[0].startswith(f"continuing from {run}/latest: step ")
-    same(straight, run)
+def test_one_process_goes_on_where_two_stopped(shards, single, stopped_runs):
+    messages, run = [], stopped_runs[1]
+    assert loop.run(loop.Settings(shards, run, MODEL, TRAIN), jax.devices()[:1], messages.append)
+    assert messages[0].startswith(f"continuing from {run}/latest: step ")
+    assert_same_run(single, run)
 
 
 @pytest.mark.parametrize("process", [None, "1", "2/2", "a/b", "-1/2"])
@@ -136,9 +138,9 @@ def test_malformed_process_number_is_refused(process):
 
 
 def test_single_process_reports_a_signal_at_once():
-    asked = [None]
+    signal_steps = [None]
     mesh = loop.state.make_mesh(jax.devices()[:1])
-    consensus = hosts.StopConsensus(lambda: asked[0], mesh)
+    consensus = hosts.StopConsensus(lambda: signal_steps[0], mesh)
     assert consensus() is None
-    asked[0] = "SIGINT"
+    signal_steps[0] = "SIGINT"
     assert consensus() == "SIGINT"

@@ -17,9 +17,9 @@ def shards(tmp_path_factory):
 
 
 def take(batches, n):
-    found = list(itertools.islice(batches, n))
+    batches_and_counts = list(itertools.islice(batches, n))
     batches.close()
-    return found
+    return batches_and_counts
 
 
 def same(one, two):
@@ -92,19 +92,19 @@ def test_resumes_where_it_stood(shards, at):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"batch_size": 10}, "batch size 8 then, 10 now"),
         ({"seed": 3}, "seed 2 then, 3 now"),
         ({"overfit": True}, "overfit False then, True now"),
     ],
 )
-def test_position_in_other_batches_is_refused(shards, change, said):
+def test_position_in_other_batches_is_refused(shards, change, message):
     state = TrainingBatches(shards, 8, seed=2).state()
     other = TrainingBatches(shards, **{"batch_size": 8, "seed": 2, **change})
     with pytest.raises(Fault, match="not those that the checkpoint was trained on") as fault:
         other.restore(state)
-    assert said in str(fault.value)
+    assert message in str(fault.value)
 
 
 def test_position_in_another_set_is_refused(shards, tmp_path):
@@ -126,14 +126,14 @@ def test_too_few_pairs(shards):
 
 
 def test_evaluation_sees_every_pair_once(shards):
-    found = list(evaluation_batches(shards, "val", 4))
-    assert [count for _, count in found] == [4, 4, 2]
-    assert all(len(batch["image_a"]) == 4 for batch, _ in found)
+    batches_and_counts = list(evaluation_batches(shards, "val", 4))
+    assert [count for _, count in batches_and_counts] == [4, 4, 2]
+    assert all(len(batch["image_a"]) == 4 for batch, _ in batches_and_counts)
     every = read(shards, "val", np.arange(10))
-    images = np.concatenate([batch["image_a"][:count] for batch, count in found])
+    images = np.concatenate([batch["image_a"][:count] for batch, count in batches_and_counts])
     assert np.array_equal(images, every["image_a"])
     hosts = [list(evaluation_batches(shards, "val", 4, host=(k, 2))) for k in (0, 1)]
-    for k, (batch, count) in enumerate(found):
+    for k, (batch, count) in enumerate(batches_and_counts):
         parts = np.concatenate([host[k][0]["image_a"] for host in hosts])
         assert np.array_equal(parts, batch["image_a"]) and hosts[0][k][1] == count
     assert list(evaluation_batches(shards, "test", 4)) == []

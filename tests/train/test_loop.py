@@ -1,4 +1,4 @@
-"""A run: what it leaves, how it ends, how it goes on, what it refuses."""
+"""A training run: its files, its ends, resuming, and what it refuses."""
 
 import dataclasses
 import functools
@@ -29,24 +29,24 @@ def shards(tmp_path_factory):
     return make_set(tmp_path_factory.mktemp("set")).directory
 
 
-def train(shards, run, said=None, model=MODEL, config=TRAIN, **options):
+def train(shards, run, messages=None, model=MODEL, config=TRAIN, **options):
     settings = loop.Settings(shards, run, model, config, **options)
-    return loop.run(settings, jax.devices()[:1], (said if said is not None else []).append)
+    return loop.run(settings, jax.devices()[:1], (messages if messages is not None else []).append)
 
 
 @pytest.fixture(scope="module")
 def straight(shards, tmp_path_factory):
-    """The run that nothing disturbed."""
+    """The files of an uninterrupted run."""
     run = tmp_path_factory.mktemp("runs") / "straight"
     assert train(shards, run)
     return run
 
 
-def left(run):
-    """All that a run leaves that does not depend on the clock."""
-    found = checkpoint.find(run, "latest")
-    meta = checkpoint.load_meta(found)
-    state = checkpoint._restore(found, meta["arrays"])
+def results_of(run):
+    """All results of a run that do not depend on the time it took."""
+    folder = checkpoint.find(run, "latest")
+    meta = checkpoint.load_meta(folder)
+    state = checkpoint._restore(folder, meta["arrays"])
     clocked = ("pairs_per_s", "wait", "utilisation")
     lines = [curves.read_steps(run), json.loads((run / "logs/metrics.json").read_text())]
     for line in (line for part in lines for line in part):
@@ -76,7 +76,7 @@ def at_batch(monkeypatch, number, action):
     monkeypatch.setattr(loader.TrainingBatches, "__next__", counted)
 
 
-def test_what_a_run_leaves(straight):
+def test_files_of_a_run(straight):
     names = {path.name for path in straight.iterdir()}
     assert {
         "dense_reg_epoch_1",
@@ -106,7 +106,7 @@ def test_what_a_run_leaves(straight):
 
 
 class Killed(BaseException):
-    """kill -9: nothing is done after it."""
+    """Stands for kill -9: nothing runs after it."""
 
 
 def die():
@@ -122,23 +122,25 @@ def test_killed_and_resumed_is_the_same_bit_for_bit(
         at_batch(patch, moment, die)
         train(shards, tmp_path / "run")
     assert (tmp_path / "run" / "latest").exists() == (moment > 6)
-    said = []
-    assert train(shards, tmp_path / "run", said, resume="latest" if moment > 6 else None)
-    assert moment < 6 or "step 6 of 12" in said[0]
-    assert left(tmp_path / "run") == left(straight)
+    messages = []
+    assert train(shards, tmp_path / "run", messages, resume="latest" if moment > 6 else None)
+    assert moment < 6 or "step 6 of 12" in messages[0]
+    assert results_of(tmp_path / "run") == results_of(straight)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_saves_and_the_same_command_goes_on(shards, straight, tmp_path, monkeypatch, number):
-    said, before = [], signal.getsignal(number)
+def test_signal_saves_and_the_same_command_continues(
+    shards, straight, tmp_path, monkeypatch, number
+):
+    messages, before = [], signal.getsignal(number)
     with monkeypatch.context() as patch:
         at_batch(patch, 8, lambda: os.kill(os.getpid(), number))
-        assert not train(shards, tmp_path / "run", said)
-    assert said[-1] == f"{number.name}: saved step 8 of 12; the same command continues"
+        assert not train(shards, tmp_path / "run", messages)
+    assert messages[-1] == f"{number.name}: saved step 8 of 12; the same command continues"
     assert checkpoint.load_meta(tmp_path / "run" / "latest")["step"] == 8
     assert signal.getsignal(number) is before
     assert train(shards, tmp_path / "run")
-    assert left(tmp_path / "run") == left(straight)
+    assert results_of(tmp_path / "run") == results_of(straight)
 
 
 def test_signal_while_validating(shards, straight, tmp_path, monkeypatch):
@@ -153,14 +155,14 @@ def test_signal_while_validating(shards, straight, tmp_path, monkeypatch):
         assert not train(shards, tmp_path / "run")
     assert json.loads((tmp_path / "run/logs/metrics.json").read_text()) == []
     assert train(shards, tmp_path / "run")
-    assert left(tmp_path / "run") == left(straight)
+    assert results_of(tmp_path / "run") == results_of(straight)
 
 
-def test_finished_run_is_left_alone(shards, straight):
+def test_finished_run_is_unchanged(shards, straight):
     files = {p: p.stat().st_mtime_ns for p in straight.rglob("*") if p.name == "digests.json"}
-    said = []
-    assert train(shards, straight, said)
-    assert said == [
+    messages = []
+    assert train(shards, straight, messages)
+    assert messages == [
         f"already trained: {straight}/dense_reg_ckpt.safetensors holds step 12; nothing to do"
     ]
     assert files == {path: path.stat().st_mtime_ns for path in files}
@@ -189,7 +191,7 @@ def test_other_shards_are_refused(straight, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "messages"),
     [
         ({**SPEC, "size": 64}, r"images of 64 px, the config's network takes 32 px"),
         ({**SPEC, "grid": 12}, r"truth on 12 cells per side, the config's network has 8"),
@@ -197,8 +199,8 @@ def test_other_shards_are_refused(straight, tmp_path):
         ({**SPEC, "crop": "288"}, r"manifest\.json: its spec has no whole crop"),
     ],
 )
-def test_shards_that_do_not_fit(tmp_path, spec, said):
-    with pytest.raises(Fault, match=said) as fault:
+def test_shards_that_do_not_fit(tmp_path, spec, messages):
+    with pytest.raises(Fault, match=messages) as fault:
         check_fits(Manifest(spec, {}, ()), MODEL, tmp_path)
     assert str(tmp_path) in str(fault.value)
 
@@ -240,9 +242,9 @@ def test_divergence_names_step_and_pairs(
 
 
 def test_no_validation_pairs(tmp_path):
-    said = []
-    assert train(make_set(tmp_path / "set", val=0).directory, tmp_path / "run", said)
-    assert "no validation pairs, so no validation" in said[0]
+    messages = []
+    assert train(make_set(tmp_path / "set", val=0).directory, tmp_path / "run", messages)
+    assert "no validation pairs, so no validation" in messages[0]
     epochs = json.loads((tmp_path / "run/logs/metrics.json").read_text())
     assert [epoch["val"] for epoch in epochs] == [None, None]
 
@@ -280,19 +282,22 @@ def command(*arguments):
 def test_command_line(shards, straight, tmp_path):
     (tmp_path / "tiny.py").write_text(CONFIG)
     run = tmp_path / "run"
-    given = ("run", "--shards", shards, "--config", tmp_path / "tiny.py", "--devices", 1)
-    done = command(*given, "--checkpoint_dir", run)
-    assert done.exit_code == 0 and "50 training pairs, 10 validation pairs; 12 steps" in done.output
-    assert left(run) == left(straight)
-    again = command(*given, "--checkpoint-dir", run)
+    arguments = ("run", "--shards", shards, "--config", tmp_path / "tiny.py", "--devices", 1)
+    finished = command(*arguments, "--checkpoint_dir", run)
+    assert (
+        finished.exit_code == 0
+        and "50 training pairs, 10 validation pairs; 12 steps" in finished.output
+    )
+    assert results_of(run) == results_of(straight)
+    again = command(*arguments, "--checkpoint-dir", run)
     assert again.exit_code == 0 and "already trained" in again.output
-    missing = command(*given, "--checkpoint_dir", tmp_path / "none", "--resume_from", "latest")
+    missing = command(*arguments, "--checkpoint_dir", tmp_path / "none", "--resume_from", "latest")
     assert missing.exit_code == 2 and "no checkpoint here" in missing.output
-    uneven = command(*given, "--checkpoint_dir", run, "--set", "train.accumulate=3")
+    uneven = command(*arguments, "--checkpoint_dir", run, "--set", "train.accumulate=3")
     assert uneven.exit_code == 2 and "the nearest sizes that do: 6 or 9" in uneven.output
     no_set = command("run", "--shards", tmp_path, "--config", tmp_path / "tiny.py")
     assert no_set.exit_code == 2 and "no shard set here" in no_set.output
-    tpu = command(*given, "--require", "tpu")
+    tpu = command(*arguments, "--require", "tpu")
     assert tpu.exit_code == 2 and "make train-tpu PLATFORM=cpu" in tpu.output
 
 
