@@ -5,29 +5,14 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
-from pairs import make_pairs
+from shard_sets import write_two_partitions
 
-from shards import manifest, shard_file, store
 from shards.__main__ import main
-from shards.record import encode
 
 
 @pytest.fixture(scope="module")
 def shard_set(tmp_path_factory):
-    """Write a set of two partitions: 12 pairs for training and 4 for testing."""
-    out = tmp_path_factory.mktemp("set")
-    name = manifest.shard_name
-    entries = [
-        shard_file.write_shard(
-            out / name(partition, split, 0, 1),
-            map(encode, make_pairs(n, 1, partition=partition, split=split)),
-        )
-        for partition, split, n in (("synthetic/test", "train", 12), ("sd302/U", "test", 4))
-    ]
-    images = {"synthetic/test": {"x": "0" * 64, "y": "1" * 64}, "sd302/U": {}}
-    store.write_manifest(out, manifest.assemble({"seed": 1}, images, entries))
-    (out / "quarantine.jsonl").write_text('{"path": "x.tif", "reason": "16 bits"}\n')
-    return out
+    return write_two_partitions(tmp_path_factory.mktemp("set"))
 
 
 def run(*arguments):
