@@ -1,4 +1,4 @@
-"""The door of the data pipeline: python -m pipeline COMMAND."""
+"""Commands of the data pipeline: python -m pipeline COMMAND."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from shards.foundation.errors import Misuse
 
 @click.group(cls=CommandGroup)
 def main() -> None:
-    """Folders of fingerprint images → shards of pairs with ground truth."""
+    """Build shards of training pairs from folders of fingerprint images."""
 
 
-def roots(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command --data; --dataset_root is what the published script calls it."""
+def data_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --data to a command, and --dataset_root, its name in the script of the paper."""
     published = click.option(
         *("--dataset-root", "dataset_root"),
         type=Path,
@@ -36,16 +36,18 @@ def roots(command: Callable[..., None]) -> Callable[..., None]:
 
 @main.command()
 @click.option("--out", type=Path, required=True, help="Folder of the shard set.")
-@click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
-@roots
+@click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
+@data_options
 @click.option("--partition", multiple=True, help="Only these, such as fvc2002/db1_b,sd302/U.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--shards", "piece", metavar="i/N", help="Every N-th shard from the i-th, i from 0.")
 @click.option("--dry-run", is_flag=True, help="Show what would be built, and write nothing.")
-@click.option("--skip-bad", is_flag=True, help="Leave out unusable images, into quarantine.jsonl.")
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out unusable images; list them in quarantine.jsonl."
+)
 @click.option("--rebuild", is_flag=True, help="Replace a set that was built with other settings.")
-@click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
+@click.option("--set", "overrides", multiple=True, help="key=value, replaces the config's.")
 def build(
     out: Path,
     config: Path | None,
@@ -109,13 +111,13 @@ def build(
 @main.command()
 @click.argument("image", type=Path)
 @click.option("--out", type=Path, required=True, help="The sheet, a PNG.")
-@click.option("--ppi", type=float, help="Of the image; by default the file's own, or else 500.")
-@click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
-@click.option("--set", "overrides", multiple=True, help="key=value, over the config's.")
+@click.option("--ppi", type=float, help="Resolution; by default that in the file, else 500.")
+@click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
+@click.option("--set", "overrides", multiple=True, help="key=value, replaces the config's.")
 def show(
     image: Path, out: Path, ppi: float | None, config: Path | None, overrides: tuple[str, ...]
 ) -> None:
-    """Draw every stage from an image file to its pairs.
+    """Plot every stage from an image file to its pairs.
 
     Example: python -m pipeline show 101_1.tif --out sheet.png --ppi 569
     """
@@ -135,10 +137,12 @@ def _parse_piece(text: str | None) -> tuple[int, int]:
 
 
 @main.command()
-@roots
-@click.option("--config", type=Path, help="Config file; configs/paper.py where none is given.")
-@click.option("--checksums", is_flag=True, help="Read every file against the publisher's lists.")
-@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@data_options
+@click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
+@click.option(
+    "--checksums", is_flag=True, help="Compare every file with the publisher's checksums."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def audit(
     data: tuple[Path, ...],
     dataset_root: tuple[Path, ...],
@@ -146,7 +150,7 @@ def audit(
     checksums: bool,
     as_json: bool,
 ) -> None:
-    """Tell what lies on the disk: counts, splits, exclusions, errata, damage, what is missing.
+    """Report the files on disk: counts, splits, exclusions, errata, damage, missing partitions.
 
     Example: python -m pipeline audit --data /data/nist --checksums
     """
@@ -169,16 +173,16 @@ def audit(
 @main.command()
 @click.option("--out", type=Path, required=True, help="Folder below which the set is written.")
 @click.option("--fingers", type=click.IntRange(1, 99_999), required=True)
-@click.option("--impressions", type=click.IntRange(1, 1000), required=True, help="Of each finger.")
-@click.option("--seed", type=click.IntRange(0), required=True, help="Another seed, other fingers.")
+@click.option("--impressions", type=click.IntRange(1, 1000), required=True, help="Per finger.")
+@click.option("--seed", type=click.IntRange(0), required=True, help="Of the random numbers.")
 @click.option(
     "--layout",
     type=click.Choice(["synthetic", "fvc2002", "sd300", "sd301a", "sd302"]),
     default="synthetic",
-    help="Whose folders and names the set takes; see above.",
+    help="Layout of folders and names; see above.",
 )
-@click.option("--name", help="Of the synthetic set; seed{SEED} where none is given.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option("--name", help="Name of the synthetic set; seed{SEED} by default.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
 def synth(
     out: Path,
     fingers: int,
@@ -188,15 +192,14 @@ def synth(
     name: str | None,
     workers: int | None,
 ) -> None:
-    """Make synthetic fingers, or complete a set that was interrupted.
+    """Synthesize fingers, or complete a set that was interrupted.
 
-    In the layout synthetic the exact map to its finger's master lies beside each image. The other
-    layouts take the folders and names of the data sets, with all that a reader meets in them.
-    fvc2002: so many fingers in each of the four databases, up to 10 as B sets, up to 100 as A sets.
-    sd300, sd301a, sd302: whole persons, one for every ten --fingers, recorded by every device in
-    every capture and resolution; a person in two data sets has the same fingers in both.
-    --impressions counts the encounters of sd301a; sd300 and sd302 hold one impression of a finger
-    by each device, whatever is asked.
+    The layout synthetic has the exact map to the finger's master beside each image. The other
+    layouts have the folders and file names of the data sets, with all their peculiarities.
+    fvc2002: --fingers in each of the four databases; up to 10 as B sets, up to 100 as A sets.
+    sd300, sd301a, sd302: one person per ten --fingers, recorded by every device in every capture
+    and resolution; a person in two data sets has the same fingers in both. --impressions is the
+    number of encounters of sd301a; sd300 and sd302 have one impression per finger and device.
 
     Example: python -m pipeline synth --out data/raw --fingers 100 --impressions 4 --seed 1
 
@@ -216,19 +219,19 @@ def synth(
 @click.argument("synthetic", type=Path)
 @click.option("--out", type=Path, required=True, help="Folder of report.html and report.json.")
 def compare(real: tuple[Path, ...], synthetic: Path, out: Path) -> None:
-    """Measure how far synthetic prints are from real ones, folders of images.
+    """Measure the difference between real and synthetic impressions in folders of images.
 
-    Distributions side by side with their distances, and a classifier that tries to tell crops
-    apart; beside each figure the same of two halves of the real fingers. REAL may be several
-    folders; the last one is SYNTHETIC. Images in the layout of no data set are taken at 500 ppi, a
-    finger being a name up to its last underscore.
+    The report shows distributions with their distances, and a classifier that distinguishes crops;
+    beside each number it shows the same for two halves of the real fingers. REAL may be several
+    folders; the last folder is SYNTHETIC. Images in an unknown layout are taken as 500 ppi, and
+    their finger is the file name up to the last underscore.
 
     Example: python -m pipeline compare /data/fvc2002/DB1_B data/raw/fvc2002/DB1_B --out comparison
     """
     from pipeline.realism.compare import compare, summary
 
     click.echo(summary(compare(real, synthetic, out)))
-    click.echo(f"{out / 'report.html'}: all of it, with pictures")
+    click.echo(f"{out / 'report.html'}: full report with pictures")
 
 
 if __name__ == "__main__":
