@@ -1,4 +1,7 @@
-"""Configs: one Python file each, which names the settings that differ from the paper's."""
+"""Load config files and override their settings.
+
+A config file is a Python file that defines CONFIG, with the settings that differ from the paper's.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _names() -> str:
-    return ", ".join(p.name for p in sorted(PAPER.parent.glob("[a-z]*.py")) if p.name != "door.py")
+    return ", ".join(path.name for path in sorted(PAPER.parent.glob("[a-z]*.py")))
 
 
 def _override(config: Config, override: str) -> Config:

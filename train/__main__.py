@@ -1,4 +1,4 @@
-"""The commands python -m train run, evaluate, calibrate, export, compare, check-tpu, report."""
+"""Command line of the trainer: python -m train COMMAND."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from shards.foundation.errors import Fault, Misuse
 
 KAGGLE = Path("/kaggle/working")
 RUN = Path("checkpoints/dense_reg")
+CONFIG_HELP = "Config file; configs/paper.py by default."
+SET_HELP = "Override a setting of the config, such as train.steps=100."
+NETWORK_HELP = "Network, a .safetensors file."
 
 
 @click.group(cls=CommandGroup)
@@ -29,9 +32,9 @@ def main() -> None:
     show_default=str(RUN),
     help="The run's folder: checkpoints, logs, final parameters.",
 )
-@click.option("--config", type=click.Path(path_type=Path), default=configs.PAPER, help="A config.")
-@click.option("--resume-from", help="'latest', a run's folder or a checkpoint's.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As train.steps=100.")
+@click.option("--config", type=click.Path(path_type=Path), default=configs.PAPER, help=CONFIG_HELP)
+@click.option("--resume-from", help="'latest', the folder of a run, or that of a checkpoint.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=SET_HELP)
 @click.option(
     "--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without such devices."
 )
@@ -41,8 +44,12 @@ def main() -> None:
 @click.option(
     "--overfit", is_flag=True, help="Train on the first batch only, to test that it learns."
 )
-@click.option("--coordinator", help="With several processes: HOST:PORT of the first, or 'auto'.")
-@click.option("--process", metavar="i/N", help="Number of this process, from 0, and of all.")
+@click.option(
+    "--coordinator", help="With several processes: HOST:PORT of the first one, or 'auto'."
+)
+@click.option(
+    "--process", metavar="i/N", help="Number of this process, from 0, and number of all processes."
+)
 def run(
     shards: Path,
     checkpoint_dir: Path,
@@ -86,8 +93,12 @@ def run(
 @click.option(
     "--shards", type=click.Path(path_type=Path), help="Shard set, for pairs with known truth."
 )
-@click.option("--fvc", type=click.Path(path_type=Path), help="A folder of FINGER_IMPRESSION.tif.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=".safetensors")
+@click.option(
+    "--fvc",
+    type=click.Path(path_type=Path),
+    help="Folder of impressions named FINGER_IMPRESSION.tif.",
+)
+@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=NETWORK_HELP)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the results."
 )
@@ -95,7 +106,7 @@ def run(
 @click.option(
     "--ppi",
     type=click.FloatRange(*resolution.DEFAULT.ppi_range),
-    help="With --fvc: ppi of all files, whatever they state.",
+    help="With --fvc: resolution of all files; overrides the one that they state.",
 )
 @click.option(
     "--minutiae", type=click.Path(path_type=Path), help="With --fvc: .npz of reference minutiae."
@@ -134,13 +145,17 @@ def evaluate(
 @click.option(
     "--shards", type=click.Path(path_type=Path), required=True, help="Shard set of the training."
 )
-@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=".safetensors")
+@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help=NETWORK_HELP)
 @click.option(
-    "--fingers", type=click.IntRange(2), default=100, show_default=True, help="Synthetic."
+    "--fingers",
+    type=click.IntRange(2),
+    default=100,
+    show_default=True,
+    help="Number of synthetic fingers.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
 def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None) -> None:
-    """Fit the calibration curves of a .safetensors, so that its scores are probabilities.
+    """Fit the calibration curves of a network, so that its scores are probabilities.
 
     Registers pairs of synthetic fingers and matches validation pairs of SHARDS, fits two logistic
     curves and writes them into CHECKPOINT, whose parameters do not change. Takes about three
@@ -174,9 +189,11 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
     "--checkpoint",
     type=click.Path(path_type=Path),
     required=True,
-    help="Run, checkpoint or .safetensors.",
+    help="Folder of a run or a checkpoint, or a .safetensors file.",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help=".safetensors or .pkl")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="A .safetensors or .pkl file."
+)
 def export(checkpoint: Path, out: Path) -> None:
     """Export the parameters of a run, a checkpoint or a .safetensors as .safetensors or .pkl.
 
@@ -208,8 +225,8 @@ def compare(runs: tuple[Path, ...], out: Path | None) -> None:
 
 
 @main.command()
-@click.option("--config", type=click.Path(path_type=Path), default=configs.PAPER, help="A config.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in train run.")
+@click.option("--config", type=click.Path(path_type=Path), default=configs.PAPER, help=CONFIG_HELP)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=SET_HELP)
 @click.option("--topology", default="v5e:2x4", show_default=True, help="TPU cores to compile for.")
 def check_tpu(config: Path, overrides: tuple[str, ...], topology: str) -> None:
     """Compile the training step for TPU cores, without a TPU: memory, work and hours.
@@ -232,9 +249,13 @@ def check_tpu(config: Path, overrides: tuple[str, ...], topology: str) -> None:
 @main.command()
 @click.option("--shards", type=click.Path(path_type=Path), required=True, help="The shard set.")
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="The run's folder.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The page: .html")
 @click.option(
-    "--picture", type=click.Path(path_type=Path), help="Picture of model register, to show."
+    "--out", type=click.Path(path_type=Path), required=True, help="The page, a .html file."
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Picture by model register --picture, to show on the page.",
 )
 def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
     """Write one self-contained page about a run: accuracy, a registered pair, curves, pairs.

@@ -47,7 +47,7 @@ class TrainingBatches:
     Attributes:
         pairs: Training pairs of the set.
         steps: Batches per epoch.
-        fingerprint: Facts that must be the same when a run continues, JSON values.
+        identity: Properties of the data that must be equal when a run continues, JSON values.
 
     Raises:
         Misuse: The split does not fill one batch.
@@ -75,7 +75,7 @@ class TrainingBatches:
         repeated = local[:1].repeat(reseed_each_epoch=False) if overfit else local.repeat()
         batches = repeated.map(lambda indices: read(shards, "train", indices))
         self._iterator = batches.to_iter_dataset(READ_OPTIONS).__iter__()
-        self.fingerprint = {
+        self.identity = {
             "training shards": _split_digest(shards, "train"),
             "training pairs": self.pairs,
             "batch size": batch_size,
@@ -101,15 +101,16 @@ class TrainingBatches:
         return [(pair.image_id_a, pair.image_id_b) for pair in pairs]
 
     def state(self) -> dict[str, Any]:
-        """Position of the iterator and fingerprint of its data, JSON values."""
-        return {"iterator": self._iterator.get_state(), "fingerprint": self.fingerprint}
+        """Position of the iterator and identity of its data, JSON values."""
+        # "fingerprint" is the key in the files of checkpoints; it has nothing to do with fingers
+        return {"iterator": self._iterator.get_state(), "fingerprint": self.identity}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state`; Fault where it belongs to other data or batches."""
         saved = state["fingerprint"]
         differences = [
             f"{key} {_short(saved.get(key))} then, {_short(value)} now"
-            for key, value in self.fingerprint.items()
+            for key, value in self.identity.items()
             if saved.get(key) != value
         ]
         if differences:

@@ -207,7 +207,7 @@ class Trainer:
             {
                 "config": self.flat_config,
                 "devices": [f"{d.platform}:{d.id} {d.device_kind}" for d in devices],
-                "shards": {"path": str(self.settings.shards), **self.batches.fingerprint},
+                "shards": {"path": str(self.settings.shards), **self.batches.identity},
                 "spec_hash": self.shards.manifest.spec_hash,
                 "steps": self.total_steps,
             }
@@ -305,7 +305,7 @@ class Trainer:
             "epoch": self.monitor.epoch(self.step),
             "config": self.flat_config,
             "data": self.batches.state(),
-            "journal": self.monitor.state(),
+            "journal": self.monitor.state(),  # running means of the metrics
             "export": self.export_metadata,
         }
 

@@ -31,7 +31,8 @@ def summarise(results: Mapping[str, NDArray]) -> dict[str, float]:
         `metrics.DEFAULT.tolerance` are right; "rotation_error_deg", the median over the genuine
         pairs; "auc" and "eer" of the score. NaN where a metric is undefined.
     """
-    visible, kept, error = (np.asarray(results[key]) for key in ("visible", "kept", "error"))
+    visible, kept = np.asarray(results["visible"]), np.asarray(results["kept"])
+    error = np.asarray(results["error"])
     genuine = np.asarray(results["genuine"], bool)
     visible_error = error[visible]
     right = kept & visible & (error <= metrics.DEFAULT.tolerance)
@@ -62,7 +63,8 @@ def intervals(
         weights: float64 [R, P], see `bootstrap.resample_weights`.
         parameters: share of the replicas within an interval.
     """
-    visible, kept, error = (np.asarray(results[key]) for key in ("visible", "kept", "error"))
+    visible, kept = np.asarray(results["visible"]), np.asarray(results["kept"])
+    error = np.asarray(results["error"])
     genuine, visible_count = np.asarray(results["genuine"], bool), visible.sum(1)
     right_count = (kept & visible & (error <= metrics.DEFAULT.tolerance)).sum(1)
     ratios = {
