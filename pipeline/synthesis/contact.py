@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.imaging.warp import Array
 from pipeline.synthesis import traces
 from pipeline.synthesis.master import Master
-from pipeline.synthesis.noise import FloatImage, SmoothNoise, smooth_noise
+from pipeline.synthesis.noise import FloatImage, SmoothNoise, sample_sum, smooth_noise
 from pipeline.synthesis.touch import Touch
 from pipeline.synthesis.traces import add_residue, apply_smear
 
@@ -81,25 +81,43 @@ def compute_contact(
         Height of the skin over the surface and the part of pressure, dryness and moisture in it,
         both float32 [H, W], half ridge heights, 500 ppi.
     """
-    size = touch.size
-    positions = touch.warp.dense(*size).astype(np.float32)
+    positions = touch.warp.dense(*touch.size).astype(np.float32)
     ridges = _sample_master(master.ridges, positions, parameters.outside)
     relief = _sample_master(master.relief, positions, parameters.outside)
     pressure = pressure_field(touch, rng, parameters.pressure)
-    dry = parameters.dry_level + parameters.dry_patches.sample(size, rng)
-    dry = touch.dryness * np.clip(dry, *parameters.dry_limits)
-    wet = touch.moisture * np.clip(parameters.wet_patches.sample(size, rng), *parameters.wet_limits)
-    grain = _sum([noise.sample(size, rng) for noise in parameters.grain])
-    blotches = smooth_noise(rng, size, parameters.blotch_scale)
+    dry, wet = _sample_sweat(touch, rng, parameters)
     pressure = pressure + parameters.height_per_dryness * dry + parameters.height_per_moisture * wet
     skin = ridges + (parameters.relief + parameters.relief_per_dryness * dry) * relief + pressure
-    skin = skin + (parameters.grain_height + parameters.grain_per_dryness * dry) * grain
-    skin = skin + parameters.blotches_per_moisture * wet * blotches
+    skin = _add_grain(skin, dry, wet, rng, parameters)
     if touch.smear:
         skin = apply_smear(skin, touch.smear, rng, parameters.traces)
     if touch.residue:
         skin = add_residue(skin, master.ridges, positions, touch.residue, rng, parameters.traces)
     return skin, pressure
+
+
+def _sample_sweat(
+    touch: Touch, rng: np.random.Generator, parameters: ContactParameters
+) -> tuple[FloatImage, FloatImage]:
+    """Sample the dryness and the moisture at every pixel, each [H, W]."""
+    dry = parameters.dry_level + parameters.dry_patches.sample(touch.size, rng)
+    wet = parameters.wet_patches.sample(touch.size, rng)
+    dry = touch.dryness * np.clip(dry, *parameters.dry_limits)
+    return dry, touch.moisture * np.clip(wet, *parameters.wet_limits)
+
+
+def _add_grain(
+    skin: FloatImage,
+    dry: FloatImage,
+    wet: FloatImage,
+    rng: np.random.Generator,
+    parameters: ContactParameters,
+) -> FloatImage:
+    """Roughen dry skin and fill valleys of wet skin in blotches; all [H, W]."""
+    grain = sample_sum(parameters.grain, skin.shape, rng)
+    blotches = smooth_noise(rng, skin.shape, parameters.blotch_scale)
+    skin = skin + (parameters.grain_height + parameters.grain_per_dryness * dry) * grain
+    return skin + parameters.blotches_per_moisture * wet * blotches
 
 
 def pressure_field(
@@ -109,7 +127,7 @@ def pressure_field(
     u, v = _finger_coordinates(touch)
     exponent = parameters.exponent
     radius = (np.abs(u) ** exponent + np.abs(v) ** exponent) ** (1 / exponent)
-    radius += _sum([noise.sample(touch.size, rng) for noise in parameters.outline_noise])
+    radius += sample_sum(parameters.outline_noise, touch.size, rng)
     pressure = touch.pressure + touch.slope[0] * u + touch.slope[1] * v
     pressure = pressure + parameters.clouds.sample(touch.size, rng)
     pressure = pressure - parameters.fall * radius**2 + parameters.level
@@ -131,7 +149,3 @@ def _sample_master(layer: FloatImage, positions: FloatImage, outside: float) -> 
     mode = cv2.BORDER_CONSTANT
     samples = cv2.remap(layer, x, y, cv2.INTER_CUBIC, borderMode=mode, borderValue=outside)
     return np.asarray(samples, np.float32)
-
-
-def _sum(fields: list[FloatImage]) -> FloatImage:
-    return np.asarray(sum(fields[1:], start=fields[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -62,6 +63,16 @@ def smooth_noise(
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     noise = cv2.warpAffine(coarse, matrix, (size[1], size[0]), flags=flags)
     return np.asarray(noise / np.float32(np.sqrt(parameters.bicubic_variance)), np.float32)
+
+
+def sample_sum(
+    noises: Sequence[SmoothNoise], size: tuple[int, ...], rng: np.random.Generator
+) -> FloatImage:
+    """Sample the sum of several fields of smooth noise, float32 [H, W]."""
+    total: FloatImage = np.zeros(size, np.float32)
+    for noise in noises:
+        total = total + noise.sample(size, rng)
+    return total
 
 
 def blurred_noise(rng: np.random.Generator, size: tuple[int, ...], deviation: float) -> FloatImage:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.synthesis.noise import FloatImage, SmoothNoise, blur, smooth_noise
+from pipeline.synthesis.noise import FloatImage, SmoothNoise, blur, sample_sum, smooth_noise
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def sample_relief(
 ) -> FloatImage:
     """Sample the relief that is added to `ridges`, float32 [H, W], half ridge heights."""
     size = (ridges.shape[0], ridges.shape[1])
-    relief = parameters.fine.sample(size, rng) + parameters.coarse.sample(size, rng)
+    relief = sample_sum((parameters.fine, parameters.coarse), size, rng)
     details = incipient_height(ridges, rng, parameters.incipient)
     details = details - pore_depth(ridges, rng, parameters.pores)
     details = details - crease_depth(size, rng, parameters.creases)

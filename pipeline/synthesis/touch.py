@@ -71,11 +71,8 @@ def sample_touch(
         manner: distribution about that placement.
         parameters: numbers that are the same in all manners.
     """
-    rotation_max = np.radians(manner.rotation_max)
-    rotation = rng.normal(0, np.radians(manner.rotation_deviation))
-    rotation = float(np.clip(rotation, -rotation_max, rotation_max))
-    shift = np.clip(rng.normal(0, manner.shift_deviation), -manner.shift_max, manner.shift_max)
-    middle = (np.array(placement.size[::-1]) - 1) / 2 + shift
+    rotation = _sample_rotation(rng, manner)
+    middle = (np.array(placement.size[::-1]) - 1) / 2 + _sample_shift(rng, manner)
     pressure_mean = placement.pressure + manner.pressure_shift
     pressure = float(rng.normal(pressure_mean, parameters.pressure_deviation))
     axes = _sample_axes(rng, placement, pressure, parameters) * manner.axes_factor
@@ -102,6 +99,19 @@ def sample_touch(
         smear=sample_smear(rng, parameters.traces),
         residue=sample_residue(rng, parameters.traces),
     )
+
+
+def _sample_rotation(rng: np.random.Generator, manner: Manner) -> float:
+    """Sample the rotation of the finger, rad."""
+    limit = np.radians(manner.rotation_max)
+    rotation = rng.normal(0, np.radians(manner.rotation_deviation))
+    return float(np.clip(rotation, -limit, limit))
+
+
+def _sample_shift(rng: np.random.Generator, manner: Manner) -> Array:
+    """Sample the shift (x, y) px of the finger from its usual position."""
+    shift = rng.normal(0, manner.shift_deviation)
+    return np.asarray(np.clip(shift, -manner.shift_max, manner.shift_max))
 
 
 def _sample_axes(

@@ -36,7 +36,7 @@ def sample_at(image, points):
 
 
 def correlation_at(image_a, image_b, points, mapped):
-    """Correlate what A shows at `points` with what B shows at `mapped`, both [N, 2]."""
+    """Correlate image A at `points` with image B at `mapped`, both [N, 2]."""
     return np.corrcoef(sample_at(image_a, points), sample_at(image_b, mapped))[0, 1]
 
 

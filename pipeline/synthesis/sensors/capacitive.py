@@ -116,8 +116,8 @@ class Capacitive:
     ) -> FloatImage:
         """Grey [H, W] of the cells without contact: clouds, shade, stripes and cell noise."""
         size = pressure.shape
-        near = blur(expit(pressure - parameters.shade_pressure), parameters.shade_blur)
-        ground = self.ground + parameters.ground_clouds.sample(size, rng) - self.shade * near
+        finger = blur(expit(pressure - parameters.shade_pressure), parameters.shade_blur)
+        ground = self.ground + parameters.ground_clouds.sample(size, rng) - self.shade * finger
         columns = rng.normal(0, parameters.column_noise, size[1])
         columns = columns + parameters.column_clouds.sample((1, size[1]), rng)[0]
         cells = parameters.cell_noise * rng.standard_normal(size, np.float32)
@@ -136,8 +136,8 @@ class Capacitive:
         contact = expit(height * parameters.contact_steepness)
         inside = expit(pressure - parameters.near_pressure)
         uneven = inside * _sample_nearness(rng, skin.shape, parameters)
-        near = self.reach * expit(parameters.reach_steepness * (skin + uneven))
-        return np.asarray(contact + near * (1 - contact))
+        remote = self.reach * expit(parameters.reach_steepness * (skin + uneven))
+        return np.asarray(contact + remote * (1 - contact))
 
     def _tone(
         self, pressure: FloatImage, rng: np.random.Generator, parameters: CapacitiveParameters

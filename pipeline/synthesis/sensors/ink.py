@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from pipeline.synthesis.noise import FloatImage, SmoothNoise, blur
+from pipeline.synthesis.noise import FloatImage, SmoothNoise, blur, sample_sum
 from pipeline.synthesis.sensors.card import Card, sample_card
 
 
@@ -23,6 +23,7 @@ class InkParameters:
     load_limits: tuple[float, float] = (-0.8, 0.9)  # half ridge heights
     bare_range: tuple[float, float] = (0.15, 0.7)  # half ridge heights, height of bare fibres
     bare_factor_limits: tuple[float, float] = (0.4, 2)  # of that height: less ink, more bare fibres
+    # Relief of the paper's fibres, deviation near 1; scales in px.
     fibre_noise: tuple[SmoothNoise, ...] = (SmoothNoise(0.7, 2.8), SmoothNoise(0.7, 6.4))
     steepness_range: tuple[float, float] = (2.5, 5)  # per half ridge height, ink to paper
     paper_range: tuple[float, float] = (185, 245)  # grey
@@ -68,7 +69,7 @@ class Ink:
         """
         size = skin.shape
         load = self.load + parameters.load_clouds.sample(size, rng)
-        fibres = _sample_fibres(size, rng, parameters)
+        fibres = sample_sum(parameters.fibre_noise, size, rng)
         bare = self.bare * np.clip(1 - load, *parameters.bare_factor_limits)
         height = skin + np.clip(load, *parameters.load_limits) + bare * fibres
         ink = expit(height * self.steepness)
@@ -77,14 +78,6 @@ class Ink:
         grey = paper + (np.clip(black, *parameters.black_limits) - paper) * ink
         grey = np.where(self.card.print_mask(size), np.minimum(grey, self.print), grey)
         return blur(grey, self.blur) + self.noise * rng.standard_normal(size, np.float32)
-
-
-def _sample_fibres(
-    size: tuple[int, ...], rng: np.random.Generator, parameters: InkParameters
-) -> FloatImage:
-    """Sample the relief [H, W] of the paper's fibres, deviation near 1."""
-    fields = [noise.sample(size, rng) for noise in parameters.fibre_noise]
-    return np.asarray(sum(fields[1:], start=fields[0]))
 
 
 def sample_ink(rng: np.random.Generator, parameters: InkParameters = DEFAULT) -> Ink:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from pipeline.synthesis.noise import FloatImage, SmoothNoise, blur
+from pipeline.synthesis.noise import FloatImage, SmoothNoise, blur, sample_sum
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def _sample_lines(
     count: int, rng: np.random.Generator, parameters: ThermalParameters
 ) -> FloatImage:
     """Sample the relative gain [H, 1] of `count` scan lines, less 1."""
-    fields = [drift.sample((count, 1), rng) for drift in parameters.line_drift]
+    drift = sample_sum(parameters.line_drift, (count, 1), rng)
     noise = parameters.line_noise * rng.standard_normal((count, 1), np.float32)
-    return np.asarray(sum(fields[1:], start=fields[0]) + noise)
+    return np.asarray(drift + noise)
 
 
 def sample_thermal(rng: np.random.Generator, parameters: ThermalParameters = DEFAULT) -> Thermal:

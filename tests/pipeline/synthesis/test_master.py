@@ -32,7 +32,7 @@ def masters():
 
 
 def finger_region():
-    """Mask [H, W] of what a plain impression shows."""
+    """Mask [H, W] of the skin in a plain impression."""
     region = np.zeros(MASTER_SIZE, np.uint8)
     centre = (int(MIDDLE[0]), int(MIDDLE[1]))
     return cv2.ellipse(region, centre, (120, 165), 0, 0, 360, 1, -1).astype(bool)
