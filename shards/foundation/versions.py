@@ -28,7 +28,7 @@ def library_versions() -> dict[str, str]:
 
 
 def _version(distributions: tuple[str, ...]) -> str:
-    """Versions of the installed ones of several distributions; "not installed" for none."""
+    """Return the versions of the installed ones of several distributions."""
     versions = []
     for name in distributions:
         try:

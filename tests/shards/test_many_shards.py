@@ -1,4 +1,4 @@
-"""Sets of very many shards: a manifest of 100,000, and 2,000 tiny ones on disk."""
+"""Sets of many shards: a manifest of 100,000 shards, and 2,000 small shards on disk."""
 
 import os
 import subprocess
@@ -15,31 +15,31 @@ from shards.record import encode
 from shards.verify import verify
 
 PARTITION = "synthetic/tiny"
-TINY = 2_000
-MANY = 100_000
-PEAK_MB = 200  # of a process that reads the manifest of MANY shards; measured 129
+FILES = 2_000  # shards on disk
+ENTRIES = 100_000  # shards in a manifest without files
+PEAK_MB = 200  # of a process that reads the manifest of ENTRIES shards; measured 129
 
 
-def entries(total):
+def make_entries(total):
     first = ShardEntry("", PARTITION, "train", 1000, "0" * 64, 3, {"genuine/sensor": 3})
     for k in range(total):
         name = manifest.shard_name(PARTITION, "train", k, total)
         yield replace(first, name=name, sha256=f"{k:064x}")
 
 
-# getrusage would tell of the process that this one was forked from, too
+# getrusage would include the memory of the process that this one was forked from
 READ = """
 import re, sys
 from pathlib import Path
-from shards import shard_file, store
-found = store.load_manifest(Path(sys.argv[1]))
+from shards import store
+manifest = store.load_manifest(Path(sys.argv[1]))
 peak = re.search("VmHWM:(.*)kB", Path("/proc/self/status").read_text())[1]
-print(len(found.shards), int(peak) // 1024)
+print(len(manifest.shards), int(peak) // 1024)
 """
 
 
 def test_a_manifest_of_100_000_shards_is_read_in_little_memory(tmp_path):
-    store.write_manifest(tmp_path, manifest.assemble({}, {PARTITION: {}}, entries(MANY)))
+    store.write_manifest(tmp_path, manifest.assemble({}, {PARTITION: {}}, make_entries(ENTRIES)))
     done = subprocess.run(
         [sys.executable, "-c", READ, tmp_path],
         cwd=Path(__file__).parents[2],
@@ -48,46 +48,48 @@ def test_a_manifest_of_100_000_shards_is_read_in_little_memory(tmp_path):
         check=True,
     )
     shards, megabytes = map(int, done.stdout.split())
-    assert shards == MANY and megabytes < PEAK_MB
+    assert shards == ENTRIES and megabytes < PEAK_MB
 
 
 @pytest.fixture
-def tiny(tmp_path):
-    """2,000 shards of three records of 1 kB, hard links of one file."""
+def small_shards(tmp_path):
+    """Write 2,000 shards of three records of 1 kB, as hard links of one file."""
     records = [encode(pair) for pair in make_pairs(3, 0, size=16, grid=4)]
-    names = [entry.name for entry in entries(TINY)]
-    made = shard_file.write_shard(tmp_path / names[0], records)
+    names = [entry.name for entry in make_entries(FILES)]
+    entry = shard_file.write_shard(tmp_path / names[0], records)
     for name in names[1:]:
         os.link(tmp_path / names[0], tmp_path / name)
-    listed = [replace(made, name=name) for name in names]
+    listed = [replace(entry, name=name) for name in names]
     store.write_manifest(tmp_path, manifest.assemble({}, {PARTITION: {}}, listed))
     return tmp_path
 
 
-def test_two_processes_report_each_fault_of_2_000_shards(tiny):
+def test_two_processes_report_each_fault_of_2_000_shards(small_shards):
     always = verify.PoolParameters(0, 0, 0)
-    assert list(verify.verify(tiny, "full", 2, always)) == []
-    missing, short, other, stray = (f"{entry.name}" for entry in list(entries(TINY))[7::500])
-    (tiny / missing).unlink()
-    content = (tiny / stray).read_bytes()
-    for name, harmed in {short: content[:-1], other: bytes([content[0] ^ 1]) + content[1:]}.items():
-        (tiny / name).unlink()  # which is a link
-        (tiny / name).write_bytes(harmed)
-    (tiny / stray).rename(tiny / "train/stray.arrayrecord")
+    assert list(verify.verify(small_shards, "full", 2, always)) == []
+    names = [entry.name for entry in make_entries(FILES)]
+    missing, short, changed, renamed = names[7::500]
+    (small_shards / missing).unlink()
+    content = (small_shards / renamed).read_bytes()
+    damaged = {short: content[:-1], changed: bytes([content[0] ^ 1]) + content[1:]}
+    for name, data in damaged.items():
+        (small_shards / name).unlink()  # all shards are links of one file
+        (small_shards / name).write_bytes(data)
+    (small_shards / renamed).rename(small_shards / "train/stray.arrayrecord")
     expected = {
         missing: "is missing",
         short: f"has {len(content) - 1} bytes, expected {len(content)} by the manifest",
-        stray: "is missing",
+        renamed: "is missing",
         "train/stray.arrayrecord": "is not in the manifest",
     }
-    found = {f.file: f.message for f in verify.verify(tiny, "quick", 2, always)}
-    assert found == expected
-    found = {f.file: f.message for f in verify.verify(tiny, "full", 2, always)}
-    assert found.pop(other).startswith("was changed after it was written (sha256)")
-    assert found == expected
+    messages = {f.file: f.message for f in verify.verify(small_shards, "quick", 2, always)}
+    assert messages == expected
+    messages = {f.file: f.message for f in verify.verify(small_shards, "full", 2, always)}
+    assert messages.pop(changed).startswith("was changed after it was written (sha256)")
+    assert messages == expected
 
 
-def test_records_of_2_000_shards_are_found(tiny):
-    shards = store.open_set(tiny)
-    assert shards.count("train") == 3 * TINY
-    assert len(shards.read("train", range(0, 3 * TINY, 97))) == len(range(0, 3 * TINY, 97))
+def test_records_of_2_000_shards_can_be_read(small_shards):
+    shards = store.open_set(small_shards)
+    assert shards.count("train") == 3 * FILES
+    assert len(shards.read("train", range(0, 3 * FILES, 97))) == len(range(0, 3 * FILES, 97))
