@@ -26,7 +26,7 @@ PAPER = Path(__file__).with_name("paper.py")
 
 @dataclass(frozen=True)
 class Config:
-    """A config: settings of data, network and training. A config file defines `CONFIG` of this type."""
+    """Settings of data, network and training; a config file defines `CONFIG` of this type."""
 
     pipeline: PipelineSpec
     model: ModelConfig

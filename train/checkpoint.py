@@ -184,7 +184,7 @@ def load_state(path: Path, like: State) -> State:
 
 
 def load_parameters(path: Path) -> dict[str, np.ndarray]:
-    """Load the parameters of a checkpoint of any network by dotted name ("backbone.stem.kernel")."""
+    """Load the parameters of any network's checkpoint by dotted name ("backbone.stem.kernel")."""
     prefix = "params."
     arrays = _restore(path, load_meta(path)["arrays"])
     return {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
@@ -203,7 +203,7 @@ def differences(
 
 
 def _newest(run: Path) -> Path | None:
-    """The folder that is, or will become, RUN/latest. Changes nothing: another process may write."""
+    """The folder that is, or will become, RUN/latest; changes nothing on the disk."""
     names = (LATEST, NEXT, PREVIOUS)
     return next((run / name for name in names if (run / name).is_dir()), None)
 

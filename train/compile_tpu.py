@@ -139,7 +139,8 @@ def describe(compiled: CompiledStep, training: PublishedTraining = PublishedTrai
         "work": f"{compiled.flops / 1e12:.2f} TFLOP per step,"
         f" {compiled.flops / 1e9 / compiled.batch_size:.1f} GFLOP per pair",
         "collectives": ", ".join(counts) or "none",
-        "time": f"{training.epochs} epochs × {training.pairs:,} pairs: {', '.join(hours)} of the peak",
+        "time": f"{training.epochs} epochs × {training.pairs:,} pairs:"
+        f" {', '.join(hours)} of the peak",
         "compiling": f"{compiled.seconds:.0f} s",
     }
     return "\n".join(f"{name:12s} {value}" for name, value in rows.items())

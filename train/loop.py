@@ -154,7 +154,7 @@ class Trainer:
         self.log.truncate(0)
 
     def advance(self) -> None:
-        """Dispatch one step, then handle metrics of earlier ones: the device is never waited for."""
+        """Dispatch one step, then handle metrics of earlier ones, without waiting for the device."""
         with self.monitor.clock.waiting():
             batch = next(self.batches)
         placed = step.put({name: batch[name] for name in step.LOSS_INPUTS}, self.mesh)
@@ -261,7 +261,7 @@ class Trainer:
             self._save_latest()
 
     def _validate(self, stop: StopCheck) -> dict[str, float] | None:
-        """Accuracy over the validation split, or over the one batch of an overfit; None if empty."""
+        """Accuracy over the validation split, or the one batch of an overfit; None if empty."""
         split = "train" if self.settings.overfit else "val"
         indices = self.batches.indices(0) if self.settings.overfit else None
         parts = []

@@ -1,8 +1,8 @@
-"""All benches in one table: python tests/bench (make bench).
+"""All benchmarks in one table: python tests/bench (make bench).
 
-Speeds depend on the machine and its load, ratios hardly: what is compared runs in turn. Pairs a
-second are of one core's processor time, but for the scaling and the training loop (wall time); of
-the synthesis it is masters and impressions a second.
+Ratios are comparable between machines, since both sides run in turn; absolute speeds are not. Pairs
+per second refer to the processor time of one core, except for scaling and the training loop (wall
+time). Synthesis is measured in masters and impressions per second.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-import model  # noqa: F401, I001 - says how many threads BLAS has, before numpy is there
+import model  # noqa: F401, I001 - sets the number of BLAS threads before numpy is imported
 import click
 import race
 
@@ -44,13 +44,13 @@ def main():
 
 
 def quietly(what, measure):
-    """What `measure` finds, without the progress of all that it runs; what that took is told."""
+    """Results of `measure`, without the progress bars of what it runs; prints the time it took."""
     click.echo(f"measuring: {what}", err=True)
     start = sum(os.times()[:4])
     with contextlib.redirect_stderr(io.StringIO()):
-        found = measure()
+        results = measure()
     click.echo(f"  {sum(os.times()[:4]) - start:.0f} core-seconds", err=True)
-    return found
+    return results
 
 
 if __name__ == "__main__":

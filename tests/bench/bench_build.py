@@ -1,10 +1,10 @@
 """Speed of the build: python tests/bench/bench_build.py
 
-Processor seconds of one core, as ratios to three others: a floor (decode each original once, the
-bare cropping warps, write the records), that floor with the corruptions themselves, and what public
-code does (decode, resize, corrupt and rotate anew for every pair). The floor finds no finger, draws
-nothing, fills no frame, knows no truth and checks no source: no build that keeps its promises
-reaches it.
+Processor seconds of one core, as ratios to three others: a floor (decode each original once,
+warp the crops, write the records), that floor with the degradations, and the way of public code
+(decode, resize, degrade and rotate for every pair). The floor segments no finger, samples no
+parameters, fills no border, computes no ground truth and hashes no source: a complete build cannot
+reach it.
 """
 
 import collections
@@ -65,15 +65,15 @@ def draw(root):
         image = finger(seed, SIDE, SIDE).astype(float)
         grainy = np.random.default_rng(seed).normal(0, 4, image.shape) + image
         encoded.append(cv2.imencode(".png", np.clip(grainy, 0, 255).astype(np.uint8))[1].tobytes())
-    found = []
+    results = []
     for k in range(LONG * IMAGES):
         path = root / f"{2400 + k:08d}_A_roll_01.png"
         path.write_bytes(encoded[k % DIFFERENT])
         person = f"nist/{2400 + k:08d}"
-        found.append(
+        results.append(
             Impression(path, f"{PARTITION}/{path.stem}", PARTITION, person, f"{person}/01", 500.0)
         )
-    return found
+    return results
 
 
 def floor(images, records, out, corrupt=False):
@@ -91,7 +91,7 @@ def floor(images, records, out, corrupt=False):
 
 
 def on_the_fly(images):
-    """Each pair from its file: decode, squash, corrupt, rotate; no ground truth, nothing kept."""
+    """Each pair from its file: decode, resize, degrade, rotate; no ground truth, no cache."""
     rng = np.random.default_rng(0)
     for impression in images:
         for kind in KINDS:
@@ -99,22 +99,22 @@ def on_the_fly(images):
             corrupted = apply(image, sample(kind, rng))
             turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.uniform(-60, 60), 1.0)
             turned = cv2.warpAffine(corrupted, turn, (SIDE, SIDE))
-            for made in (image, turned):
-                cv2.resize(made, (128, 128), interpolation=cv2.INTER_AREA)
+            for result in (image, turned):
+                cv2.resize(result, (128, 128), interpolation=cv2.INTER_AREA)
 
 
 def stages(action, pairs):
     """Microseconds a pair of each stage: where samples of the stack, one a ms, find the build.
 
-    A profiler that is told of every call would make functions of many calls look dear.
+    A profiler that traces every call would overestimate functions with many calls.
     """
     labels = {name: label for label, name in STAGES.items()}
-    found = collections.Counter()
+    results = collections.Counter()
 
     def sample(_, frame):
         while frame and frame.f_code.co_name not in labels:
             frame = frame.f_back
-        found[labels[frame.f_code.co_name] if frame else "all else"] += 1
+        results[labels[frame.f_code.co_name] if frame else "all else"] += 1
 
     before, start = signal.signal(signal.SIGPROF, sample), time.process_time()
     signal.setitimer(signal.ITIMER_PROF, 1e-3, 1e-3)
@@ -125,8 +125,8 @@ def stages(action, pairs):
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
     spent = 1e6 * (time.process_time() - start) / pairs / SAMPLED
-    total = found.total()
-    return {label: spent * found[label] / total for label in [*STAGES, "all else"]}
+    total = results.total()
+    return {label: spent * results[label] / total for label in [*STAGES, "all else"]}
 
 
 def clocks():
@@ -149,7 +149,7 @@ class Bench:
         return out
 
     def speed(self):
-        """Rows of one core's work, the pairs it made, MB that it took."""
+        """Rows of one core's work, the number of pairs, the memory in MB."""
         shards = store.open_set(self.build(self.few))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         splits = [(split, shards.count(split)) for split in ("train", "val", "test")]
@@ -220,5 +220,5 @@ def measure():
 
 
 if __name__ == "__main__":
-    found, remarks = measure()
-    click.echo("\n".join([render(found), *remarks]))
+    results, remarks = measure()
+    click.echo("\n".join([render(results), *remarks]))

@@ -1,9 +1,9 @@
 """Speed of registration by the network that ships: python tests/bench/bench_register.py
 
-Pairs of plain prints of 374 × 388 px, each print opened anew for every pair, and the same pairs
-with prints that are open already; beside SIFT + RANSAC, which gives no dense map. And a table of
-MANY pairs in one go, by the wall: against a process a pair, and against one warm process that takes
-pair after pair, prints opened anew.
+Pairs of plain impressions of 374 × 388 px: with every impression read again for every pair, and with
+impressions that are prepared already; compared with SIFT + RANSAC, which gives no dense map. And a
+table of MANY pairs in wall time, compared with one process per pair, and with one warm process that
+registers pair after pair and reads every impression again.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 
-import model  # noqa: F401, I001 - says how many threads BLAS has, before numpy is there
+import model  # noqa: F401, I001 - sets the number of BLAS threads before numpy is imported
 import click
 import cv2
 import numpy as np
@@ -48,11 +48,11 @@ def measure():
     registrar = Registrar(SHIPPED)
     registrar.register(images[0][0], 500, images[0][1], 500)
     ready = time.perf_counter() - start
-    prints = [[registrar.prepare(image, 500) for image in pair] for pair in images]
+    impressions = [[registrar.prepare(image, 500) for image in pair] for pair in images]
     spent = race(
         {
             ONE_BY_ONE: lambda: [registrar.register(a, 500, b, 500) for a, b in images],
-            OPEN: lambda: [registrar.register_impressions(a, b) for a, b in prints],
+            OPEN: lambda: [registrar.register_impressions(a, b) for a, b in impressions],
             SIFT: lambda: [sift.align(a, b, 1.0) for a, b in images],
         }
     )
@@ -132,16 +132,16 @@ def _stages(registrar, images):
     def mark():
         marks.append(time.process_time())
 
-    prints = [[registrar.prepare(image, 500) for image in pair] for pair in images]
+    impressions = [[registrar.prepare(image, 500) for image in pair] for pair in images]
     mark()
-    matches = [registrar.match(a, b) for a, b in prints]
+    matches = [registrar.match(a, b) for a, b in impressions]
     mark()
-    found = [
+    results = [
         best_hypothesis(m, a.ridge_image, b.ridge_image)[0]
-        for m, (a, b) in zip(matches, prints, strict=True)
+        for m, (a, b) in zip(matches, impressions, strict=True)
     ]
     mark()
-    for one, (a, b) in zip(found, prints, strict=True):
+    for one, (a, b) in zip(results, impressions, strict=True):
         map_in_file_pixels(one, a, b)
     mark()
     names = ("foreground and texture of both", "network", "map onto the ridges", "map of all px")
@@ -149,5 +149,5 @@ def _stages(registrar, images):
 
 
 if __name__ == "__main__":
-    found, remarks = measure()
-    click.echo("\n".join([render(found), *remarks]))
+    results, remarks = measure()
+    click.echo("\n".join([render(results), *remarks]))

@@ -56,8 +56,8 @@ def links(out, shard, count):
     (out / "train").mkdir(parents=True)
     for name in names:
         os.link(shard, out / name)
-    made = shard_file.describe_shard(out / names[0])
-    entries = [replace(made, name=name) for name in names]
+    built = shard_file.describe_shard(out / names[0])
+    entries = [replace(built, name=name) for name in names]
     store.write_manifest(out, manifest.assemble({}, {"synthetic/bench": {}}, entries))
 
 
@@ -98,9 +98,9 @@ def long_manifest(folder):
         )
         for k in range(MANY)
     ]
-    made = manifest.assemble({}, {"synthetic/bench": {}}, entries)
+    built = manifest.assemble({}, {"synthetic/bench": {}}, entries)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    writing = seconds(lambda: store.write_manifest(folder, made))
+    writing = seconds(lambda: store.write_manifest(folder, built))
     reading = seconds(lambda: store.load_manifest(folder))
     size = (folder / manifest.FILE).stat().st_size / 1e6
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
@@ -140,5 +140,5 @@ def measure():
 
 
 if __name__ == "__main__":
-    found, remarks = measure()
-    click.echo("\n".join([render(found), *remarks]))
+    results, remarks = measure()
+    click.echo("\n".join([render(results), *remarks]))

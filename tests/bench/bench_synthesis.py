@@ -1,8 +1,8 @@
 """Speed of the generator: python tests/bench/bench_synthesis.py
 
-A master against the resampling alone that its growth cannot do without; an impression of each kind
-of sensor against laying its two layers of skin through the warp, without any of its noise; and
-two processes that draw fingers against one, in core-seconds a finger.
+A master is compared with the resampling that its growth needs; an impression of each kind of sensor
+with warping its two layers of skin, without noise; two processes that synthesize fingers with one,
+in core-seconds per finger.
 """
 
 import multiprocessing
@@ -46,7 +46,7 @@ def resampling():
 
 
 def laying(master):
-    """The skin through the warp of a touch, as often as there are impressions."""
+    """Warp the skin of one contact, as often as there are impressions."""
     for style in STYLES:
         for k in range(IMPRESSIONS):
             touch = sample_touch(np.random.default_rng(k), style.placement)
@@ -79,10 +79,10 @@ def by_processes(count):
 
 def scaling():
     """The row of two processes, and the memory of one."""
-    found = np.array([(by_processes(1), by_processes(2)) for _ in range(SCALED)])
-    one, two = found[..., 0].T
+    results = np.array([(by_processes(1), by_processes(2)) for _ in range(SCALED)])
+    one, two = results[..., 0].T
     row = Row("fingers, 2 processes", 1 / float(np.median(two)), "one process", one / two, LINEAR)
-    return row, float(found[..., 1].max())
+    return row, float(results[..., 1].max())
 
 
 def measure():
@@ -114,5 +114,5 @@ def measure():
 
 
 if __name__ == "__main__":
-    found, remarks = measure()
-    click.echo("\n".join([render(found), *remarks]))
+    results, remarks = measure()
+    click.echo("\n".join([render(results), *remarks]))

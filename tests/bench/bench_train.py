@@ -1,9 +1,8 @@
 """Speed of the training loop: python tests/bench/bench_train.py [--config FILE] [--set KEY=VALUE]
 
-The floor is the compiled step on data that lie on the device already. The loop reads shards,
-batches, transfers, logs; its pairs a second over the floor's is what all that costs. Both are taken
-in turn, so that machines and their load compare. --trace FOLDER leaves a trace of some bare steps,
-for TensorBoard or https://ui.perfetto.dev.
+The floor is the compiled step on data that are on the device already. The loop also reads shards,
+makes batches, transfers and logs; the ratio of both speeds shows the cost. Both run in turn.
+--trace FOLDER writes a trace of some bare steps, for TensorBoard or https://ui.perfetto.dev.
 """
 
 import dataclasses
@@ -63,20 +62,20 @@ class Bench:
         self.loop.initialise()
 
     def bare_steps(self):
-        """On a batch that lies on the devices."""
+        """Steps on a batch that is on the devices already."""
         for _ in range(BLOCK):
             self.state, figures = self.program.train(self.state, self.batch)
         jax.block_until_ready(figures)
 
     def loop_steps(self):
-        """Data, transfer, step, figures checked, averaged, logged and shown."""
+        """Steps with data, transfer, and metrics checked, averaged, logged and shown."""
         for _ in range(BLOCK):
             self.loop.advance()
             self.monitor.console_values(self.loop.step)
         self.monitor.fetch()
 
     def race(self, rounds, clock):
-        """The loop's speed over the bare step's in every round."""
+        """Speed of the loop divided by that of the bare step, in every round."""
         self.bare_steps()
         self.loop_steps()
         spent = []
@@ -97,7 +96,7 @@ class Bench:
 
 
 def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=None):
-    """The row of the loop against the bare step, and a remark below the table.
+    """Measure the loop against the bare step; return the table row and a remark.
 
     On CPUs, where the loop takes its time from the step's own cores, processor time is compared.
     """
@@ -116,8 +115,8 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=
         f"training loop: {config.name} on {jax.device_count()} × {device.device_kind}: {rate:.3g} "
         f"pairs/s, waiting for data {figures['wait']:.2%} of the time (1% at most), compiling "
         f"{bench.compiling:.1f} s, utilisation {figures['utilisation']:.1%} of "
-        f"{peak_speed.peak_flops(device) / 1e12:.3g} TFLOP/s a device, {EPOCHS} epochs × {FULL:,} pairs "
-        f"in {EPOCHS * FULL / rate / 3600:.2f} h"
+        f"{peak_speed.peak_flops(device) / 1e12:.3g} TFLOP/s per device, "
+        f"{EPOCHS} epochs × {FULL:,} pairs in {EPOCHS * FULL / rate / 3600:.2f} h"
     )
     return [Row(name, rate, "bare step", ratios, 0.97)], [note]
 
@@ -126,10 +125,12 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=
 @click.option("--config", type=click.Path(path_type=Path), default=ROOT / "configs" / "demo.py")
 @click.option("--set", "overrides", multiple=True, help="As in train run.")
 @click.option("--rounds", type=int, default=20)
-@click.option("--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without.")
+@click.option(
+    "--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without such devices."
+)
 @click.option("--trace", type=click.Path(path_type=Path), help="Folder for a profile.")
 def main(config, overrides, rounds, require, trace):
-    """Measure and say."""
+    """Measure and print."""
     try:
         state.find_devices(require=require)
     except Misuse as misuse:

@@ -1,4 +1,4 @@
-"""What is compared runs in turn, several times, so that the machine's load meets all alike."""
+"""Run alternatives in turn, several times, so that the load of the machine is the same for all."""
 
 import time
 from typing import NamedTuple

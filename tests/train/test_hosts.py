@@ -1,4 +1,4 @@
-"""Training by two processes: one of them writes, both stop together, the results are one process's."""
+"""Two processes train like one: one of them writes, both stop at the same step."""
 
 import json
 import socket
@@ -49,7 +49,7 @@ print(loop.run(settings, state.find_devices(), say))
 
 
 def run_two_processes(*arguments, signal_steps):
-    """Lines printed by each of two processes; `signal_steps` are the batches at which each gets SIGTERM."""
+    """Lines printed by each of two processes; each gets SIGTERM at its batch of `signal_steps`."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
