@@ -20,7 +20,7 @@ RUN ?= $(KAGGLE)checkpoints/dense_reg
 RESUME ?=
 SHIPPED := model/dense_reg.safetensors
 TRAINED = $(RUN)/dense_reg_ckpt.safetensors
-# the network of the run that was named, or of the usual one, or the one that ships
+# the network of RUN if it is given; else that of the default RUN if it exists, else the one that ships
 CHECKPOINT ?= $(if $(filter file,$(origin RUN)),$(or $(wildcard $(TRAINED)),$(SHIPPED)),$(TRAINED))
 PLATFORM ?=
 SET ?=
@@ -49,10 +49,10 @@ help:
 	@echo "make train [OUT=dir] [RUN=dir] [CONFIG=file] [RESUME=latest] [SET='train.epochs=10 ...']"
 	@echo "make train-tpu [PLATFORM=cpu]  the same, refuses without TPU cores (cpu: 8 CPU devices instead)"
 	@echo "make check-tpu [TOPOLOGY=$(TOPOLOGY)]  compiles the step for TPU cores, without a TPU: memory, FLOPs, hours"
-	@echo "make evaluate                  accuracy on held-out pairs"
+	@echo "make evaluate [OUT=dir] [RUN=dir]  accuracy on held-out pairs"
 	@echo "make register A=image B=image  a dense map, a score, a picture, by the network that ships or RUN=dir"
-	@echo "make shipped                   trains the network that ships again, by its commit and lock: hours on two cores"
-	@echo "make shipped-today             trains it with today's program"
+	@echo "make shipped                   trains the network that ships again, with the program of its commit: hours on two cores"
+	@echo "make shipped-today             trains such a network with the program as it is now"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
 	@echo "make test-processors           the tests as on processors without AVX-512, four times"
 	@echo "make bench                     speeds of build, loader, training and registration, as ratios"
@@ -158,8 +158,8 @@ shipped-today: $(BASE)
 test: $(DEV)
 	$(PY) -m pytest -n 2
 
-# The whole suite as on other processors: what XLA, OpenBLAS and OpenCV choose by the processor is
-# set to what an older one has. Four runs of `make test`.
+# The tests with the instructions that XLA, OpenBLAS and OpenCV would use on older processors. Four runs
+# of `make test`.
 test-processors: $(DEV)
 	$(PY) -m pytest -n 2
 	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(PY) -m pytest -n 2
