@@ -14,8 +14,8 @@ class Placement:
     Attributes:
         size: (height, width) px of the image.
         axes: mean half axes (x, y) px of the contact region.
-        finger: px by which the middle of the finger lies below the middle of the image.
-        contact: px by which the middle of the contact region lies below that of the finger.
+        finger: px by which the middle of the finger lies below that of the image, on average.
+        contact: px by which the middle of the contact region lies below that of the image.
         pressure: mean pressure in the middle, half ridge heights.
     """
 
