@@ -38,9 +38,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name in (
-            "image_size", "stride", "stem_channels", "stem_stride", "blocks", "width", "heads", "mlp",
-        ):  # fmt: skip
+        sizes = ("image_size", "stride", "stem_channels", "stem_stride")
+        for name in (*sizes, "blocks", "width", "heads", "mlp"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
         if min(self.stage_channels, default=0) < 1:

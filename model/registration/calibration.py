@@ -75,8 +75,8 @@ class CalibrationCurves:
 
 
 # Curves for a checkpoint that has none: those of an earlier network, fitted to 400 synthetic pairs
-# (docs/LOG.md, 2026-11-23, "The score's curves fitted by a command"). Scores by them order pairs, but
-# are not probabilities.
+# (docs/LOG.md, 2026-11-23, "The score's curves fitted by a command"). Scores by them order pairs,
+# but are not probabilities.
 DEFAULT_CURVES = CalibrationCurves(-6.62, 20.88, 1.49, 0.966)
 UNCALIBRATED = (
     "uncalibrated: scores order pairs but are no probabilities (python -m train calibrate)"

@@ -217,7 +217,7 @@ def require_two_files(a: Path, b: Path) -> None:
 def _matches_in_file_pixels(
     matches: Array, a: PreparedImpression, b: PreparedImpression, curves: CalibrationCurves
 ) -> NDArray[np.float32]:
-    """Convert matches [K, 5] from px at 500 ppi to px of the files, and confidence to probability."""
+    """Convert matches [K, 5] to px of the files, and their confidences to probabilities."""
     return np.c_[
         apply_affine(a.prepared.to_original, matches[:, :2]),
         apply_affine(b.prepared.to_original, matches[:, 2:4]),

@@ -99,7 +99,7 @@ def align_ridges(
 
 
 def choose_shifts_singly(correlation: Correlation) -> NDArray[np.int64]:
-    """Return the index of the shift with the highest correlation at each node, [Ny, Nx, 2] (x, y)."""
+    """Return the index (x, y) of the best shift at each node, int64 [Ny, Nx, 2]."""
     flat = correlation.by_shift.reshape(-1, *correlation.overlap.shape)
     j, i = np.divmod(flat.argmax(0), len(correlation.by_shift))
     return np.stack([i, j], -1)

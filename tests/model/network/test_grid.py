@@ -1,4 +1,4 @@
-"""Conventions of the matching grid, and the ground truth on coarser ones."""
+"""Conventions of the matching grid, and ground truth on coarser grids."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,22 +18,22 @@ def test_centres_lie_in_their_own_cells_row_major(stride):
 
 
 @pytest.mark.parametrize("stride", [4, 8])
-def test_a_centre_is_the_mean_of_its_pixels(stride):
-    """Pixel centres are whole numbers: the cell of the top left holds 0 … stride - 1."""
+def test_centre_is_the_mean_of_its_pixels(stride):
+    """Pixel centres are integers: the top-left cell contains 0 … stride - 1."""
     pixels = np.arange(3 * stride).reshape(3, stride).mean(1)
     np.testing.assert_array_equal(centres(3, stride)[:3, 0], pixels)
     np.testing.assert_array_equal(centres(3, stride)[::3, 1], pixels)
 
 
 @pytest.mark.parametrize("stride", [4, 8])
-def test_cells_meet_half_a_pixel_before_their_first(stride):
+def test_cells_begin_half_a_pixel_before_their_first(stride):
     x = np.array([-0.5, stride - 0.51, stride - 0.5, 3 * stride - 0.51], np.float32)
-    found = cell_of(np.stack([x, 0 * x], -1), 3, stride)
-    np.testing.assert_array_equal(found, [0, 0, 1, 2])
-    np.testing.assert_array_equal(cell_of(np.stack([0 * x, x], -1), 3, stride), 3 * found)
+    index = cell_of(np.stack([x, 0 * x], -1), 3, stride)
+    np.testing.assert_array_equal(index, [0, 0, 1, 2])
+    np.testing.assert_array_equal(cell_of(np.stack([0 * x, x], -1), 3, stride), 3 * index)
 
 
-def test_points_outside_go_to_the_nearest_border_cell():
+def test_points_outside_get_the_nearest_border_cell():
     points = np.array([[-50, 5], [50, 5], [5, -50], [50, 50]], np.float32)
     np.testing.assert_array_equal(cell_of(points, 3, 4), [3, 5, 1, 8])
 
@@ -57,18 +57,20 @@ def test_pooling_is_exact_for_affine_maps(part):
 
 def test_no_pooling_on_the_same_grid():
     fine = affine_truth(8, 4)
-    seen = np.random.default_rng(0).random((2, 8, 8)) < 0.5
-    points, visible = pool_truth(fine, seen, 8)
-    np.testing.assert_array_equal(visible, seen.reshape(2, 64))
-    np.testing.assert_array_equal(points, np.where(seen[..., None], fine, 0).reshape(2, 64, 2))
+    visible_parts = np.random.default_rng(0).random((2, 8, 8)) < 0.5
+    points, visible = pool_truth(fine, visible_parts, 8)
+    np.testing.assert_array_equal(visible, visible_parts.reshape(2, 64))
+    np.testing.assert_array_equal(
+        points, np.where(visible_parts[..., None], fine, 0).reshape(2, 64, 2)
+    )
 
 
-def test_a_coarse_cell_is_visible_where_all_its_parts_are():
-    """One hidden part hides the cell, whatever number stands there."""
-    fine, seen = affine_truth(8, 4), np.ones((2, 8, 8), bool)
-    seen[0, 3, 5], seen[1, 0, 0] = False, False
+def test_coarse_cell_is_visible_where_all_its_parts_are():
+    """One hidden part hides the cell, whatever its coordinates."""
+    fine, visible_parts = affine_truth(8, 4), np.ones((2, 8, 8), bool)
+    visible_parts[0, 3, 5], visible_parts[1, 0, 0] = False, False
     fine[0, 3, 5], fine[1, 0, 0] = np.nan, np.inf
-    points, visible = pool_truth(fine, seen, 4)
+    points, visible = pool_truth(fine, visible_parts, 4)
     hidden = np.argwhere(~np.asarray(visible))
     np.testing.assert_array_equal(hidden, [[0, 1 * 4 + 2], [1, 0]])
     expected = affine_truth(4, 8).reshape(2, 16, 2)

@@ -1,4 +1,4 @@
-"""Match probabilities against their formula, and where matches are said to lie."""
+"""Match probabilities against their formula, and the positions of matches."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ G, N = CONFIG.cells, CONFIG.cells**2
 
 @pytest.fixture(scope="module")
 def cells():
-    """The cells' features of two pairs."""
+    """Features of the cells of two pairs."""
     return np.random.default_rng(0).normal(size=(4, N, CONFIG.width)).astype(np.float32)
 
 
@@ -46,8 +46,8 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def test_probability_is_both_softmaxes_times_both_matchabilities(matches):
-    """Their product and not its root: the probability that each of the two chooses the other."""
+def test_probability_is_the_product_of_softmaxes_and_matchabilities(matches):
+    """Not its root: the probability that each of the two cells chooses the other."""
     similarity, m_a, m_b = (
         np.asarray(x, np.float64)
         for x in (matches.similarity, matches.matchable_a, matches.matchable_b)
@@ -57,14 +57,14 @@ def test_probability_is_both_softmaxes_times_both_matchabilities(matches):
     np.testing.assert_allclose(np.exp(matches.log_match), expected, rtol=1e-4)
 
 
-def test_no_cell_has_more_than_one_match(matches):
+def test_probabilities_of_a_cell_add_up_to_its_matchability_at_most(matches):
     probability = np.exp(matches.log_match)
     for axis, logit in ((2, matches.matchable_a), (1, matches.matchable_b)):
         assert (probability.sum(axis) <= sigmoid(np.asarray(logit)) + 1e-6).all()
 
 
 def test_similarity_is_a_scaled_cosine(cells):
-    """Between the images' features, the first half with the second: the scale where equal."""
+    """Of the first half of the cells with the second; equal features give the scale."""
     matcher = Matcher(CONFIG, nnx.Rngs(0))
     a, b = cells[:2], cells[2:].copy()
     b[0, 3], b[1, 7] = a[0, 5], a[1, 2]
@@ -82,7 +82,7 @@ def test_swapped_images_transpose_the_matches(cells, matches):
 
 
 def test_best_is_mutual_where_both_choose_each_other():
-    """Cells 0 and 1 of A both want cell 2 of B, which wants 1; cell 2 of A and 0 of B agree."""
+    """Cells 0 and 1 of A both choose cell 2 of B, which chooses 1; cell 2 of A and 0 of B agree."""
     probability = np.array([[[0.1, 0.05, 0.3], [0.1, 0.2, 0.4], [0.6, 0.1, 0.2]]], np.float32)
     index, log_probability, mutual = best_partners(jnp.log(probability))
     np.testing.assert_array_equal(index, [[2, 2, 0]])
@@ -93,40 +93,40 @@ def test_best_is_mutual_where_both_choose_each_other():
 def test_neighbourhood_is_the_nine_cells_around():
     similarity = np.random.default_rng(1).normal(size=(1, N, G, G)).astype(np.float32)
     index = np.random.default_rng(2).integers(0, N, (1, N))
-    near = neighbourhood(similarity.reshape(1, N, N), index, G)
+    values = neighbourhood(similarity.reshape(1, N, N), index, G)
     padded = np.pad(similarity[0], ((0, 0), (1, 1), (1, 1)), "edge")
     for i, (row, column) in enumerate(zip(*np.divmod(index[0], G), strict=True)):
         expected = padded[i, row : row + 3, column : column + 3] - similarity[0, i, row, column]
-        np.testing.assert_allclose(near[0, i], expected.ravel(), atol=1e-6)
+        np.testing.assert_allclose(values[0, i], expected.ravel(), atol=1e-6)
 
 
-def planted_matches(similarity):
-    """Matches of one pair with nothing but a similarity."""
+def matches_of(similarity):
+    """Matches of one pair with a given similarity; everything else is zero."""
     zero, features = jnp.zeros((1, N)), jnp.zeros((1, N, CONFIG.width))
     return Matches(similarity, zero, zero, similarity, features, features)
 
 
 def test_refined_points_are_px_in_the_cells_of_b():
-    """Untrained it says the cell's centre; a perceptron set by hand moves it to the true place."""
+    """Without an offset they are the centre; a bias set by hand moves them."""
     refiner = Refiner(CONFIG, nnx.Rngs(0))
     index = np.random.default_rng(3).integers(0, N, (1, N))
-    matches = planted_matches(jnp.zeros((1, N, N)))
-    corner = np.asarray(centres(G, CONFIG.stride))[index]
-    np.testing.assert_allclose(refiner(matches, index), corner, atol=1e-5)
+    matches = matches_of(jnp.zeros((1, N, N)))
+    centre = np.asarray(centres(G, CONFIG.stride))[index]
+    np.testing.assert_allclose(refiner(matches, index), centre, atol=1e-5)
     step = np.array([1.5, -3.0], np.float32)
     refiner.offset.bias[...] = jnp.arctanh(step / (1.5 * CONFIG.stride))
-    np.testing.assert_allclose(refiner(matches, index), corner + step, atol=1e-4)
+    np.testing.assert_allclose(refiner(matches, index), centre + step, atol=1e-4)
 
 
 def test_refinement_can_follow_the_similarity():
-    """Hidden unit: how much likelier the cell to the right is. Output: that much along x."""
+    """One hidden unit with the similarity of the cell to the right, added along x."""
     refiner = Refiner(CONFIG, nnx.Rngs(0))
     right = 2 * CONFIG.width + 5
     refiner.hidden.kernel[...] = jnp.zeros(refiner.hidden.kernel.shape).at[right, 0].set(1)
     refiner.offset.kernel[...] = jnp.zeros((CONFIG.width, 2)).at[0, 0].set(1)
     index = np.full((1, N), 3 * G + 2)
     similarity = jnp.zeros((1, N, N)).at[0, 5, 3 * G + 3].set(0.5)
-    moved = refiner(planted_matches(similarity), index) - centres(G, CONFIG.stride)[index]
+    moved = refiner(matches_of(similarity), index) - centres(G, CONFIG.stride)[index]
     expected = np.zeros((1, N, 2))
     expected[0, 5, 0] = np.tanh(0.5) * 1.5 * CONFIG.stride
     np.testing.assert_allclose(moved, expected, atol=1e-4)
@@ -148,18 +148,18 @@ def output(request):
     return run(*images)
 
 
-def test_whatever_the_compute_dtype_matches_are_float32(output):
-    matches, found = output
+def test_output_is_float32_for_any_compute_dtype(output):
+    matches, correspondences = output
     assert {x.dtype for x in jax.tree.leaves(matches)} == {jnp.dtype("float32")}
-    assert found.points.dtype == found.confidence.dtype == jnp.float32
-    assert found.mutual.dtype == bool
+    assert correspondences.points.dtype == correspondences.confidence.dtype == jnp.float32
+    assert correspondences.mutual.dtype == bool
 
 
 def test_correspondences_are_the_best_matches(output):
-    matches, found = output
+    matches, correspondences = output
     probability = np.exp(matches.log_match)
-    assert found.points.shape == (2, N, 2)
-    np.testing.assert_allclose(found.confidence, probability.max(2), rtol=1e-5)
+    assert correspondences.points.shape == (2, N, 2)
+    np.testing.assert_allclose(correspondences.confidence, probability.max(2), rtol=1e-5)
     choice = np.asarray(matches.log_match).argmax(2)
-    off = np.abs(found.points - np.asarray(centres(G, CONFIG.stride))[choice]).max()
+    off = np.abs(correspondences.points - np.asarray(centres(G, CONFIG.stride))[choice]).max()
     assert off <= 1.5 * CONFIG.stride

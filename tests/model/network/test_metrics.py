@@ -1,4 +1,4 @@
-"""Figures of correspondences against cases worked out by hand."""
+"""Accuracy of correspondences against cases computed by hand."""
 
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ def rigid(angle, shift=(0.0, 0.0), points=SOURCE):
     return (points @ np.array([[c, -s], [s, c]]).T + shift).astype(np.float32)
 
 
-def found(points, confidence=1.0, mutual=True):
+def make_matches(points, confidence=1.0, mutual=True):
     """Correspondences of a batch of points [B, N, 2]."""
     shape = points.shape[:2]
     return Correspondences(
@@ -30,8 +30,8 @@ def found(points, confidence=1.0, mutual=True):
     )
 
 
-class Planted:
-    """Stands in for the network: gives the correspondences it was made with."""
+class FixedNet:
+    """Stand-in for the network with given correspondences."""
 
     config = SimpleNamespace(cells=CELLS, stride=STRIDE)
 
@@ -54,61 +54,61 @@ def evaluate(matches, truth, visible, genuine=True):
         "visible": jnp.asarray(visible.reshape(count, CELLS, CELLS)),
         "genuine": jnp.full(count, genuine),
     }
-    result = metrics.evaluate_batch(Planted(matches), batch, SCALE)
+    result = metrics.evaluate_batch(FixedNet(matches), batch, SCALE)
     return {name: np.asarray(value) for name, value in result.items()}
 
 
 @pytest.fixture(scope="module")
-def planted():
-    """One genuine pair turned by 0.3 rad whose cells err by 0 … 4 px of the image, in fours."""
+def accuracy():
+    """Result for a genuine pair rotated by 0.3 rad; its cells err by 0, 0.5, 1 and 4 px."""
     truth = rigid(0.3, (5, -3))[None]
     error = np.repeat([0.0, 0.5, 1.0, 4.0], N // 4).astype(np.float32)
     points = truth + np.stack([0 * error, error], -1)[None]
     visible = np.ones((1, N), bool)
-    visible[0, :8] = False  # of the sixteen that are right
-    points[0, 0] = 0  # which is the truth's filling where there is none
+    visible[0, :8] = False  # of the sixteen cells without error
+    points[0, 0] = 0  # a hidden cell
     truth = np.where(visible[..., None], truth, np.nan)
     confidence, mutual = np.full((1, N), 0.9), np.ones((1, N), bool)
     confidence[0, 8:12], mutual[0, 12:16] = 0.1, False
-    return evaluate(found(points, confidence, mutual), truth, visible)
+    return evaluate(make_matches(points, confidence, mutual), truth, visible)
 
 
-def test_errors_are_in_px_at_500_ppi(planted):
-    """A px of the image is 2.25 of the print's at 500 ppi."""
+def test_errors_are_in_px_at_500_ppi(accuracy):
+    """A pixel of the image is 2.25 px at 500 ppi."""
     expected = np.repeat([0.0, 0.5, 1.0, 4.0], N // 4)[None] * SCALE
-    np.testing.assert_allclose(planted["error"][:, 8:], expected[:, 8:], atol=1e-4)
+    np.testing.assert_allclose(accuracy["error"][:, 8:], expected[:, 8:], atol=1e-4)
 
 
-def test_kept_matches_are_mutual_and_likely_enough(planted):
-    np.testing.assert_array_equal(np.flatnonzero(~planted["kept"][0]), np.arange(8, 16))
-    np.testing.assert_array_equal(np.flatnonzero(~planted["visible"][0]), np.arange(8))
+def test_kept_matches_are_mutual_and_confident(accuracy):
+    np.testing.assert_array_equal(np.flatnonzero(~accuracy["kept"][0]), np.arange(8, 16))
+    np.testing.assert_array_equal(np.flatnonzero(~accuracy["visible"][0]), np.arange(8))
 
 
-def test_rotation_error_is_that_of_the_agreed_motion(planted):
-    """The truth's own rotation is fitted to its visible cells alone."""
+def test_rotation_error_is_that_of_the_agreed_motion(accuracy):
+    """The rotation of the truth is fitted to its visible cells alone."""
     truth = rigid(0.3)[None]
-    result = evaluate(found(rigid(0.5)[None]), truth, np.ones((1, N), bool))
+    result = evaluate(make_matches(rigid(0.5)[None]), truth, np.ones((1, N), bool))
     np.testing.assert_allclose(result["rotation_error"], 0.2, atol=1e-4)
-    assert np.degrees(planted["rotation_error"]).max() < 10
+    assert np.degrees(accuracy["rotation_error"]).max() < 10
 
 
-def test_the_score_is_of_matches_within_a_ridge_period():
-    """Of the print, not of the image: what is 22 px off at 500 ppi does not agree."""
-    truth, way = rigid(0.3)[None], np.random.default_rng(0).uniform(0, 2 * np.pi, N)
-    off = np.where(np.arange(N) % 2, 10, 0) * np.stack([np.cos(way), np.sin(way)])
-    result = evaluate(found(truth + off.T), truth, np.ones((1, N), bool))
+def test_score_counts_matches_within_a_ridge_period():
+    """At 500 ppi, not in px of the image: matches with an error of 22 px do not agree."""
+    truth, direction = rigid(0.3)[None], np.random.default_rng(0).uniform(0, 2 * np.pi, N)
+    error = np.where(np.arange(N) % 2, 10, 0) * np.stack([np.cos(direction), np.sin(direction)])
+    result = evaluate(make_matches(truth + error.T), truth, np.ones((1, N), bool))
     assert result["score"][0] == pytest.approx(0.5, abs=0.02)
 
 
-def test_rotation_error_is_the_short_way_round():
+def test_rotation_error_is_at_most_180_degrees():
     truth = rigid(np.pi - 0.05)[None]
-    result = evaluate(found(rigid(-np.pi + 0.05)[None]), truth, np.ones((1, N), bool))
+    result = evaluate(make_matches(rigid(-np.pi + 0.05)[None]), truth, np.ones((1, N), bool))
     np.testing.assert_allclose(result["rotation_error"], 0.1, atol=1e-4)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, -2.0, np.pi])
 def test_fit_rigid_is_exact(angle):
-    """Also where what weighs nothing lies anywhere."""
+    """Also with points without weight at wrong positions."""
     points, weight = rigid(angle, (7, -4))[None].copy(), np.ones((1, N), np.float32)
     points[0, :10], weight[0, :10] = 1000, 0
     turn, shift = metrics.fit_rigid(SOURCE, points, weight)[0]
@@ -123,12 +123,13 @@ def test_fit_rigid_without_weight_does_not_turn():
 
 @pytest.fixture(scope="module")
 def scores():
-    """Scores and motions: all agree, half are anywhere, all are anywhere, none is likely."""
+    """Scores and motions of matches that all agree, of which half and all are random, and of
+    matches without confidence; and the share that agrees in the second case."""
     rng = np.random.default_rng(0)
-    truth, anywhere = rigid(0.6, (4, 4)), rng.uniform(0, CELLS * STRIDE, (N, 2))
-    half = np.where(rng.random((N, 1)) < 0.5, truth, anywhere + 100)
-    matches = found(
-        np.stack([truth, half, 10 * anywhere, truth]),
+    truth, random = rigid(0.6, (4, 4)), rng.uniform(0, CELLS * STRIDE, (N, 2))
+    half = np.where(rng.random((N, 1)) < 0.5, truth, random + 100)
+    matches = make_matches(
+        np.stack([truth, half, 10 * random, truth]),
         confidence=np.array([[1.0], [1.0], [1.0], [0.0]]),
     )
     score, motion = metrics.rigid_consistency(SOURCE, matches, metrics.DEFAULT.tolerance / SCALE)
@@ -141,27 +142,27 @@ def test_matches_that_agree_on_a_motion_score_one(scores):
     assert abs(motion[0, 0] - np.exp(0.6j)) < 1e-4
 
 
-def test_the_score_is_the_share_that_agrees(scores):
+def test_score_is_the_share_that_agrees(scores):
     score, motion, share = scores
     assert score[1] == pytest.approx(share, abs=0.02)
     assert abs(motion[1, 0] - np.exp(0.6j)) < 1e-3
 
 
-def test_random_and_improbable_matches_score_about_nothing(scores):
+def test_random_and_improbable_matches_score_almost_zero(scores):
     score, motion, _ = scores
     assert score[2] < 0.1
     assert score[3] == 0 and np.isfinite(motion).all()
 
 
-def test_matches_that_are_not_mutual_do_not_score():
-    score, _ = metrics.rigid_consistency(SOURCE, found(rigid(0.6)[None], mutual=False), 4.0)
+def test_matches_that_are_not_mutual_score_zero():
+    score, _ = metrics.rigid_consistency(SOURCE, make_matches(rigid(0.6)[None], mutual=False), 4.0)
     np.testing.assert_array_equal(score, 0)
 
 
 def test_impostors_without_matches_have_finite_scores():
     """None of the cells is visible or kept."""
     result = evaluate(
-        found(rigid(0.1)[None], confidence=0.01),
+        make_matches(rigid(0.1)[None], confidence=0.01),
         np.full((1, N, 2), np.nan, np.float32),
         np.zeros((1, N), bool),
         genuine=False,

@@ -23,7 +23,7 @@ def paper():
 
 
 def test_backbone_of_a_tiny_network(tiny):
-    """Kernels, and a scale and a bias a channel of every norm; equal channels need no shortcut."""
+    """Kernels, scale and bias of every norm per channel; equal channels need no shortcut."""
     stem = 8 * 8 * 8 + 2 * 8
     block = 2 * (3 * 3 * 8 * 8 + 2 * 8)
     assert tiny.parameters_by_module["backbone"] == stem + 2 * block + 8 * 16
@@ -46,19 +46,16 @@ def test_layers_come_in_pairs(tiny):
     assert deeper.flops > tiny.flops
 
 
-def test_the_whole_is_the_sum_of_its_parts(tiny):
+def test_parameters_are_the_sum_over_modules(tiny):
     assert tiny.parameters == sum(tiny.parameters_by_module.values())
     assert tiny.parameters_by_module.keys() == {"backbone", "transformer", "matcher", "refiner"}
 
 
 def test_orientations_multiply_the_channels(tiny):
-    """All kernels but the first, which sees an image, read every orientation."""
-    turning = summarise(dataclasses.replace(MODEL, rotations=4))
+    """All kernels but the first, which reads an image, read every orientation."""
+    equivariant = summarise(dataclasses.replace(MODEL, rotations=4)).parameters_by_module
     kernels = 4 * 3 * 3 * 8 * 8 + 8 * 16
-    assert (
-        turning.parameters_by_module["backbone"] - tiny.parameters_by_module["backbone"]
-        == 3 * kernels
-    )
+    assert equivariant["backbone"] - tiny.parameters_by_module["backbone"] == 3 * kernels
 
 
 def test_paper_is_a_resnet18_and_four_layers_of_width_256(paper):
@@ -71,7 +68,7 @@ def test_paper_is_a_resnet18_and_four_layers_of_width_256(paper):
     assert paper.cells == CELLS
 
 
-def test_the_work_of_a_pair_is_that_of_its_products(paper):
+def test_flops_of_a_pair_are_those_of_its_products(paper):
     """Multiply-adds count two: convolutions by their area, layers by tokens, attention by N²."""
     stage = [64 * 64 * 9 * 4] + [(2 * 9 + 4 * 9 * 3 + 2) * c**2 for c in (64, 128, 256)]
     area = [4 * CELLS**2, CELLS**2, CELLS**2 / 4, CELLS**2 / 16]

@@ -1,4 +1,4 @@
-"""Attention against its definition, and what the transformer keeps when images are swapped."""
+"""Attention against its definition, and the transformer when images are exchanged."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def qkv():
 
 
 def weighted(kernel, v):
-    """The sum of values by a kernel [B, heads, N, N] normalised over the keys."""
+    """The sum of values, weighted by a kernel [B, heads, N, N] normalised over the keys."""
     return np.einsum("bhnm,bhmd->bhnd", kernel / kernel.sum(-1, keepdims=True), v)
 
 
@@ -37,15 +37,15 @@ def test_softmax_attention(qkv):
     np.testing.assert_allclose(softmax_attention(*qkv), weighted(kernel, v), atol=1e-5)
 
 
-def test_linear_attention_is_attention_by_its_kernel(qkv):
-    """The same as all N² weights written out, which it never forms."""
+def test_linear_attention(qkv):
+    """The same as with all N² weights, which it never computes."""
     q, k = (np.where(x > 0, x, np.expm1(x)) + 1 for x in qkv[:2])
     kernel = np.einsum("bhnd,bhmd->bhnm", q, k)
     np.testing.assert_allclose(linear_attention(*qkv), weighted(kernel, qkv[2]), atol=1e-5)
 
 
 @pytest.mark.parametrize("attention", [softmax_attention, linear_attention])
-def test_keys_have_no_order(qkv, attention):
+def test_order_of_the_keys_does_not_matter(qkv, attention):
     q, k, v = qkv
     order = np.random.default_rng(1).permutation(9)
     np.testing.assert_allclose(
@@ -55,23 +55,23 @@ def test_keys_have_no_order(qkv, attention):
 
 @pytest.mark.parametrize("attention", [softmax_attention, linear_attention])
 def test_equal_keys_give_the_mean_in_bfloat16_too(attention):
-    """A thousand weights of a thousandth each lose nothing in the sum."""
+    """A thousand weights of a thousandth each add up without loss."""
     q, k = jnp.zeros((2, 1, 1, 1000, 4), jnp.bfloat16)
     v = jnp.ones((1, 1, 1000, 4), jnp.bfloat16)
-    found = attention(q, k, v)
-    assert found.dtype == jnp.bfloat16
-    np.testing.assert_allclose(found.astype(jnp.float32), 1, atol=0.01)
+    mean = attention(q, k, v)
+    assert mean.dtype == jnp.bfloat16
+    np.testing.assert_allclose(mean.astype(jnp.float32), 1, atol=0.01)
 
 
-def test_position_encoding_tells_cells_apart():
+def test_position_encoding_differs_between_cells():
     """Row-major, x in the first half of the channels and y in the second."""
     code = np.asarray(position_encoding(8, 16)).reshape(8, 8, 16)
     np.testing.assert_array_equal(code[..., :8], np.broadcast_to(code[:1, :, :8], (8, 8, 8)))
     np.testing.assert_array_equal(code[..., 8:], code[..., :8].swapaxes(0, 1))
     np.testing.assert_allclose(code[0, :, 0], np.sin(np.arange(8)), atol=1e-6)
     flat = code.reshape(64, 16)
-    apart = np.linalg.norm(flat[:, None] - flat[None], axis=-1) + 9 * np.eye(64)
-    assert apart.min() > 0.1
+    distance = np.linalg.norm(flat[:, None] - flat[None], axis=-1) + 9 * np.eye(64)
+    assert distance.min() > 0.1
 
 
 @pytest.fixture(scope="module")
@@ -86,31 +86,33 @@ def cells():
     return x.astype(np.float32)
 
 
-def test_swapped_images_swap_their_features(encode, cells):
+def test_exchanged_images_exchange_their_features(encode, cells):
     a, b = np.split(np.asarray(encode(cells)), 2)
     swapped = encode(np.roll(cells, 2, 0))
     np.testing.assert_allclose(swapped, np.concatenate([b, a]), atol=1e-5)
 
 
-def test_pairs_do_not_see_each_other_but_partners_do(encode, cells):
+def test_pairs_are_independent_but_partners_are_not(encode, cells):
     """Images 0 and 2 are a pair, 1 and 3 another."""
     changed = cells.copy()
     changed[2] += np.random.default_rng(3).normal(size=changed[2].shape)
-    moved = np.abs(np.asarray(encode(changed)) - np.asarray(encode(cells))).max((1, 2))
-    assert moved[0] > 1e-3 and moved[2] > 1e-3
-    assert max(moved[1], moved[3]) < 1e-5
+    change = np.abs(np.asarray(encode(changed)) - np.asarray(encode(cells))).max((1, 2))
+    assert change[0] > 1e-3 and change[2] > 1e-3
+    assert max(change[1], change[3]) < 1e-5
 
 
-def test_without_attention_features_know_no_place(cells):
-    """Cells exchanged stay exchanged, and what all cells of an image share is taken off."""
-    still = Transformer(dataclasses.replace(CONFIG, layers=0), nnx.Rngs(0))
+def test_without_attention_features_do_not_depend_on_positions(cells):
+    """Permuted cells stay permuted, and the mean over the cells of an image is subtracted."""
+    without_layers = Transformer(dataclasses.replace(CONFIG, layers=0), nnx.Rngs(0))
     order = np.random.default_rng(4).permutation(cells.shape[1])
-    plain = np.asarray(still(cells))
-    np.testing.assert_allclose(still(cells[:, order]), plain[:, order], atol=1e-5)
-    np.testing.assert_allclose(still(cells + np.float32(3) * cells[:1, :1]), plain, atol=1e-4)
+    plain = np.asarray(without_layers(cells))
+    np.testing.assert_allclose(without_layers(cells[:, order]), plain[:, order], atol=1e-5)
+    np.testing.assert_allclose(
+        without_layers(cells + np.float32(3) * cells[:1, :1]), plain, atol=1e-4
+    )
 
 
-def test_attention_knows_places(encode, cells):
+def test_attention_depends_on_positions(encode, cells):
     order = np.random.default_rng(4).permutation(cells.shape[1])
     assert (
         np.abs(np.asarray(encode(cells[:, order])) - np.asarray(encode(cells))[:, order]).max()

@@ -1,4 +1,4 @@
-"""What the pictures show, in numbers."""
+"""Contents of the plots, in numbers."""
 
 import cv2
 import numpy as np
@@ -14,24 +14,25 @@ SHAPE = (200, 180)
 
 @pytest.fixture(scope="module")
 def image():
+    """Vertical ridges with a period of 9 px."""
     x = np.arange(SHAPE[1])
     return np.tile(128 + 90 * np.sign(np.sin(x * 2 * np.pi / 9)), (SHAPE[0], 1)).astype(np.uint8)
 
 
-def shifted(by):
-    return (pixel_grid(*SHAPE) + (by, 0.0)).astype(np.float32)  # noqa: RUF005
+def shift_map(pixels):
+    return (pixel_grid(*SHAPE) + np.array([pixels, 0.0])).astype(np.float32)
 
 
-def test_carry_follows_the_map(image):
-    moved = np.roll(image, 5, 1)
-    found = shifted(5)
-    found[:20] = np.nan
-    carried = plot.resample_onto_a(moved, found)
-    assert np.isnan(carried[:20]).all()
-    np.testing.assert_allclose(carried[20:, :170], image[20:, :170])
+def test_resampling_follows_the_map(image):
+    shifted = np.roll(image, 5, 1)
+    map_ab = shift_map(5)
+    map_ab[:20] = np.nan
+    resampled = plot.resample_onto_a(shifted, map_ab)
+    assert np.isnan(resampled[:20]).all()
+    np.testing.assert_allclose(resampled[20:, :170], image[20:, :170])
 
 
-def test_ink_is_on_dark_ridges_and_not_on_paper(image):
+def test_ink_is_on_dark_ridges_and_not_on_background(image):
     page = np.full(SHAPE, 250, np.uint8)
     page[50:150, 40:140] = image[50:150, 40:140]
     ink = plot.ridge_ink(page)
@@ -48,41 +49,42 @@ def test_coinciding_ridges_are_darker(image):
     assert (right.max(2) < 60).mean() > 0.3 > 0.1 > (wrong.max(2) < 60).mean()
 
 
-def drawn_grid(image, map_ab):
-    """The grid's pieces [K, 2, 2] as drawn, and how far [K] they are said to be off."""
+def plotted_grid(image, map_ab):
+    """The plotted segments [K, 2, 2] of the grid and their distances [K] in px."""
     axes = Figure().subplots()
     plot.plot_grid(axes, image, map_ab)
-    unbent, bent = axes.collections
-    assert len(unbent.get_segments()) == len(bent.get_segments())
-    return np.array(bent.get_segments()), bent.get_array()
+    rigid, mapped = axes.collections
+    assert len(rigid.get_segments()) == len(mapped.get_segments())
+    return np.array(mapped.get_segments()), mapped.get_array()
 
 
-def test_grid_of_a_similarity_is_not_bent(image):
-    turned = apply_affine(1.1 * rotation(0.4, (90, 100)), pixel_grid(*SHAPE)).astype(np.float32)
-    pieces, off = drawn_grid(image, turned)
-    assert off.max() < 1e-3
-    assert np.hypot(*np.diff(pieces, axis=1)[:, 0].T) == pytest.approx(1.1, abs=1e-3)
+def test_grid_of_a_similarity_has_no_distance(image):
+    rotated = apply_affine(1.1 * rotation(0.4, (90, 100)), pixel_grid(*SHAPE)).astype(np.float32)
+    segments, distances = plotted_grid(image, rotated)
+    assert distances.max() < 1e-3
+    assert np.hypot(*np.diff(segments, axis=1)[:, 0].T) == pytest.approx(1.1, abs=1e-3)
 
 
-def test_grid_shows_where_skin_was_stretched(image):
-    """A bump of 6 px in the middle; and nothing is drawn where nothing corresponds."""
-    bumpy = shifted(3)
-    away = np.hypot(*np.moveaxis(pixel_grid(*SHAPE) - (90, 100), -1, 0))
-    bumpy[..., 1] += 6 * np.exp(-((away / 30) ** 2))
-    bumpy[:, :40] = np.nan
-    pieces, off = drawn_grid(image, bumpy)
-    near = np.hypot(*(pieces[:, 0] - (93, 103)).T)
-    assert off[near < 8].min() > 3.5 > 2 > off[near > 60].max()
-    assert pieces[..., 0].min() >= 43
+def test_grid_shows_distortion(image):
+    """A displacement of 6 px in the middle; and no line where nothing corresponds."""
+    map_ab = shift_map(3)
+    radius = np.hypot(*np.moveaxis(pixel_grid(*SHAPE) - (90, 100), -1, 0))
+    map_ab[..., 1] += 6 * np.exp(-((radius / 30) ** 2))
+    map_ab[:, :40] = np.nan
+    segments, distances = plotted_grid(image, map_ab)
+    radius = np.hypot(*(segments[:, 0] - (93, 103)).T)
+    assert distances[radius < 8].min() > 3.5 > 2 > distances[radius > 60].max()
+    assert segments[..., 0].min() >= 43
 
 
 @pytest.mark.parametrize("count", [0, 1, 500])
-def test_draw_writes_a_png(tmp_path, image, count):
+def test_plot_is_written_as_png(tmp_path, image, count):
     rng = np.random.default_rng(0)
     matches = np.c_[rng.uniform(0, 150, (count, 4)), rng.random(count)].astype(np.float32)
-    found = Registration(shifted(5), 0.5, matches, 0.1)
+    registration = Registration(shift_map(5), 0.5, matches, 0.1)
     if not count:
-        found = Registration(np.full((*SHAPE, 2), np.nan, np.float32), 0.0, matches, float("nan"))
-    other = np.roll(image, 5, 1)[:150]
-    plot.save_plot(image, other, found, tmp_path / "new" / "p.png")
+        nowhere = np.full((*SHAPE, 2), np.nan, np.float32)
+        registration = Registration(nowhere, 0.0, matches, float("nan"))
+    image_b = np.roll(image, 5, 1)[:150]
+    plot.save_plot(image, image_b, registration, tmp_path / "new" / "p.png")
     assert cv2.imread(str(tmp_path / "new" / "p.png")) is not None

@@ -1,4 +1,4 @@
-"""The way from files to files around the network, which an oracle stands in for."""
+"""Registration from files to files, with a stand-in for the network's matches."""
 
 import re
 
@@ -38,12 +38,13 @@ CENTRE = (200.0, 210.0)
 def ridges(shape, seed=0, period=8.5):
     """Dark ridges [H, W] on a light ground within an ellipse, with endings all over."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
-    around = np.hypot(x - CENTRE[0] - 20 * seed, (y - CENTRE[1] - 60) * 1.2)
+    radius = np.hypot(x - CENTRE[0] - 20 * seed, (y - CENTRE[1] - 60) * 1.2)
     rng = np.random.default_rng(seed)
     endings = np.zeros(shape)
-    for at, turn in zip(rng.uniform(20, 400, (40, 2)), rng.choice([-1, 1], 40), strict=True):
-        endings += turn * np.arctan2(y - at[1], x - at[0])
-    wave = np.cos(2 * np.pi * around / period + endings)
+    positions, turns = rng.uniform(20, 400, (40, 2)), rng.choice([-1, 1], 40)
+    for position, turn in zip(positions, turns, strict=True):
+        endings += turn * np.arctan2(y - position[1], x - position[0])
+    wave = np.cos(2 * np.pi * radius / period + endings)
     finger = np.hypot((x - CENTRE[0]) / 150, (y - CENTRE[1]) / 170) < 1
     return np.where(finger, 130 + 80 * np.tanh(2 * wave), 235).astype(np.uint8)
 
@@ -52,8 +53,8 @@ def ridges(shape, seed=0, period=8.5):
 def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "c.safetensors"
     net = create(CONFIG, 0)
-    values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
-    save_file(values, path, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32)))
+    arrays = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
+    save_file(arrays, path, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32)))
     return path
 
 
@@ -63,7 +64,7 @@ def registrar(checkpoint):
 
 
 def elastic(amplitude):
-    """A turn of 0.6 rad with a smooth displacement of `amplitude` px."""
+    """A rotation by 0.6 rad with a smooth displacement of `amplitude` px."""
     rng = np.random.default_rng(5)
     control, origin = random_control(rng, SHAPE, 90.0, amplitude, 0.3)
     return Warp(rotation(0.6, CENTRE, (14, -8)), control, 90.0, origin)
@@ -83,29 +84,31 @@ def scaled(image, ppi):
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA), matrix
 
 
-def oracle(registrar, a, b, truth, wrong=0.3, seed=0, back=None):
-    """Answers as the network would: the truth within a px for most cells, nonsense for the rest.
+def oracle(registrar, a, b, truth, wrong=0.3, seed=0, inverse=None):
+    """Stand-in for the network's match: the truth to a pixel for most cells, random for the rest.
 
-    `truth` maps points of A to B and `back` those of B to A, which the network is asked for where
-    B ranks first; it is the same where that is not given.
+    `truth` maps points of A to B and `inverse` those of B to A, which the network matches where B
+    ranks first; without it `truth` serves both.
     """
     if b.rank < a.rank:
-        a, b, truth = b, a, back or truth
+        a, b, truth = b, a, inverse or truth
     rng = np.random.default_rng(seed)
     size = registrar.geometry.size
-    crop_a, crop_b = (registrar.window_features(print_, size).crop for print_ in (a, b))
+    crop_a = registrar.window_features(a, size).crop
+    crop_b = registrar.window_features(b, size).crop
     in_file = truth(apply_affine(crop_a.to_original, registrar.network.cells(size)))
     points = apply_affine(invert_affine(crop_b.to_original), in_file)
     points += rng.normal(0, 0.3, points.shape)
     lost = rng.random(len(points)) < wrong
     points[lost] = rng.uniform(0, 127, (lost.sum(), 2))
     confidence = np.where(lost, 0.3, 0.9)
-    found = Correspondences(points[None], confidence[None], np.ones((1, len(points)), bool))
-    return lambda features_a, features_b: found
+    mutual = np.ones((1, len(points)), bool)
+    correspondences = Correspondences(points[None], confidence[None], mutual)
+    return lambda features_a, features_b: correspondences
 
 
 @pytest.mark.parametrize(("ppi_a", "ppi_b"), [(500, 500), (500, 1000), (361, 800)])
-def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a, ppi_b):
+def test_map_is_right_in_the_pixels_of_the_files(registrar, warp, monkeypatch, ppi_a, ppi_b):
     original = ridges(SHAPE)
     source = warp.dense(*SHAPE).astype(np.float32)
     turned = cv2.remap(original, source, None, cv2.INTER_CUBIC, borderValue=235.0)
@@ -117,30 +120,31 @@ def test_map_is_right_in_the_px_of_the_files(registrar, warp, monkeypatch, ppi_a
             invert_affine(to_working_b), warp.inverse(apply_affine(to_working_a, points))
         )
 
-    def back(points):
+    def inverse(points):
         return apply_affine(invert_affine(to_working_a), warp(apply_affine(to_working_b, points)))
 
     a, b = registrar.prepare(image_a, ppi_a), registrar.prepare(image_b, ppi_b)
-    answer = oracle(registrar, a, b, truth, back=back)
-    monkeypatch.setattr(registrar.network, "match", answer)
-    found = registrar.register_impressions(a, b)
+    match = oracle(registrar, a, b, truth, inverse=inverse)
+    monkeypatch.setattr(registrar.network, "match", match)
+    registration = registrar.register_impressions(a, b)
+    map_ab, matches = registration.map_ab, registration.matches
 
-    assert found.map_ab.shape == (*image_a.shape, 2)
-    assert found.map_ab.dtype == found.matches.dtype == np.float32
-    y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
+    assert map_ab.shape == (*image_a.shape, 2)
+    assert map_ab.dtype == matches.dtype == np.float32
+    y, x = np.nonzero(np.isfinite(map_ab[..., 0]))
     assert len(y) > 0.25 * image_a.size
     y, x = y[::97], x[::97]
-    error = np.hypot(*(found.map_ab[y, x] - truth(np.c_[x, y].astype(float))).T) * 500 / ppi_b
+    error = np.hypot(*(map_ab[y, x] - truth(np.c_[x, y].astype(float))).T) * 500 / ppi_b
     assert np.median(error) < 0.3
     assert np.quantile(error, 0.95) < (2.0 if warp.control.any() else 0.6)
-    assert found.score > 0.5
-    assert found.angle == pytest.approx(-0.6, abs=0.05)  # the warp turns B's px into A's
-    off = found.matches[:, 2:4] - truth(found.matches[:, :2].astype(float))
-    assert np.hypot(*off.T).max() * 500 / ppi_b < 12
+    assert registration.score > 0.5
+    assert registration.angle == pytest.approx(-0.6, abs=0.05)  # the warp maps B to A
+    error = matches[:, 2:4] - truth(matches[:, :2].astype(float))
+    assert np.hypot(*error.T).max() * 500 / ppi_b < 12
 
 
-def test_both_ways_are_one_map(registrar, monkeypatch):
-    """A → B and B → A agree, whichever is asked for first, in score and matches too."""
+def test_both_directions_are_one_map(registrar, monkeypatch):
+    """A → B and B → A agree, whichever is computed first, in score and matches too."""
     warp, image = elastic(6.0), ridges(SHAPE)
     source = warp.dense(*SHAPE).astype(np.float32)
     turned = cv2.remap(image, source, None, cv2.INTER_CUBIC, borderValue=235.0)
@@ -150,47 +154,53 @@ def test_both_ways_are_one_map(registrar, monkeypatch):
         return apply_affine(invert_affine(to_working), warp.inverse(points))
 
     a, b = registrar.prepare(image, 500), registrar.prepare(other, 700)
-    answer = oracle(registrar, a, b, truth, back=lambda p: warp(apply_affine(to_working, p)))
-    monkeypatch.setattr(registrar.network, "match", answer)
-    there, back = registrar.register_impressions(a, b), registrar.register_impressions(b, a)
-    assert there.score == back.score > 0.9
-    assert there.angle == pytest.approx(-back.angle, abs=1e-6)
-    np.testing.assert_array_equal(there.matches, back.matches[:, [2, 3, 0, 1, 4]])
-    y, x = np.nonzero(np.isfinite(there.map_ab[..., 0]))
-    at = there.map_ab[y, x][None, ::7]
-    home = cv2.remap(back.map_ab, at, None, cv2.INTER_LINEAR, borderValue=(np.nan, np.nan))[0]
-    away = np.hypot(*(home - np.c_[x, y][::7]).T)
-    assert np.isfinite(away).mean() > 0.97  # beside the border of the overlap NaN is interpolated
-    assert np.nanmax(away) < 0.2
+    match = oracle(registrar, a, b, truth, inverse=lambda p: warp(apply_affine(to_working, p)))
+    monkeypatch.setattr(registrar.network, "match", match)
+    forward, backward = registrar.register_impressions(a, b), registrar.register_impressions(b, a)
+    assert forward.score == backward.score > 0.9
+    assert forward.angle == pytest.approx(-backward.angle, abs=1e-6)
+    np.testing.assert_array_equal(forward.matches, backward.matches[:, [2, 3, 0, 1, 4]])
+    y, x = np.nonzero(np.isfinite(forward.map_ab[..., 0]))
+    points = forward.map_ab[y, x][None, ::7]
+    border = (np.nan, np.nan)
+    returned = cv2.remap(backward.map_ab, points, None, cv2.INTER_LINEAR, borderValue=border)[0]
+    error = np.hypot(*(returned - np.c_[x, y][::7]).T)
+    assert np.isfinite(error).mean() > 0.97  # NaN is interpolated at the border of the overlap
+    assert np.nanmax(error) < 0.2
 
 
-def test_no_correspondence_off_the_finger(registrar, warp, monkeypatch):
-    """A's background has none, and neither has what leaves B's frame."""
+def test_background_has_no_correspondence(registrar, warp, monkeypatch):
+    """Neither the background of A, nor pixels that map out of B's frame."""
     image = ridges(SHAPE)
     cut = image[:, :230]
     a, b = registrar.prepare(image, 500), registrar.prepare(cut, 500)
     monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p))
-    found = registrar.register_impressions(a, b).map_ab
-    assert np.isnan(found[:30, :30]).all()
-    assert np.isnan(found[:, 240:]).all()
-    assert np.isfinite(found[150:250, 100:200]).all()
+    map_ab = registrar.register_impressions(a, b).map_ab
+    assert np.isnan(map_ab[:30, :30]).all()
+    assert np.isnan(map_ab[:, 240:]).all()
+    assert np.isfinite(map_ab[150:250, 100:200]).all()
 
 
 def test_matches_without_agreement_give_no_map(registrar, monkeypatch):
     a, b = registrar.prepare(ridges(SHAPE), 500), registrar.prepare(ridges(SHAPE, 1), 500)
-    monkeypatch.setattr(registrar.network, "match", oracle(registrar, a, b, lambda p: p, wrong=1.0))
+    random = oracle(registrar, a, b, lambda p: p, wrong=1.0)
+    monkeypatch.setattr(registrar.network, "match", random)
     assert registrar.register_impressions(a, b).score < 0.5
-    few = oracle(registrar, a, b, lambda p: p, wrong=1.0)(None, None)
-    nothing = Correspondences(few.points, 0 * few.confidence, few.mutual)
-    monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: nothing)
-    found = registrar.register_impressions(a, b)
-    assert found.score < 0.01
-    assert np.isnan(found.map_ab).all()
-    assert found.matches.shape == (0, 5)
+    correspondences = random(None, None)
+    without_confidence = Correspondences(
+        correspondences.points, 0 * correspondences.confidence, correspondences.mutual
+    )
+    monkeypatch.setattr(
+        registrar.network, "match", lambda features_a, features_b: without_confidence
+    )
+    registration = registrar.register_impressions(a, b)
+    assert registration.score < 0.01
+    assert np.isnan(registration.map_ab).all()
+    assert registration.matches.shape == (0, 5)
 
 
-def test_the_score_is_borne_out_by_the_ridges(registrar, monkeypatch):
-    """The matches claim the identity with all confidence; only the same ridges bear it out."""
+def test_score_depends_on_the_ridges(registrar, monkeypatch):
+    """The matches state the identity with high confidence; only equal ridges confirm it."""
     a, other = registrar.prepare(ridges(SHAPE), 500), registrar.prepare(ridges(SHAPE, 3), 500)
     scores = []
     for b in (a, other):
@@ -199,26 +209,25 @@ def test_the_score_is_borne_out_by_the_ridges(registrar, monkeypatch):
     assert 1 >= scores[0] > 0.9 > 0.6 > scores[1] >= 0
 
 
-def test_the_second_candidate_is_taken_where_the_first_is_not_borne_out(registrar, monkeypatch):
+def test_second_candidate_is_used_where_ridges_contradict_the_first(registrar, monkeypatch):
     """More matches agree on a shift of 60 px than on the truth."""
     a = registrar.prepare(ridges(SHAPE), 500)
     truth = oracle(registrar, a, a, lambda p: p, 0.0)(None, None)
     shifted = np.arange(len(registrar.network.cells(128))) % 5 < 3
     points = truth.points + np.where(shifted[:, None], [60 / 2.25, 0], 0)[None]
-    lying = Correspondences(points, truth.confidence, truth.mutual)
-    monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: lying)
-    found = registrar.register_impressions(a, a)
-    y, x = np.nonzero(np.isfinite(found.map_ab[..., 0]))
-    assert np.abs(found.map_ab[y, x] - np.c_[x, y]).max() < 1
-    assert found.score > 0.9
-    assert 0 < len(found.matches) < 0.5 * len(points[0])  # the false ones are not explained
+    mostly_wrong = Correspondences(points, truth.confidence, truth.mutual)
+    monkeypatch.setattr(registrar.network, "match", lambda features_a, features_b: mostly_wrong)
+    registration = registrar.register_impressions(a, a)
+    y, x = np.nonzero(np.isfinite(registration.map_ab[..., 0]))
+    assert np.abs(registration.map_ab[y, x] - np.c_[x, y]).max() < 1
+    assert registration.score > 0.9
+    assert 0 < len(registration.matches) < 0.5 * len(points[0])  # the wrong ones are not explained
 
 
-def test_the_real_network_answers(registrar):
-    """Untrained: whatever it says has the shapes and ranges that are promised."""
-    found = registrar.register(ridges(SHAPE), 500, ridges((300, 330), 1), 500)
-    assert found.map_ab.shape == (*SHAPE, 2)
-    assert 0 <= found.score <= 1
+def test_untrained_network_gives_a_valid_result(registrar):
+    registration = registrar.register(ridges(SHAPE), 500, ridges((300, 330), 1), 500)
+    assert registration.map_ab.shape == (*SHAPE, 2)
+    assert 0 <= registration.score <= 1
 
 
 def test_image_without_finger_is_named(registrar, tmp_path):
@@ -229,50 +238,50 @@ def test_image_without_finger_is_named(registrar, tmp_path):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Two prints, and a home of one's own for what the command keeps."""
+    """Two impressions, and a separate folder for compiled programs."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     cv2.imwrite(str(tmp_path / "a.png"), ridges(SHAPE))
     cv2.imwrite(str(tmp_path / "b.png"), ridges(SHAPE, 1))
     return tmp_path
 
 
-def call(*arguments):
+def run_register(*arguments):
     return CliRunner().invoke(main, ["register", *map(str, arguments)])
 
 
 def test_command_writes_map_and_picture(folder, checkpoint):
     out, picture = folder / "new" / "map.npz", folder / "new" / "p.png"
-    result = call(
+    result = run_register(
         folder / "a.png", folder / "b.png", "--checkpoint", checkpoint, "--out", out,
         "--picture", picture, "--ppi_a", 500,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert re.search(r"score 0\.\d+ \(uncalibrated\), ", result.output)
-    with np.load(out) as answer:
-        assert set(answer) == {"map_ab", "score", "matches"}
+    with np.load(out) as arrays:
+        assert set(arrays) == {"map_ab", "score", "matches"}
     assert cv2.imread(str(picture)).shape[2] == 3
 
 
-def test_curves_of_the_checkpoint_make_the_score(registrar, checkpoint, tmp_path):
+def test_score_is_by_the_curves_of_the_checkpoint(registrar, checkpoint, tmp_path):
     """And with them it is not called uncalibrated."""
-    own = CalibrationCurves(0.5, 1e-6, 0.0, 1.0)
+    curves = CalibrationCurves(0.5, 1e-6, 0.0, 1.0)
     path = tmp_path / "own.safetensors"
-    values = load_file(checkpoint)
-    view = weights.CropGeometry(288, 128, 32)
-    save_file(values, path, weights.metadata(CONFIG, view, own))
+    arrays = load_file(checkpoint)
+    geometry = weights.CropGeometry(288, 128, 32)
+    save_file(arrays, path, weights.metadata(CONFIG, geometry, curves))
     images = ridges(SHAPE), 500, ridges(SHAPE, 1), 500
-    plain, found = registrar.register(*images), Registrar(path).register(*images)
-    assert found.score == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)
-    assert not plain.calibrated and "uncalibrated" in plain.score_text
-    assert found.calibrated and found.score_text == f"score {found.score:.3f}"
+    uncalibrated, calibrated = registrar.register(*images), Registrar(path).register(*images)
+    assert calibrated.score == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)
+    assert not uncalibrated.calibrated and "uncalibrated" in uncalibrated.score_text
+    assert calibrated.calibrated and calibrated.score_text == f"score {calibrated.score:.3f}"
 
 
-def test_one_file_twice_is_refused(folder, checkpoint):
-    """By whatever name, with nothing written."""
+def test_one_file_as_both_images_is_refused(folder, checkpoint):
+    """By any name, and nothing is written."""
     (folder / "link.png").symlink_to(folder / "a.png")
     for other in ("a.png", "link.png"):
-        out = folder / "o.npz"
-        result = call(folder / "a.png", folder / other, "--checkpoint", checkpoint, "--out", out)
+        out, images = folder / "o.npz", (folder / "a.png", folder / other)
+        result = run_register(*images, "--checkpoint", checkpoint, "--out", out)
         assert result.exit_code == 1
         assert "a.png: is both A and B" in result.output
         assert not out.exists()
@@ -284,14 +293,14 @@ def test_bad_image_is_named(folder, checkpoint, bad):
     (folder / "text.png").write_text("no image")
     for images in ((bad, "b.png"), ("a.png", bad)):
         paths = [folder / name for name in images]
-        result = call(*paths, "--checkpoint", checkpoint, "--out", folder / "o.npz")
+        result = run_register(*paths, "--checkpoint", checkpoint, "--out", folder / "o.npz")
         assert result.exit_code == 1
         assert f"{bad}: " in result.output
         assert not (folder / "o.npz").exists()
 
 
-def test_prints_of_other_sizes_compile_nothing_more(registrar):
-    """Two windows serve all: programs are compiled for a window, not for an image."""
+def test_impressions_of_other_sizes_need_no_compilation(registrar):
+    """Programs are compiled for the size of a window, not of an image; two windows serve all."""
     compiled = []
 
     def listen(event, duration, **_):
@@ -310,17 +319,16 @@ def test_prints_of_other_sizes_compile_nothing_more(registrar):
 @pytest.mark.parametrize(
     "arguments", [["a.png"], ["a.png", "b.png", "c.png"], ["a.png", "b.png", "--pairs", "p.csv"]]
 )
-def test_command_used_wrongly(folder, checkpoint, arguments):
-    result = call(*arguments, "--checkpoint", checkpoint, "--out", folder / "o.npz")
+def test_wrong_arguments(folder, checkpoint, arguments):
+    result = run_register(*arguments, "--checkpoint", checkpoint, "--out", folder / "o.npz")
     assert result.exit_code == 2
     assert not (folder / "o.npz").exists()
 
 
-def test_answer_that_cannot_be_written_is_named(folder, checkpoint):
+def test_output_that_cannot_be_written_is_named(folder, checkpoint):
     (folder / "taken").mkdir()
-    result = call(
-        folder / "a.png", folder / "b.png", "--checkpoint", checkpoint, "--out", folder / "taken"
-    )
+    images = folder / "a.png", folder / "b.png"
+    result = run_register(*images, "--checkpoint", checkpoint, "--out", folder / "taken")
     assert result.exit_code == 1
     assert "taken: cannot be written" in result.output
     assert not list(folder.glob(".*.tmp"))
