@@ -1,133 +1,143 @@
-"""A classifier that tries to tell two sets of 128-px crops apart, and how well it can.
+"""Separate two sets of 128-px crops by their texture, and measure how well that succeeds.
 
-Logistic regression on what forgeries of texture are usually betrayed by: the power spectrum, the
-grey histogram and local binary patterns (Ojala, Pietikäinen and Mäenpää 2002) at three scales.
-Cross-validated by finger, so that no finger is known from training.
+Logistic regression on the power spectrum, the histogram of greys, and local binary patterns
+(Ojala, Pietikäinen and Mäenpää, IEEE PAMI 24(7), 2002) at three radii. The cross-validation is by
+finger: no finger is in both the training and the test part of a fold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
-from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from pipeline.imaging.foreground import Image
+from pipeline.imaging.file import Image
 from pipeline.imaging.warp import Array
-from pipeline.realism.measures import spectrum
+from pipeline.realism import measures
+from pipeline.realism.measures import radial_spectrum
 
-FOLDS = 5
-PENALTY = 10.0  # of the squared weights of standardised features
-ROUNDS = 12  # of Newton's method
-GREYS = 16  # bins
-RADII = (1, 2, 4)  # px, of the binary patterns
-PATTERNS = 10  # rotation-invariant uniform ones of eight neighbours
-GROUPS = {  # of the features, in their order
-    "power spectrum": 32,
-    "grey histogram": GREYS,
-    "binary patterns at 1 px": PATTERNS,
-    "binary patterns at 2 px": PATTERNS,
-    "binary patterns at 4 px": PATTERNS,
-}
+NEIGHBOURS = 8  # of a binary pattern
+PATTERNS = NEIGHBOURS + 2  # uniform patterns under rotation, and one class for all others
 
 
-def features(crop: Image) -> Array:
-    """What the classifier sees of a crop uint8 [128, 128]: float64 [sum of GROUPS]."""
-    greys = np.bincount(crop.ravel() // (256 // GREYS), minlength=GREYS) / crop.size
-    patterns = [binary_patterns(crop, radius) for radius in RADII]
-    return np.concatenate([spectrum(crop), np.sqrt(greys), *patterns])
+@dataclass(frozen=True)
+class ClassifierParameters:
+    """Settings of the features and of the cross-validation; all are chosen."""
+
+    folds: int = 5
+    penalty: float = 10.0  # half of it times the squared weights of standardised features is added
+    grey_bins: int = 16
+    radii: tuple[int, ...] = (1, 2, 4)  # px, of the binary patterns
+
+
+DEFAULT = ClassifierParameters()
+
+
+def feature_groups(parameters: ClassifierParameters = DEFAULT) -> dict[str, int]:
+    """Return the number of features of each group, in the order of `texture_features`."""
+    patterns = {f"binary patterns at {radius} px": PATTERNS for radius in parameters.radii}
+    spectrum = {"power spectrum": measures.DEFAULT.bins}
+    return {**spectrum, "grey histogram": parameters.grey_bins, **patterns}
+
+
+def texture_features(crop: Image, parameters: ClassifierParameters = DEFAULT) -> Array:
+    """Return the features float64 [F] of a crop uint8 [128, 128]; F is that of feature_groups."""
+    bins = parameters.grey_bins
+    greys = np.bincount(crop.ravel() // (256 // bins), minlength=bins) / crop.size
+    patterns = [binary_patterns(crop, radius) for radius in parameters.radii]
+    return np.concatenate([radial_spectrum(crop), np.sqrt(greys), *patterns])
 
 
 def binary_patterns(crop: Image, radius: int) -> Array:
-    """Square roots of the shares of the ten patterns of eight neighbours `radius` px away.
+    """Return the square roots of the shares of ten local binary patterns, float64 [PATTERNS].
 
-    Uniform patterns are told by how many neighbours are lighter, all others are the tenth.
+    Uniform patterns are numbered by how many of the eight neighbours are lighter than the px; all
+    other patterns are the last one.
+
+    Args:
+        crop: uint8 [H, W].
+        radius: px from a px to its neighbours.
     """
     grey = crop.astype(np.float32)
-    angles = np.arange(8) * np.pi / 4
+    angles = np.arange(NEIGHBOURS) * np.pi / 4
     shifts = np.stack([radius * np.cos(angles), radius * np.sin(angles)], -1)
-    lighter = np.array([_moved(grey, x, y) >= grey for x, y in shifts])
+    lighter = np.array([_shift(grey, x, y) >= grey for x, y in shifts])
     inner = lighter[:, radius:-radius, radius:-radius]
-    turns = (inner != np.roll(inner, 1, axis=0)).sum(0)
-    kind = np.where(turns <= 2, inner.sum(0), PATTERNS - 1)
-    return np.asarray(np.sqrt(np.bincount(kind.ravel(), minlength=PATTERNS) / kind.size))
+    changes = (inner != np.roll(inner, 1, axis=0)).sum(0)
+    pattern = np.where(changes <= 2, inner.sum(0), PATTERNS - 1)
+    return np.asarray(np.sqrt(np.bincount(pattern.ravel(), minlength=PATTERNS) / pattern.size))
 
 
-def _moved(grey: NDArray[np.float32], x: float, y: float) -> NDArray[np.float32]:
+def _shift(grey: NDArray[np.float32], x: float, y: float) -> NDArray[np.float32]:
+    """Return the greys (x, y) px from each px, bilinear; the border is repeated."""
     matrix = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    size = grey.shape[::-1]
-    return np.asarray(
-        cv2.warpAffine(grey, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    )
+    size, flags = grey.shape[::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    shifted = cv2.warpAffine(grey, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(shifted)
 
 
-def auc(scores: Array, positive: NDArray[np.bool_]) -> float:
-    """Probability that a positive scores above a negative; ties count half."""
-    ranks = rankdata(scores)
-    count = int(positive.sum())
-    above = ranks[positive].sum() - count * (count + 1) / 2
-    return float(above / (count * (len(scores) - count)))
-
-
-def separate(
-    a: Array, fingers_a: Sequence[str], b: Array, fingers_b: Sequence[str], seed: int = 0
+def cross_validated_auc(
+    a: Array,
+    fingers_a: Sequence[str],
+    b: Array,
+    fingers_b: Sequence[str],
+    parameters: ClassifierParameters = DEFAULT,
 ) -> float:
-    """AUC of telling features `a` [n, F] from `b` [m, F], cross-validated by finger.
+    """Return the area under the ROC curve of separating two sets, cross-validated by finger.
 
-    The mean over FOLDS folds, each with fingers of both sides that the rest has not; with fewer
-    fingers on a side than FOLDS as many as those are. NaN where a side has fewer than two.
+    Args:
+        a: features of the first set, float64 [n, F].
+        fingers_a: finger of each row of `a`.
+        b: features of the second set, float64 [m, F].
+        fingers_b: finger of each row of `b`.
+        parameters: number of folds, fewer if a set has fewer fingers; the classifier.
+
+    Returns:
+        The mean over the folds; NaN if a set has fewer than two fingers.
     """
-    rng = np.random.default_rng(seed)
-    folds = min(FOLDS, len(set(fingers_a)), len(set(fingers_b)))
+    rng = np.random.default_rng(0)
+    folds = min(parameters.folds, len(set(fingers_a)), len(set(fingers_b)))
     if folds < 2:
         return float("nan")
-    x = np.concatenate([a, b])
-    positive = np.arange(len(x)) >= len(a)
-    fold = np.concatenate([_folds(fingers, folds, rng) for fingers in (fingers_a, fingers_b)])
-    found = []
-    for k in range(folds):
-        held = fold == k
-        scores = _fit(x[~held], positive[~held])(x[held])
-        found.append(auc(scores, positive[held]))
-    return float(np.mean(found))
+    x, is_b = np.concatenate([a, b]), np.arange(len(a) + len(b)) >= len(a)
+    fold_a, fold_b = _assign_folds(fingers_a, folds, rng), _assign_folds(fingers_b, folds, rng)
+    fold = np.concatenate([fold_a, fold_b])
+    areas = [_fold_auc(x, is_b, fold == k, parameters.penalty) for k in range(folds)]
+    return float(np.mean(areas))
 
 
-def by_group(
-    a: Array, fingers_a: Sequence[str], b: Array, fingers_b: Sequence[str]
-) -> dict[str, float]:
-    """AUC of each group of features alone: what the classifier learned to see."""
-    ends = np.cumsum(list(GROUPS.values()))
-    return {
-        name: separate(a[:, end - width : end], fingers_a, b[:, end - width : end], fingers_b)
-        for (name, width), end in zip(GROUPS.items(), ends, strict=True)
-    }
+def _fold_auc(x: Array, is_b: NDArray[np.bool_], test: NDArray[np.bool_], penalty: float) -> float:
+    """Fit the classifier to the rows outside `test` [n] and return its AUC on the others."""
+    regression = LogisticRegression(
+        C=1 / penalty, class_weight="balanced", solver="newton-cholesky", tol=1e-8
+    )
+    classifier = make_pipeline(StandardScaler(), regression).fit(x[~test], is_b[~test])
+    return float(roc_auc_score(is_b[test], classifier.decision_function(x[test])))
 
 
-def _folds(fingers: Sequence[str], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The fold of every crop: that of its finger, as many fingers in each as can be."""
+def _assign_folds(
+    fingers: Sequence[str], folds: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the fold of each crop: that of its finger, with equal numbers of fingers per fold."""
     names, index = np.unique(np.array(fingers), return_inverse=True)
     return np.asarray(rng.permutation(len(names))[index] % folds)
 
 
-def _fit(x: Array, positive: NDArray[np.bool_]) -> Callable[[Array], Array]:
-    """Scores by logistic regression on `x` [n, F], by Newton's method; both classes weigh alike."""
-    mean, scale = x.mean(0), x.std(0) + 1e-9
-
-    def standard(x: Array) -> Array:
-        return np.column_stack([(x - mean) / scale, np.ones(len(x))])
-
-    z, share = standard(x), positive.mean()
-    weight = np.where(positive, 0.5 / share, 0.5 / (1 - share))
-    penalty = np.full(z.shape[1], PENALTY)
-    penalty[-1] = 1e-6  # of the offset
-    w = np.zeros(z.shape[1])
-    for _ in range(ROUNDS):
-        p = expit(z @ w)
-        slope = z.T @ (weight * (p - positive)) + penalty * w
-        bend = (z.T * (weight * p * (1 - p))) @ z + np.diag(penalty)
-        w -= np.linalg.solve(bend, slope)
-    return lambda x: np.asarray(standard(x) @ w)
+def auc_by_group(
+    a: Array, fingers_a: Sequence[str], b: Array, fingers_b: Sequence[str]
+) -> dict[str, float]:
+    """Return `cross_validated_auc` of each group of features alone; arguments as there."""
+    groups = feature_groups()
+    areas, start = {}, 0
+    for name, width in groups.items():
+        columns = slice(start, start + width)
+        areas[name] = cross_validated_auc(a[:, columns], fingers_a, b[:, columns], fingers_b)
+        start += width
+    return areas

@@ -1,6 +1,6 @@
-"""What is measured of a print to compare real with synthetic ones: distributions and 128-px crops.
+"""Measure an impression, to compare real with synthetic ones: distributions and 128-px crops.
 
-The same code measures both sides, so that its own errors are on both.
+The same code measures both kinds, so that its errors affect both.
 """
 
 from __future__ import annotations
@@ -11,22 +11,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.imaging.foreground import Image, Mask
+from pipeline.imaging.file import Image
+from pipeline.imaging.foreground import Mask
 from pipeline.imaging.preprocess import Prepared
+from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.imaging.warp import Array
-from pipeline.realism.minutiae import minutiae
+from pipeline.realism.minutiae import detect_minutiae
 
-CROP = 128  # px at 500 ppi
-CROPS = 4  # of an image, at most
-COVERED = 0.95  # of a crop or block that is to be finger
-BLOCK, STEP = 64, 32  # px, of the blocks that the ridge period is taken in
-CELL = 16  # px, two ridges: over which contrast and coherence are taken
-PERIODS = (4.0, 20.0)  # px, looked for
-AREA_MIN = 0.2  # cm² that are to be searched for minutiae
-BINS = 32  # of the radial power spectrum, up to half a cycle a px
-PX_PER_MM = 500 / 25.4
+PX_PER_MM = WORKING_PPI / 25.4
 
-# A name of a distribution, and what one value of it belongs to
+# Name of each distribution, and the unit of the image that one value of it belongs to.
 MEASURES = {
     "ridge period, px": "block",
     "orientation coherence": "cell",
@@ -41,144 +35,229 @@ MEASURES = {
 }
 
 
+@dataclass(frozen=True)
+class MeasureParameters:
+    """Sizes and limits of the measures; lengths are px at 500 ppi. All are chosen."""
+
+    crop: int = 128  # px, side of the classifier's crops
+    crops_max: int = 4  # crops per impression
+    coverage_min: float = 0.95  # share of a crop, block or cell that must be foreground
+    block: int = 64  # px, side of the blocks in which the ridge period is measured
+    block_step: int = 32  # px between blocks
+    cell: int = 16  # px, two ridges: side of the cells of contrast and coherence
+    period_range: tuple[float, float] = (4.0, 20.0)  # px, between ridges
+    searched_min: float = 0.2  # cm² searched for minutiae, below which their density is not taken
+    bins: int = 32  # of the radial power spectrum, up to 0.5 cycles per px
+    grey_step: int = 37  # px between the greys that are collected; prime, so that no row aligns
+    ground_margin: int = 17  # px, side of the square by which the foreground is extended
+    envelope: int = 17  # px, two ridges: window of the darkest and the lightest grey
+    envelope_deviation: float = 6  # px, of the Gaussian that smooths both
+
+
+DEFAULT = MeasureParameters()
+
+
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """What one print shows."""
+class Measurements:
+    """The measures of one impression.
+
+    Attributes:
+        finger: id of the finger.
+        values: by name in MEASURES, float64 [n] each; empty where the impression has no value.
+        spectrum: float64 [bins] dB, mean of `radial_spectrum` over the crops; NaN without crops.
+        crops: uint8 [crop, crop] each.
+    """
 
     finger: str
-    values: dict[str, Array]  # of MEASURES, float64 [n] each
-    spectrum: Array  # [BINS] dB, radial mean power over its crops; NaN where it has no crop
-    crops: list[Image]  # [CROP, CROP] each
+    values: dict[str, Array]
+    spectrum: Array
+    crops: list[Image]
 
 
-def measure(prepared: Prepared, finger: str, rng: np.random.Generator) -> Measured:
-    """All that is measured of a print at 500 ppi; `rng` draws where its crops lie."""
+def measure(
+    prepared: Prepared,
+    finger: str,
+    rng: np.random.Generator,
+    parameters: MeasureParameters = DEFAULT,
+) -> Measurements:
+    """Measure an impression.
+
+    Args:
+        prepared: the impression at 500 ppi with its foreground.
+        finger: id of the finger.
+        rng: generator of the places of the crops.
+        parameters: sizes and limits.
+    """
     image, mask = prepared.image, prepared.mask
-    angle, coherence, inside = _structure(image, mask)
-    low, high = _envelope(image)
-    ridge = cv2.GaussianBlur(image, (3, 3), 0) < (low + high) / 2
-    contrast = np.sqrt(np.maximum(_cells(image.astype(np.float32) ** 2) - _cells(image) ** 2, 0))
-    ground = image[~cv2.dilate(mask.astype(np.uint8), np.ones((17, 17))).astype(bool)]
-    per_cell = {
-        "orientation coherence": coherence,
-        "ridge share of ridge and valley": _cells(ridge),
-        "local contrast, grey levels": contrast,
-        "turn of the ridges, degrees a mm": _turn(angle),
-    }
-    values = {name: cells[inside] for name, cells in per_cell.items()}
-    values |= {
-        "ridge period, px": periods(image, mask),
-        "grey on the finger": image[mask][::37],
-        "grey of the ground": ground[::37],
+    periods = ridge_periods(image, mask, parameters)
+    values = {
+        **_cell_values(image, mask, parameters),
+        **_grey_values(image, mask, parameters),
+        **_minutia_values(image, mask, periods, parameters),
+        "ridge period, px": periods,
         "foreground, mm²": np.array([mask.sum() / PX_PER_MM**2]),
     }
-    values |= _minutiae(image, mask, values["ridge period, px"])
-    crops = cut(image, mask, rng)
-    floats = {name: np.asarray(values[name], np.float64) for name in MEASURES}
-    return Measured(finger, floats, _mean_spectrum(crops), crops)
+    crops = sample_crops(image, mask, rng, parameters)
+    spectra = [radial_spectrum(crop, parameters) for crop in crops]
+    spectrum = np.mean(spectra, 0) if crops else np.full(parameters.bins, np.nan)
+    ordered = {name: np.asarray(values[name], np.float64) for name in MEASURES}
+    return Measurements(finger, ordered, np.asarray(spectrum), crops)
 
 
-def _minutiae(image: Image, mask: Mask, found: Array) -> dict[str, Array]:
-    """Density and share of endings of a print, none of either where it shows too little."""
-    none = np.zeros(0)
-    if not len(found):
-        return {"minutiae a cm²": none, "endings among minutiae": none}
-    endings, forks, searched = minutiae(image, mask, float(np.median(found)))
-    count, area = len(endings) + len(forks), searched.sum() / (10 * PX_PER_MM) ** 2
-    return {
-        "minutiae a cm²": np.array([count / area]) if area > AREA_MIN else none,
-        "endings among minutiae": np.array([len(endings) / count]) if count else none,
+def _cell_values(image: Image, mask: Mask, parameters: MeasureParameters) -> dict[str, Array]:
+    """Return the values per cell of the foreground."""
+    cell = parameters.cell
+    orientation, coherence = _orientations(image, cell)
+    dark, light = _envelope(image, parameters)
+    ridge = cv2.GaussianBlur(image, (3, 3), 0) < (dark + light) / 2
+    variance = _cell_means(image.astype(np.float32) ** 2, cell) - _cell_means(image, cell) ** 2
+    maps = {
+        "orientation coherence": coherence,
+        "ridge share of ridge and valley": _cell_means(ridge, cell),
+        "local contrast, grey levels": np.sqrt(np.maximum(variance, 0)),
+        "turn of the ridges, degrees a mm": _turn(orientation, cell),
     }
+    inside = _cell_means(mask, cell) > parameters.coverage_min
+    return {name: np.asarray(values[inside]) for name, values in maps.items()}
 
 
-def periods(image: Image, mask: Mask) -> Array:
-    """Ridge period px of every BLOCK in the finger that is not of one grey: its strongest wave."""
-    blocks = [block for block in _windows(image, mask, BLOCK, STEP) if block.min() < block.max()]
-    bell = np.outer(np.hanning(BLOCK), np.hanning(BLOCK))
-    frequency = np.fft.fftfreq(2 * BLOCK)
+def _grey_values(image: Image, mask: Mask, parameters: MeasureParameters) -> dict[str, Array]:
+    """Return greys of every `grey_step`-th px of the foreground and of the background."""
+    margin = np.ones((parameters.ground_margin, parameters.ground_margin))
+    ground = image[~cv2.dilate(mask.astype(np.uint8), margin).astype(bool)]
+    step = parameters.grey_step
+    return {"grey on the finger": image[mask][::step], "grey of the ground": ground[::step]}
+
+
+def _minutia_values(
+    image: Image, mask: Mask, periods: Array, parameters: MeasureParameters
+) -> dict[str, Array]:
+    """Return the density and the share of endings; empty where too little can be searched."""
+    density, endings = np.zeros(0), np.zeros(0)
+    if len(periods):
+        minutiae = detect_minutiae(image, mask, float(np.median(periods)))
+        count = len(minutiae.endings) + len(minutiae.bifurcations)
+        area = minutiae.searched.sum() / (10 * PX_PER_MM) ** 2
+        if area > parameters.searched_min:
+            density = np.array([count / area])
+        if count:
+            endings = np.array([len(minutiae.endings) / count])
+    return {"minutiae a cm²": density, "endings among minutiae": endings}
+
+
+def ridge_periods(image: Image, mask: Mask, parameters: MeasureParameters = DEFAULT) -> Array:
+    """Return the ridge period of each block of the foreground: its strongest wave.
+
+    Args:
+        image: uint8 [H, W].
+        mask: bool [H, W], the foreground.
+        parameters: the blocks and the range of periods.
+
+    Returns:
+        float64 [n] px; blocks of a single grey are left out.
+    """
+    side = parameters.block
+    blocks = covered_squares(image, mask, side, parameters.block_step, parameters.coverage_min)
+    frequency = np.asarray(np.fft.fftfreq(2 * side), np.float64)
     radius = np.hypot(frequency[:, None], frequency[None])
-    ridges = (radius > 1 / PERIODS[1]) & (radius < 1 / PERIODS[0])
-    found = []
+    shortest, longest = parameters.period_range
+    allowed = (radius > 1 / longest) & (radius < 1 / shortest)
+    window = np.outer(np.hanning(side), np.hanning(side))
+    periods = []
     for block in blocks:
-        power = np.abs(np.fft.fft2((block - block.mean()) * bell, radius.shape)) ** 2
-        y, x = divmod(int(np.argmax(power * ridges)), len(frequency))
-        around = np.log(np.take(np.take(power, [y - 1, y, y + 1], 0, mode="wrap"), x, 1) + 1)
-        beside = np.log(np.take(np.take(power, y, 0), [x - 1, x, x + 1], mode="wrap") + 1)
-        off = [_vertex(three) * frequency[1] for three in (around, beside)]
-        found.append(1 / np.hypot(frequency[y] + off[0], frequency[x] + off[1]))
-    return np.array(found, np.float64)
+        if block.min() < block.max():
+            power = np.abs(np.fft.fft2((block - block.mean()) * window, radius.shape)) ** 2
+            periods.append(1 / _peak_frequency(power, allowed, frequency))
+    return np.array(periods, np.float64)
 
 
-def _vertex(three: Array) -> float:
-    """Where the parabola through three values at -1, 0, 1 has its top, which is near 0."""
-    left, middle, right = three
-    bend = left - 2 * middle + right
-    return float((left - right) / (2 * bend)) if bend < 0 else 0.0
+def _peak_frequency(power: Array, allowed: Mask, frequency: Array) -> float:
+    """Return the frequency, cycles per px, of the largest allowed power, between the samples."""
+    y, x = divmod(int(np.argmax(power * allowed)), len(frequency))
+    column = np.log(np.take(np.take(power, [y - 1, y, y + 1], 0, mode="wrap"), x, 1) + 1)
+    row = np.log(np.take(np.take(power, y, 0), [x - 1, x, x + 1], mode="wrap") + 1)
+    along_y = frequency[y] + _parabola_vertex(column) * frequency[1]
+    along_x = frequency[x] + _parabola_vertex(row) * frequency[1]
+    return float(np.hypot(along_y, along_x))
 
 
-def cut(image: Image, mask: Mask, rng: np.random.Generator) -> list[Image]:
-    """Up to CROPS crops that are finger nearly all over, from places drawn by `rng`."""
-    found = _windows(image, mask, CROP, CELL)
-    return [found[k] for k in sorted(rng.permutation(len(found))[:CROPS])]
+def _parabola_vertex(values: Array) -> float:
+    """Return the position of the top of the parabola through three values at -1, 0 and 1."""
+    left, middle, right = values
+    curvature = left - 2 * middle + right
+    return float((left - right) / (2 * curvature)) if curvature < 0 else 0.0
 
 
-def spectrum(crop: Image) -> Array:
-    """Radial mean power [BINS] in dB of a crop [CROP, CROP]."""
-    bell = np.outer(np.hanning(CROP), np.hanning(CROP))
-    power = np.abs(np.fft.rfft2((crop - crop.mean()) * bell)) ** 2
-    radius = np.hypot(np.fft.fftfreq(CROP)[:, None], np.fft.rfftfreq(CROP)[None])
-    ring = np.minimum((radius * 2 * BINS).astype(int), BINS)  # the corners are beyond the last
-    total = np.bincount(ring.ravel(), power.ravel(), BINS + 1)[:BINS]
-    return np.asarray(10 * np.log10(total / np.bincount(ring.ravel(), minlength=BINS)[:BINS] + 1))
+def sample_crops(
+    image: Image, mask: Mask, rng: np.random.Generator, parameters: MeasureParameters = DEFAULT
+) -> list[Image]:
+    """Sample up to `crops_max` crops uint8 [crop, crop] that are nearly all foreground."""
+    side, step = parameters.crop, parameters.cell
+    crops = covered_squares(image, mask, side, step, parameters.coverage_min)
+    return [crops[k] for k in sorted(rng.permutation(len(crops))[: parameters.crops_max])]
 
 
-def _mean_spectrum(crops: list[Image]) -> Array:
-    return np.mean([spectrum(c) for c in crops], 0) if crops else np.full(BINS, np.nan)
+def radial_spectrum(crop: Image, parameters: MeasureParameters = DEFAULT) -> Array:
+    """Return the mean power in dB of rings of equal frequency, float64 [bins].
+
+    Args:
+        crop: uint8 [crop, crop].
+        parameters: the crop's side and the number of bins.
+    """
+    side, bins = parameters.crop, parameters.bins
+    window = np.outer(np.hanning(side), np.hanning(side))
+    power = np.abs(np.fft.rfft2((crop - crop.mean()) * window)) ** 2
+    radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    ring = np.minimum((radius * 2 * bins).astype(int), bins)  # the corners are beyond the last bin
+    total = np.bincount(ring.ravel(), power.ravel(), bins + 1)[:bins]
+    return np.asarray(10 * np.log10(total / np.bincount(ring.ravel(), minlength=bins)[:bins] + 1))
 
 
-def _windows(image: Image, mask: Mask, side: int, step: int) -> list[Image]:
-    """The squares of `side` px, `step` px apart, that are finger nearly all over."""
+def covered_squares(
+    image: Image, mask: Mask, side: int, step: int, coverage_min: float
+) -> list[Image]:
+    """Return the squares of `side` px, `step` px apart, with more foreground than coverage_min."""
     total = cv2.integral(mask.astype(np.uint8))
-    rows = range(0, image.shape[0] - side + 1, step)
-    columns = range(0, image.shape[1] - side + 1, step)
+    inside = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
+    inside += total[:-side, :-side]
+    rows, columns = np.nonzero(inside[::step, ::step] > coverage_min * side * side)
     return [
         image[y : y + side, x : x + side]
-        for y in rows
-        for x in columns
-        if total[y + side, x + side] - total[y, x + side] - total[y + side, x] + total[y, x]
-        > COVERED * side * side
+        for y, x in zip((step * rows).tolist(), (step * columns).tolist(), strict=True)
     ]
 
 
-def _cells(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Means over cells of CELL px, float32 [h // CELL, w // CELL]."""
-    rows, columns = (extent // CELL for extent in values.shape)
-    whole = values[: rows * CELL, : columns * CELL].astype(np.float32)
-    return whole.reshape(rows, CELL, columns, CELL).mean((1, 3))
+def _cell_means(values: NDArray[np.generic], cell: int) -> NDArray[np.float32]:
+    """Return means over cells of `cell` px, float32 [H // cell, W // cell]."""
+    rows, columns = values.shape[0] // cell, values.shape[1] // cell
+    complete = values[: rows * cell, : columns * cell].astype(np.float32)
+    return complete.reshape(rows, cell, columns, cell).mean((1, 3))
 
 
-def _structure(image: Image, mask: Mask) -> tuple[NDArray[np.complex64], Array, Mask]:
-    """Doubled orientation (a unit complex number) and coherence of every cell; which are finger."""
+def _orientations(image: Image, cell: int) -> tuple[NDArray[np.complex64], Array]:
+    """Return per cell exp(2i·angle of the gradients) and their coherence in [0, 1]."""
     smooth = cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.float32)
     x, y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    xx, yy, xy = _cells(x * x), _cells(y * y), _cells(x * y)
+    xx, yy, xy = _cell_means(x * x, cell), _cell_means(y * y, cell), _cell_means(x * y, cell)
     doubled = (xx - yy) + 2j * xy
     strength = np.abs(doubled)
     coherence = np.asarray(strength / (xx + yy + 1), np.float64)
-    unit = np.asarray(doubled / np.maximum(strength, 1e-6), np.complex64)
-    return unit, coherence, _cells(mask) > COVERED
+    return np.asarray(doubled / np.maximum(strength, 1e-6), np.complex64), coherence
 
 
-def _turn(doubled: NDArray[np.complex64]) -> Array:
-    """Degrees a mm by which a cell's orientation differs from the next one's to the right."""
+def _turn(doubled: NDArray[np.complex64], cell: int) -> Array:
+    """Return the change of orientation from each cell to the next at its right, degrees per mm."""
     difference = np.angle(doubled[:, 1:] * np.conj(doubled[:, :-1])) / 2
-    return np.pad(np.degrees(np.abs(difference)), ((0, 0), (0, 1)), mode="edge") * PX_PER_MM / CELL
+    return np.pad(np.degrees(np.abs(difference)), ((0, 0), (0, 1)), mode="edge") * PX_PER_MM / cell
 
 
-def _envelope(image: Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The darkest and lightest grey of two ridges around each px, smoothed."""
+def _envelope(
+    image: Image, parameters: MeasureParameters
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the darkest and the lightest grey within two ridges, smoothed, float32 [H, W]."""
     soft = cv2.GaussianBlur(image, (3, 3), 0)
-    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (17, 17))
-    found = (cv2.erode(soft, window), cv2.dilate(soft, window))
-    low, high = (cv2.GaussianBlur(part.astype(np.float32), (0, 0), 6) for part in found)
-    return np.asarray(low, np.float32), np.asarray(high, np.float32)
+    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (parameters.envelope,) * 2)
+    deviation = parameters.envelope_deviation
+    dark = cv2.GaussianBlur(cv2.erode(soft, window).astype(np.float32), (0, 0), deviation)
+    light = cv2.GaussianBlur(cv2.dilate(soft, window).astype(np.float32), (0, 0), deviation)
+    return np.asarray(dark, np.float32), np.asarray(light, np.float32)

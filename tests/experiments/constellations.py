@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT)]
 import click
 import numpy as np
 
-from pipeline.realism.minutiae import minutiae
+from pipeline.realism.minutiae import detect_minutiae
 from pipeline.synthesis.frame import MASTER_MIDDLE
 from pipeline.synthesis.generate import synthesize_master
 from shards.foundation.progress import Progress
@@ -48,7 +48,7 @@ def constellation(master):
     """Return the endings and bifurcations (x, y) float32 [N, 2] of a master."""
     grey = np.clip(127 - 127 * master.ridges, 0, 255).astype(np.uint8)
     period = float(np.median(master.flow.period))
-    endings, bifurcations = minutiae(grey, np.ones(grey.shape, bool), period)[:2]
+    endings, bifurcations = detect_minutiae(grey, np.ones(grey.shape, bool), period)[:2]
     return np.concatenate([endings, bifurcations]).astype(np.float32)
 
 
