@@ -26,16 +26,18 @@ def main() -> None:
     "--checkpoint",
     type=Path,
     default=SHIPPED,
-    help="The .safetensors file of a network; without it the one that ships.",
+    help="Network, a .safetensors file; by default the one that ships.",
 )
-@click.option("--out", type=Path, required=True, help="map.npz; with --pairs a folder.")
+@click.option("--out", type=Path, required=True, help="Result, a .npz file; with --pairs a folder.")
 @click.option("--pairs", type=Path, help="CSV with the columns a,b: register every row.")
 @click.option("--maps/--no-maps", default=True, help="With --pairs: write each row's map, or not.")
 @click.option("--picture", type=Path, help="Also plot the registration, as PNG.")
 @click.option("--ppi-a", type=PPI, help="Resolution of A.")
 @click.option("--ppi-b", type=PPI, help="Resolution of B.")
 @click.option(
-    "--workers", type=click.IntRange(1), help="With --pairs: processes; without it all cores."
+    "--workers",
+    type=click.IntRange(1),
+    help="With --pairs: processes; as many as cores by default.",
 )
 def register(
     images: tuple[Path, ...],
@@ -50,7 +52,11 @@ def register(
 ) -> None:
     """Register image A with image B: a dense map A → B, a score, the matches.
 
-    The resolution is --ppi-a and --ppi-b, else that of the file's tag, else 500.
+    OUT holds map_ab float32 [H, W, 2], the position (x, y) in B of each pixel of A, NaN where
+    nothing corresponds; score, the probability of one finger; and matches float32 [K, 5]: x_a, y_a,
+    x_b, y_b, probability. Positions are px of the image files.
+
+    The resolution is --ppi-a and --ppi-b, else that of the file's tag, else 500 ppi.
 
     With --pairs, OUT/scores.csv has one line per row (row, a, b, score, matches, fault), and
     OUT/000000.npz and so on are the maps, unless --no-maps. The table may have the columns ppi_a
@@ -74,8 +80,10 @@ def register(
 
 
 @main.command()
-@click.option("--config", type=Path, help="Config file; without it configs/paper.py.")
-@click.option("--set", "overrides", multiple=True, help="key=value, overrides the config.")
+@click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
+@click.option(
+    "--set", "overrides", multiple=True, help="Override a setting of the config: key=value."
+)
 def summary(config: Path | None, overrides: tuple[str, ...]) -> None:
     """Print the parameters, the work per pair and the cells of a config's network.
 

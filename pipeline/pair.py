@@ -77,7 +77,7 @@ class PreparedImpression:
     to_master: Warp | None
 
 
-class CropGeometry(NamedTuple):
+class CropPosition(NamedTuple):
     """Position of the crop in the window; the same for all impressions of a spec.
 
     Attributes:
@@ -135,15 +135,15 @@ def prepare_impression(
     """
     prepared = preprocess.prepare(image, impression.ppi, str(impression.path))
     prepared = preprocess.sample_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
-    geometry = _crop_geometry(spec, parameters)
-    window = preprocess.window(prepared, geometry.radius)
-    crop_image = geometry.view.render(window.image[geometry.view.part])
+    position = _crop_position(spec, parameters)
+    window = preprocess.window(prepared, position.radius)
+    crop_image = position.view.render(window.image[position.view.part])
     if trace is not None:
         foreground = np.where(prepared.mask, prepared.image, prepared.image // 3)
         trace += [("file", image), ("foreground at 500 ppi", foreground)]
         trace += [("window", window.image), ("A", crop_image)]
-    cells_on_finger = window.mask[geometry.cell_pixels]
-    to_original = compose_affine(window.to_original, geometry.matrix)
+    cells_on_finger = window.mask[position.cell_pixels]
+    to_original = compose_affine(window.to_original, position.matrix)
     return PreparedImpression(
         impression, window, crop_image, to_original, cells_on_finger, to_master
     )
@@ -172,7 +172,7 @@ def make_pair(
     partition = a.impression.partition
     noise = degradation.sample(address.noise, address.rng(spec.seed, partition, NOISE))
     warp = sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec, parameters)
-    matrix = _crop_geometry(spec, parameters).matrix
+    matrix = _crop_position(spec, parameters).matrix
     view_b = view(b.window.image.shape, matrix, spec.size, warp)
     image_b = view_b.render(degradation.apply(b.window.image, noise, view_b.part))
     map_ab, visible = _ground_truth(a, b, address.kind, warp, spec, parameters)
@@ -246,7 +246,8 @@ def _sample_stretch(
     The logarithms of the scales along and across the axis are mean ± difference: two normal numbers
     of standard deviation `deviation` / 2, clipped at `limit` deviations. Measured between real
     impressions of one finger (FVC2002 DB1_B): the scales differ by 0.05 at the median and by 0.15
-    in one pair of twenty (docs/LOG.md, 2026-11-23, Stretch).
+    in one pair of twenty (docs/LOG.md, 2026-11-23, "Stretch, and second
+    looks").
     """
     axis = rng.uniform(0, math.pi)
     difference, mean = np.clip(rng.normal(0, 1, 2), -limit, limit) * deviation / 2
@@ -278,7 +279,7 @@ def _ground_truth(
         in_crop_b, on_both = cells, a.cells_on_finger
     else:
         in_crop_b = _map_between(a, b, cells)
-        in_window_b = apply_affine(_crop_geometry(spec, parameters).matrix, in_crop_b)
+        in_window_b = apply_affine(_crop_position(spec, parameters).matrix, in_crop_b)
         on_both = a.cells_on_finger & preprocess.on_finger(b.window, in_window_b)
     steps = parameters.map_steps
     positions = np.rint(warp.inverse(in_crop_b, 0.1 / steps) * steps) / steps
@@ -288,8 +289,8 @@ def _ground_truth(
 
 
 @functools.lru_cache(maxsize=4)
-def _crop_geometry(spec: PipelineSpec, parameters: PairParameters) -> CropGeometry:
-    """Compute the geometry of a spec's crops; callers must not change the arrays."""
+def _crop_position(spec: PipelineSpec, parameters: PairParameters) -> CropPosition:
+    """Compute the position of a spec's crops; callers must not change the arrays."""
     travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
     largest_stretch = math.expm1(parameters.stretch_limit * spec.stretch)
     travel += largest_stretch * spec.crop / math.sqrt(2)
@@ -297,7 +298,7 @@ def _crop_geometry(spec: PipelineSpec, parameters: PairParameters) -> CropGeomet
     matrix = preprocess.crop_matrix(preprocess.window_centre(radius), spec.crop, spec.size)
     crop_view = view((2 * radius, 2 * radius), matrix, spec.size, Warp(IDENTITY))
     nearest = np.floor(apply_affine(matrix, _cell_centres(spec)) + 0.5).astype(np.intp)
-    return CropGeometry(radius, matrix, crop_view, (nearest[..., 1], nearest[..., 0]))
+    return CropPosition(radius, matrix, crop_view, (nearest[..., 1], nearest[..., 0]))
 
 
 @functools.lru_cache(maxsize=4)

@@ -33,8 +33,6 @@ import numpy as np
 from pipeline.impression import Impression
 from pipeline.spec import HELD_OUT, PipelineSpec
 
-SPLITS = ("train", "val", "test")
-
 
 @dataclass(frozen=True)
 class SplitParameters:
@@ -58,7 +56,7 @@ def split_of(
     held_out: tuple[str, ...] = HELD_OUT,
     parameters: SplitParameters = DEFAULT,
 ) -> str:
-    """Return the split, one of SPLITS.
+    """Return the split, one of `shards.manifest.SPLITS`.
 
     Args:
         impression_or_person: an impression, or the name of a person such as "nist/00002303".

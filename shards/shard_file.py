@@ -26,9 +26,8 @@ READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"  # the same; no thr
 class ShardFileParameters:
     """Limits of reading."""
 
-    block_records: int = (
-        128  # read at a time from a whole shard; chosen: 5 MB of published records (42 kB)
-    )
+    # read at a time from a whole shard; chosen: 5 MB of published records (42 kB each)
+    block_records: int = 128
     message_characters: int = 200  # of an error of ArrayRecord; chosen: two lines
 
 

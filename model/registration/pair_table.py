@@ -63,7 +63,8 @@ def read_pairs(path: Path, ppi_a: float | None = None, ppi_b: float | None = Non
         ppi_a, ppi_b: resolution for rows that state none; None for that of the image file.
 
     Raises:
-        Misuse: the file is not such a table, or a resolution in it is not a number in PPI_RANGE.
+        Misuse: the file is not such a table, or a resolution in it is not accepted
+            (`pipeline.imaging.resolution`).
     """
     rows = _read_rows(path)
     if not rows or not {"a", "b"} <= rows[0][1].keys():

@@ -20,7 +20,8 @@ from pipeline.impression import Impression
 from pipeline.sources import fvc2002, sd300, sd301a, sd302
 from pipeline.sources.listing import ExpectedCounts, FileNote
 from pipeline.spec import HELD_OUT, PipelineSpec
-from pipeline.split import SPLITS, split_of
+from pipeline.split import split_of
+from shards.manifest import SPLITS
 
 EXPECTED = {**fvc2002.EXPECTED, **sd300.EXPECTED, **sd301a.EXPECTED, **sd302.EXPECTED}
 

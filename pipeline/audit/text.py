@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.audit.audit import Audit, PartitionAudit
 from pipeline.sources.folders import printable
-from pipeline.split import SPLITS
 from shards.foundation.text_table import format_table
+from shards.manifest import SPLITS
 
 POSITIONS = [f"{code:02d}" for code in range(1, 11)]  # fingers, FRGP 1-10
 COUNTS = ["images", "of", "files", "of", "persons", "of", "fingers", "ppi"]

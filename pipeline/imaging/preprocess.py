@@ -174,7 +174,8 @@ def window(prepared: Prepared, radius: int) -> Prepared:
         radius: px, a multiple of half of `border.BorderParameters.tone_cell`: `window_radius`.
     """
     height, width = prepared.image.shape
-    left, top = (math.floor(c) - radius + 1 for c in prepared.centre)
+    x, y = prepared.centre
+    left, top = math.floor(x) - radius + 1, math.floor(y) - radius + 1
     columns, rows = slice(max(left, 0), left + 2 * radius), slice(max(top, 0), top + 2 * radius)
     image, mask = prepared.image[rows, columns], prepared.mask[rows, columns]
     across = border.fade_weights(width, left, 2 * radius)
