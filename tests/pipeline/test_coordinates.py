@@ -1,4 +1,4 @@
-"""Stored records lead back to the pixels of the files that they were built from."""
+"""Coordinates: stored records map to the pixels of the files that they were built from."""
 
 import dataclasses
 
@@ -16,21 +16,21 @@ from pipeline.imaging.warp import apply_affine, pixel_grid
 from shards import record, store
 
 SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=20, held_out=())
-FILES = {  # ppi → where a file of that resolution lies, with its number from 1 on, and its size
+FILES = {  # ppi → path of a file of that resolution (with its number), and its size
     500: ("DB1_B/10{}_1.tif", (374, 388)),
     569: ("DB2_B/10{}_1.tif", (427, 443)),
     1000: ("images/1000/png/roll/0000100{}_roll_1000_01.png", (901, 811)),
     2000: ("images/2000/png/roll/0000100{}_roll_2000_01.png", (1531, 1601)),
 }
-EDGE = 20  # px of the crop; an image fades towards its frame
+EDGE = 20  # px of the crop that are not compared, because an image fades at its frame
 
 
 def offset(image, to_original, file):
-    """How far, in px of the file, the crop's ridges lie from where `to_original` has them.
+    """Offset, in px of the file, between the crop's ridges and their positions by `to_original`.
 
-    The file is smoothed and sampled at the places of the crop's px, by other code than the
-    pipeline's; the shift between that and the crop is the least squares one (Lucas & Kanade 1981),
-    too large by a third, since central differences see too little of ridges four px wide.
+    The file is smoothed and sampled at the positions of the crop's px by other code than the
+    pipeline's. The shift between the two is the least-squares shift (Lucas & Kanade 1981); it is
+    too large by a third, because central differences underestimate ridges four px wide.
     """
     scale = np.sqrt(np.linalg.det(to_original[:, :2]))
     x, y = np.moveaxis(apply_affine(to_original, pixel_grid(*image.shape)), -1, 0)
@@ -46,7 +46,7 @@ def offset(image, to_original, file):
 
 
 @pytest.mark.parametrize("ppi", FILES)
-def test_a_record_leads_back_to_the_pixels_of_its_file(tmp_path, ppi):
+def test_record_maps_to_the_pixels_of_its_file(tmp_path, ppi):
     name, size = FILES[ppi]
     for k in (1, 2):
         path = tmp_path / "data" / name.format(k)

@@ -1,8 +1,8 @@
 """All four data sets on disk as delivered, from files to pairs.
 
-Eight persons of SD302, so that every erratum is met, and a few of the others. The prints are cheap
-ones whose ridges spell the number of the finger that they show, so that the identity which a
-reader gives a file can be held against the pixels.
+Eight persons of SD302, among them every erratum, and a few persons of the other data sets. The
+images are simple; their ridges encode the number of the finger, so that the identity that a reader
+gives to a file can be compared with its pixels.
 """
 
 from collections import Counter, defaultdict
@@ -34,20 +34,20 @@ from pipeline.synthesis.write import write_set
 from shards import record, store
 from shards.foundation import pool
 
-HEIGHT, WIDTH, CELL, CELLS = 192, 160, 18, 4  # px of a print, px and number of its letters' squares
+HEIGHT, WIDTH, CELL, CELLS = 192, 160, 18, 4  # px; size of the squares of a word, and number
 TOP, LEFT = (HEIGHT - CELL * CELLS) // 2, (WIDTH - CELL * CELLS) // 2
 PERSONS = {"sd300": 1, "sd301a": 2, "sd302": 8}
 SPEC = configs.load().pipeline
 
 
 def word(skin):
-    """The bits [CELLS, CELLS] that stand for a finger."""
+    """The bits [CELLS, CELLS] that encode a finger."""
     code = crc32(repr(skin).encode())
     return np.array([code >> k & 1 for k in range(CELLS**2)], bool).reshape(CELLS, CELLS)
 
 
 def touch(skin, seed, partition, finger, impression, styles):
-    """A print whose ridges are wide in the squares of its word; the corner tells the touch."""
+    """An image with wide ridges in the squares of its word, and a mark of the touch in a corner."""
     image = ridges(HEIGHT, WIDTH, 254)[0]
     phase = np.arange(HEIGHT)[:, None] % 9
     wide = np.kron(word(skin), np.ones((CELL, CELL), bool))
@@ -58,8 +58,8 @@ def touch(skin, seed, partition, finger, impression, styles):
     return SyntheticImpression(image, Warp(IDENTITY), "none", {})
 
 
-def spelled(impression):
-    """The word in the file of an impression."""
+def read_word(impression):
+    """The word in the image file of an impression."""
     image, _ = to_working_resolution(load(impression.path), impression.ppi)
     square = image[TOP : TOP + CELL * CELLS, LEFT : LEFT + CELL * CELLS].astype(float)
     return square.reshape(CELLS, CELL, CELLS, CELL).mean((1, 3)) < 135
@@ -83,11 +83,11 @@ def catalog(tree):
     return discover([tree])
 
 
-def test_the_audit_finds_what_was_written(catalog, tree):
-    found = audit(catalog, SPEC.partitions)
-    assert found.sound
-    assert not (found.missing or found.duplicates or found.odd_sizes or found.unknown_folders)
-    parts = found.partitions
+def test_audit_counts_the_written_files(catalog, tree):
+    report = audit(catalog, SPEC.partitions)
+    assert report.sound
+    assert not (report.missing or report.duplicates or report.odd_sizes or report.unknown_folders)
+    parts = report.partitions
     assert sum(p.files for p in parts.values()) == sum(
         path.suffix in (".png", ".tif") for path in tree.rglob("*")
     )
@@ -113,9 +113,9 @@ def test_the_audit_finds_what_was_written(catalog, tree):
     assert (parts["sd302/F"].by_ppi.keys(), parts["sd302/H"].by_ppi.keys()) == ({"600"}, {"1000"})
 
 
-def test_every_erratum_is_met(catalog):
-    found = Counter((note.path.name[:10], note.reason) for note in catalog.notes("errata"))
-    assert found == {
+def test_every_erratum_is_applied(catalog):
+    errata = Counter((note.path.name[:10], note.reason) for note in catalog.notes("errata"))
+    assert errata == {
         ("00002302_L", "thumbs swapped"): 2,
         ("00002361_V", "right ring labelled right index"): 2,
         ("00002420_R", "segments 1 and 6 swapped"): 4,
@@ -126,26 +126,26 @@ def test_every_erratum_is_met(catalog):
     }
 
 
-def test_a_finger_of_the_readers_is_one_finger_in_the_pixels(catalog):
-    """One word a finger, by whatever device, data set and resolution, and no word for two."""
+def test_identity_agrees_with_the_pixels(catalog):
+    """Every finger has one word on all devices, and no two fingers have the same word."""
     words, datasets = defaultdict(set), defaultdict(set)
     for impression in chain.from_iterable(catalog.partitions.values()):
-        words[impression.finger].add(spelled(impression).tobytes())
+        words[impression.finger].add(read_word(impression).tobytes())
         datasets[impression.finger].add(impression.partition.split("/")[0])
-    assert {finger for finger, found in words.items() if len(found) > 1} == set()
+    assert {finger for finger, values in words.items() if len(values) > 1} == set()
     assert len(set(chain.from_iterable(words.values()))) == len(words) == 44 + 10 + 80
-    shared = [finger for finger, found in datasets.items() if found == {"sd301a", "sd302"}]
+    shared = [finger for finger, names in datasets.items() if names == {"sd301a", "sd302"}]
     assert len(shared) == 20
 
 
-def test_without_the_errata_fingers_are_mixed(catalog):
-    """So the test above would tell: the delivered labels are wrong."""
+def test_without_errata_fingers_are_mixed(catalog):
+    """The delivered labels are wrong: the test above can fail."""
     by_label = defaultdict(set)
     for i in chain.from_iterable(catalog.partitions.values()):
         if i.partition.startswith("sd302"):
             label = f"{i.person}/{i.path.stem[-2:]}"
-            by_label[label].add(spelled(i).tobytes())
-    mixed = {label for label, found in by_label.items() if len(found) > 1}
+            by_label[label].add(read_word(i).tobytes())
+    mixed = {label for label, values in by_label.items() if len(values) > 1}
     assert mixed == {
         *(
             f"nist/{person:08d}/{code}"
@@ -156,7 +156,7 @@ def test_without_the_errata_fingers_are_mixed(catalog):
     }
 
 
-def test_resolutions_of_a_capture_are_the_same_picture(tree):
+def test_resolutions_of_a_capture_show_the_same_image(tree):
     stem = tree / "sd302/sd302b/images/baseline"
     for capture, name in (("roll", "U_{}_roll_03"), ("slap", "R_{}_slap_13")):
         coarse, fine = (
@@ -202,7 +202,7 @@ def test_checksums_are_sound_and_a_flipped_byte_is_named(catalog):
     assert len(faults) == 1 and str(victim) in faults[0]
 
 
-def test_the_partitions_of_the_paper_are_there_and_three_pairs_in_four_are_genuine(catalog):
+def test_partitions_of_the_paper_have_three_genuine_pairs_in_four(catalog):
     chosen = limit_training_images(catalog.select(SPEC.partitions), SPEC)
     counts = Counter()
     for shard in plan.plan_shards(chosen, SPEC):
@@ -213,7 +213,7 @@ def test_the_partitions_of_the_paper_are_there_and_three_pairs_in_four_are_genui
 
 
 def test_built_pairs_hold_four_versions_of_each_image(catalog, tmp_path):
-    """Each original against its three corruptions, and once against another finger."""
+    """Each image forms three pairs with its degraded versions and one with another finger."""
     spec = PipelineSpec(pairs_per_shard=100, held_out=("sd302",))
     names = ("sd301a/B", "sd301a/C", "sd302/M", "fvc2002/db2_a")
     chosen = {name: images[:20] for name, images in catalog.select(names).items()}

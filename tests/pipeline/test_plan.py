@@ -1,4 +1,4 @@
-"""The plan: every image once, whole fingers, three genuine to one impostor, addresses that last."""
+"""Plan: every image once, complete fingers, three genuine to one impostor, stable addresses."""
 
 import dataclasses
 from collections import Counter
@@ -81,12 +81,12 @@ def selection(request):
     return SELECTIONS[request.param]
 
 
-def everything(shards, spec):
-    """(shard, pair) of a whole plan."""
+def all_pairs(shards, spec):
+    """(shard, pair) of all shards of a plan."""
     return [(shard, pair) for shard in shards for pair in plan_pairs(shard, spec)]
 
 
-def test_every_image_is_in_one_shard_of_its_own_partition_and_split(selection):
+def test_every_image_is_in_one_shard_of_its_partition_and_split(selection):
     shards = plan_shards(selection, SPEC)
     placed = Counter(image.image_id for shard in shards for image in shard.images)
     assert placed == Counter(i.image_id for i in chain.from_iterable(selection.values()))
@@ -95,7 +95,7 @@ def test_every_image_is_in_one_shard_of_its_own_partition_and_split(selection):
         assert {split_of(i) for i in shard.images} == {shard.split}
 
 
-def test_no_finger_and_no_person_is_cut_by_a_split_nor_a_finger_by_a_shard(selection):
+def test_persons_are_in_one_split_and_fingers_in_one_shard(selection):
     splits, homes = {}, {}
     for shard in plan_shards(selection, SPEC):
         for image in shard.images:
@@ -103,20 +103,20 @@ def test_no_finger_and_no_person_is_cut_by_a_split_nor_a_finger_by_a_shard(selec
             assert homes.setdefault((image.partition, image.finger), shard.name) == shard.name
 
 
-def test_each_original_against_each_corruption_once(selection):
-    found = Counter(
+def test_each_image_is_paired_once_with_each_degradation(selection):
+    pairs = Counter(
         (shard.images[p.a].image_id, p.address.noise)
-        for shard, p in everything(plan_shards(selection, SPEC), SPEC)
+        for shard, p in all_pairs(plan_shards(selection, SPEC), SPEC)
         if p.address.kind == "genuine" and p.a == p.b
     )
     images = [i.image_id for i in chain.from_iterable(selection.values())]
-    assert found == Counter((i, n) for i in images for n in ("sensor", "dryness", "pressure"))
+    assert pairs == Counter((i, n) for i in images for n in ("sensor", "dryness", "pressure"))
 
 
-def test_one_pair_in_four_is_of_two_fingers(selection):
-    """The paper's arithmetic: n originals make 4·n pairs, 25,090 make 100,360."""
+def test_one_pair_in_four_is_an_impostor_pair(selection):
+    """The numbers of the paper: n images give 4·n pairs, 25,090 images give 100,360."""
     kinds = Counter()
-    for shard, pair in everything(plan_shards(selection, SPEC), SPEC):
+    for shard, pair in all_pairs(plan_shards(selection, SPEC), SPEC):
         kinds[pair.address.kind] += 1
         same = shard.images[pair.a].finger == shard.images[pair.b].finger
         assert same == (pair.address.kind != "impostor")
@@ -124,10 +124,10 @@ def test_one_pair_in_four_is_of_two_fingers(selection):
     assert kinds == {"genuine": 3 * images, "impostor": images}
 
 
-def test_the_corruption_tells_no_kind():
+def test_degradation_does_not_depend_on_the_kind():
     noises = Counter(
         p.address.noise
-        for _, p in everything(plan_shards(SELECTIONS["fvc"], SPEC), SPEC)
+        for _, p in all_pairs(plan_shards(SELECTIONS["fvc"], SPEC), SPEC)
         if p.address.kind == "impostor"
     )
     assert set(noises) == {"sensor", "dryness", "pressure"}
@@ -136,7 +136,7 @@ def test_the_corruption_tells_no_kind():
 
 def test_numbers_are_unique_within_a_partition(selection):
     used = Counter(
-        (s.partition, p.address.index) for s, p in everything(plan_shards(selection, SPEC), SPEC)
+        (s.partition, p.address.index) for s, p in all_pairs(plan_shards(selection, SPEC), SPEC)
     )
     assert set(used.values()) == {1}
 
@@ -148,7 +148,7 @@ def test_genuine_addresses_do_not_depend_on_the_shards():
         spec = dataclasses.replace(SPEC, pairs_per_shard=size)
         return {
             (s.images[p.a].image_id, p.address)
-            for s, p in everything(plan_shards(selection, spec), spec)
+            for s, p in all_pairs(plan_shards(selection, spec), spec)
             if p.address.kind == "genuine" and s.partition == "sd302/U"
         }
 
@@ -156,21 +156,21 @@ def test_genuine_addresses_do_not_depend_on_the_shards():
 
 
 def test_plan_does_not_depend_on_the_order_of_files(selection):
-    backwards = {name: found[::-1] for name, found in reversed(selection.items())}
+    backwards = {name: images[::-1] for name, images in reversed(selection.items())}
     assert plan_shards(selection, SPEC) == plan_shards(backwards, SPEC)
 
 
-def test_pairs_are_drawn_by_address(selection):
+def test_partners_are_sampled_by_address(selection):
     shards = plan_shards(selection, SPEC)
-    assert everything(shards, SPEC) == everything(shards, SPEC)
+    assert all_pairs(shards, SPEC) == all_pairs(shards, SPEC)
     other = dataclasses.replace(SPEC, seed=1)
     if any(len(set(s.images)) > 3 for s in shards):
-        assert everything(shards, SPEC) != everything(shards, other)
+        assert all_pairs(shards, SPEC) != all_pairs(shards, other)
 
 
 @pytest.mark.parametrize("size", [20, 200, 1000, 100_000])
-def test_shards_are_of_the_size_asked_for(selection, size):
-    """As near as whole fingers, two at least, allow."""
+def test_shards_have_the_requested_size(selection, size):
+    """As close as complete fingers, at least two per shard, allow."""
     spec = dataclasses.replace(SPEC, pairs_per_shard=size)
     for shard in plan_shards(selection, spec):
         fingers = Counter(i.finger for i in shard.images)
@@ -180,22 +180,22 @@ def test_shards_are_of_the_size_asked_for(selection, size):
         assert total <= max(1.6 * size, 2 * largest) + largest
 
 
-def test_counts_are_what_is_yielded(selection):
+def test_counts_agree_with_the_pairs(selection):
     for several in (0, 1, 3, MOST_IMPRESSIONS):
         spec = dataclasses.replace(SPEC, different_impressions=several)
         for shard in plan_shards(selection, spec):
-            found = Counter(p.address.kind for p in plan_pairs(shard, spec))
-            assert found == plan.count_pairs(shard, spec)
+            counts = Counter(p.address.kind for p in plan_pairs(shard, spec))
+            assert counts == plan.count_pairs(shard, spec)
 
 
 @pytest.mark.parametrize(
     ("several", "doubles", "impostors"), [(1, 90, 120), (2, 180, 150), (MOST_IMPRESSIONS, 180, 150)]
 )
-def test_different_impressions_each_once_and_still_three_to_one(several, doubles, impostors):
-    """Of three impressions each has two others at most."""
+def test_pairs_of_impressions_occur_once_and_keep_three_to_one(several, doubles, impostors):
+    """Each of three impressions has at most two others."""
     spec = dataclasses.replace(SPEC, different_impressions=several)
     kinds, partners, addresses = Counter(), set(), set()
-    for shard, pair in everything(plan_shards(SELECTIONS["synthetic"], spec), spec):
+    for shard, pair in all_pairs(plan_shards(SELECTIONS["synthetic"], spec), spec):
         kinds[pair.address.kind] += 1
         addresses.add((shard.partition, pair.address.index))
         if pair.address.kind == "genuine-impressions":
@@ -207,9 +207,9 @@ def test_different_impressions_each_once_and_still_three_to_one(several, doubles
     assert len(addresses) == kinds.total()
 
 
-def test_impressions_without_truth_make_no_such_pairs():
+def test_impressions_without_truth_have_no_such_pairs():
     spec = dataclasses.replace(SPEC, different_impressions=1)
-    kinds = {p.address.kind for _, p in everything(plan_shards(SELECTIONS["fvc"], spec), spec)}
+    kinds = {p.address.kind for _, p in all_pairs(plan_shards(SELECTIONS["fvc"], spec), spec)}
     assert kinds == {"genuine", "impostor"}
 
 
@@ -223,7 +223,7 @@ def test_a_single_finger_has_no_impostors():
     )
 
 
-def test_names_are_those_of_the_contract():
+def test_names_of_shards():
     names = [
         shard.name for shard in plan_shards({"sd302/U": nist(40)}, SPEC) if shard.split == "train"
     ]

@@ -1,4 +1,4 @@
-"""Nobody is on two sides, whatever is present; the paper's arithmetic closes."""
+"""Split: every person is in one split whatever is on disk; the numbers of the paper add up."""
 
 import itertools
 import random
@@ -32,11 +32,11 @@ def test_fvc_a_sets_hold_out_ten_and_ten_and_b_sets_two_and_two():
         assert Counter(of[n] for n in range(101, 111)) == {"train": 6, "val": 2, "test": 2}
 
 
-def test_the_split_is_fixed_for_good():
-    """Renew only with the conviction that every published number may change."""
-    held = {n: split_of(f"fvc2002/db1/{n}") for n in range(101, 111)}
-    assert {n for n, s in held.items() if s == "test"} == {103, 105}
-    assert {n for n, s in held.items() if s == "val"} == {104, 106}
+def test_split_never_changes():
+    """Change these numbers only if all published results may change."""
+    splits = {n: split_of(f"fvc2002/db1/{n}") for n in range(101, 111)}
+    assert {n for n, s in splits.items() if s == "test"} == {103, 105}
+    assert {n for n, s in splits.items() if s == "val"} == {104, 106}
     assert [n[-4:] for n in NIST if split_of(n) == "test"][:5] == [
         "2308",
         "2317",
@@ -75,7 +75,7 @@ def test_two_hundred_scattered_subjects_give_about_twenty_and_fifteen():
 
 @given(st.sampled_from(["sd300", "sd301a", "sd302"]), st.integers(0, 99_999_999))
 def test_a_person_has_one_split_in_every_data_set(dataset, number):
-    """By name alone: the data set, device and finger of an impression do not enter."""
+    """The split depends on the name alone, not on data set, device or finger."""
     person = f"nist/{number:08d}"
     for held_out in (HELD_OUT, PAPER.held_out):
         sides = {
@@ -114,7 +114,7 @@ def test_a_spec_refuses_groups_that_do_not_exist(wrong):
         PipelineSpec(**wrong)
 
 
-def test_no_person_on_two_sides_in_any_combination_of_partitions(tmp_path):
+def test_every_person_is_in_one_split_in_any_combination_of_partitions(tmp_path):
     """The same split, file by file, whichever data sets and partitions are on the disk."""
     trees.sd302(tmp_path / "302a", range(2302, 2322), "A", codes=[1])
     trees.sd302(tmp_path / "302b", range(2302, 2322), "U", codes=[1])
@@ -125,9 +125,9 @@ def test_no_person_on_two_sides_in_any_combination_of_partitions(tmp_path):
     reference = None
     for count in range(len(sets), 0, -1):
         for present in itertools.combinations(sets, count):
-            found = itertools.chain.from_iterable(catalog.discover(present).partitions.values())
+            images = itertools.chain.from_iterable(catalog.discover(present).partitions.values())
             sides = {}
-            for item in found:
+            for item in images:
                 sides.setdefault(item.person, set()).add(split_of(item))
             assert all(len(side) == 1 for side in sides.values())
             reference = reference or sides
@@ -136,10 +136,10 @@ def test_no_person_on_two_sides_in_any_combination_of_partitions(tmp_path):
 
 
 def delivery(seed=0):
-    """A complete delivery, as names: SD302's 200 subjects are scattered as by `seed`."""
+    """The names of a complete delivery; `seed` chooses SD302's 200 subject numbers."""
     subjects = random.Random(seed).sample(NIST, 200)
-    found = {p: [] for p in PAPER.partitions}
-    for partition, impressions in found.items():
+    selection = {p: [] for p in PAPER.partitions}
+    for partition, impressions in selection.items():
         dataset, _, name = partition.partition("/")
         if dataset == "fvc2002":
             database = f"fvc2002/{name[:3]}"
@@ -155,7 +155,7 @@ def delivery(seed=0):
             "sd302": subjects,
         }[dataset]
         impressions += [impression(partition, p, f) for p in persons for f in range(1, 11)]
-    return found
+    return selection
 
 
 def some(delivery):
@@ -170,7 +170,7 @@ FEW = some(delivery())
 ALL = plan.plan_shards(limit_training_images(FEW, PAPER), PAPER)
 
 
-def test_paper_arithmetic_closes():
+def test_training_images_of_the_paper():
     chosen = limit_training_images(delivery(), PAPER)
     training = Counter()
     for partition, impressions in chosen.items():
@@ -179,11 +179,11 @@ def test_paper_arithmetic_closes():
                 training[partition.partition("/")[0]] += 1
     assert training == {"fvc2002": 2400, "sd301a": 1920, "sd302": 14370, "sd300": 6400}
     assert training.total() == 25_090
-    held = {i.person for i in chosen["sd302/A"] if split_of(i, PAPER.held_out) != "train"}
-    assert 25 <= len(held) <= 45
+    held_out = {i.person for i in chosen["sd302/A"] if split_of(i, PAPER.held_out) != "train"}
+    assert 25 <= len(held_out) <= 45
 
 
-def test_limits_keep_whole_persons_and_the_same_in_every_partition():
+def test_limits_keep_the_same_persons_in_every_partition():
     chosen = limit_training_images(delivery(), PAPER)
     counts = Counter(i.person for i in chosen["sd300/roll"])
     assert list(counts.values()) == [10] * 320
@@ -191,23 +191,23 @@ def test_limits_keep_whole_persons_and_the_same_in_every_partition():
 
 
 def test_limits_depend_on_the_partition_alone():
-    whole = delivery()
-    alone = limit_training_images({"sd302/U": whole["sd302/U"]}, PAPER)["sd302/U"]
-    shuffled = whole["sd302/U"][::-1]
-    assert alone == limit_training_images(whole, PAPER)["sd302/U"]
+    complete = delivery()
+    alone = limit_training_images({"sd302/U": complete["sd302/U"]}, PAPER)["sd302/U"]
+    shuffled = complete["sd302/U"][::-1]
+    assert alone == limit_training_images(complete, PAPER)["sd302/U"]
     assert sorted(alone, key=repr) == sorted(
         limit_training_images({"sd302/U": shuffled}, PAPER)["sd302/U"], key=repr
     )
 
 
 def test_no_limits_by_default():
-    whole = {"sd300/roll": delivery()["sd300/roll"]}
-    assert limit_training_images(whole, PipelineSpec()) == whole
+    selection = {"sd300/roll": delivery()["sd300/roll"]}
+    assert limit_training_images(selection, PipelineSpec()) == selection
 
 
 @given(st.sets(st.sampled_from(PAPER.partitions), min_size=1))
 def test_any_choice_of_partitions_gives_the_same_shards_of_them(partitions):
-    """Nobody on two sides in any choice, and a partition's shards know nothing of the others."""
+    """Every person is in one split, and a partition's shards do not depend on the others."""
     chosen = {name: few for name, few in FEW.items() if name in partitions}
     shards = plan.plan_shards(limit_training_images(chosen, PAPER), PAPER)
     assert shards == [shard for shard in ALL if shard.partition in partitions]
@@ -215,10 +215,10 @@ def test_any_choice_of_partitions_gives_the_same_shards_of_them(partitions):
     for shard in shards:
         for image in shard.images:
             sides.setdefault(image.person, set()).add(shard.split)
-    assert all(len(found) == 1 for found in sides.values())
+    assert all(len(splits) == 1 for splits in sides.values())
 
 
-def test_those_choices_hold_every_side_and_a_person_in_two_data_sets():
+def test_selection_has_every_split_and_a_person_in_two_data_sets():
     assert {shard.split for shard in ALL} == {"train", "val", "test"}
     people = {
         dataset: {i.person for name, few in FEW.items() if dataset in name for i in few}

@@ -1,4 +1,4 @@
-"""What several tests of a build need: images of two databases, and all that a build made."""
+"""Helpers of build tests: images of two databases, and the files of a set."""
 
 import cv2
 from prints import finger
@@ -7,7 +7,7 @@ from pipeline.building import state
 
 
 def two_databases(root):
-    """Two of FVC2002's databases of ten fingers below the folder `root`, which is returned."""
+    """Write two of FVC2002's databases of ten fingers below `root`; return `root`."""
     for database in ("DB1_B", "DB3_B"):
         (root / database).mkdir()
         for number in range(101, 111):
@@ -17,7 +17,7 @@ def two_databases(root):
 
 
 def content(out):
-    """Every file of the set and its bytes, the build's own notes aside."""
+    """Return every file of the set and its bytes, without the state of the build."""
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))

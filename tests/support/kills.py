@@ -1,8 +1,8 @@
 """Kill a real build again and again: python tests/support/kills.py IMAGES OUT KILLS
 
-Each time a child process builds on in OUT until a drawn number of further shards is there, or has
-just been begun, and is then killed with SIGKILL, its workers too. Prints how many shards there were
-each time. A test ends what this leaves, and looks at the bytes.
+Each time a child process builds in OUT until a random number of further shards is finished or
+started, and is then killed with SIGKILL together with its workers. Prints the number of finished
+shards after each kill. A test completes the set and compares the bytes.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pipeline.building.build import BuildOptions, build
 
 SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
 PARTITION = "fvc2002/db1_a"
-POOLED = 5  # of so many builds one has two processes, whose start takes longer
+POOLED = 5  # one build of so many has two processes, which take longer to start
 
 
 def build_set(images, out, workers):
@@ -32,7 +32,7 @@ def build_set(images, out, workers):
 
 
 def child(images, out, workers):
-    """The number of a new process that builds; no reader was ever used here, so it may fork."""
+    """Fork a process that builds; return its number. No reader was used before, so it may fork."""
     if number := os.fork():
         return number
     os.setsid()
@@ -43,7 +43,7 @@ def child(images, out, workers):
 
 
 def kill_once(images, out, workers, rng):
-    """Let a build make a shard or two more, and a part of the next; whether it could be killed."""
+    """Kill a build after one or two more shards; return False where it ended before."""
     wanted = len(shards(out)) + rng.randrange(2)
     number = child(images, out, workers)
     while len(shards(out)) < wanted or not list(out.glob("*/.*.tmp")):
@@ -57,20 +57,20 @@ def kill_once(images, out, workers, rng):
 
 
 def shards(out):
-    """The shards that are there."""
+    """Return the finished shards."""
     return sorted(out.glob("*/*.arrayrecord"))
 
 
 def main(images, out, kills):
-    """How many shards were there after each of the kills."""
-    rng, there = random.Random(0), []
-    while len(there) < kills:
-        if kill_once(images, out, 2 if len(there) % POOLED == 0 else 1, rng):
-            there.append(len(shards(out)))
-        else:  # it came to its end: half of it is lost, so that there is more to do
+    """Return the number of finished shards after each kill."""
+    rng, counts = random.Random(0), []
+    while len(counts) < kills:
+        if kill_once(images, out, 2 if len(counts) % POOLED == 0 else 1, rng):
+            counts.append(len(shards(out)))
+        else:  # the set is complete: delete half of it and go on
             for path in shards(out)[::2]:
                 path.unlink()
-    return there
+    return counts
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trees of tiny images under the exact names and folders of the deliveries, for tests."""
+"""Small images in the folders and under the names of the deliveries."""
 
 import csv
 import hashlib
@@ -26,7 +26,7 @@ def list_files(reader, root: Path):
 
 
 def png(path: Path, ppi: float | None = None, size: int = 8, metres: tuple | None = None) -> Path:
-    """A grey PNG of size × size px whose content follows from its path's last two parts."""
+    """Write a grey PNG of size × size px; its content depends on the end of its path."""
     seed = zlib.crc32("/".join(path.parts[-6:]).encode())
     rows = b"".join(
         b"\0" + struct.pack(">I", (seed + y) % 2**32) * (size // 4) for y in range(size)
@@ -49,7 +49,7 @@ def png(path: Path, ppi: float | None = None, size: int = 8, metres: tuple | Non
 def fvc2002(
     root: Path, folder: str = "DB1_A", fingers: Iterable[int] = range(1, 4), extension: str = ".tif"
 ) -> Path:
-    """FVC2002 files; a reader looks at their names alone, so that all are small PNGs inside."""
+    """Write FVC2002 files; all contain small PNGs, because a reader uses the names only."""
     for finger in fingers:
         for impression in range(1, 9):
             png(root / folder / f"{finger}_{impression}{extension}")
@@ -57,8 +57,8 @@ def fvc2002(
 
 
 def sd300(root: Path, subjects: Iterable[int], resolution: int = 500, roll: str = "roll") -> Path:
-    """A release of SD300; release c claims 5080 ppi in its PNG headers."""
-    claimed = {2000: 5080}.get(resolution, resolution)
+    """Write a release of SD300; the PNG headers of release c have 5080 ppi."""
+    header_ppi = {2000: 5080}.get(resolution, resolution)
     for subject in subjects:
         for capture, folder, codes in (
             ("roll", roll, range(1, 11)),
@@ -66,14 +66,14 @@ def sd300(root: Path, subjects: Iterable[int], resolution: int = 500, roll: str 
         ):
             for code in codes:
                 name = f"{subject:08d}_{capture}_{resolution}_{code:02d}.png"
-                png(root / "images" / str(resolution) / "png" / folder / name, claimed)
+                png(root / "images" / str(resolution) / "png" / folder / name, header_ppi)
     return root
 
 
 def sd301a(
     root: Path, subjects: Iterable[int], devices: str = "ABC", resolution: str = "500"
 ) -> Path:
-    """SD301a; the files of a `variable` device say 508 ppi in their headers."""
+    """Write files of SD301a; those of a `variable` device have 508 ppi in their headers."""
     ppi = 508 if resolution == "variable" else int(resolution)
     for subject in subjects:
         for device in devices:
@@ -94,7 +94,7 @@ def sd302(
     resolutions: Sequence[int] = (500,),
     codes: Iterable[int] = range(1, 11),
 ) -> Path:
-    """SD302a, b and d under one root; 302a's names have no resolution, its headers do."""
+    """Write files of SD302a, b and d; those of 302a have the resolution in their headers only."""
     codes = list(codes)
     for subject in subjects:
         for device in devices:
@@ -122,7 +122,7 @@ def sd302(
 
 
 def checksums(folder: Path, table: Path, header: tuple[str, str] = ("sha256", "filename")) -> Path:
-    """The publisher's list of the files in `folder`; hash and name under the given header."""
+    """Write the publisher's list of the files in `folder` under the header (hash, name)."""
     with table.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(header)

@@ -1,4 +1,4 @@
-"""The audit counts what is there, and names every file with which something is the matter."""
+"""Audit: counts of files, and every file with a problem is named."""
 
 import json
 import os
@@ -41,22 +41,22 @@ def test_thumbs_count_as_thumbs(tmp_path):
     assert counts == {f"{code:02d}": 1 for code in range(1, 11)}
 
 
-def test_a_partition_of_excluded_files_alone_is_told(tmp_path):
+def test_partition_of_excluded_files_only(tmp_path):
     trees.sd301a(tmp_path, [2223], "H")
-    found = audit(discover([tmp_path])).partitions["sd301a/H"]
-    assert (found.images, found.files) == (0, 5)
+    counts = audit(discover([tmp_path])).partitions["sd301a/H"]
+    assert (counts.images, counts.files) == (0, 5)
 
 
-def test_the_damaged_the_strange_and_the_equal_are_named(tmp_path):
+def test_damaged_unparsed_and_equal_files_are_named(tmp_path):
     trees.sd302(tmp_path, [2303], "U")
     folder = tmp_path / "images/baseline/U/500/roll/png"
-    whole = (folder / "00002303_U_500_roll_01.png").read_bytes()
+    data = (folder / "00002303_U_500_roll_01.png").read_bytes()
     (folder / "00002303_U_500_roll_02.png").write_bytes(b"")
-    (folder / "00002303_U_500_roll_03.png").write_bytes(whole[:-5])
-    (folder / "00002303_U_500_roll_04.png").write_bytes(whole)
+    (folder / "00002303_U_500_roll_03.png").write_bytes(data[:-5])
+    (folder / "00002303_U_500_roll_04.png").write_bytes(data)
     (folder / "00002303_U_500_roll_05.png").unlink()
     (folder / "00002303_U_500_roll_05.png").symlink_to(tmp_path / "nowhere")
-    (folder / "00002303_U_500_roll_17.png").write_bytes(whole)
+    (folder / "00002303_U_500_roll_17.png").write_bytes(data)
     result = audit(discover([tmp_path]))
     assert not result.sound
     assert [line.rpartition("/")[2][:26] for line in result.damaged] == [
@@ -72,8 +72,8 @@ def test_the_damaged_the_strange_and_the_equal_are_named(tmp_path):
         assert section in text
 
 
-def test_bytes_behind_the_end_of_a_png_are_no_damage(tmp_path):
-    """The pipeline reads such a file, so that the audit may not call it truncated."""
+def test_bytes_after_the_end_of_a_png_are_not_damage(tmp_path):
+    """The pipeline reads such a file, so the audit must not report it as truncated."""
     folder = trees.sd302(tmp_path, [2303], "U") / "images/baseline/U/500/roll/png"
     path = folder / "00002303_U_500_roll_01.png"
     path.write_bytes(path.read_bytes() + b"\n")
@@ -93,7 +93,7 @@ def test_errata_are_listed(tmp_path):
     assert result.partitions["sd302/C"].images == 18
 
 
-def test_fvc_files_of_another_size_are_told(tmp_path):
+def test_fvc_files_of_another_size_are_reported(tmp_path):
     trees.fvc2002(tmp_path, "DB1_A", [1])
     (tmp_path / "DB1_A/1_1.tif").write_bytes(bytes(145_624))
     result = audit(discover([tmp_path]))
@@ -103,34 +103,34 @@ def test_fvc_files_of_another_size_are_told(tmp_path):
     assert line.startswith("fvc2002/db1_a: 7 files are not of FVC2002's size")
 
 
-def test_unknown_folders_are_told(tmp_path):
+def test_unknown_folders_are_reported(tmp_path):
     trees.fvc2002(tmp_path, "DB1_A", [1])
     trees.png(tmp_path / "mine/one.png")
     assert audit(discover([tmp_path])).unknown_folders == {str(tmp_path / "mine"): 1}
 
 
-def test_nothing_found_is_a_fault(tmp_path):
+def test_missing_data_is_a_fault(tmp_path):
     with pytest.raises(Fault, match="make demo"):
         audit(discover([tmp_path]))
 
 
-# What a build says of a delivery that is there in part
+# Warnings of a build about an incomplete delivery
 
 
-def test_partitions_that_are_there_in_part_are_told(tmp_path):
+def test_incomplete_partitions_are_reported(tmp_path):
     trees.fvc2002(tmp_path, "DB1_A", range(1, 101), ".png")
     trees.fvc2002(tmp_path, "DB2_A", range(1, 100), ".png")
     trees.sd302(tmp_path, range(2310, 2330), "AU")
-    found = discover([tmp_path]).partitions
+    selection = discover([tmp_path]).partitions
     spec = PipelineSpec(held_out=("sd302",), limits=(("sd302", 170),))
-    training = sum(split_of(i, spec.held_out) == "train" for i in found["sd302/A"])
+    training = sum(split_of(i, spec.held_out) == "train" for i in selection["sd302/A"])
     assert training < 170
-    assert list(incomplete_partitions(found, spec)) == [
+    assert list(incomplete_partitions(selection, spec)) == [
         "fvc2002/db2_a: 792 images; a complete delivery has 800",
         *(f"sd302/{d}: {training} training images; the config takes up to 170" for d in "AU"),
     ]
     enough = PipelineSpec(limits=(("sd302", training),), held_out=("sd302",))
-    assert len(list(incomplete_partitions(found, enough))) == 1
+    assert len(list(incomplete_partitions(selection, enough))) == 1
 
 
 # Checksums
@@ -153,7 +153,7 @@ def test_sd300_lists_lie_two_folders_above(tmp_path):
     assert (result.lists, result.matched, result.unlisted) == (2, 22, 0)
 
 
-def test_every_fault_of_a_checksum_is_named(tmp_path):
+def test_every_checksum_fault_is_named(tmp_path):
     folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
     trees.checksums(folder, folder / "checksum_A_roll_png.csv")
     changed, gone, new = (folder / f"00002303_A_roll_{k}.png" for k in ("01", "02", "11"))
@@ -169,7 +169,7 @@ def test_every_fault_of_a_checksum_is_named(tmp_path):
     assert "CHECKSUMS (2)" in format_audit(result)
 
 
-def test_a_copy_whose_names_changed_their_case_is_the_publishers(tmp_path):
+def test_copy_with_names_in_another_case_matches(tmp_path):
     folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
     trees.checksums(folder, folder / "CHECKSUM_A_roll_png.CSV")
     for path in list(folder.glob("*.png")):
@@ -178,7 +178,7 @@ def test_a_copy_whose_names_changed_their_case_is_the_publishers(tmp_path):
     assert (result.lists, result.matched, result.unlisted, result.faults) == (1, 10, 0, [])
 
 
-def test_folders_above_a_root_need_not_be_readable(tmp_path, monkeypatch):
+def test_folders_above_a_root_may_be_unreadable(tmp_path, monkeypatch):
     folder = trees.sd302(tmp_path / "sets", [2303], "A") / "images/challengers/A/roll/png"
     trees.checksums(folder, folder / "checksum_A_roll_png.csv")
     listdir = os.listdir
@@ -195,39 +195,39 @@ def test_folders_above_a_root_need_not_be_readable(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", ["", "md5,file\n1,2\n", "sha256,filename\nabc\n"])
-def test_a_list_that_is_none_is_a_fault(tmp_path, content):
+def test_damaged_list_is_a_fault(tmp_path, content):
     folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
     (folder / "checksum_A_roll_png.csv").write_text(content)
     result = verify_checksums([folder])
     assert "checksum_A_roll_png.csv" in result.faults[0]
 
 
-# The door
+# The command
 
 
 def run(*arguments):
     return CliRunner().invoke(main, ["audit", *map(str, arguments)])
 
 
-def test_door_prints_json_alone_on_standard_output(tmp_path):
+def test_command_prints_json_alone_on_standard_output(tmp_path):
     trees.sd302(tmp_path, [2303], "U")
-    outcome = run("--data", tmp_path, "--json")
-    assert outcome.exit_code == 0
-    found = json.loads(outcome.stdout)
-    assert found["partitions"]["sd302/U"]["images"] == 10
-    assert found["partitions"]["sd302/U"]["excluded"] == {}
-    assert "sd302/A" in found["missing"]
+    result = run("--data", tmp_path, "--json")
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report["partitions"]["sd302/U"]["images"] == 10
+    assert report["partitions"]["sd302/U"]["excluded"] == {}
+    assert "sd302/A" in report["missing"]
 
 
-def test_door_exits_with_1_where_something_is_wrong(tmp_path):
+def test_command_exits_with_1_where_something_is_wrong(tmp_path):
     trees.sd302(tmp_path, [2303], "U", codes=[1, 17])
-    outcome = run("--data", tmp_path)
-    assert outcome.exit_code == 1
-    assert "17 is no finger position" in outcome.stdout
+    result = run("--data", tmp_path)
+    assert result.exit_code == 1
+    assert "17 is no finger position" in result.stdout
 
 
-def test_door_says_faults_and_misuse(tmp_path):
+def test_exit_codes_of_faults_and_misuse(tmp_path):
     assert run("--data", tmp_path).exit_code == 1
-    outcome = run("--data", tmp_path / "missing")
-    assert outcome.exit_code == 2
-    assert "no such folder" in outcome.stderr
+    result = run("--data", tmp_path / "missing")
+    assert result.exit_code == 2
+    assert "no such folder" in result.stderr

@@ -1,4 +1,4 @@
-"""Deliveries as they go wrong, given to the commands: each fault is named, nothing is dropped."""
+"""Commands on faulty deliveries: each fault is named, and no file is dropped silently."""
 
 import json
 import os
@@ -28,8 +28,8 @@ def build(root, out, *more):
     return run("build", "--data", root, "--out", out, "--workers", 1, *more)
 
 
-def told(outcome, *parts, code=1):
-    """The outcome is an error for a person, in which all parts are named; its text."""
+def assert_error(outcome, *parts, code=1):
+    """Check that a command ended with an error that names all parts; return its text."""
     text = outcome.stdout + outcome.stderr
     assert outcome.exit_code == code, text
     assert outcome.exception is None or isinstance(outcome.exception, SystemExit)
@@ -41,7 +41,7 @@ def told(outcome, *parts, code=1):
 
 @pytest.fixture
 def delivery(tmp_path):
-    """Eight fingers of a person by U, real prints under SD302b's names."""
+    """Eight fingers of a person recorded by device U, under SD302b's names."""
     folder = tmp_path / "data" / U
     folder.mkdir(parents=True)
     for code in range(1, 9):
@@ -66,23 +66,23 @@ DAMAGE = {
 
 @pytest.fixture
 def damaged(delivery):
-    """The first files of the delivery, each damaged in one way; path → reason."""
-    found = {}
-    for code, (reason, harm) in enumerate(DAMAGE.items(), 1):
+    """Damage the first files of the delivery in different ways; return path → reason."""
+    reasons = {}
+    for code, (reason, damage) in enumerate(DAMAGE.items(), 1):
         path = delivery / name(code)
-        path.write_bytes(harm(path.read_bytes()))
-        found[path] = reason
-    return found
+        path.write_bytes(damage(path.read_bytes()))
+        reasons[path] = reason
+    return reasons
 
 
 def test_build_names_every_damaged_file_at_once(delivery, damaged, tmp_path):
-    text = told(build(delivery, tmp_path / "out", "--partition", "sd302/U"))
+    text = assert_error(build(delivery, tmp_path / "out", "--partition", "sd302/U"))
     for path, reason in damaged.items():
         assert f"{path}: {reason}" in text
     assert "--skip-bad" in text
 
 
-def test_damaged_files_are_left_out_by_name_when_asked(delivery, damaged, tmp_path):
+def test_damaged_files_can_be_skipped(delivery, damaged, tmp_path):
     outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U", "--skip-bad")
     assert outcome.exit_code == 0, outcome.stderr
     lines = (tmp_path / "out/quarantine.jsonl").read_text().splitlines()
@@ -90,8 +90,8 @@ def test_damaged_files_are_left_out_by_name_when_asked(delivery, damaged, tmp_pa
     assert "4 images left out" in outcome.stdout
 
 
-def test_audit_names_what_it_can_see_without_decoding(delivery, damaged):
-    text = told(audit(delivery), "DAMAGED (3)", "NOT sound")
+def test_audit_names_damage_that_needs_no_decoding(delivery, damaged):
+    text = assert_error(audit(delivery), "DAMAGED (3)", "NOT sound")
     for path, reason in damaged.items():
         assert (str(path) in text) == (reason != "is damaged")
 
@@ -104,8 +104,8 @@ def test_every_unreadable_file_is_named(delivery, tmp_path):
     other = delivery / name(2)
     other.unlink()
     other.symlink_to(tmp_path / "nowhere else")
-    told(audit(delivery), "DAMAGED (2)", lost, other)
-    told(build(delivery, tmp_path / "out", "--partition", "sd302/U"), lost, other)
+    assert_error(audit(delivery), "DAMAGED (2)", lost, other)
+    assert_error(build(delivery, tmp_path / "out", "--partition", "sd302/U"), lost, other)
     outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U", "--skip-bad")
     assert outcome.exit_code == 0, outcome.stderr
     lines = (tmp_path / "out/quarantine.jsonl").read_text().splitlines()
@@ -116,20 +116,24 @@ def test_empty_files_of_302a_have_no_resolution_and_are_named(tmp_path):
     root = trees.sd302(tmp_path / "data", [2303], "A")
     empty = root / A / "00002303_A_roll_03.png"
     empty.write_bytes(b"")
-    told(audit(root), "NOT UNDERSTOOD (1)", f"{empty}: is an empty file")
-    told(build(root, tmp_path / "out", "--partition", "sd302/A"), f"{empty}: is an empty file")
+    assert_error(audit(root), "NOT UNDERSTOOD (1)", f"{empty}: is an empty file")
+    assert_error(
+        build(root, tmp_path / "out", "--partition", "sd302/A"), f"{empty}: is an empty file"
+    )
 
 
 # --- half-unpacked archives -------------------------------------------------------------------
 
 
 def test_a_half_unpacked_archive_is_named_beside_what_is_missing(delivery, tmp_path):
-    """U was unpacked, V was not, and the archive still lies there."""
+    """U was unpacked, V was not, and the archive still exists."""
     archive = delivery / "sd302b.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("images/baseline/V/500/roll/png/00002303_V_500_roll_01.png", b"")
     outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U,sd302/V,sd302/L")
-    told(outcome, "missing partitions: sd302/V, sd302/L;", archive, "not unpacked", "sd302/U")
+    assert_error(
+        outcome, "missing partitions: sd302/V, sd302/L;", archive, "not unpacked", "sd302/U"
+    )
     text = audit(delivery).stdout
     assert str(archive) in text
     assert "not unpacked" in text
@@ -137,7 +141,7 @@ def test_a_half_unpacked_archive_is_named_beside_what_is_missing(delivery, tmp_p
     assert report["archives"] == [str(archive)]
 
 
-def test_an_audit_tells_how_much_of_a_delivery_is_there(delivery):
+def test_audit_counts_the_files_of_a_delivery(delivery):
     text = audit(delivery).stdout
     assert "sd302b: 8 files of 13796" in text
     assert "Missing partitions of the config" in text
@@ -145,13 +149,13 @@ def test_an_audit_tells_how_much_of_a_delivery_is_there(delivery):
     assert row.split()[:7] == ["sd302/U", "8", "-", "8", "-", "1", "200"]
 
 
-def test_a_build_tells_that_a_partition_is_there_in_part(delivery, tmp_path):
+def test_build_reports_an_incomplete_partition(delivery, tmp_path):
     outcome = build(delivery, tmp_path / "out", "--partition", "sd302/U", "--dry-run")
     assert outcome.exit_code == 0
     assert "sd302/U: 8 training images; the config takes up to 1,437" in outcome.stderr
 
 
-def test_what_an_interrupted_download_leaves_is_told(delivery):
+def test_leftovers_of_an_interrupted_download_are_reported(delivery):
     for leftover in ("00002303_U_500_roll_09.png.part", "._00002303_U_500_roll_09.png"):
         (delivery / U / leftover).write_bytes(b"")
     text = audit(delivery).stdout
@@ -163,10 +167,10 @@ def test_listed_files_that_were_not_unpacked_are_named(delivery):
     trees.checksums(folder, folder / "checksum_U_500_roll_png.csv")
     (delivery / name(7)).unlink()
     outcome = run("audit", "--data", delivery, "--checksums")
-    told(outcome, "CHECKSUMS (1)", f"{delivery / name(7)}: is listed and not there")
+    assert_error(outcome, "CHECKSUMS (1)", f"{delivery / name(7)}: is listed and not there")
 
 
-def test_a_link_to_a_delivery_that_is_not_mounted_is_told(delivery):
+def test_link_to_a_delivery_that_is_not_mounted_is_reported(delivery):
     link = delivery / "sd302a"
     link.symlink_to("/nowhere/sd302a")
     outcome = audit(delivery)
@@ -179,11 +183,11 @@ def test_a_link_to_a_delivery_that_is_not_mounted_is_told(delivery):
 # --- one delivery for another -----------------------------------------------------------------
 
 
-def test_302a_given_as_302b_is_read_as_what_it_is(tmp_path):
-    """A folder's name says nothing: U is missed by name, and what is there instead is said."""
+def test_302a_in_a_root_named_302b_is_read_as_302a(tmp_path):
+    """The name of the root does not matter: U is missing, and the existing partitions are named."""
     root = trees.sd302(tmp_path / "sd302b", [2303], "AB")
     outcome = build(root, tmp_path / "out", "--partition", "sd302/U,sd302/V")
-    told(outcome, "missing partitions: sd302/U, sd302/V;", "found sd302/A, sd302/B", root)
+    assert_error(outcome, "missing partitions: sd302/U, sd302/V;", "found sd302/A, sd302/B", root)
     assert "sd302/A" in audit(root).stdout
 
 
@@ -192,9 +196,11 @@ def test_302a_in_the_folders_of_302b_is_named_file_by_file(tmp_path):
     wrong = tmp_path / "data/images/baseline/A/500/roll"
     wrong.parent.mkdir(parents=True)
     (root / "images/challengers/A/roll").rename(wrong)
-    text = told(audit(root), "NOT UNDERSTOOD (2)", "302b has no device A")
+    text = assert_error(audit(root), "NOT UNDERSTOOD (2)", "302b has no device A")
     assert str(wrong / "png/00002303_A_roll_01.png") in text
-    told(build(root, tmp_path / "out", "--partition", "sd302/A"), "missing partitions: sd302/A")
+    assert_error(
+        build(root, tmp_path / "out", "--partition", "sd302/A"), "missing partitions: sd302/A"
+    )
 
 
 # --- two copies -------------------------------------------------------------------------------
@@ -205,7 +211,7 @@ def test_two_copies_in_two_roots_are_both_named(delivery, tmp_path):
     trees.sd302(copy, [2303], "U", codes=range(1, 9))
     both = ("--data", copy, "--partition", "sd302/U")
     for outcome in (audit(delivery, copy), build(delivery, tmp_path / "out", *both)):
-        told(outcome, "in two places", delivery / U, copy / U, "8 images of the same names")
+        assert_error(outcome, "in two places", delivery / U, copy / U, "8 images of the same names")
 
 
 def test_a_copy_of_another_resolution_is_no_second_impression(delivery, tmp_path):
@@ -221,7 +227,7 @@ def test_a_copy_of_another_resolution_is_no_second_impression(delivery, tmp_path
 
 @pytest.mark.parametrize("where", [["images"], [U, A]])
 def test_every_unreadable_folder_is_named(delivery, tmp_path, monkeypatch, where):
-    """Stands in for permissions, which do not bind a superuser."""
+    """os.scandir is patched because permissions do not bind a superuser."""
     (delivery / A).mkdir(parents=True)
     closed, scandir = [str(delivery / folder) for folder in where], os.scandir
 
@@ -232,6 +238,6 @@ def test_every_unreadable_folder_is_named(delivery, tmp_path, monkeypatch, where
 
     monkeypatch.setattr(os, "scandir", refuse)
     named = [f"{folder}: cannot be read (Permission denied)" for folder in closed]
-    told(audit(delivery), *named)
-    told(build(delivery, tmp_path / "out", "--partition", "sd302/U"), *named)
+    assert_error(audit(delivery), *named)
+    assert_error(build(delivery, tmp_path / "out", "--partition", "sd302/U"), *named)
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The build: the same bytes however it goes, nothing lost, nothing half, every fault named."""
+"""Build: the same bytes in every way, nothing lost, no partial files, every fault named."""
 
 import dataclasses
 import errno
@@ -62,7 +62,7 @@ def build_set(root, out, spec=SPEC, partitions=PARTITIONS, warn=lambda _: None, 
 
 @pytest.fixture(scope="session")
 def complete_set(images, tmp_path_factory):
-    """The set as it must always be."""
+    """The files of the set, to which every build must lead."""
     out = tmp_path_factory.mktemp("complete_set")
     build_set(images, out)
     return content(out)
@@ -75,10 +75,10 @@ def command(root, out, *more):
     ]
 
 
-# --- what is built ----------------------------------------------------------------------------
+# --- contents ----------------------------------------------------------------------------
 
 
-def test_the_set_is_sound_and_complete(images, tmp_path):
+def test_set_is_sound_and_complete(images, tmp_path):
     report = build_set(images, tmp_path)
     assert list(verify(tmp_path, "deep", 1)) == []
     shards = store.open_set(tmp_path)
@@ -89,8 +89,8 @@ def test_the_set_is_sound_and_complete(images, tmp_path):
     assert (report.kept, report.bad, report.missing) == (0, [], 0)
 
 
-def test_a_record_can_be_made_again_from_its_address(images, tmp_path):
-    """Seed, index and image ids of a record lead to the same bytes."""
+def test_record_can_be_synthesized_again_from_its_address(images, tmp_path):
+    """Seed, index and image ids of a record determine its bytes."""
     from pipeline.imaging.file import load
     from pipeline.pair import Address, make_pair, prepare_impression
 
@@ -119,7 +119,7 @@ def test_different_impressions_of_synthetic_fingers(tmp_path):
     assert list(verify(tmp_path / "out", "deep", 1)) == []
 
 
-# --- the same bytes, however --------------------------------------------------------------------
+# --- the same bytes --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("workers", [2, 5])
@@ -136,7 +136,7 @@ def test_same_bytes_from_pieces_in_any_order(images, tmp_path, complete_set):
     assert content(tmp_path) == complete_set
 
 
-def test_the_last_piece_misses_what_another_lost(images, tmp_path, complete_set):
+def test_last_piece_reports_a_lost_shard_of_another(images, tmp_path, complete_set):
     first = build_set(images, tmp_path, piece=(0, 2))
     (tmp_path / first.entries[0].name).unlink()
     assert build_set(images, tmp_path, piece=(1, 2)).missing == 1
@@ -170,8 +170,8 @@ def test_another_seed_gives_other_pairs(images, tmp_path, complete_set):
 # --- resume and repair --------------------------------------------------------------------------
 
 
-def test_what_is_right_is_kept_and_what_is_not_is_repaired(images, tmp_path, complete_set):
-    """Lost, damaged, swapped and stray shards and a lost manifest: the same set again."""
+def test_intact_shards_are_kept_and_others_repaired(images, tmp_path, complete_set):
+    """Lost, damaged, swapped and stray shards and a lost manifest are repaired."""
     build_set(images, tmp_path)
     names = [name for name in complete_set if name.endswith("arrayrecord")]
     (tmp_path / names[0]).unlink()
@@ -190,8 +190,8 @@ def test_what_is_right_is_kept_and_what_is_not_is_repaired(images, tmp_path, com
     assert before == {name: (tmp_path / name).stat().st_mtime_ns for name in untouched}
 
 
-def test_a_finished_set_needs_no_notes(images, tmp_path, complete_set):
-    """Without .build the manifest vouches for its shards: none is built again."""
+def test_finished_set_needs_no_state(images, tmp_path, complete_set):
+    """Without .build, shards that the manifest lists are kept."""
     build_set(images, tmp_path)
     for path in sorted((tmp_path / state.FOLDER).rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -200,7 +200,7 @@ def test_a_finished_set_needs_no_notes(images, tmp_path, complete_set):
     assert content(tmp_path) == complete_set
 
 
-def test_a_damaged_manifest_is_written_anew(images, tmp_path, complete_set):
+def test_damaged_manifest_is_written_again(images, tmp_path, complete_set):
     build_set(images, tmp_path)
     (tmp_path / manifest.FILE).write_text("{")
     messages = []
@@ -210,7 +210,7 @@ def test_a_damaged_manifest_is_written_anew(images, tmp_path, complete_set):
     assert content(tmp_path) == complete_set
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(images, tmp_path, complete_set):
+def test_killed_build_resumes_to_the_same_bytes(images, tmp_path, complete_set):
     rng = random.Random(0)
     for _ in range(3):
         process = subprocess.Popen(
@@ -228,8 +228,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(images, tmp_path, com
     assert content(tmp_path) == complete_set
 
 
-def test_nothing_remains_of_a_lost_machine(images, tmp_path, complete_set, monkeypatch):
-    """Its shard is built elsewhere; what it had begun stays behind under a temporary name."""
+def test_temporary_files_of_a_lost_machine_are_deleted(images, tmp_path, complete_set, monkeypatch):
+    """Its shard is built elsewhere; its temporary file stays behind."""
 
     def engine(work, tasks, workers):
         for task in tasks:
@@ -243,8 +243,8 @@ def test_nothing_remains_of_a_lost_machine(images, tmp_path, complete_set, monke
     assert content(tmp_path) == complete_set
 
 
-def gone(group):
-    """Whether no process of the group is left, shortly after its leader's end."""
+def has_ended(group):
+    """Whether all processes of the group end shortly after their leader."""
     for _ in range(500):
         try:
             os.killpg(group, 0)
@@ -255,8 +255,8 @@ def gone(group):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(images, tmp_path, complete_set, number):
-    """With a message, and no process nor partial file left behind; then it goes on."""
+def test_signal_ends_a_build_cleanly(images, tmp_path, complete_set, number):
+    """It ends with a message and without processes or partial files; then it can be resumed."""
     process = subprocess.Popen(
         command(images, tmp_path, "--workers", "2"),
         cwd=ROOT,
@@ -271,14 +271,14 @@ def test_a_signal_ends_it_cleanly(images, tmp_path, complete_set, number):
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    _, told = process.communicate(timeout=10)
+    _, stderr = process.communicate(timeout=10)
     if process.returncode:  # else it was done before the signal came
         assert process.returncode == 1
-        assert "finished shards are kept: run the same command again" in told
-        assert "Traceback" not in told
+        assert "finished shards are kept: run the same command again" in stderr
+        assert "Traceback" not in stderr
         assert not (tmp_path / manifest.FILE).exists()
     assert not list(tmp_path.rglob("*.tmp"))
-    assert gone(process.pid)
+    assert has_ended(process.pid)
     build_set(images, tmp_path)
     assert content(tmp_path) == complete_set
 
@@ -286,7 +286,7 @@ def test_a_signal_ends_it_cleanly(images, tmp_path, complete_set, number):
 # --- one partition, one image, one setting ------------------------------------------------------
 
 
-def test_one_partition_is_built_and_the_others_stay(data, tmp_path):
+def test_only_the_selected_partition_is_built(data, tmp_path):
     out = tmp_path / "out"
     build_set(data, out)
     old = store.load_manifest(out)
@@ -309,7 +309,7 @@ def test_one_partition_is_built_and_the_others_stay(data, tmp_path):
     assert content(out) == content(tmp_path / "fresh")
 
 
-def test_while_a_partition_changes_the_manifest_does_not_list_it(data, tmp_path, monkeypatch):
+def test_manifest_does_not_list_a_partition_that_is_being_built(data, tmp_path, monkeypatch):
     build_set(data, tmp_path / "out")
     (data / "DB3_B" / "105_1.tif").unlink()
 
@@ -322,7 +322,7 @@ def test_while_a_partition_changes_the_manifest_does_not_list_it(data, tmp_path,
     assert set(store.load_manifest(tmp_path / "out").partitions) == {PARTITIONS[0]}
 
 
-def test_other_settings_are_refused_with_what_differs(images, tmp_path, complete_set):
+def test_other_settings_are_refused_with_the_difference(images, tmp_path, complete_set):
     build_set(images, tmp_path)
     other = dataclasses.replace(SPEC, seed=7, elastic=2.0)
     with pytest.raises(Fault, match=r"elastic was 0.0, is now 2.0; seed was 0, is now 7\. Nothing"):
@@ -336,7 +336,7 @@ def test_other_settings_are_refused_with_what_differs(images, tmp_path, complete
     assert content(tmp_path) == complete_set
 
 
-def test_settings_of_a_set_that_was_never_finished_are_refused_too(images, tmp_path):
+def test_other_settings_of_an_unfinished_set_are_refused(images, tmp_path):
     build_set(images, tmp_path, piece=(0, 2))
     with pytest.raises(Fault, match="seed was 0, is now 1"):
         build_set(images, tmp_path, dataclasses.replace(SPEC, seed=1), piece=(1, 2))
@@ -346,7 +346,7 @@ def test_settings_of_a_set_that_was_never_finished_are_refused_too(images, tmp_p
 
 
 def spoil(data):
-    """Four bad images in both databases; their names with what is wrong."""
+    """Replace four images by bad ones; return name → reason."""
     good = cv2.imread(str(data / "DB1_B/101_1.tif"), cv2.IMREAD_GRAYSCALE)
     (data / "DB1_B/101_1.tif").write_bytes(b"no image")
     cv2.imwrite(str(data / "DB1_B/104_2.tif"), good.astype(np.uint16) * 257)
@@ -361,7 +361,7 @@ def spoil(data):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_all_bad_images_are_named_and_nothing_looks_whole(data, tmp_path, workers):
+def test_all_bad_images_are_named_and_no_manifest_is_written(data, tmp_path, workers):
     expected = spoil(data)
     with pytest.raises(Fault) as fault:
         build_set(data, tmp_path / "out", workers=workers)
@@ -372,7 +372,7 @@ def test_all_bad_images_are_named_and_nothing_looks_whole(data, tmp_path, worker
     assert not (tmp_path / "out" / manifest.FILE).exists()
 
 
-def test_bad_images_can_be_left_out_and_are_listed(data, tmp_path, complete_set):
+def test_bad_images_can_be_skipped_and_are_listed(data, tmp_path, complete_set):
     expected = spoil(data)
     report = build_set(data, tmp_path / "out", skip_bad=True)
     lines = [json.loads(x) for x in (tmp_path / "out/quarantine.jsonl").read_text().splitlines()]
@@ -393,8 +393,8 @@ def test_bad_images_can_be_left_out_and_are_listed(data, tmp_path, complete_set)
     assert content(tmp_path / "out") == before
 
 
-def test_a_partition_with_images_left_out_stays_where_another_is_built_on(data, tmp_path):
-    """Refused for one that was left out before, and for one that is bad by now: both are named."""
+def test_images_left_out_before_are_refused_with_new_bad_ones(data, tmp_path):
+    """Both are named: the one that was left out before, and the one that is bad now."""
     (data / "DB1_B/101_1.tif").write_bytes(b"no image")
     build_set(data, tmp_path / "out", skip_bad=True)
     (data / "DB3_B/103_1.tif").write_bytes(b"no image either")
@@ -403,8 +403,10 @@ def test_a_partition_with_images_left_out_stays_where_another_is_built_on(data, 
     assert set(store.load_manifest(tmp_path / "out").partitions) == {PARTITIONS[0]}
 
 
-def test_a_damaged_line_of_the_list_is_told_and_dropped(data, images, tmp_path, monkeypatch):
-    """What else it says of partitions that are not built now stays; it is written at once."""
+def test_damaged_lines_of_the_quarantine_are_dropped_with_a_warning(
+    data, images, tmp_path, monkeypatch
+):
+    """Lines of partitions that are not built now are kept; the file is written atomically."""
     out = tmp_path / "out"
     (data / "DB1_B/101_1.tif").write_bytes(b"no image")
     build_set(data, out, skip_bad=True)
@@ -431,7 +433,7 @@ def test_a_damaged_line_of_the_list_is_told_and_dropped(data, images, tmp_path, 
         build_set(data, out, skip_bad=True)
 
 
-def test_mended_images_come_back(data, images, tmp_path, complete_set):
+def test_repaired_images_are_used_again(data, images, tmp_path, complete_set):
     expected = spoil(data)
     build_set(data, tmp_path / "out", skip_bad=True)
     for name in expected:
@@ -441,23 +443,23 @@ def test_mended_images_come_back(data, images, tmp_path, complete_set):
 
 
 @pytest.mark.parametrize("skip_bad", [False, True])
-def test_an_image_that_vanishes_meanwhile_is_named(data, tmp_path, monkeypatch, skip_bad):
-    """Between the look at the folders and the work on a shard; it is not taken for a bad one."""
+def test_image_deleted_during_the_build_is_named(data, tmp_path, monkeypatch, skip_bad):
+    """It is deleted between listing and building; it is not counted as a bad image."""
     plan_shards = builder.plan.plan_shards
     victim = data / "DB3_B/104_1.tif"
 
-    def then_unlink(*arguments):
+    def unlink_first(*arguments):
         victim.unlink()
         return plan_shards(*arguments)
 
-    monkeypatch.setattr(builder.plan, "plan_shards", then_unlink)
+    monkeypatch.setattr(builder.plan, "plan_shards", unlink_first)
     with pytest.raises(Fault, match=r"104_1\.tif: cannot be read"):
         build_set(data, tmp_path / "out", skip_bad=skip_bad)
     assert not (tmp_path / "out" / manifest.FILE).exists()
 
 
-def test_the_set_tells_of_the_bytes_that_it_was_built_from(data, tmp_path, monkeypatch):
-    """Each image is read once: what it is hashed from is what is decoded."""
+def test_provenance_has_the_hashes_of_the_decoded_bytes(data, tmp_path, monkeypatch):
+    """Each image is read once: the hashed bytes are the decoded ones."""
     reads = []
     monkeypatch.setattr(worker, "read", lambda path: reads.append(path) or read(path))
     build_set(data, tmp_path / "out")
@@ -470,7 +472,7 @@ def test_the_set_tells_of_the_bytes_that_it_was_built_from(data, tmp_path, monke
     }
 
 
-def test_out_that_is_a_file_is_misuse(images, tmp_path):
+def test_output_that_is_a_file_is_misuse(images, tmp_path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file/below"):
         with pytest.raises(Misuse, match="is a file"):
@@ -478,7 +480,7 @@ def test_out_that_is_a_file_is_misuse(images, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_disk_too_small_is_told_before_the_start(images, tmp_path, monkeypatch):
+def test_full_disk_is_reported_before_the_start(images, tmp_path, monkeypatch):
     usage = builder.shutil.disk_usage(tmp_path)._replace(free=1_000_000)
     monkeypatch.setattr(builder.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(Fault, match=r"needs 6 MB, the disk has 1 MB"):
@@ -486,7 +488,7 @@ def test_a_disk_too_small_is_told_before_the_start(images, tmp_path, monkeypatch
     assert not list(tmp_path.rglob("*.arrayrecord"))
 
 
-def test_two_builds_into_one_folder(images, tmp_path):
+def test_second_build_into_the_same_folder_is_refused(images, tmp_path):
     with lock_output(tmp_path), pytest.raises(Fault, match="another build is writing here"):
         build_set(images, tmp_path)
     with lock_output(tmp_path, "0-of-2"):
@@ -538,8 +540,8 @@ PLANNED = ["build", "--out", "none", "--dry-run", "--partition", ",".join(PARTIT
 
 
 @pytest.mark.parametrize("command", [PLANNED, ["audit"]])
-def test_the_published_name_of_a_data_root_is_understood(images, command):
-    """--dataset_root of the published script means --data, and says so."""
+def test_option_dataset_root_of_the_paper_is_accepted(images, command):
+    """--dataset_root of the script of the paper is --data, with a deprecation warning."""
     now, before, both = (
         CliRunner().invoke(main, [*command, *map(str, roots)])
         for roots in (
@@ -555,7 +557,7 @@ def test_the_published_name_of_a_data_root_is_understood(images, command):
     assert "dataset" not in CliRunner().invoke(main, [command[0], "--help"]).output
 
 
-def test_names_that_do_not_parse_are_named_or_left_out(data, tmp_path):
+def test_unparsed_names_are_reported_or_skipped(data, tmp_path):
     image = (data / "DB1_B/101_1.tif").read_bytes()
     (data / "DB1_B/finger.tif").write_bytes(image)
     arguments = command(data, tmp_path)[4:]
@@ -580,30 +582,30 @@ def test_names_that_do_not_parse_are_named_or_left_out(data, tmp_path):
         (["--set", "pipeline.partitions=()"], 2, "names no partitions"),
     ],
 )
-def test_wrong_use_is_told(images, tmp_path, arguments, status, message):
+def test_misuse_is_reported(images, tmp_path, arguments, status, message):
     result = invoke("--out", tmp_path, "--data", images, *arguments)
     assert result.exit_code == status, result.output
     assert message in result.output
     assert not list(tmp_path.iterdir())
 
 
-def test_show_takes_the_resolution_that_a_png_says(images, tmp_path):
+def test_show_uses_the_resolution_in_a_png_header(images, tmp_path):
     image = cv2.imread(str(images / "DB1_B" / "101_1.tif"), cv2.IMREAD_UNCHANGED)
     path, sheet = tmp_path / "101_1.png", tmp_path / "sheet.png"
 
-    def shown(says, *options):
-        path.write_bytes(encode(image, ".png", says))
-        found = CliRunner().invoke(main, ["show", str(path), "--out", str(sheet), *options])
-        assert found.exit_code == 0, found.output
+    def run_show(ppi, *options):
+        path.write_bytes(encode(image, ".png", ppi))
+        result = CliRunner().invoke(main, ["show", str(path), "--out", str(sheet), *options])
+        assert result.exit_code == 0, result.output
         return sheet.read_bytes()
 
-    assert shown(569) == shown(None, "--ppi=569") == shown(500, "--ppi=569")
-    assert shown(None) == shown(72) == shown(None, "--ppi=500") != shown(569)
+    assert run_show(569) == run_show(None, "--ppi=569") == run_show(500, "--ppi=569")
+    assert run_show(None) == run_show(72) == run_show(None, "--ppi=500") != run_show(569)
     nothing = CliRunner().invoke(main, ["show", str(path), "--out", str(sheet), "--ppi=0"])
     assert nothing.exit_code == 1 and "has a resolution of 0 ppi" in nothing.output
 
 
-def test_show_draws_every_stage(images, tmp_path):
+def test_show_plots_every_stage(images, tmp_path):
     sheet = tmp_path / "sheets" / "101.png"
     image = images / "DB1_B" / "101_1.tif"
     result = CliRunner().invoke(main, ["show", str(image), "--out", str(sheet)])

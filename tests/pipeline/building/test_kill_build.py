@@ -1,4 +1,4 @@
-"""What the system may do to a build: kill it or its workers, fill its disk, forbid it to write."""
+"""Build under faults of the system: killed, killed workers, full disk, no permission to write."""
 
 import contextlib
 import os
@@ -53,14 +53,14 @@ def start(images, out, before=(), **options):
 
 
 def finish(process):
-    """Exit status and the error told, None where there is none."""
-    _, told = process.communicate(timeout=60)
-    assert "Traceback" not in told
-    return process.returncode, told.partition("error: ")[2] or None
+    """Exit status and error message; None where there is none."""
+    _, stderr = process.communicate(timeout=60)
+    assert "Traceback" not in stderr
+    return process.returncode, stderr.partition("error: ")[2] or None
 
 
 def content(out):
-    """Every file that a person sees, and its bytes."""
+    """Every file that is not hidden, and its bytes."""
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))
@@ -69,40 +69,44 @@ def content(out):
 
 
 def workers(process):
-    """The numbers of a build's worker processes."""
-    found = []
+    """The process numbers of a build's workers."""
+    numbers = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
             if parent == process.pid and b"spawn_main" in (path / "cmdline").read_bytes():
-                found.append(int(path.name))
+                numbers.append(int(path.name))
         except (OSError, ValueError):
             continue  # it has just ended
-    return found
+    return numbers
 
 
 def complete(images, out, complete_set):
-    """What is there is right, and the same command goes on to the same bytes."""
-    there = content(out)
-    assert there.items() <= complete_set.items()
-    assert manifest.FILE not in there or there == complete_set
+    """Finished files are right, and the same command completes the set to the same bytes."""
+    files = content(out)
+    assert files.items() <= complete_set.items()
+    assert manifest.FILE not in files or files == complete_set
     assert finish(start(images, out)) == (0, None)
     assert content(out) == complete_set
     assert not list(out.rglob("*.tmp"))
 
 
-def test_a_worker_killed_by_the_system(images, tmp_path, complete_set):
+def test_worker_killed_by_the_system(images, tmp_path, complete_set):
     process = start(images, tmp_path)
-    while len(found := workers(process)) < 2 and process.poll() is None:
+    while len(numbers := workers(process)) < 2 and process.poll() is None:
         time.sleep(0.005)
-    os.kill(found[0], signal.SIGKILL)
-    status, told = finish(process)
-    assert status == 1 and "killed by the system" in told and "run the same command again" in told
+    os.kill(numbers[0], signal.SIGKILL)
+    status, message = finish(process)
+    assert (
+        status == 1
+        and "killed by the system" in message
+        and "run the same command again" in message
+    )
     complete(images, tmp_path, complete_set)
 
 
 def test_killed_with_all_its_workers(images, tmp_path, complete_set):
-    """As when the machine goes down: nothing gets to clean up."""
+    """As when the machine goes down: no process can clean up."""
     process = start(images, tmp_path, start_new_session=True)
     while not list(tmp_path.glob("*/.*.tmp")) and process.poll() is None:
         time.sleep(0.001)
@@ -112,19 +116,21 @@ def test_killed_with_all_its_workers(images, tmp_path, complete_set):
     complete(images, tmp_path, complete_set)
 
 
-def test_a_disk_that_is_full_in_the_middle_of_a_shard(images, tmp_path, complete_set):
-    """No file may grow beyond a part of a shard, which a writer sees as it sees a full disk."""
-    most = 100_000
+def test_disk_full_in_the_middle_of_a_shard(images, tmp_path, complete_set):
+    """A limit on the size of files has the effect of a full disk."""
+    largest = 100_000
     process = start(images, tmp_path)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))  # long before it writes
-    status, told = finish(process)
-    assert status == 1 and "arrayrecord: cannot be written" in told
+    resource.prlimit(
+        process.pid, resource.RLIMIT_FSIZE, (largest, largest)
+    )  # long before it writes
+    status, message = finish(process)
+    assert status == 1 and "arrayrecord: cannot be written" in message
     assert content(tmp_path) == {}
     complete(images, tmp_path, complete_set)
 
 
 def test_twenty_kills_of_a_build(tmp_path):
-    """At drawn moments: what is finished is kept, the rest is built, to the bytes of one go."""
+    """Finished shards are kept after each kill, and the set has the bytes of one build."""
     (tmp_path / "data/DB1_A").mkdir(parents=True)
     for number in range(1, 101):
         image = finger([number, 1], 190, 180)
@@ -136,18 +142,18 @@ def test_twenty_kills_of_a_build(tmp_path):
         text=True,
         check=True,
     )
-    there = [int(number) for number in done.stdout.split()]
-    assert len(there) == 20 and len(set(there)) > 5
+    counts = [int(number) for number in done.stdout.split()]
+    assert len(counts) == 20 and len(set(counts)) > 5
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*/*.arrayrecord")}
     report = kills.build_set(data, out, 1)
-    assert report.kept == there[-1] == len(finished)
+    assert report.kept == counts[-1] == len(finished)
     assert finished == {path: path.stat().st_mtime_ns for path in finished}
     kills.build_set(data, tmp_path / "one go", 1)
     assert content(out) == content(tmp_path / "one go")
     assert not list(out.rglob("*.tmp"))
 
 
-# Even root obeys modes once it may not pass over them (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP).
+# Without this capability, root too obeys file modes (CAP_DAC_OVERRIDE, PR_CAPBSET_DROP).
 OBEY_MODES = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
@@ -155,10 +161,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_an_output_that_may_not_be_written(images, tmp_path, complete_set):
+def test_output_without_permission_to_write(images, tmp_path, complete_set):
     (tmp_path / "out").mkdir(mode=0o500)
     obeying = (sys.executable, "-c", OBEY_MODES)
-    status, told = finish(start(images, tmp_path / "out", before=obeying))
-    assert status == 1 and f"{tmp_path / 'out'}: cannot be written: Permission denied" in told
+    status, message = finish(start(images, tmp_path / "out", before=obeying))
+    assert status == 1 and f"{tmp_path / 'out'}: cannot be written: Permission denied" in message
     (tmp_path / "out").chmod(0o700)
     complete(images, tmp_path / "out", complete_set)

@@ -1,6 +1,6 @@
-"""Pieces of one build at the same time, as a batch system starts them: none undoes another's work.
+"""Pieces of one build at the same time, as a batch system starts them.
 
-One piece runs between any two steps of another, to its end or till it is killed at its first shard.
+One piece runs between two steps of another, to its end or until it is killed at its first shard.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from shards.verify.verify import verify
 SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
 PARTITIONS = ("fvc2002/db1_b", "fvc2002/db3_b")
 STEPS = {
-    "before it looks": (builder.reconcile, "refuse_linked_folders"),
+    "before it reads the folder": (builder.reconcile, "refuse_linked_folders"),
     "before it checks": (builder, "_run"),
     "before it withdraws": (builder, "_check_space"),
     "while it builds": (builder.worker, "build_shard"),
@@ -52,7 +52,7 @@ def before(images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def changed(images, before, tmp_path_factory):
-    """Images of which one is another than in the set: in DB1 of piece 0, in DB3 of piece 1."""
+    """Images with two changed ones: in DB1, of piece 0, and in DB3, of piece 1."""
     root = shutil.copytree(images, tmp_path_factory.mktemp("changed") / "data")
     shards = plan.plan_shards(catalog.discover([root]).select(PARTITIONS), SPEC)
     for number, partition in enumerate(PARTITIONS):
@@ -63,27 +63,27 @@ def changed(images, before, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def after(changed, tmp_path_factory):
-    """The bytes of the set that the changed images give."""
+    """The files of the set built from the changed images."""
     out = tmp_path_factory.mktemp("after")
     build_set(changed, out)
     return content(out)
 
 
-def meanwhile(monkeypatch, step, act):
-    """Let `act` happen once, when a build comes to `step`."""
+def call_at_step(monkeypatch, step, act):
+    """Call `act` once, when a build comes to `step`."""
     module, name = STEPS[step]
     real, due = getattr(module, name), [act]
 
-    def then(*arguments, **options):
+    def act_first(*arguments, **options):
         if due:
             due.pop()()
         return real(*arguments, **options)
 
-    monkeypatch.setattr(module, name, then)
+    monkeypatch.setattr(module, name, act_first)
 
 
 def listed(out):
-    """The partitions in the manifest, if there is one; all that it says is true."""
+    """The partitions in the manifest, if there is one; checks that the manifest is right."""
     if not (out / manifest.FILE).exists():
         return set()
     assert [f for f in verify(out, "full", 1) if "is not in the manifest" not in f.message] == []
@@ -92,8 +92,10 @@ def listed(out):
 
 @pytest.mark.parametrize("notes", [True, False])
 @pytest.mark.parametrize("step", STEPS)
-def test_what_one_builds_no_other_lists(before, changed, after, tmp_path, monkeypatch, step, notes):
-    """Piece 1 is killed within piece 0; till it is run again the set lacks what it was at."""
+def test_partition_of_a_killed_piece_is_not_listed(
+    before, changed, after, tmp_path, monkeypatch, step, notes
+):
+    """Piece 1 is killed within piece 0; until it is run again its partition is missing."""
     out = shutil.copytree(before, tmp_path / "set", ignore=None if notes else ignore_notes)
 
     def crash(*_):
@@ -105,7 +107,7 @@ def test_what_one_builds_no_other_lists(before, changed, after, tmp_path, monkey
             patch.setattr(builder.worker, "build_shard", crash)
             build_set(changed, out, 1, 2)
 
-    meanwhile(monkeypatch, step, other)
+    call_at_step(monkeypatch, step, other)
     build_set(changed, out, 0, 2)
     assert PARTITIONS[1] not in listed(out)
     build_set(changed, out, 1, 2)
@@ -118,14 +120,16 @@ def ignore_notes(folder, names):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_pieces_at_once_make_the_set_of_one_go(before, changed, after, tmp_path, monkeypatch, step):
+def test_simultaneous_pieces_give_the_bytes_of_one_build(
+    before, changed, after, tmp_path, monkeypatch, step
+):
     out = shutil.copytree(before, tmp_path / "set")
 
     def other():
         build_set(changed, out, 1, 2)
         assert step != "while it builds" or PARTITIONS[0] not in listed(out)
 
-    meanwhile(monkeypatch, step, other)
+    call_at_step(monkeypatch, step, other)
     build_set(changed, out, 0, 2)
     assert listed(out) == set(PARTITIONS)
     assert content(out) == after

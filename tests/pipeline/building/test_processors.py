@@ -1,4 +1,4 @@
-"""A shard set has the same bytes whatever instructions the processor offers to the libraries."""
+"""A shard set has the same bytes for all processors and their instructions."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The engine of many machines, on two of them that Ray plays on one; without Ray, its refusal."""
+"""Ray engine, on two simulated machines; its message where Ray is not installed."""
 
 import dataclasses
 import importlib.util
@@ -49,7 +49,7 @@ def complete_set(images, tmp_path_factory):
 
 
 @pytest.mark.skipif(INSTALLED, reason="the extra ray is installed")
-def test_without_ray_the_command_says_how_to_get_it(images, tmp_path):
+def test_message_without_ray(images, tmp_path):
     with pytest.raises(Misuse, match="EXTRAS=ray make shards ENGINE=ray"):
         build_set(images, tmp_path)
     arguments = ["build", "--out", str(tmp_path), "--data", str(images), "--engine", "ray"]
@@ -60,20 +60,20 @@ def test_without_ray_the_command_says_how_to_get_it(images, tmp_path):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two machines of one core, the second of which a test may lose."""
+    """Two simulated machines of one core; a test may stop the second one."""
     import ray
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.second = made.add_node(num_cpus=1)
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
+    simulated = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    simulated.second = simulated.add_node(num_cpus=1)
+    ray.init(address=simulated.address, log_to_driver=False)
+    yield simulated
     ray.shutdown()
-    made.shutdown()
+    simulated.shutdown()
 
 
 def lose(cluster, out, lost):
-    """Kill the second machine once some shards are there and others are not."""
+    """Stop the second machine when some shards are finished and others are not."""
     while len(list(out.glob("*/*.arrayrecord"))) < 3:
         time.sleep(0.01)
     cluster.remove_node(cluster.second, allow_graceful=False)
@@ -81,7 +81,7 @@ def lose(cluster, out, lost):
 
 
 @needs_ray
-def test_a_machine_lost_in_the_middle_changes_no_byte(images, tmp_path, complete_set, cluster):
+def test_lost_machine_changes_no_byte(images, tmp_path, complete_set, cluster):
     lost = []
     thread = threading.Thread(target=lose, args=(cluster, tmp_path, lost))
     thread.start()
@@ -93,8 +93,8 @@ def test_a_machine_lost_in_the_middle_changes_no_byte(images, tmp_path, complete
 
 
 @needs_ray
-def test_faults_cross_machines(images, tmp_path, cluster):
-    """A bad image is named as ever, and a machine that does not see the output is told."""
+def test_faults_are_passed_between_machines(images, tmp_path, cluster):
+    """A bad image is named, and a machine that does not see the output is reported."""
     from pipeline.building import ray_engine
 
     data = tmp_path / "data" / "DB1_B"

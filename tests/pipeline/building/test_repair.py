@@ -1,4 +1,4 @@
-"""What verify names, the same build command mends; what changes rebuilds what it touches alone."""
+"""The same build command repairs faults and builds what changed, and nothing else."""
 
 import dataclasses
 import json
@@ -55,7 +55,7 @@ def complete_set(images, tmp_path_factory):
 
 @pytest.fixture
 def out(complete_set, tmp_path):
-    """A finished set, that its manifest alone vouches for."""
+    """A finished set without .build."""
     for name, data in complete_set.items():
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes(data)
@@ -91,9 +91,9 @@ def lead_out(out):
 
 
 def edit(change, reseal=False):
-    """Change the object in manifest.json; with its checksum made right again, or not."""
+    """Change the object in manifest.json, with or without a new checksum."""
 
-    def harm(out):
+    def damage(out):
         top = json.loads((out / manifest.FILE).read_text())
         change(top)
         data = json.dumps(top).encode()
@@ -101,7 +101,7 @@ def edit(change, reseal=False):
             data = manifest.serialize({k: v for k, v in top.items() if k != "checksum"})
         (out / manifest.FILE).write_bytes(data)
 
-    return harm
+    return damage
 
 
 def sealed(**changes):
@@ -142,24 +142,24 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_build_mends_what_verify_names(images, out, complete_set, fault):
-    harm, named = FAULTS[fault]
+def test_build_repairs_reported_faults(images, out, complete_set, fault):
+    damage, named = FAULTS[fault]
     before = stamps(out)
-    harm(out)
-    found = [str(finding) for finding in verify(out, "full", 1)]
-    assert any(re.search(named, line) for line in found), found
+    damage(out)
+    findings = [str(finding) for finding in verify(out, "full", 1)]
+    assert any(re.search(named, line) for line in findings), findings
     build_set(images, out)
     assert content(out) == complete_set
     assert list(verify(out, "full", 1)) == []
     if "fvc2002-db1_b" in named:  # a shard or a list of images, not the manifest
         touched = ("fvc2002-db1_b",) if "sources" in named else (FIRST, SECOND)
-        others = {n: at for n, at in before.items() if not any(part in n for part in touched)}
+        others = {n: time for n, time in before.items() if not any(part in n for part in touched)}
         assert others.items() <= stamps(out).items()
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["after it has its name", "before"])
-def test_a_kill_as_a_shard_gets_its_name(images, tmp_path, complete_set, monkeypatch, named):
-    """What is there is known and kept; what is not there is never taken to be, nor what was."""
+def test_kill_while_a_shard_is_renamed(images, tmp_path, complete_set, monkeypatch, named):
+    """A shard with its final name is kept; one without is built again."""
     out, rename = tmp_path / "set", Path.replace
 
     class Killed(BaseException):
@@ -184,9 +184,7 @@ def test_a_kill_as_a_shard_gets_its_name(images, tmp_path, complete_set, monkeyp
     assert content(out) == complete_set
 
 
-def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(
-    images, tmp_path, complete_set
-):
+def test_shards_of_an_earlier_schema_are_kept(images, tmp_path, complete_set):
     """Its manifest is refused by name; notes of that time do not tell the images' hashes."""
     out = tmp_path / "set"
     build_set(images, out)
@@ -202,7 +200,7 @@ def test_a_set_of_an_earlier_schema_is_taken_over_with_all_its_shards(
     assert content(out) == complete_set and stamps(out) == before
 
 
-def test_what_only_ends_like_a_shard_is_set_aside_and_told(images, out, complete_set):
+def test_stray_file_is_renamed_with_a_warning(images, out, complete_set):
     (out / "train/mine.arrayrecord").write_bytes(b"somebody's")
     assert [f.file for f in verify(out, "quick", 1)] == ["train/mine.arrayrecord"]
     messages = []
@@ -218,7 +216,7 @@ def test_what_only_ends_like_a_shard_is_set_aside_and_told(images, out, complete
     assert list(verify(out, "full", 1)) == []
 
 
-def test_other_sets_below_are_left_alone(images, out, complete_set, tmp_path):
+def test_other_sets_below_are_not_touched(images, out, complete_set, tmp_path):
     """By a build above them, one with other settings too, and by the check of what it built."""
     above = tmp_path / "above"
     for below in ("mine", "train/mine"):
@@ -233,7 +231,7 @@ def test_other_sets_below_are_left_alone(images, out, complete_set, tmp_path):
     assert not (above / ".mine.tmp").exists()
 
 
-def test_folders_of_shards_that_are_links_are_refused(images, out, complete_set):
+def test_linked_folders_are_refused(images, out, complete_set):
     (out / "train").rename(out.parent / "elsewhere")
     (out / "train").symlink_to(out.parent / "elsewhere")
     assert all("symbolic link" in finding.message for finding in verify(out, "quick", 1))
@@ -241,7 +239,7 @@ def test_folders_of_shards_that_are_links_are_refused(images, out, complete_set)
         build_set(images, out)
 
 
-def test_many_faults_at_once_are_all_named_and_mended(images, out, complete_set):
+def test_many_faults_are_all_reported_and_repaired(images, out, complete_set):
     """A third of the shards lost, a third flipped somewhere."""
     rng = random.Random(0)
     shards = [name for name in complete_set if name.endswith("arrayrecord")]
@@ -260,35 +258,35 @@ def test_many_faults_at_once_are_all_named_and_mended(images, out, complete_set)
 # --- regeneration -------------------------------------------------------------------------------
 
 
-def change(data):
+def change_image(data):
     cv2.imwrite(str(data / "DB3_B/104_1.tif"), finger(7, 190, 180))
 
 
-def add(data):
+def add_image(data):
     cv2.imwrite(str(data / "DB3_B/104_2.tif"), finger(8, 190, 180))
 
 
-def remove(data):
+def remove_image(data):
     (data / "DB3_B/104_1.tif").unlink()
 
 
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("modify", "change"),
     [
-        (change, "images 1 changed (fvc2002/db3_b/104_1)"),
-        (add, "images 1 added (fvc2002/db3_b/104_2)"),
-        (remove, "images 1 removed (fvc2002/db3_b/104_1)"),
+        (change_image, "images 1 changed (fvc2002/db3_b/104_1)"),
+        (add_image, "images 1 added (fvc2002/db3_b/104_2)"),
+        (remove_image, "images 1 removed (fvc2002/db3_b/104_1)"),
     ],
 )
-def test_one_image_rebuilds_only_its_partition(data, out, tmp_path, what, said):
-    """Though all partitions are asked for."""
+def test_one_image_rebuilds_only_its_partition(data, out, tmp_path, modify, change):
+    """Also where all partitions are selected."""
     before, old = stamps(out), store.load_manifest(out)
-    what(data)
+    modify(data)
     messages = []
     build_set(data, out, warn=messages.append)
-    assert messages == [f"fvc2002/db3_b: {said} since it was built; it is built again"]
-    kept = {name: at for name, at in before.items() if "db1_b" in name}
-    assert kept.items() <= stamps(out).items()
+    assert messages == [f"fvc2002/db3_b: {change} since it was built; it is built again"]
+    unchanged = {name: time for name, time in before.items() if "db1_b" in name}
+    assert unchanged.items() <= stamps(out).items()
     now = store.load_manifest(out)
     assert now.partitions[PARTITIONS[0]] == old.partitions[PARTITIONS[0]]
     assert now.partitions[PARTITIONS[1]] != old.partitions[PARTITIONS[1]]
@@ -296,8 +294,8 @@ def test_one_image_rebuilds_only_its_partition(data, out, tmp_path, what, said):
     assert content(out) == content(tmp_path / "fresh")
 
 
-def test_a_partition_that_is_asked_for_is_built_anew_and_the_others_stay(data, out, complete_set):
-    """The others' images need not even be there."""
+def test_selected_partition_is_built_again_and_others_are_kept(data, out, complete_set):
+    """The images of the others need not exist."""
     for name in complete_set:
         if "db3_b" in name:
             (out / name).unlink()
@@ -309,7 +307,7 @@ def test_a_partition_that_is_asked_for_is_built_anew_and_the_others_stay(data, o
     assert before.items() <= stamps(out).items()
 
 
-def test_another_setting_rebuilds_nothing_without_being_told(images, out, complete_set):
+def test_other_setting_rebuilds_nothing_without_the_option(images, out, complete_set):
     before = stamps(out)
     with pytest.raises(Fault, match=r"pairs_per_shard was 8, is now 16\. Nothing was changed"):
         build_set(images, out, dataclasses.replace(SPEC, pairs_per_shard=16))

@@ -1,4 +1,4 @@
-"""Each data set is read under the names of its delivery: identity, resolution, errata."""
+"""Readers of the data sets: identity, resolution, exclusions, errata."""
 
 import os
 import struct
@@ -35,8 +35,8 @@ def reasons(notes):
 
 
 def one(listing, stem):
-    (found,) = [i for i in listing.impressions if i.path.stem == stem]
-    return found
+    (impression,) = [i for i in listing.impressions if i.path.stem == stem]
+    return impression
 
 
 # FVC2002
@@ -95,7 +95,7 @@ def test_fvc_of_another_year_is_not_fvc2002(tmp_path):
     assert len(below.impressions) == 24
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real B sets are not at hand")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the B sets of FVC2002 are not on this machine")
 def test_real_fvc():
     listing = list_files(fvc2002, REAL)
     assert Counter(i.partition for i in listing.impressions) == {
@@ -117,7 +117,7 @@ def test_each_file_once_whatever_its_extension(tmp_path):
     assert reasons(listing.excluded) == {FORMAT: 8}
 
 
-def test_other_files_are_told(tmp_path):
+def test_other_files_are_listed(tmp_path):
     trees.fvc2002(tmp_path, "DB1_A", [1])
     (tmp_path / "DB1_A" / "README.txt").write_text("hello")
     (tmp_path / "DB1_A" / "._1_1.tif").write_text("of a Mac")
@@ -135,7 +135,7 @@ def test_links_are_followed_and_loops_end(tmp_path):
     assert len(list_files(fvc2002, root).impressions) == 8
 
 
-def test_a_link_may_give_the_folder_its_name(tmp_path):
+def test_link_may_have_the_name_of_the_folder(tmp_path):
     trees.fvc2002(tmp_path / "elsewhere", "images", [1])
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "DB1_A").symlink_to(tmp_path / "elsewhere" / "images")
@@ -159,7 +159,7 @@ def test_two_copies_are_a_fault_that_names_both(tmp_path):
     assert "24 images" in str(fault.value)
 
 
-def test_roots_that_are_none(tmp_path):
+def test_roots_that_are_not_folders(tmp_path):
     with pytest.raises(Misuse, match="no such folder"):
         list_files(fvc2002, tmp_path / "missing")
     (tmp_path / "file").write_text("")
@@ -174,8 +174,8 @@ def test_roots_that_are_none(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["lost+found", "$RECYCLE.BIN", "@eaDir", ".Trash", "__MACOSX"])
-def test_what_a_system_keeps_beside_is_not_looked_at(tmp_path, monkeypatch, folder):
-    """A disk's lost+found is closed to its user, and a thumbnail is no image."""
+def test_system_folders_are_ignored(tmp_path, monkeypatch, folder):
+    """lost+found is not readable, and thumbnails are not images of the data set."""
     trees.fvc2002(tmp_path, "DB1_A", [1])
     trees.fvc2002(tmp_path / folder, "DB1_A", [1])
     scandir = os.scandir
@@ -275,7 +275,7 @@ def test_sd301a_resolutions_are_one_capture(tmp_path):
 
 
 def test_sd301a_variable_resolution_may_be_that_of_another_folder(tmp_path):
-    """One capture at 500 ppi and as it was delivered, which was at 500 ppi too: no second copy."""
+    """A capture at 500 ppi that was also delivered at 500 ppi is not a second copy."""
     for resolution in ("variable", "500"):
         folder = tmp_path / f"images/friction-ridge/dryrun-E/{resolution}/plain/png"
         trees.png(folder / f"00002223_01_dryrun-E_{resolution}_plain_01.png", 500)
@@ -312,8 +312,8 @@ def test_sd302_archives_side_by_side(tmp_path):
     trees.sd302(tmp_path / "sd302a", [2303], "A")
     trees.sd302(tmp_path / "sd302b", [2303], "U")
     trees.sd302(tmp_path / "sd302d", [2303], "M")
-    found = {i.partition for i in list_files(sd302, tmp_path).impressions}
-    assert found == {"sd302/A", "sd302/U", "sd302/M"}
+    partitions = {i.partition for i in list_files(sd302, tmp_path).impressions}
+    assert partitions == {"sd302/A", "sd302/U", "sd302/M"}
 
 
 def test_sd302_resolutions_are_one_capture(tmp_path):
@@ -390,8 +390,8 @@ ERRATA = [
 def test_sd302_errata(tmp_path, subject, device, labelled, true):
     listing = list_files(sd302, trees.sd302(tmp_path, [subject], device, codes=[labelled]))
     assert bool(listing.errata) == (labelled != true)
-    found = [(i.frgp, i.finger) for i in listing.impressions]
-    assert found == ([] if true is None else [(true, f"nist/{subject:08d}/{true:02d}")])
+    fingers = [(i.frgp, i.finger) for i in listing.impressions]
+    assert fingers == ([] if true is None else [(true, f"nist/{subject:08d}/{true:02d}")])
     if true is None:
         assert listing.excluded[0].reason.startswith("erratum")
 
@@ -406,18 +406,18 @@ def test_sd302_erratum_holds_for_thumbs_coded_11_and_12(tmp_path):
 
 @pytest.mark.parametrize("code", range(100))
 def test_finger_positions(code):
-    answer = nist.finger_position(code, "plain")
+    result = nist.finger_position(code, "plain")
     if 1 <= code <= 10:
-        assert answer == code
+        assert result == code
     elif code in (11, 12):
-        assert answer == {11: 1, 12: 6}[code]
+        assert result == {11: 1, 12: 6}[code]
     elif code in (13, 14, 15):
-        assert answer.reason == SLAP
+        assert result.reason == SLAP
     elif code >= 20:
-        assert answer.reason == PALM
+        assert result.reason == PALM
     else:
-        assert isinstance(answer, Unparsed)
-        assert f"{code:02d}" in answer.reason
+        assert isinstance(result, Unparsed)
+        assert f"{code:02d}" in result.reason
 
 
 @pytest.mark.parametrize(
@@ -445,12 +445,12 @@ def test_nist_names_that_do_not_parse_are_listed(tmp_path, name):
 
 def test_mixed_case_names(tmp_path):
     trees.png(tmp_path / "Images/Baseline/u/500/ROLL/PNG/00002303_u_500_Roll_01.PNG")
-    (found,) = list_files(sd302, tmp_path).impressions
-    assert (found.partition, found.finger) == ("sd302/U", "nist/00002303/01")
+    (impression,) = list_files(sd302, tmp_path).impressions
+    assert (impression.partition, impression.finger) == ("sd302/U", "nist/00002303/01")
     folder = tmp_path / "images/500/png/NIST300_Rolled"
     trees.png(folder / "00001000_ROLL_500_07.PnG")
-    (found,) = list_files(sd300, tmp_path).impressions
-    assert (found.partition, found.finger) == ("sd300/roll", "nist/00001000/07")
+    (impression,) = list_files(sd300, tmp_path).impressions
+    assert (impression.partition, impression.finger) == ("sd300/roll", "nist/00001000/07")
 
 
 def test_names_that_differ_in_case_alone_are_one_file(tmp_path):
