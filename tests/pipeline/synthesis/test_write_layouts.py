@@ -7,6 +7,7 @@ import cv2
 import pytest
 from blank_impressions import use_grey_impressions
 from click.testing import CliRunner
+from trees import list_files
 
 from pipeline.__main__ import main
 from pipeline.sources import fvc2002
