@@ -1,10 +1,10 @@
-"""What all tests share: eight CPU devices, no silent rank promotion, quick compiling."""
+"""Settings and fixtures of all tests: eight CPU devices, no rank promotion, fast compilation."""
 
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as model does, if it is imported in time
-# Tests compile far more than they compute: half the compiling time, for programs twice as slow.
+# Tests compile more than they compute: this halves the compilation time; programs run half as fast.
 os.environ["XLA_FLAGS"] = " ".join(
     ("--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", ""))
 )
@@ -18,7 +18,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 @pytest.fixture
 def data(images, tmp_path):
-    """A copy of the images of the module that a test may harm."""
+    """A copy of the module's images that a test may change."""
     for path in images.rglob("*.tif"):
         copy = tmp_path / "data" / path.relative_to(images)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The arrows between the rooms: the data flows one way."""
+"""Which package may import which: data flow in one direction."""
 
 import ast
 import subprocess
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("configs", "model", "pipeline", "shards", "train")
-DOORS = ("__main__",)
+PACKAGES = ("configs", "model", "pipeline", "shards", "train")
+COMMANDS = ("__main__",)
 
-# What each room may import of the others, beside the foundation below all of them. The images that
-# the network gets and the geometry of warps are imaging's, for training and registration alike.
+# Imports that each package may have besides itself and shards.foundation. pipeline.imaging has the
+# crops and the warps of training and of registration.
 ALLOWED = {
     "shards": set(),
     "pipeline": {"shards"},
@@ -33,21 +33,21 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def allowed(name: str, room: str) -> bool:
-    """Whether a file of `room` may import the project's `name`."""
-    permitted = ALLOWED[room] | {room, "shards.foundation"}
+def allowed(name: str, package: str) -> bool:
+    """Whether a file of `package` may import the project's `name`."""
+    permitted = ALLOWED[package] | {package, "shards.foundation"}
     return any(name == p or name.startswith(p + ".") for p in permitted)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_arrows(room):
-    """A core imports only along the arrows; `configs` is for the doors alone."""
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_are_allowed(package):
+    """A package imports only what ALLOWED says; only commands (`__main__`) import `configs`."""
     found = []
-    for path in sorted((ROOT / room).rglob("*.py")):
-        if path.stem in DOORS or (path.parent.name == "configs" and path.stem != "__init__"):
+    for path in sorted((ROOT / package).rglob("*.py")):
+        if path.stem in COMMANDS or (path.parent.name == "configs" and path.stem != "__init__"):
             continue
         for name in imports(path):
-            if name.split(".")[0] in ROOMS and not allowed(name, room):
+            if name.split(".")[0] in PACKAGES and not allowed(name, package):
                 found.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not found
 
@@ -56,17 +56,17 @@ def only(stem: str, module: str) -> list[Path]:
     """Files that import `module` and are not train/`stem`.py."""
     return [
         path.relative_to(ROOT)
-        for room in ROOMS
-        for path in sorted((ROOT / room).rglob("*.py"))
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
         if any(name.split(".")[0] == module for name in imports(path)) and path.stem != stem
     ]
 
 
-def test_grain_has_one_room():
+def test_only_the_loader_imports_grain():
     assert only("loader", "grain") == []
 
 
-def test_orbax_has_one_room():
+def test_only_checkpoint_imports_orbax():
     assert only("checkpoint", "orbax") == []
 
 
@@ -83,8 +83,8 @@ def test_no_pickle_is_loaded():
     bad = ("pickle.load", "pickle.loads", "allow_pickle=True", "joblib.load", "torch.load")
     found = [
         f"{path.relative_to(ROOT)}: {word}"
-        for room in ROOMS
-        for path in sorted((ROOT / room).rglob("*.py"))
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
         for word in bad
         if word in path.read_text()
     ]
@@ -104,6 +104,6 @@ def test_foundation_imports_nothing_above_it():
         f"{path.relative_to(ROOT)} imports {name}"
         for path in sorted((ROOT / "shards" / "foundation").glob("*.py"))
         for name in sorted(imports(path))
-        if name.split(".")[0] in ROOMS and not name.startswith("shards.foundation")
+        if name.split(".")[0] in PACKAGES and not name.startswith("shards.foundation")
     ]
     assert not above

@@ -86,9 +86,9 @@ def save_latest(run: Path, state: State, meta: Meta) -> None:
 
 
 def settle(run: Path) -> None:
-    """Finish what a killed process began: the replacement of latest, the deletion of partial files.
+    """Finish the replacement of latest and the deletion of partial files that a kill interrupted.
 
-    To be called by the one process that writes into the run.
+    Only the process that writes into the run may call it.
     """
     if not run.is_dir():
         return

@@ -74,7 +74,7 @@ def compute_contact(
     Args:
         master: skin of the finger.
         touch: parameters of the impression.
-        rng: generator of noise fields; no single number is sampled.
+        rng: generator of noise fields; all other random parameters are in `touch`.
         parameters: numbers of the contact.
 
     Returns:

@@ -38,7 +38,7 @@ class Sensor(Protocol):
             skin: height of the skin over the sensor's surface, float32 [H, W] in px of the sensor,
                 half ridge heights; above 0 the skin is in contact.
             pressure: the part of the pressure in that height, float32 [H, W].
-            rng: generator of noise fields; no single number is sampled here.
+            rng: generator of noise fields; all other random parameters are fields of the sensor.
 
         Returns:
             Grey levels, float32 [H, W], not limited to 0 … 255.

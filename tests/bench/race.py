@@ -15,11 +15,11 @@ class Row(NamedTuple):
     rate: float  # pairs/s
     against: str  # what the ratio is to
     ratios: np.ndarray  # one a round
-    aim: float  # the least that the ratio is to be; 0 where there is none
+    aim: float  # least ratio that is aimed at; 0 where there is none
 
 
 def race(actions, rounds=ROUNDS, clock=time.process_time):
-    """Seconds of each action in each round: {name: float64 [rounds]}; the first try is no part."""
+    """Return seconds of each action by round, {name: float64 [rounds]}, after one unmeasured round."""
     spent = {name: [] for name in actions}
     for measured in (False, *[True] * rounds):
         for name, action in actions.items():
@@ -31,13 +31,13 @@ def race(actions, rounds=ROUNDS, clock=time.process_time):
 
 
 def compare(spent, pairs, what, against, aim=0.0):
-    """The row of `what`: how fast it is, as a ratio to how fast `against` is."""
+    """Return the row of `what`: its speed, and the ratio to the speed of `against`."""
     ratios = spent[against] / spent[what]
     return Row(what, pairs / np.median(spent[what]), against, ratios, aim)
 
 
 def render(rows):
-    """The rows as a table, with the median and the range of every ratio."""
+    """Format the rows as a table, with the median and the range of every ratio."""
     lines = [("", "pairs/s", "ratio", "range", "of", "aim", "")]
     for row in rows:
         ratio = np.median(row.ratios)

@@ -1,7 +1,7 @@
 """Methods that register a pair of crops with known truth, and the measurement of their results.
 
 Every method gives a `CropResult` at the centres of the same N cells, in px of the crops. A method
-that finds no transform leaves the crops centre on centre and has the score 0.
+that finds no transform has the identity as its map, and the score 0.
 """
 
 from __future__ import annotations
@@ -233,5 +233,5 @@ def _result_of_map(
 
 
 def _unregistered(crop: CropGrid) -> CropResult:
-    """Return the result without a transform: the crops centre on centre, score 0."""
+    """Return the result of a method that found no transform: the identity, score 0."""
     return CropResult(crop.cells, np.zeros(len(crop.cells), bool), 0.0, 0.0)

@@ -1,11 +1,11 @@
-"""Reference minutiae: minutiae of another program, to measure the registration of real prints.
+"""Reference minutiae: minutiae of another program, to measure the registration of real impressions.
 
 There is no true map between two real impressions, but their minutiae must meet. A minutia of A is
 confirmed when the map takes it to within `max_distance` and `max_angle` of a minutia of B; each
 minutia of B confirms one of A at most, nearest first.
 
-The rigid oracle is the best rotation and shift by the reference minutiae themselves: of all that
-take one minutia of A onto one of B, the one that confirms most. It is an upper bound for rigid
+The rigid oracle is the rotation and shift that confirms most reference minutiae, among all that map
+one minutia of A exactly onto one of B. It is an upper bound for rigid
 methods.
 
 Minutiae are float64 [N, 4]: x, y in px of the file, direction in rad counter-clockwise as seen,
