@@ -22,7 +22,7 @@ class Stream:
     """
 
     def __init__(self, read: Callable[[], bytes]) -> None:
-        """Start at the begin of a text.
+        """Start at the beginning of a text.
 
         Args:
             read: returns the next bytes of the text in UTF-8, b"" at its end.

@@ -1,4 +1,4 @@
-"""The manifest of a shard set: what the set was built from, and the properties of each file.
+"""The manifest of a shard set: its sources, and the properties of each file.
 
 Its bytes depend on the set only: keys are sorted, and there is no time, host or absolute path. A
 shard takes one line of about 260 bytes; images, of which there are many more, are listed in files
@@ -60,7 +60,7 @@ class ShardEntry:
 
 @dataclass(frozen=True)
 class Partition:
-    """What a partition was built from, and its number of pairs.
+    """Source and size of a partition.
 
     Attributes:
         source_hash: sha256 of the image ids and the sha256 of their files (shards.provenance).

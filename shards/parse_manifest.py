@@ -30,8 +30,6 @@ from shards.manifest import (
     parse_name,
 )
 
-HEAD_BYTES = 200  # the two lines before the text that the checksum covers have 2 and 78 bytes
-MESSAGE_CHARACTERS = 300
 MEMBER_TYPES: dict[str, type] = {
     "checksum": str,
     "schema": int,
@@ -53,6 +51,17 @@ SHARD_TYPES: dict[str, type] = {
 }
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ParseParameters:
+    """Limits of reading and of messages."""
+
+    head_bytes: int = 200  # of each of the two lines before the checked text: they have 2 and 78
+    message_characters: int = 300  # of one fault; chosen: four lines
+
+
+DEFAULT = ParseParameters()
 
 
 @dataclass
@@ -78,7 +87,7 @@ def parse(file: BinaryIO) -> tuple[Manifest | None, list[str]]:
     try:
         content = _read_content(Stream(lambda: next(pieces, b"")))
     except (ValueError, RecursionError) as error:
-        return None, [f"is not JSON: {error}"[:MESSAGE_CHARACTERS]]
+        return None, [f"is not JSON: {error}"[: DEFAULT.message_characters]]
     members = content.members
     if type(members.get("schema")) is int and members["schema"] != SCHEMA:
         return None, [
@@ -89,7 +98,7 @@ def parse(file: BinaryIO) -> tuple[Manifest | None, list[str]]:
         _check_types(members, MEMBER_TYPES)
         spec_hash = json_sha256(members["spec"])
     except (Fault, ValueError, RecursionError) as error:
-        return None, [f"is not a manifest: {error}"[:MESSAGE_CHARACTERS]]
+        return None, [f"is not a manifest: {error}"[: DEFAULT.message_characters]]
     shards = sorted(content.shards, key=lambda entry: entry.name)
     manifest = Manifest(members["spec"], content.partitions, tuple(shards))
     faults = _check_members(members, sha256.hexdigest(), spec_hash)
@@ -98,8 +107,8 @@ def parse(file: BinaryIO) -> tuple[Manifest | None, list[str]]:
 
 def _pieces(file: BinaryIO, after_head: Callable[[bytes], None]) -> Iterator[bytes]:
     """Yield the file's bytes; call `after_head` with those after the first two lines."""
-    yield file.readline(HEAD_BYTES)
-    yield file.readline(HEAD_BYTES)
+    yield file.readline(DEFAULT.head_bytes)
+    yield file.readline(DEFAULT.head_bytes)
     for piece in files.read_pieces(file):
         after_head(piece)
         yield piece

@@ -40,6 +40,13 @@ class PlotParameters:
     contrast_range: tuple[float, float] = (0.5, 99.5)  # percentiles that become black and white
     darkest: int = 80  # grey level of black ridges, on which lines can be seen
     empty: int = 235  # grey level of pixels without correspondence
+    title_size: float = 0.45  # of OpenCV's font, as the other sizes
+    text_size: float = 0.33
+    number_size: float = 0.38
+    disk_radius: int = 4  # of a numbered point
+    row_hue_range: tuple[float, float] = (0.02, 0.15)  # first and last row; red to yellow
+    column_hue_range: tuple[float, float] = (0.5, 0.7)  # first and last column; cyan to blue
+    brightness: float = 0.85  # of lines and points, in [0, 1]
     text: Colour = (90, 90, 90)
     genuine: Colour = (60, 130, 20)
     genuine_impressions: Colour = (150, 90, 0)
@@ -67,8 +74,8 @@ def plot_pair(pair: Pair, split: str, where: str, parameters: PlotParameters = D
     head = np.full((parameters.head, panels.shape[1], 3), 255, np.uint8)
     ids = " / ".join(dict.fromkeys((pair.image_id_a, pair.image_id_b)))
     title = f"{pair.kind}   {pair.noise}   {split}"
-    _put_text(head, title, (4, 13), parameters.colour(pair.kind), 0.45)
-    _put_text(head, f"{ids}   {where}", (4, 28), parameters.text, 0.33)
+    _put_text(head, title, (4, 13), parameters.colour(pair.kind), parameters.title_size)
+    _put_text(head, f"{ids}   {where}", (4, 28), parameters.text, parameters.text_size)
     return np.concatenate([head, panels])
 
 
@@ -129,7 +136,8 @@ def plot_chequerboard(pair: Pair, parameters: PlotParameters = DEFAULT) -> Pictu
 def _plot_empty_panel(side: int, parameters: PlotParameters) -> Picture:
     """Plot the third panel of an impostor pair, which has no map."""
     panel = np.full((side, side, 3), parameters.empty, np.uint8)
-    _put_text(panel, "two fingers: no map", (side // 5, side // 2), parameters.impostor, 0.45)
+    corner, size = (side // 5, side // 2), parameters.title_size
+    _put_text(panel, "two fingers: no map", corner, parameters.impostor, size)
     return panel
 
 
@@ -160,9 +168,10 @@ def _plot_grid(
     """Plot rows and columns of cells as lines, which are interrupted at invisible cells."""
     cells = len(visible)
     for k in np.linspace(0, cells - 1, parameters.lines).round().astype(int):
-        row_colour = _colour(0.02 + 0.13 * k / cells)  # red to yellow
-        column_colour = _colour(0.5 + 0.2 * k / cells)  # cyan to blue
-        _plot_line(image, positions[k], visible[k], row_colour, parameters)
+        row_hue = np.interp(k / cells, [0, 1], parameters.row_hue_range)
+        column_hue = np.interp(k / cells, [0, 1], parameters.column_hue_range)
+        _plot_line(image, positions[k], visible[k], _colour(row_hue, parameters), parameters)
+        column_colour = _colour(column_hue, parameters)
         _plot_line(image, positions[:, k], visible[:, k], column_colour, parameters)
 
 
@@ -192,10 +201,11 @@ def _plot_points(
     for number, (row, column) in enumerate((r, c) for r in lattice for c in lattice):
         if visible[row, column]:
             x, y = _to_subpixels(positions[row, column], parameters)
-            _plot_disk(image, (x, y), 5, (255, 255, 255))
-            _plot_disk(image, (x, y), 4, _colour(number / points**2))
-            corner = (x // SUBPIXELS + 6, y // SUBPIXELS + 4)
-            _put_text(image, str(number + 1), corner, (0, 0, 0), 0.38)
+            radius = parameters.disk_radius
+            _plot_disk(image, (x, y), radius + 1, (255, 255, 255))
+            _plot_disk(image, (x, y), radius, _colour(number / points**2, parameters))
+            corner = (x // SUBPIXELS + radius + 2, y // SUBPIXELS + radius)
+            _put_text(image, str(number + 1), corner, (0, 0, 0), parameters.number_size)
 
 
 def _plot_disk(image: Picture, centre: tuple[int, int], radius: int, colour: Colour) -> None:
@@ -209,8 +219,9 @@ def _to_subpixels(positions: NDArray[np.floating], parameters: PlotParameters) -
     return np.asarray(enlarged * SUBPIXELS).round().astype(np.int32)
 
 
-def _colour(hue: float) -> Colour:
-    red, green, blue = colorsys.hsv_to_rgb(hue % 1, 1, 0.85)
+def _colour(hue: float, parameters: PlotParameters) -> Colour:
+    """Return a saturated colour; the hue is in [0, 1): red, yellow, green, cyan, blue, magenta."""
+    red, green, blue = colorsys.hsv_to_rgb(hue, 1, parameters.brightness)
     return round(255 * blue), round(255 * green), round(255 * red)
 
 

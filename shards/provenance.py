@@ -44,7 +44,7 @@ def check_file(directory: Path, partition: str, expected_hash: str, images: int)
         images: the number of images in the manifest.
 
     Returns:
-        A message that says what is wrong with the file, or None.
+        A message that describes the fault, or None.
     """
     sha256, lines = hashlib.sha256(), 0
     try:

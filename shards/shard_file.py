@@ -26,7 +26,7 @@ READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"  # the same; no thr
 class ShardFileParameters:
     """Limits of reading."""
 
-    # read at a time from a whole shard; chosen: 5 MB of published records (42 kB each)
+    # Records read at a time from a whole shard; chosen: 5 MB of published records (42 kB each)
     block_records: int = 128
     message_characters: int = 200  # of an error of ArrayRecord; chosen: two lines
 
@@ -83,7 +83,7 @@ def check_file(root: str, entry: ShardEntry) -> str | None:
         entry: the shard's entry in the manifest.
 
     Returns:
-        A message that says what is wrong, or None.
+        A message that describes the fault, or None.
     """
     path = os.path.join(root, entry.name)  # noqa: PTH118 (ten times as fast for 10⁵ shards)
     try:

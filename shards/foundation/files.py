@@ -68,7 +68,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise Fault(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise Fault(f"{path}: is not JSON ({error}); move it away to go on") from error
+        raise Fault(f"{path}: is not JSON ({error}); move it away to continue") from error
 
 
 def sha256(path: Path) -> str:

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
-GRID_OPACITY = 0.3
 
 
 def render(template: Path, **values: Any) -> str:
@@ -49,10 +48,10 @@ def embed_image(data: bytes, form: str = "png") -> str:
     return f"data:{MEDIA_TYPES[form]};base64," + base64.b64encode(data).decode()
 
 
-def style_axes(axes: Axes) -> None:
-    """Give axes a faint grid and no lines at the top and at the right."""
+def style_axes(axes: Axes, grid_opacity: float = 0.3) -> None:
+    """Give axes a faint grid, and remove their lines at the top and at the right."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=GRID_OPACITY)
+    axes.grid(alpha=grid_opacity)
 
 
 def format_number(value: float | None, form: str) -> str:

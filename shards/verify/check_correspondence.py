@@ -80,7 +80,7 @@ def check_map(
     """Check a genuine pair's map by the agreement that `measure_agreement` returns.
 
     Returns:
-        A message that says what is wrong, or None.
+        A message that describes the fault, or None.
     """
     floor, gain = parameters.floor(pair), agreement.best - agreement.correlation
     impressions = pair.kind == "genuine-impressions"
@@ -89,7 +89,7 @@ def check_map(
     if agreement.best >= floor and offset > parameters.offset and not flat:
         return (
             f"map is off by ({agreement.shift_x:.1f}, {agreement.shift_y:.1f}) px: correlation"
-            f" {agreement.best:.2f} there, {agreement.correlation:.2f} at the map"
+            f" {agreement.best:.2f} at this shift, {agreement.correlation:.2f} at the map"
         )
     if agreement.correlation >= (parameters.floor_flat if flat else floor):
         return None

@@ -25,7 +25,7 @@ from shards.verify.check_correspondence import CorrespondenceParameters
 
 @dataclass(frozen=True)
 class DeepCheckParameters:
-    """What the deep check of a shard looks at."""
+    """Extent and thresholds of the deep check."""
 
     # Impostor pairs per shard that are searched for showing one finger, 8 ms each: of a shard with
     # one wrong pair in six it finds 95 % (docs/LOG.md, 2026-11-23, Parts of one build).
@@ -38,7 +38,7 @@ DEFAULT = DeepCheckParameters()
 
 @dataclass(frozen=True)
 class Job:
-    """What all shards of a set are checked against.
+    """Common input of the checks of all shards.
 
     Attributes:
         root: real path of the set's folder.
@@ -55,7 +55,7 @@ class Job:
 
 @dataclass
 class ShardReport:
-    """Faults of one shard, and what must be compared with other shards.
+    """Faults of one shard, and its values for the comparison with other shards.
 
     Attributes:
         entry: the shard's entry in the manifest.
@@ -93,7 +93,7 @@ def check_shard(
     damaged ones.
 
     Args:
-        job: what the shard is checked against.
+        job: common input of all shards.
         entry: the shard.
         stopped: the check ends soon after it returns True.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -10,18 +11,29 @@ from numpy.typing import NDArray
 
 from shards.record import Pair
 
-FULLY_VISIBLE = 0.999  # interpolated visibility; 1 apart from rounding: all cells around a px count
-
 Float = NDArray[np.float32]
 
 
-def upsample_map(pair: Pair, height: int, width: int) -> tuple[Float, NDArray[np.bool_]]:
+@dataclass(frozen=True)
+class DenseMapParameters:
+    """Limit of visible pixels."""
+
+    visibility: float = 0.999  # interpolated from cells; 1 apart from rounding: all of them visible
+
+
+DEFAULT = DenseMapParameters()
+
+
+def upsample_map(
+    pair: Pair, height: int, width: int, parameters: DenseMapParameters = DEFAULT
+) -> tuple[Float, NDArray[np.bool_]]:
     """Interpolate a pair's map from the centres of cells to pixels.
 
     Args:
         pair: a genuine pair.
         height: number of rows that image A is divided into.
         width: number of columns that image A is divided into.
+        parameters: limit of visible pixels.
 
     Returns:
         Positions (x, y) in px of B, [height, width, 2]; and a mask [height, width] of the pixels
@@ -30,7 +42,7 @@ def upsample_map(pair: Pair, height: int, width: int) -> tuple[Float, NDArray[np
     visible_map = np.where(pair.visible[..., None], pair.map_ab, np.float32(0))
     positions = as_float(cv2.resize(visible_map, (width, height)))
     weights = as_float(cv2.resize(pair.visible.astype(np.float32), (width, height)))
-    return positions, weights > FULLY_VISIBLE
+    return positions, weights > parameters.visibility
 
 
 def resample(image: Float, positions: Float) -> Float:
