@@ -31,8 +31,8 @@ def position_encoding(cells: int, width: int) -> jax.Array:
 def softmax_attention(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     """Apply scaled dot-product attention (Vaswani et al. 2017).
 
-    Written out, since on a CPU `jax.nn.dot_product_attention` takes 1.1 to 3.3 times as long,
-    forward and backward (measured: 1024 cells with 8 heads of 32, 256 cells with 4 heads of 12).
+    Written out, since `jax.nn.dot_product_attention` takes 1.1 to 3.3 times as long on a CPU
+    (measured, docs/LOG.md, 2026-11-29, "Attention written out, or by JAX").
 
     Args:
         q, k, v: queries, keys and values, [B, heads, N, d].

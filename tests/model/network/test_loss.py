@@ -136,7 +136,7 @@ def test_loss_of_a_batch_is_the_mean_over_its_pairs(random_output):
 
 
 def test_unmatchable_cells(random_output):
-    """In A those that are not visible; in B those with no visible cell leading to or beside them."""
+    """In A those not visible; in B those to or beside which no visible cell leads."""
     visible = np.zeros((B, N), bool)
     visible[0, 2 * G + 3] = True  # leads to row 3, column 4
     batch = make_batch(visible=visible)
