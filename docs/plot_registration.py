@@ -1,4 +1,4 @@
-"""Plot the README's picture of a registration: python docs/registration.py
+"""Plot the README's picture of a registration: python docs/plot_registration.py
 
 Writes registration.png: two impressions of a synthetic finger, the second one twisted, registered
 by the network that ships, whose training did not include this finger.

@@ -1,4 +1,4 @@
-"""Plot the pictures of synthetic fingers in docs/DATA.md: python docs/fingers.py
+"""Plot the pictures of synthetic fingers in docs/DATA.md: python docs/plot_fingers.py
 
 masters.png: a finger of each pattern class. impressions.png: one finger by each sensor and in each
 manner. dense_map.png: the exact map between two impressions of a finger.
