@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import degradation
-from pipeline.imaging import preprocess
+from pipeline.imaging import cropping, preprocess
 from pipeline.imaging.preprocess import Image, Mask, Prepared
 from pipeline.imaging.resample import View, view
 from pipeline.imaging.warp import (
@@ -134,9 +134,9 @@ def prepare_impression(
         Fault: the image has no foreground, or its size or resolution is not plausible.
     """
     prepared = preprocess.prepare(image, impression.ppi, str(impression.path))
-    prepared = preprocess.sample_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
+    prepared = cropping.sample_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
     position = _crop_position(spec, parameters)
-    window = preprocess.window(prepared, position.radius)
+    window = cropping.window(prepared, position.radius)
     crop_image = position.view.render(window.image[position.view.part])
     if trace is not None:
         foreground = np.where(prepared.mask, prepared.image, prepared.image // 3)
@@ -280,7 +280,7 @@ def _ground_truth(
     else:
         in_crop_b = _map_between(a, b, cells)
         in_window_b = apply_affine(_crop_position(spec, parameters).matrix, in_crop_b)
-        on_both = a.cells_on_finger & preprocess.on_finger(b.window, in_window_b)
+        on_both = a.cells_on_finger & cropping.on_finger(b.window, in_window_b)
     steps = parameters.map_steps
     positions = np.rint(warp.inverse(in_crop_b, 0.1 / steps) * steps) / steps
     in_image = (positions >= -0.5) & (positions < spec.size - 0.5)
@@ -294,8 +294,8 @@ def _crop_position(spec: PipelineSpec, parameters: PairParameters) -> CropPositi
     travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
     largest_stretch = math.expm1(parameters.stretch_limit * spec.stretch)
     travel += largest_stretch * spec.crop / math.sqrt(2)
-    radius = preprocess.window_radius(spec.crop, travel)
-    matrix = preprocess.crop_matrix(preprocess.window_centre(radius), spec.crop, spec.size)
+    radius = cropping.window_radius(spec.crop, travel)
+    matrix = cropping.crop_matrix(cropping.window_centre(radius), spec.crop, spec.size)
     crop_view = view((2 * radius, 2 * radius), matrix, spec.size, Warp(IDENTITY))
     nearest = np.floor(apply_affine(matrix, _cell_centres(spec)) + 0.5).astype(np.intp)
     return CropPosition(radius, matrix, crop_view, (nearest[..., 1], nearest[..., 0]))

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from model.registration.deformation import Deformation
 from model.registration.ridge_image import RidgeImage, ridge_image
-from pipeline.imaging import border, preprocess
-from pipeline.imaging.preprocess import Crop, Prepared
+from pipeline.imaging import border, cropping
+from pipeline.imaging.cropping import Crop
+from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import Array, apply_affine, invert_affine
 
 
@@ -84,7 +85,7 @@ def resample_onto(
     height, width = a.prepared.mask.shape
     x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
     points = deformation.on_grid(x, y)
-    mask = preprocess.on_finger(b.prepared, points)
+    mask = cropping.on_finger(b.prepared, points)
     light = float(np.percentile(b.prepared.image, border.DEFAULT.light_percentile))
     map_x, map_y = np.moveaxis(points.astype(np.float32), -1, 0)
     image = cv2.remap(b.prepared.image, map_x, map_y, cv2.INTER_LINEAR, borderValue=light)
@@ -115,7 +116,7 @@ def map_in_file_pixels(
     for start in range(0, height, rows_per_block):
         block = np.s_[start : start + rows_per_block]
         points = deformation.on_grid(x, y[block])
-        valid = preprocess.on_finger(a.prepared, np.stack(np.meshgrid(x, y[block]), -1))
-        valid &= preprocess.on_finger(b.prepared, points)
+        valid = cropping.on_finger(a.prepared, np.stack(np.meshgrid(x, y[block]), -1))
+        valid &= cropping.on_finger(b.prepared, points)
         map_ab[block][valid] = apply_affine(b.prepared.to_original, points[valid])
     return map_ab

@@ -30,7 +30,7 @@ from model.registration.impression import (
 from model.registration.inference import WindowNetwork, WindowParameters
 from model.registration.result import Registration, empty_registration
 from model.registration.similarity import rotation_angle
-from pipeline.imaging import file, polarity, preprocess, resolution
+from pipeline.imaging import cropping, file, polarity, preprocess, resolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 from shards.foundation.errors import Fault
 
@@ -191,7 +191,7 @@ class Registrar:
         """Return the features of an impression in a window of `size` px, computed once."""
         if size not in impression.features_by_size:
             prepared = impression.prepared
-            crop = preprocess.crop(prepared, round(size * self.network.scale), size)
+            crop = cropping.extract_crop(prepared, round(size * self.network.scale), size)
             to_working = compose_affine(invert_affine(prepared.to_original), crop.to_original)
             features = self.network.features(crop.image)
             impression.features_by_size[size] = WindowFeatures(crop, features, to_working)

@@ -1,4 +1,4 @@
-"""Bring an image to 500 ppi, find its foreground, and cut the crop that the network gets.
+"""Bring an image to 500 ppi and find its foreground.
 
 `pipeline.pair` makes the training data with these functions and `model.registration.registrar`
 prepares its images with the same ones, so that training and registration use the same pixels.
@@ -7,36 +7,29 @@ Every step keeps the affine transform back to the pixels of the file.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from pipeline.imaging import border
 from pipeline.imaging.file import DEFAULT as FILE
 from pipeline.imaging.file import Image, check_size
 from pipeline.imaging.foreground import Mask, foreground
-from pipeline.imaging.resample import render
 from pipeline.imaging.resolution import WORKING_PPI, check_ppi
-from pipeline.imaging.warp import IDENTITY, Array, Warp, apply_affine, compose_affine, pixel_grid
+from pipeline.imaging.warp import IDENTITY, Array
 from shards.foundation.errors import Fault
 
 
 @dataclass(frozen=True)
-class CropParameters:
-    """Lengths of the crop's geometry, px at 500 ppi."""
+class PreprocessParameters:
+    """Settings of the preparation."""
 
-    # Distance between the candidates for the centre of a training crop. Chosen: about two ridges.
-    centre_step: int = 16
-    # Added to the radius of a window: reach of the prefilter and of bilinear sampling. Chosen.
-    filter_margin: int = 4
-    # Distance between the px whose mean is the foreground's centroid. Chosen: every fourth px
-    # costs a sixteenth of the time.
+    # px at 500 ppi between the px whose mean is the foreground's centroid. Chosen: every fourth
+    # px costs a sixteenth of the time.
     centroid_step: int = 4
 
 
-DEFAULT = CropParameters()
+DEFAULT = PreprocessParameters()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,23 +49,8 @@ class Prepared:
     centre: tuple[float, float]
 
 
-@dataclass(frozen=True, eq=False)
-class Crop:
-    """The network's input: a square part of an image, resampled.
-
-    Attributes:
-        image: uint8 [size, size].
-        mask: bool [size, size], true on the foreground.
-        to_original: float64 [2, 3], px of the crop without its warp → px of the file.
-    """
-
-    image: Image
-    mask: Mask
-    to_original: Array
-
-
 def prepare(
-    image: Image, ppi: float, name: str = "image", parameters: CropParameters = DEFAULT
+    image: Image, ppi: float, name: str = "image", parameters: PreprocessParameters = DEFAULT
 ) -> Prepared:
     """Resample an image to 500 ppi and find its foreground and the centre of its crop.
 
@@ -83,7 +61,7 @@ def prepare(
         image: uint8 [H, W].
         ppi: resolution of the image.
         name: the image's name in error messages.
-        parameters: lengths of the crop's geometry.
+        parameters: of the centre.
 
     Raises:
         Fault: the image has no foreground, or its shape, size or resolution is not accepted.
@@ -128,139 +106,3 @@ def to_working_resolution(image: Image, ppi: float) -> tuple[Image, Array]:
     ratio = np.array(image.shape[::-1]) / size  # the rounding to whole px is part of the transform
     matrix = np.hstack([np.diag(ratio), ((ratio - 1) / 2)[:, None]])
     return np.asarray(resized, np.uint8), matrix
-
-
-def sample_centre(
-    prepared: Prepared,
-    crop: int,
-    rng: np.random.Generator,
-    parameters: CropParameters = DEFAULT,
-) -> Prepared:
-    """Sample the crop's centre from all places where the disc in the crop is foreground.
-
-    A crop of 288 px contains nine tenths of a plain impression and 0.4 to 0.64 of a rolled one,
-    always the same part if it lies at the centroid. Sampled crops cover the whole finger over a
-    data set (docs/LOG.md, 2026-11-22, "The crop of a rolled impression").
-
-    Args:
-        prepared: an image with its foreground.
-        crop: side of the crop, px at 500 ppi.
-        rng: generator of the one number that is sampled.
-        parameters: distance between candidates.
-
-    Returns:
-        The image with its new centre; unchanged if the disc fits nowhere, as in nearly every
-        plain impression.
-    """
-    step = parameters.centre_step
-    mask = _pad(prepared.mask[::step, ::step].view(np.uint8), (1, 1, 1, 1))
-    distances = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    candidates = np.flatnonzero(np.asarray(distances) > crop / 2 / step)
-    if not len(candidates):
-        return prepared
-    y, x = divmod(int(candidates[rng.integers(len(candidates))]), mask.shape[1])
-    return replace(prepared, centre=(float(step * (x - 1)), float(step * (y - 1))))
-
-
-def window(prepared: Prepared, radius: int) -> Prepared:
-    """Cut the square of 2·radius px around the centre and fill the part outside the image.
-
-    The fill continues the tone of the image's background, and the image fades into it over
-    `border.BorderParameters.feather` px, so that the network cannot learn from the image's edges.
-    The mask ends where the image has faded by half.
-
-    Args:
-        prepared: an image at 500 ppi.
-        radius: px, a multiple of half of `border.BorderParameters.tone_cell`: `window_radius`.
-    """
-    height, width = prepared.image.shape
-    x, y = prepared.centre
-    left, top = math.floor(x) - radius + 1, math.floor(y) - radius + 1
-    columns, rows = slice(max(left, 0), left + 2 * radius), slice(max(top, 0), top + 2 * radius)
-    image, mask = prepared.image[rows, columns], prepared.mask[rows, columns]
-    across = border.fade_weights(width, left, 2 * radius)
-    down = border.fade_weights(height, top, 2 * radius)
-    faded = border.faded_parts(across, down)
-    if faded:
-        below, right = max(top + 2 * radius - height, 0), max(left + 2 * radius - width, 0)
-        outside = (max(-top, 0), below, max(-left, 0), right)
-        image, finger = _pad(image, outside), _pad(mask.view(np.uint8), outside)
-        border.blend(image, finger, faded)
-        mask = finger.view(np.bool_)
-    shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
-    to_original = compose_affine(prepared.to_original, shift)
-    return Prepared(image, mask, to_original, window_centre(radius))
-
-
-def window_centre(radius: int) -> tuple[float, float]:
-    """Return the centre (x, y) px of a window of 2·radius px."""
-    return radius - 0.5, radius - 0.5
-
-
-def window_radius(crop: int, travel: float = 0.0, parameters: CropParameters = DEFAULT) -> int:
-    """Return the radius px of the window that contains a crop at any rotation.
-
-    Args:
-        crop: side of the crop, px at 500 ppi.
-        travel: px, the largest shift of the crop's points by a translation or an elastic warp.
-        parameters: reach of the filters.
-    """
-    half = border.DEFAULT.tone_cell // 2
-    return math.ceil((crop / math.sqrt(2) + travel + parameters.filter_margin) / half) * half
-
-
-def crop_matrix(centre: tuple[float, float], crop: int, size: int) -> Array:
-    """Return the matrix float64 [2, 3] from px of a crop to px of its image.
-
-    Args:
-        centre: (x, y) px in the image, the centre of the crop.
-        crop: side of the crop, px of the image.
-        size: side of the crop, px of its own.
-    """
-    scale = crop / size
-    half = scale * (size - 1) / 2
-    x, y = centre
-    return np.array([[scale, 0.0, x - half], [0.0, scale, y - half]])
-
-
-def crop(prepared: Prepared, crop: int = 288, size: int = 128, warp: Warp | None = None) -> Crop:
-    """Cut the crop around an image's centre.
-
-    Args:
-        prepared: an image at 500 ppi.
-        crop: side of the crop, px at 500 ppi.
-        size: side of the crop, px of its own.
-        warp: from px of the result to px of the crop without a warp; None for the identity.
-
-    Returns:
-        The crop; its `to_original` starts at px of the crop without a warp.
-    """
-    warp = warp or Warp(IDENTITY)
-    around = window(prepared, window_radius(crop))
-    matrix = crop_matrix(around.centre, crop, size)
-    points = apply_affine(matrix, warp(pixel_grid(size, size)))
-    image = render(around.image, matrix, size, warp)
-    return Crop(image, on_finger(around, points), compose_affine(around.to_original, matrix))
-
-
-def on_finger(prepared: Prepared, points: Array) -> Mask:
-    """Return whether points lie on the foreground, to the nearest px.
-
-    Args:
-        prepared: an image [H, W] with its foreground.
-        points: (x, y) px of the image, float64 [..., 2].
-
-    Returns:
-        bool [...]; False outside the image.
-    """
-    height, width = prepared.mask.shape
-    nearest = np.floor(points + 0.5)
-    x, y = nearest[..., 0], nearest[..., 1]
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    column, row = np.where(inside, x, 0).astype(np.intp), np.where(inside, y, 0).astype(np.intp)
-    return np.asarray(inside & prepared.mask[row, column])
-
-
-def _pad(image: Image, outside: tuple[int, int, int, int]) -> Image:
-    """Pad an image with zeros: px above, below, left and right."""
-    return np.asarray(cv2.copyMakeBorder(image, *outside, cv2.BORDER_CONSTANT), np.uint8)

@@ -10,7 +10,7 @@ import pytest
 from prints import ridges
 
 from pipeline import degradation
-from pipeline.imaging import preprocess
+from pipeline.imaging import cropping
 from pipeline.imaging.resample import render
 from pipeline.imaging.warp import (
     IDENTITY,
@@ -45,7 +45,7 @@ def replace_by_dots(prepared, dots):
     grid = pixel_grid(*prepared.window.image.shape)
     image = sum(np.exp(-((grid - dot) ** 2).sum(-1) / (2 * 4.0**2)) for dot in dots)
     window = dataclasses.replace(prepared.window, image=np.rint(250 * image).astype(np.uint8))
-    matrix = preprocess.crop_matrix(window.centre, 288, 128)
+    matrix = cropping.crop_matrix(window.centre, 288, 128)
     crop_image = render(window.image, matrix, 128, Warp(IDENTITY))
     return dataclasses.replace(prepared, window=window, crop_image=crop_image)
 
@@ -84,7 +84,7 @@ def test_map_is_the_rotation_in_closed_form(finger, index):
 def test_map_agrees_with_the_pixels(spec, index):
     """Dots at cell centres of A appear in B at the positions of the map, to 0.05 px."""
     base = prepare(ridges(500, 500, ellipse=(230, 230))[0], spec=spec)
-    matrix = preprocess.crop_matrix(base.window.centre, 288, 128)
+    matrix = cropping.crop_matrix(base.window.centre, 288, 128)
     cells = [(6, 20), (16, 16), (20, 9), (25, 22), (10, 12)]
     prepared = replace_by_dots(base, [apply_affine(matrix, CELLS[cell]) for cell in cells])
     pair = make_pair(prepared, prepared, Address("genuine", "none", index), spec)
@@ -113,8 +113,8 @@ def test_map_inverts_the_elastic_warp(finger, index):
 
 def test_visible_cells_are_on_the_finger_and_inside_b(finger):
     """A cell is visible exactly where it is on the finger and its position in B is inside B."""
-    matrix = preprocess.crop_matrix(finger.window.centre, 288, 128)
-    on_finger = preprocess.on_finger(finger.window, apply_affine(matrix, CELLS))
+    matrix = cropping.crop_matrix(finger.window.centre, 288, 128)
+    on_finger = cropping.on_finger(finger.window, apply_affine(matrix, CELLS))
     for index in range(6):
         pair = make_pair(finger, finger, Address("genuine", "sensor", index), PAPER)
         warp = sample_warp(Address("genuine", "sensor", index).rng(0, "fvc2002/db1_a", 2), PAPER)
@@ -174,8 +174,8 @@ def test_map_between_impressions_is_exact(ppi):
     assert (pair.image_id_a, pair.image_id_b) == ("fvc2002/db1_a/1_1", "fvc2002/db1_a/1_2")
     on_b = apply_affine(invert_affine(b.window.to_original), in_b)
     on_a = apply_affine(invert_affine(a.window.to_original), in_a)
-    assert preprocess.on_finger(a.window, on_a).all()
-    assert preprocess.on_finger(b.window, on_b).mean() > 0.99  # the map is rounded to 1/1024 px
+    assert cropping.on_finger(a.window, on_a).all()
+    assert cropping.on_finger(b.window, on_b).mean() > 0.99  # the map is rounded to 1/1024 px
 
 
 def test_pixels_of_two_impressions_agree_along_the_map():
@@ -206,10 +206,10 @@ def test_rotation_leaves_no_wedges(light):
     for index in range(8):
         pair = make_pair(prepared, prepared, Address("genuine", "none", index), PAPER)
         warp = sample_warp(Address("genuine", "none", index).rng(0, "fvc2002/db1_a", 2), PAPER)
-        matrix = preprocess.crop_matrix(prepared.window.centre, 288, 128)
+        matrix = cropping.crop_matrix(prepared.window.centre, 288, 128)
         points = apply_affine(matrix, warp(pixel_grid(128, 128)))
         ground = cv2.erode(
-            (~preprocess.on_finger(prepared.window, points)).astype(np.uint8), np.ones((7, 7))
+            (~cropping.on_finger(prepared.window, points)).astype(np.uint8), np.ones((7, 7))
         )
         assert ground.sum() > 500
         assert np.abs(pair.image_b[ground > 0].astype(int) - light).max() < 12
@@ -224,7 +224,7 @@ def test_order_is_degradation_at_500_ppi_then_rotation_then_size(finger, kind):
     sampled = degradation.sample(kind, address.rng(0, "fvc2002/db1_a", 1))
     degraded = degradation.apply(finger.window.image, sampled)
     assert np.array_equal(trace[0][1], degraded)
-    matrix = preprocess.crop_matrix(finger.window.centre, 288, 128)
+    matrix = cropping.crop_matrix(finger.window.centre, 288, 128)
     warp = sample_warp(address.rng(0, "fvc2002/db1_a", 2), PAPER)
     assert np.array_equal(pair.image_b, render(degraded, matrix, 128, warp))
     assert pair.image_b.std() > 0.5 * pair.image_a.std()

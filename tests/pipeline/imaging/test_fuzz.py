@@ -16,7 +16,7 @@ from prints import ridges
 from pipeline.audit.audit import audit
 from pipeline.audit.text import format_audit
 from pipeline.catalog import discover
-from pipeline.imaging import preprocess
+from pipeline.imaging import cropping, preprocess
 from pipeline.imaging.file import DEFAULT, decode
 from pipeline.sources.listing import ACCOMPANYING, FORMATS
 from shards.foundation.errors import Fault
@@ -177,8 +177,8 @@ def test_any_image(size, period, ppi, contrast, noise):
     height, width = prepared.image.shape
     assert 0 <= prepared.centre[0] < width
     assert 0 <= prepared.centre[1] < height
-    drawn = preprocess.sample_centre(prepared, 288, rng)
-    crop = preprocess.crop(drawn)
+    drawn = cropping.sample_centre(prepared, 288, rng)
+    crop = cropping.extract_crop(drawn)
     assert crop.image.shape == crop.mask.shape == (128, 128)
     assert np.isfinite(crop.to_original).all()
 

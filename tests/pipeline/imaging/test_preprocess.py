@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from prints import ridges
 
-from pipeline.imaging import border, preprocess
+from pipeline.imaging import border, cropping, preprocess
 from pipeline.imaging.file import decode, load
 from pipeline.imaging.preprocess import Prepared
 from pipeline.imaging.warp import (
@@ -135,7 +135,7 @@ def test_window_keeps_pixels_and_transform():
     """Inside the frame nothing changes: the window is a copy of the image around the centre."""
     image, _ = ridges(600, 640, ellipse=(120, 100))
     prepared = preprocess.prepare(image, 500.0)
-    around = preprocess.window(prepared, 208)
+    around = cropping.window(prepared, 208)
     x, y = np.rint(around.to_original[:, 2]).astype(int)
     assert np.array_equal(around.image, image[y : y + 416, x : x + 416])
     assert np.abs(np.array(prepared.centre) - [x + 207.5, y + 207.5]).max() <= 0.5
@@ -148,7 +148,7 @@ def test_the_frame_leaves_no_edge(light):
     image, _ = ridges(300, 300, light=light, dark=light // 3, ellipse=(110, 95))
     image = np.clip(image + rng.normal(0, 2, image.shape), 0, 255).round().astype(np.uint8)
     image[0] = image[:, -1] = 0  # as scanners do
-    around = preprocess.window(preprocess.prepare(image, 500.0), 208)
+    around = cropping.window(preprocess.prepare(image, 500.0), 208)
     smooth = cv2.GaussianBlur(around.image.astype(np.float32), (0, 0), 3)
     steps = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)) / 8
     away = cv2.dilate(around.mask.astype(np.uint8), np.ones((25, 25))) == 0
@@ -161,7 +161,7 @@ def test_the_frame_leaves_no_edge(light):
 def test_a_finger_cut_by_the_frame_fades_into_the_ground():
     """No ridge is mirrored or smeared outwards, and the mask ends where the finger does."""
     image, _ = ridges(300, 300, centre=(20, 150))
-    around = preprocess.window(preprocess.prepare(image, 500.0), 208)
+    around = cropping.window(preprocess.prepare(image, 500.0), 208)
     frame = -int(around.to_original[0, 2])  # column of the window where the image begins
     beyond = around.image[:, : frame - 1].astype(int)
     assert frame > 20
@@ -183,7 +183,7 @@ def test_crop_goes_back_to_the_file():
         prepared.to_original,
         prepared.centre,
     )
-    crop = preprocess.crop(bright)
+    crop = cropping.extract_crop(bright)
     weight = np.maximum(crop.image.astype(float) - 60, 0)[..., None]
     found = (pixel_grid(128, 128) * weight).sum((0, 1)) / weight.sum()
     assert np.abs(apply_affine(crop.to_original, found) - at).max() < 0.2
@@ -222,7 +222,7 @@ def test_every_part_of_a_crop_leads_back_to_the_file_to_a_hundredth_px(ppi, size
     height, width = (round(n * ppi / 500) + k for k, n in enumerate(size))
     small, to_original = preprocess.to_working_resolution(wave((height, width), ppi), ppi)
     middle = (small.shape[1] / 2 + 3.3, small.shape[0] / 2 - 2.1)
-    crop = preprocess.crop(Prepared(small, np.ones(small.shape, bool), to_original, middle))
+    crop = cropping.extract_crop(Prepared(small, np.ones(small.shape, bool), to_original, middle))
     for left, top in ((0, 0), (64, 0), (0, 64), (64, 64)):
         part = compose_affine(crop.to_original, np.array([[1.0, 0, left], [0, 1.0, top]]))
         quarter = crop.image[top : top + 64, left : left + 64]
@@ -234,7 +234,7 @@ def test_crop_is_isotropic_and_keeps_the_ridges():
     for turned in (False, True):
         y, x = np.mgrid[0:500, 0:700]
         wave = np.rint(127 + 100 * np.sin(2 * np.pi * (y if turned else x) / 8.4)).astype(np.uint8)
-        crop = preprocess.crop(Prepared(wave, wave > 0, IDENTITY, (350.0, 250.0))).image
+        crop = cropping.extract_crop(Prepared(wave, wave > 0, IDENTITY, (350.0, 250.0))).image
         spectrum = np.abs(np.fft.fft2(crop - crop.mean()))
         peak = np.unravel_index(spectrum.argmax(), spectrum.shape)
         assert 128 / max(min(p, 128 - p) for p in peak) == pytest.approx(8.4 * 128 / 288, rel=0.02)
@@ -244,7 +244,7 @@ def test_crop_is_isotropic_and_keeps_the_ridges():
 def test_reduction_does_not_alias():
     """What the crop cannot hold (3 px at 500 ppi) vanishes and folds into nothing else."""
     wave = np.tile(np.where(np.arange(700) % 3 == 0, 0, 250).astype(np.uint8), (500, 1))
-    crop = preprocess.crop(Prepared(wave, wave < 255, IDENTITY, (350.0, 250.0))).image
+    crop = cropping.extract_crop(Prepared(wave, wave < 255, IDENTITY, (350.0, 250.0))).image
     assert crop.std() < 0.2 * wave.std()
 
 
@@ -254,7 +254,7 @@ def test_sharpness_is_no_tell():
     prepared = preprocess.prepare(image, 500.0)
     sharp = []
     for angle in (0.0, 0.3, 0.8):
-        crop = preprocess.crop(prepared, warp=Warp(rotation(angle, (63.5, 63.5)))).image[
+        crop = cropping.extract_crop(prepared, warp=Warp(rotation(angle, (63.5, 63.5)))).image[
             20:-20, 20:-20
         ]
         sharp.append(cv2.Laplacian(crop.astype(np.float32), cv2.CV_32F).std())
@@ -265,7 +265,7 @@ def test_crop_through_a_warp_shows_what_the_warp_says():
     image, _ = ridges(600, 600, ellipse=(260, 260))
     prepared = preprocess.prepare(image, 500.0)
     warp = Warp(rotation(0.5, (63.5, 63.5), (5, -3)))
-    straight, turned = preprocess.crop(prepared), preprocess.crop(prepared, warp=warp)
+    straight, turned = cropping.extract_crop(prepared), cropping.extract_crop(prepared, warp=warp)
     source = warp(pixel_grid(128, 128)).astype(np.float32)
     again = cv2.remap(straight.image, source, None, cv2.INTER_CUBIC)
     inner = ((source > 8) & (source < 119)).all(-1)
@@ -276,12 +276,12 @@ def test_crop_through_a_warp_shows_what_the_warp_says():
 def test_on_finger_ends_at_the_frame():
     prepared = Prepared(GOOD, np.ones_like(GOOD, bool), IDENTITY, (99.5, 99.5))
     points = np.array([[-0.6, 5], [-0.4, 5], [199.4, 5], [199.6, 5], [np.nan, 5]])
-    assert preprocess.on_finger(prepared, points).tolist() == [False, True, True, False, False]
+    assert cropping.on_finger(prepared, points).tolist() == [False, True, True, False, False]
 
 
 def test_the_middle_of_the_crop_is_the_centre_of_the_finger():
     prepared = preprocess.prepare(ridges(374, 388, centre=(170, 200))[0], 500.0)
-    middle = apply_affine(preprocess.crop(prepared).to_original, np.array([63.5, 63.5]))
+    middle = apply_affine(cropping.extract_crop(prepared).to_original, np.array([63.5, 63.5]))
     assert np.abs(middle - [170, 200]).max() < 2
     assert np.abs(middle - np.floor(prepared.centre) - 0.5).max() < 1e-9  # whole px of the window
 
@@ -299,7 +299,7 @@ def crops(prepared, n, crop=288):
     """The crops of n draws, each bool [h, w] of the px in it."""
     y, x = np.mgrid[: prepared.image.shape[0], : prepared.image.shape[1]]
     for k in range(n):
-        cx, cy = preprocess.sample_centre(prepared, crop, np.random.default_rng(k)).centre
+        cx, cy = cropping.sample_centre(prepared, crop, np.random.default_rng(k)).centre
         yield (np.abs(x - cx) < crop / 2) & (np.abs(y - cy) < crop / 2)
 
 
@@ -314,13 +314,13 @@ def test_the_disc_in_a_drawn_crop_is_all_finger(rolled):
     """So that nothing but the finger is seen of it at any turn."""
     y, x = np.mgrid[:750, :800]
     for k in range(20):
-        cx, cy = preprocess.sample_centre(rolled, 288, np.random.default_rng(k)).centre
-        assert rolled.mask[np.hypot(x - cx, y - cy) < 144 - preprocess.DEFAULT.centre_step].all()
+        cx, cy = cropping.sample_centre(rolled, 288, np.random.default_rng(k)).centre
+        assert rolled.mask[np.hypot(x - cx, y - cy) < 144 - cropping.DEFAULT.centre_step].all()
 
 
 def test_a_plain_print_stays_in_the_middle():
     prepared = preprocess.prepare(ridges(374, 388, ellipse=(180, 130))[0], 500.0)
-    drawn = preprocess.sample_centre(prepared, 288, np.random.default_rng(0))
+    drawn = cropping.sample_centre(prepared, 288, np.random.default_rng(0))
     assert drawn.centre == prepared.centre
 
 
@@ -329,13 +329,11 @@ def test_no_crop_is_drawn_across_the_frame():
     image, _ = ridges(420, 420, ellipse=(600, 600))
     prepared = preprocess.prepare(image, 500.0)
     for k in range(20):
-        centre = preprocess.sample_centre(prepared, 288, np.random.default_rng(k)).centre
-        assert (
-            np.abs(np.array(centre) - 209.5).max() < 420 / 2 - 144 + preprocess.DEFAULT.centre_step
-        )
+        centre = cropping.sample_centre(prepared, 288, np.random.default_rng(k)).centre
+        assert np.abs(np.array(centre) - 209.5).max() < 420 / 2 - 144 + cropping.DEFAULT.centre_step
 
 
 def test_to_original_inverts():
-    crop = preprocess.crop(preprocess.prepare(ridges(374, 388)[0], 500.0))
+    crop = cropping.extract_crop(preprocess.prepare(ridges(374, 388)[0], 500.0))
     there = apply_affine(crop.to_original, pixel_grid(4, 4))
     assert np.allclose(apply_affine(invert_affine(crop.to_original), there), pixel_grid(4, 4))

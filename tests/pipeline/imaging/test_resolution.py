@@ -101,7 +101,7 @@ SWEEP = [72, 96, 150, 199, 200, 250, 300, 363, 500, 508, 569, 600, 1000, 1200, 2
 def test_pipeline_registration_and_evaluation_read_the_same_resolution(tmp_path, ppi):
     name = "images/challengers/A/roll/png/00002303_A_roll_01.png"
     path = trees.png(tmp_path / name, ppi, size=64)
-    listing = sd302.find(tmp_path)
+    listing = trees.list_files(sd302, tmp_path)
     if 200 <= ppi <= 4000:
         assert [impression.ppi for impression in listing.impressions] == [ppi]
         assert registration_ppi(path) == evaluation_ppi(path) == ppi
