@@ -48,7 +48,7 @@ def peak_flops(device: jax.Device) -> float:
 
 
 def seconds_at_peak(flops: float, devices: Iterable[jax.Device]) -> float:
-    """Return the time, in s, of so many operations on all devices at their peak."""
+    """Return the time, in s, of `flops` operations on all devices at their peak."""
     return flops / sum(map(peak_flops, devices))
 
 

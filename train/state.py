@@ -29,8 +29,8 @@ class OptimiserParameters:
 
 
 HOW_TO_GET = {
-    "tpu": "on a TPU machine run make train-tpu, which installs jax[tpu]; to stand in 8 CPU devices"
-    " for the cores: make train-tpu PLATFORM=cpu",
+    "tpu": "on a TPU machine run make train-tpu, which installs jax[tpu]; to use 8 CPU"
+    " devices instead: make train-tpu PLATFORM=cpu",
     "gpu": "install the extra with make train EXTRAS='dev cuda' and see that nvidia-smi lists one",
 }
 
@@ -85,8 +85,8 @@ def find_devices(count: int | None = None, require: str | None = None) -> list[j
     """Find the devices to train on.
 
     Args:
-        count: Use the first `count` devices of each process; all where None. On a CPU so many
-            devices are created, if JAX has not started yet.
+        count: Use the first `count` devices of each process; all where None. On a CPU that
+            many devices are created, if JAX has not started yet.
         require: "tpu" or "gpu": accept nothing else.
 
     Raises:

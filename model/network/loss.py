@@ -50,7 +50,7 @@ def loss(
     """
     config, matches = net.config, net(batch["image_a"], batch["image_b"])
     points, visible = pool_truth(batch["map_ab"], batch["visible"], config.cells)
-    target = cell_of(points, config.cells, config.stride)
+    target = cell_of(points, config.cells, config.stride)  # cell of B; not used where not visible
     log_probability = jnp.take_along_axis(matches.log_match, target[..., None], 2)[..., 0]
     terms = {
         "match": _mean(-log_probability, visible),
@@ -74,9 +74,9 @@ def _mean(values: jax.Array, selected: jax.Array) -> jax.Array:
 def _unmatchable(matches: Matches, visible: jax.Array, target: jax.Array, cells: int) -> jax.Array:
     """Return the cross-entropy of cells without a partner: background, out of view, impostors.
 
-    The cells of A without a partner are those that are not visible. The cells of B without a
-    partner are those to which no visible cell of A leads, nor to a neighbour of theirs: for the
-    neighbour of a hit, rounding decides which of the two is hit.
+    In A these are the cells that are not visible. In B these are the cells whose 3×3 neighbourhood
+    contains no target of a visible cell of A; the neighbours of a target do not count, since
+    rounding decides which of two adjacent cells is the target.
     """
     rows = jnp.arange(len(target))[:, None]
     hit = jnp.zeros(visible.shape, bool).at[rows, target].max(visible)

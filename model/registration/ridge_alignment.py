@@ -143,7 +143,8 @@ def matches_from_shifts(
     above, below = _value_at(by_shift, j - 1, i), _value_at(by_shift, j + 1, i)
     x = i - no_shift + _vertex(left, peak, right)
     y = j - no_shift + _vertex(above, peak, below)
-    mapped = deformation(correlation.nodes + 2 * np.stack([x, y], -1))
+    shift = 2 * np.stack([x, y], -1)  # px at 250 ppi → px at 500 ppi
+    mapped = deformation(correlation.nodes + shift)
     valid = peak > parameters.least_correlation
     valid &= correlation.overlap > parameters.correlation.least_overlap
     return np.c_[correlation.nodes[valid], mapped[valid], peak[valid] ** 2]

@@ -30,7 +30,7 @@ SIZES, TIMES = SizeParameters(), TimeParameters()
 
 
 def shard_bytes(pairs: int, spec: PipelineSpec, sizes: SizeParameters = SIZES) -> int:
-    """Return an upper estimate of the bytes of a shard with so many pairs."""
+    """Return an upper estimate of the bytes of a shard with this number of pairs."""
     images, map_and_mask = 2 * spec.size**2, 9 * spec.grid**2
     return sizes.shard_bytes + pairs * (images + map_and_mask + sizes.text_bytes)
 
@@ -42,7 +42,7 @@ def build_time(
     workers: int,
     times: TimeParameters = TIMES,
 ) -> timedelta:
-    """Return the estimated time of a build on so many cores."""
+    """Return the estimated time of a build on this number of cores."""
     seconds = pairs * times.per_pair
     seconds += synthesized_fingers * times.per_finger + synthesized_images * times.per_image
     return timedelta(seconds=math.ceil(seconds / workers))

@@ -55,7 +55,7 @@ def run(
     one of this machine alone. Tasks of a lost worker or machine are run again on another one.
 
     Args:
-        work: function of a task and of a function that tells whether to stop.
+        work: function of a task and of a function that returns whether to stop.
         tasks: shards.
         workers: tasks at the same time; None for as many as the cluster has cores.
         parameters: retries and waiting times.

@@ -76,7 +76,7 @@ def _impression(partition: str, seed: int, finger: int, number: int) -> Impressi
 def identity(impression: Impression) -> bytes:
     """Return bytes that determine the image: generator, its version, and the address.
 
-    They stand in for the bytes of a file where a build looks for changed images.
+    A build hashes them in place of the bytes of a file, to detect changed images.
     """
     from pipeline.synthesis.write import VERSION
 

@@ -44,7 +44,7 @@ class PoolParameters:
     largest_task: int = 64  # shards; chosen: progress is shown often
 
     def worthwhile(self, level: str, shards: int) -> bool:
-        """Return whether so many shards are checked faster by several processes."""
+        """Return whether several processes check this number of shards faster."""
         return shards > getattr(self, f"{level}_from")
 
 

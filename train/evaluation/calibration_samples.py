@@ -44,7 +44,7 @@ DEFAULT = CalibrationParameters()
 
 
 class HasPpi(Protocol):
-    """An impression as far as it is needed here."""
+    """The parts of an impression that the samples need."""
 
     @property
     def ppi(self) -> float:
