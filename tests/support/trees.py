@@ -4,6 +4,7 @@ import csv
 import hashlib
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -23,6 +24,17 @@ DEVICE_CAPTURES = {
 def list_files(reader, root: Path):
     """The files of one data set below `root`; `reader` is its module in pipeline.sources."""
     return list_images(walk([root]), reader.match_folder)
+
+
+def count_reasons(notes):
+    """Return the number of notes by reason."""
+    return Counter(note.reason for note in notes)
+
+
+def find_image(listing, stem: str):
+    """Return the only impression whose file has this stem."""
+    (impression,) = [i for i in listing.impressions if i.path.stem == stem]
+    return impression
 
 
 def png(path: Path, ppi: float | None = None, size: int = 8, metres: tuple | None = None) -> Path:
