@@ -37,7 +37,7 @@ def main() -> None:
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="With --pairs: processes; as many as cores by default.",
+    help="With --pairs: processes; one per core by default.",
 )
 def register(
     images: tuple[Path, ...],

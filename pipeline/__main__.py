@@ -38,9 +38,17 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--out", type=Path, required=True, help="Folder of the shard set.")
 @click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
 @data_options
-@click.option("--partition", multiple=True, help="Only these, such as fvc2002/db1_b,sd302/U.")
+@click.option(
+    "--partition", multiple=True, help="Only these partitions, such as fvc2002/db1_b,sd302/U."
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Processes of this machine, or a Ray cluster.",
+)
 @click.option("--shards", "piece", metavar="i/N", help="Every N-th shard from the i-th, i from 0.")
 @click.option("--dry-run", is_flag=True, help="Show what would be built, and write nothing.")
 @click.option(
@@ -172,7 +180,7 @@ def audit(
 
 @main.command()
 @click.option("--out", type=Path, required=True, help="Folder below which the set is written.")
-@click.option("--fingers", type=click.IntRange(1, 99_999), required=True)
+@click.option("--fingers", type=click.IntRange(1, 99_999), required=True, help="Number of fingers.")
 @click.option("--impressions", type=click.IntRange(1, 1000), required=True, help="Per finger.")
 @click.option("--seed", type=click.IntRange(0), required=True, help="Of the random numbers.")
 @click.option(

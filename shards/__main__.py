@@ -21,7 +21,7 @@ def main() -> None:
 @click.argument("directory", type=Path)
 @click.option("--quick", "level", flag_value="quick", help="Files, sizes, counts, footers only.")
 @click.option("--deep", "level", flag_value="deep", help="Also the meaning of records; see above.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; default: one per core.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all faults.")
 def verify(directory: Path, level: str | None, workers: int | None, as_json: bool) -> None:
     """Check the integrity of the shard set in DIRECTORY, with the sha256 of its files.
@@ -69,8 +69,12 @@ def info(directory: Path, as_json: bool) -> None:
 @main.command()
 @click.argument("directory", type=Path)
 @click.option("--out", type=Path, required=True, help="The PNG to write.")
-@click.option("--pairs", type=click.IntRange(1, 1000), default=16, show_default=True)
-@click.option("--partition", multiple=True, help="Only these, such as fvc2002/db1_b,sd302/U.")
+@click.option(
+    "--pairs", type=click.IntRange(1, 1000), default=16, show_default=True, help="Number of pairs."
+)
+@click.option(
+    "--partition", multiple=True, help="Only these partitions, such as fvc2002/db1_b,sd302/U."
+)
 def show(directory: Path, out: Path, pairs: int, partition: tuple[str, ...]) -> None:
     """Plot a contact sheet of pairs with their correspondences.
 

@@ -153,7 +153,7 @@ def evaluate(
     show_default=True,
     help="Number of synthetic fingers.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
 def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None) -> None:
     """Fit the calibration curves of a network, so that its scores are probabilities.
 

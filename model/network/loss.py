@@ -77,6 +77,12 @@ def _unmatchable(matches: Matches, visible: jax.Array, target: jax.Array, cells:
     In A these are the cells that are not visible. In B these are the cells whose 3×3 neighbourhood
     contains no target of a visible cell of A; the neighbours of a target do not count, since
     rounding decides which of two adjacent cells is the target.
+
+    Args:
+        matches: of B pairs.
+        visible: bool [B, N], the visible cells of A.
+        target: int32 [B, N], the true cell of B of each visible cell of A.
+        cells: per side (G).
     """
     rows = jnp.arange(len(target))[:, None]
     hit = jnp.zeros(visible.shape, bool).at[rows, target].max(visible)
@@ -98,6 +104,14 @@ def _refine(
 
     The refinement starts at the cell that the network would choose where that is at most one cell
     from the true one, else at the true cell.
+
+    Args:
+        net: the network.
+        matches: of B pairs.
+        points: float32 [B, N, 2], the true positions (x, y) px in B.
+        visible: bool [B, N], the visible cells of A.
+        target: int32 [B, N], the true cell of B.
+        huber_delta: see `LossParameters`.
     """
     config = net.config
     index, _, _ = best_partners(jax.lax.stop_gradient(matches.log_match))

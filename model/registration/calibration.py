@@ -89,12 +89,12 @@ def score_meaning(calibrated: bool) -> str:
 
 
 def log_odds(confidence: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the log odds of probabilities in (0, 1]."""
+    """Return the log odds [K] of probabilities [K] in (0, 1]."""
     below_one = np.minimum(confidence, 1 - LIMITS.least_doubt)
     return np.asarray(np.log(confidence) - np.log1p(-below_one), np.float64)
 
 
 def logistic(odds: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
-    """Return the probabilities of log odds."""
+    """Return the probabilities, in [0, 1], of log odds; any shape."""
     largest = LIMITS.largest_log_odds
     return np.asarray(1 / (1 + np.exp(-np.clip(odds, -largest, largest))), np.float64)

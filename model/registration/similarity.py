@@ -105,7 +105,15 @@ def _best_sample(
     rng: np.random.Generator,
     parameters: SimilarityParameters,
 ) -> tuple[complex, complex] | None:
-    """Return turn and shift of the sample of two matches with the highest truncated score."""
+    """Return turn and shift of the sample of two matches with the highest truncated score.
+
+    Args:
+        a, b: complex [K], the points of the matches.
+        weight: float64 [K], their confidence.
+        radius: px, largest distance of an agreeing match.
+        rng: generator of the samples.
+        parameters: see `SimilarityParameters`.
+    """
     if len(a) < parameters.least_matches or weight.sum() <= 0:
         return None
     i, j = rng.choice(len(a), (2, parameters.samples), p=weight / weight.sum())
@@ -124,7 +132,10 @@ def _best_sample(
 
 
 def _least_squares(a: NDArray, b: NDArray, weight: NDArray) -> tuple[complex, complex]:
-    """Fit turn and shift by weighted least squares (Umeyama, IEEE PAMI 1991, in the plane)."""
+    """Fit turn and shift of points a → b, complex [K], by least squares with weights [K].
+
+    (Umeyama, "Least-squares estimation of transformation parameters", IEEE PAMI 1991.)
+    """
     share = weight / weight.sum()
     mean_a, mean_b = share @ a, share @ b
     da, db = a - mean_a, b - mean_b
