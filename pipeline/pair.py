@@ -8,11 +8,8 @@ are resampled to the size of the network's input in the last step.
 
 from __future__ import annotations
 
-import functools
-import math
 import zlib
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,40 +17,23 @@ from numpy.typing import NDArray
 from pipeline import degradation
 from pipeline.imaging import cropping, preprocess
 from pipeline.imaging.preprocess import Image, Mask, Prepared
-from pipeline.imaging.resample import View, view
+from pipeline.imaging.resample import view
 from pipeline.imaging.warp import (
-    IDENTITY,
     Array,
     Warp,
     apply_affine,
     compose_affine,
     invert_affine,
-    pixel_grid,
-    random_control,
-    rotation,
 )
 from pipeline.impression import Impression
+from pipeline.pair_geometry import DEFAULT, PairParameters, cell_centres, crop_position, sample_warp
 from pipeline.spec import PipelineSpec
 from shards.record import Pair
 
-Index = NDArray[np.intp]
 Trace = list[tuple[str, Image]]  # (name, image) of each stage, for `python -m pipeline show`
 
 # Stages: the last part of the address of a random generator.
 PARTNER, NOISE, GEOMETRY, CENTRE = 0, 1, 2, 3
-
-
-@dataclass(frozen=True)
-class PairParameters:
-    """Geometry of pairs that the spec leaves fixed."""
-
-    elastic_spacing: float = 72.0  # px at 500 ppi between control points; chosen: 3.7 mm of skin
-    elastic_strain: float = 0.3  # largest strain of the elastic warp; chosen: skin strains less
-    stretch_limit: float = 2.5  # standard deviations at which the stretch is cut off; chosen
-    map_steps: int = 1024  # per px of the map; coarser than rounding differences between machines
-
-
-DEFAULT = PairParameters()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,22 +55,6 @@ class PreparedImpression:
     to_original: Array
     cells_on_finger: Mask
     to_master: Warp | None
-
-
-class CropPosition(NamedTuple):
-    """Position of the crop in the window; the same for all impressions of a spec.
-
-    Attributes:
-        radius: half the side of the window, px at 500 ppi.
-        matrix: float64 [2, 3], px of the crop → px of the window.
-        view: sampling of the crop without warp.
-        cell_pixels: row and column in the window of the px at each cell's centre, both [G, G].
-    """
-
-    radius: int
-    matrix: Array
-    view: View
-    cell_pixels: tuple[Index, Index]
 
 
 @dataclass(frozen=True)
@@ -135,7 +99,7 @@ def prepare_impression(
     """
     prepared = preprocess.prepare(image, impression.ppi, str(impression.path))
     prepared = cropping.sample_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
-    position = _crop_position(spec, parameters)
+    position = crop_position(spec, parameters)
     window = cropping.window(prepared, position.radius)
     crop_image = position.view.render(window.image[position.view.part])
     if trace is not None:
@@ -172,7 +136,7 @@ def make_pair(
     partition = a.impression.partition
     noise = degradation.sample(address.noise, address.rng(spec.seed, partition, NOISE))
     warp = sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec, parameters)
-    matrix = _crop_position(spec, parameters).matrix
+    matrix = crop_position(spec, parameters).matrix
     view_b = view(b.window.image.shape, matrix, spec.size, warp)
     image_b = view_b.render(degradation.apply(b.window.image, noise, view_b.part))
     map_ab, visible = _ground_truth(a, b, address.kind, warp, spec, parameters)
@@ -196,35 +160,6 @@ def make_pair(
     )
 
 
-def sample_warp(
-    rng: np.random.Generator, spec: PipelineSpec, parameters: PairParameters = DEFAULT
-) -> Warp:
-    """Sample the warp of image B: px of B → px of its crop without the warp, both `spec.size` px.
-
-    Args:
-        rng: generator of stage GEOMETRY of the pair's address.
-        spec: ranges of rotation, shift, stretch and elastic deformation.
-        parameters: spacing and limits.
-    """
-    scale = spec.crop / spec.size
-    middle = (spec.size - 1) / 2
-    angle = rng.uniform(*spec.rotation_range)
-    x, y = rng.uniform(-1, 1, 2) * spec.translation / scale
-    # The image rotates by `angle` when its sampling positions rotate by -angle.
-    matrix = invert_affine(rotation(float(angle), (middle, middle), (float(x), float(y))))
-    if spec.stretch:
-        limit = parameters.stretch_limit
-        matrix = compose_affine(matrix, _sample_stretch(rng, spec.stretch, limit, middle))
-    if not spec.elastic:
-        return Warp(matrix)
-    spacing = parameters.elastic_spacing / scale
-    size = (spec.size, spec.size)
-    control, origin = random_control(
-        rng, size, spacing, spec.elastic / scale, parameters.elastic_strain
-    )
-    return Warp(matrix, control, spacing, origin)
-
-
 def _centre_rng(impression: Impression, seed: int) -> np.random.Generator:
     """Return the generator of the position of an image's crop, the same in all of its pairs."""
     partition = zlib.crc32(impression.partition.encode())
@@ -236,25 +171,6 @@ def _generator(*address: int) -> np.random.Generator:
     """Return numpy.random.default_rng(address); 32-bit words as an array make it start faster."""
     fits_words = max(address) < 2**32
     return np.random.default_rng(np.array(address, np.uint32) if fits_words else list(address))
-
-
-def _sample_stretch(
-    rng: np.random.Generator, deviation: float, limit: float, middle: float
-) -> Array:
-    """Sample a stretch [2, 3] about the middle, along a random axis.
-
-    The logarithms of the scales along and across the axis are mean ± difference: two normal numbers
-    of standard deviation `deviation` / 2, clipped at `limit` deviations. Measured between real
-    impressions of one finger (FVC2002 DB1_B): the scales differ by 0.05 at the median and by 0.15
-    in one pair of twenty (docs/LOG.md, 2026-11-23, "Stretch, and second
-    looks").
-    """
-    axis = rng.uniform(0, math.pi)
-    difference, mean = np.clip(rng.normal(0, 1, 2), -limit, limit) * deviation / 2
-    turn = np.array([[math.cos(axis), -math.sin(axis)], [math.sin(axis), math.cos(axis)]])
-    scales = np.exp([mean + difference, mean - difference])
-    linear = turn @ np.diag(scales) @ turn.T
-    return np.c_[linear, middle - linear @ (middle, middle)]
 
 
 def _ground_truth(
@@ -272,39 +188,20 @@ def _ground_truth(
             visible.
         visible: bool [G, G], True where both positions are on the finger and in the image.
     """
-    cells = _cell_centres(spec)
+    cells = cell_centres(spec)
     if kind == "impostor":
         return np.full(cells.shape, np.nan, np.float32), np.zeros(cells.shape[:2], np.bool_)
     if kind == "genuine":
         in_crop_b, on_both = cells, a.cells_on_finger
     else:
         in_crop_b = _map_between(a, b, cells)
-        in_window_b = apply_affine(_crop_position(spec, parameters).matrix, in_crop_b)
+        in_window_b = apply_affine(crop_position(spec, parameters).matrix, in_crop_b)
         on_both = a.cells_on_finger & cropping.on_finger(b.window, in_window_b)
     steps = parameters.map_steps
     positions = np.rint(warp.inverse(in_crop_b, 0.1 / steps) * steps) / steps
     in_image = (positions >= -0.5) & (positions < spec.size - 0.5)
     visible = in_image[..., 0] & in_image[..., 1] & on_both
     return np.where(visible[..., None], positions, np.nan).astype(np.float32), visible
-
-
-@functools.lru_cache(maxsize=4)
-def _crop_position(spec: PipelineSpec, parameters: PairParameters) -> CropPosition:
-    """Compute the position of a spec's crops; callers must not change the arrays."""
-    travel = math.sqrt(2) * spec.translation + 4 * spec.elastic
-    largest_stretch = math.expm1(parameters.stretch_limit * spec.stretch)
-    travel += largest_stretch * spec.crop / math.sqrt(2)
-    radius = cropping.window_radius(spec.crop, travel)
-    matrix = cropping.crop_matrix(cropping.window_centre(radius), spec.crop, spec.size)
-    crop_view = view((2 * radius, 2 * radius), matrix, spec.size, Warp(IDENTITY))
-    nearest = np.floor(apply_affine(matrix, _cell_centres(spec)) + 0.5).astype(np.intp)
-    return CropPosition(radius, matrix, crop_view, (nearest[..., 1], nearest[..., 0]))
-
-
-@functools.lru_cache(maxsize=4)
-def _cell_centres(spec: PipelineSpec) -> Array:
-    """Return cell centres (x, y) [G, G, 2], px of a crop; callers must not change the array."""
-    return pixel_grid(spec.grid, spec.grid, spec.size // spec.grid)
 
 
 def _map_between(a: PreparedImpression, b: PreparedImpression, points: Array) -> Array:

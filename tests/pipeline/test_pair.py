@@ -22,7 +22,8 @@ from pipeline.imaging.warp import (
     rotation,
 )
 from pipeline.impression import Impression
-from pipeline.pair import Address, make_pair, prepare_impression, sample_warp
+from pipeline.pair import Address, make_pair, prepare_impression
+from pipeline.pair_geometry import sample_warp
 from pipeline.spec import PipelineSpec
 from shards.record import encode
 
