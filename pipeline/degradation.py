@@ -44,7 +44,7 @@ class DegradationParameters:
     morphology_range: tuple[float, float] = (0.4, 0.9)  # weight of the thinned or thickened image
     fields: int = 8  # noise fields of each kind per process; chosen: 8 differ enough, and are small
     field_step: int = 64  # px; the side of a field is a multiple of it
-    # between the seeds of fields, since fields of adjacent seeds correlate a little; a prime, chosen
+    # between the seeds of fields, since fields of adjacent seeds correlate a little
     seed_step: int = 7919
     computed_one: int = 1024  # fixed-point value of a contrast of 1 while a field is computed
     stored_one: int = 128  # the same in a stored field: one byte per px, so that caches hold more

@@ -157,7 +157,7 @@ def normalise_contrast(
     """
     x = image.astype(jnp.float32)
     if not window:
-        return (x - 127.5) / 64  # middle grey, and about the deviation of an impression; chosen
+        return (x - 127.5) / 64  # greys 0 … 255 become -2 … 2
     position = jnp.arange(x.shape[-1])
     weight = jnp.exp(-0.5 * ((position[:, None] - position[None]) / window) ** 2)
     blur = weight / weight.sum(1, keepdims=True)  # a matrix, since devices are fast at products
