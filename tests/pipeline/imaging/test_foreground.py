@@ -1,4 +1,4 @@
-"""The finger is found on glass, on grey and on printed cards, and nothing else is taken for it."""
+"""Segmentation of the finger on glass, on grey and on printed cards, and of images without one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,26 +21,26 @@ from shards.foundation.errors import Fault
 
 REAL = Path(__file__).parents[4] / "shared/data/fvc2002"
 CARD = (750, 800)  # px at 500 ppi, the box of a rolled print
-TOUCHED = -1.2  # level of the skin down to which it leaves a trace
+CONTACT = -1.2  # level of the skin from which on it leaves a trace
 GOOD = ridges(200, 200)[0]
 
 
-def overlap(found, finger):
-    """Intersection over union, and what was found beside the finger over the finger."""
-    return (found & finger).sum() / (found | finger).sum(), (found & ~finger).sum() / finger.sum()
+def overlap(mask, finger):
+    """Intersection over union, and the area beside the finger relative to the finger's."""
+    return (mask & finger).sum() / (mask | finger).sum(), (mask & ~finger).sum() / finger.sum()
 
 
 @pytest.fixture(scope="module")
 def touch():
-    """style → a synthetic print by it, image uint8 [h, w] and where the skin is, bool [h, w]."""
+    """Synthesize an impression in a style: image uint8 [H, W] and skin in contact, bool [H, W]."""
     skin = synthesize_master(3, "foreground", 0)
 
-    def make(style):
+    def synthesize(style):
         rng = np.random.default_rng(5)
         heights, level = compute_contact(skin, sample_touch(rng, style.placement), rng)
-        return synthesize_image(style, heights, level, rng), level > TOUCHED
+        return synthesize_image(style, heights, level, rng), level > CONTACT
 
-    return make
+    return synthesize
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +48,18 @@ def rolled(touch):
     return touch(replace(ROLL, placement=replace(ROLL.placement, size=CARD)))
 
 
-# --- what a card adds -------------------------------------------------------------------------
+# --- printed cards -----------------------------------------------------------------------------
 
 
 def paper(image, contrast=0.75):
-    """The print in ink of that contrast on grainy paper."""
+    """The impression in ink of some contrast on grainy paper."""
     grain = cv2.GaussianBlur(np.random.default_rng(0).normal(size=image.shape), (0, 0), 1.2)
     toned = 232 - contrast * (254 - image.astype(float)) + 5 * grain / grain.std()
     return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
 
 
 def lines(image, inset=14):
-    """A printed box around, and two lines across."""
+    """Add a printed box around the impression and two lines across it."""
     height, width = image.shape
     made = cv2.rectangle(image.copy(), (inset, inset), (width - inset, height - inset), 60, 4)
     cv2.line(made, (0, 250), (width, 252), 70, 4)
@@ -67,7 +67,7 @@ def lines(image, inset=14):
 
 
 def words(image, heading=True):
-    """Printed words in small type below, and a heading as high as five ridges."""
+    """Add printed words in small type below, and a heading five ridges high."""
     made = image.copy()
     font, smooth = cv2.FONT_HERSHEY_SIMPLEX, cv2.LINE_AA
     cv2.putText(made, "SIGNATURE OF OFFICIAL", (20, CARD[0] - 25), font, 0.8, 60, 2, smooth)
@@ -83,12 +83,12 @@ CARDS = {
     "words and lines": lambda image: words(lines(paper(image))),
     "faint, words": lambda image: words(paper(image, 0.2)),
     "faint, words and lines": lambda image: words(lines(paper(image, 0.2))),
-    "hardly to be seen": lambda image: paper(image, 0.08),
+    "hardly visible": lambda image: paper(image, 0.08),
 }
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_a_rolled_print_on_a_card(rolled, card):
+def test_rolled_impression_on_a_card(rolled, card):
     image, finger = rolled
     agreement, beside = overlap(foreground(CARDS[card](image)), finger)
     assert agreement > 0.86
@@ -96,8 +96,8 @@ def test_a_rolled_print_on_a_card(rolled, card):
 
 
 @pytest.mark.parametrize("card", ["paper", "words and lines"])
-def test_a_part_of_a_print_on_a_large_card(rolled, card):
-    """A twentieth of the frame: neither the ground nor the print is measured by the other."""
+def test_part_of_an_impression_on_a_large_card(rolled, card):
+    """A twentieth of the image: background and finger are measured separately."""
     image, finger = (part.copy() for part in rolled)
     image[:, 400:], finger[:, 400:] = 254, False
     image[375:], finger[375:] = 254, False
@@ -107,7 +107,7 @@ def test_a_part_of_a_print_on_a_large_card(rolled, card):
     assert beside < 0.1
 
 
-def test_a_box_that_touches_the_print_is_not_filled(rolled):
+def test_box_that_touches_the_impression_is_not_filled(rolled):
     image, finger = rolled
     y, x = np.nonzero(finger)
     corners = (int(x.min()) - 8, int(y.min()) - 8), (int(x.max()) + 8, int(y.max()) + 8)
@@ -116,8 +116,8 @@ def test_a_box_that_touches_the_print_is_not_filled(rolled):
     assert beside < 0.08
 
 
-def test_a_rolled_print_at_1000_ppi(rolled):
-    """1600 × 1500 px on disk: the mask is that of the same card at 500 ppi."""
+def test_rolled_impression_at_1000_ppi(rolled):
+    """1600 × 1500 px in the file: the mask is that of the same card at 500 ppi."""
     image = words(lines(paper(rolled[0])))
     fine = resample(image, 2.0)
     assert fine.shape == (1500, 1600)
@@ -130,7 +130,7 @@ def test_a_rolled_print_at_1000_ppi(rolled):
 
 
 @pytest.mark.parametrize("style", [OPTICAL, CAPACITIVE], ids=lambda style: style.name)
-def test_a_plain_print_by_a_sensor(touch, style):
+def test_plain_impression_of_a_sensor(touch, style):
     image, finger = touch(style)
     agreement, beside = overlap(foreground(image), finger)
     assert agreement > 0.9
@@ -138,30 +138,30 @@ def test_a_plain_print_by_a_sensor(touch, style):
 
 
 @pytest.mark.parametrize("axis", [0, 1], ids=["rows", "columns"])
-def test_stripes_of_a_sensor_are_no_ridges(axis):
-    """A small touch in ground whose rows or columns differ, of which there is far more."""
+def test_stripes_of_a_sensor_are_not_foreground(axis):
+    """A small impression in a much larger background whose rows or columns differ."""
     image, inside = ridges(360, 340, light=140, dark=90)
     small = inside & (np.hypot(*(np.indices(image.shape) - 175)) < 70)
     offsets = np.random.default_rng(3).normal(0, 6, image.shape[axis])
     striped = np.where(small, image, 140) + np.expand_dims(offsets, 1 - axis)
     noise = np.random.default_rng(4).normal(0, 2, image.shape)
-    found = foreground(np.clip(np.rint(striped + noise), 0, 255).astype(np.uint8))
-    agreement, beside = overlap(found, small)
+    mask = foreground(np.clip(np.rint(striped + noise), 0, 255).astype(np.uint8))
+    agreement, beside = overlap(mask, small)
     assert agreement > 0.8
     assert beside < 0.15
 
 
 @pytest.mark.parametrize("light", [250, 95])
 @pytest.mark.parametrize("touching", [False, True])
-def test_foreground_is_the_finger_on_white_and_on_grey(light, touching):
+def test_finger_on_white_and_on_grey(light, touching):
     image, inside = ridges(
         360, 340, light=light, dark=light // 3, centre=(60, 170) if touching else None
     )
     assert overlap(foreground(image), inside)[0] > 0.9
 
 
-def test_contrast_and_tone_change_nothing():
-    """The threshold is made of the image's own ridges and ground."""
+def test_mask_does_not_depend_on_contrast_and_tone():
+    """The threshold depends on the image's own ridges and background."""
     image, _ = ridges(360, 340)
     rng = np.random.default_rng(2)
     noisy = np.clip(image + rng.normal(0, 4, image.shape), 0, 255)
@@ -170,7 +170,7 @@ def test_contrast_and_tone_change_nothing():
     assert agreement > 0.95
 
 
-def test_foreground_has_no_holes_and_one_part():
+def test_foreground_is_one_component_without_holes():
     image, _ = ridges(360, 340)
     image[150:170, 150:170] = 250  # a worn spot
     image[:20, :20] = np.random.default_rng(0).integers(0, 255, (20, 20))  # dust
@@ -194,16 +194,16 @@ NO_FINGER = {
 }
 
 
-@pytest.mark.parametrize("what", NO_FINGER)
-def test_no_foreground_is_a_fault_that_names_the_file(what):
+@pytest.mark.parametrize("image", NO_FINGER)
+def test_missing_foreground_is_a_fault_that_names_the_file(image):
     with pytest.raises(Fault, match=r"speck\.tif: no foreground"):
-        preprocess.prepare(NO_FINGER[what](), 500.0, "speck.tif")
+        preprocess.prepare(NO_FINGER[image](), 500.0, "speck.tif")
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="no real images here")
+@pytest.mark.skipif(not REAL.exists(), reason="FVC2002 is not available")
 @pytest.mark.parametrize("database", ["DB1_B", "DB3_B"])
 def test_foreground_of_real_images(database):
-    """A finger fills a credible part of every image, and the ground around it has no ridges."""
+    """The finger covers a plausible part of every image."""
     for path in sorted((REAL / database).glob("*_[14].tif")):
         image = load(path)
         mask = foreground(image, str(path))

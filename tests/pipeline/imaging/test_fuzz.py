@@ -1,4 +1,4 @@
-"""Whatever is given as an image ends as an image or as a Fault that names it."""
+"""Any bytes, any array and any folder of files: a result, or a Fault that names the input."""
 
 import json
 import struct
@@ -35,7 +35,8 @@ FILES = {
 SIGNATURES = (b"", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"BM", b"\xff\xd8\xff\xe0", b"P5\n")
 
 
-def decodes_or_is_named(data):
+def check_decode(data):
+    """Decode to an image within the limits, or raise a Fault that names the file."""
     try:
         image = decode(data, "the file")
     except Fault as fault:
@@ -50,12 +51,12 @@ def decodes_or_is_named(data):
 @fuzz
 @given(signature=st.sampled_from(SIGNATURES), rest=st.binary(max_size=300))
 def test_any_bytes(signature, rest):
-    decodes_or_is_named(signature + rest)
+    check_decode(signature + rest)
 
 
 @st.composite
-def harmed(draw):
-    """A valid file with bytes changed, cut off, taken out or put in; most of all in its head."""
+def damaged_files(draw):
+    """A valid file with bytes changed, cut off, removed or inserted, mostly in its header."""
     data = bytearray(FILES[draw(st.sampled_from(sorted(FILES)))])
     for _ in range(draw(st.integers(1, 4))):
         end = draw(st.sampled_from([60, len(data)]))
@@ -73,9 +74,9 @@ def harmed(draw):
 
 
 @fuzz
-@given(data=harmed())
-def test_harmed_files(data):
-    decodes_or_is_named(data)
+@given(data=damaged_files())
+def test_damaged_files(data):
+    check_decode(data)
 
 
 def chunk(kind, body):
@@ -89,11 +90,11 @@ def chunk(kind, body):
     pixels=st.binary(max_size=200),
     packed=st.booleans(),
 )
-def test_png_files_whose_checksums_are_right_and_all_else_is_not(size, kind, pixels, packed):
+def test_invalid_png_files_with_valid_checksums(size, kind, pixels, packed):
     header = struct.pack(">II5B", *size, *kind)
     body = zlib.compress(pixels) if packed else pixels
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", body), chunk(b"IEND", b""))
-    decodes_or_is_named(SIGNATURES[1] + b"".join(parts))
+    check_decode(SIGNATURES[1] + b"".join(parts))
 
 
 def tiff(width, height):
@@ -115,26 +116,26 @@ def png(width, height):
 
 @pytest.mark.parametrize("make", [png, tiff, bmp])
 @pytest.mark.parametrize("size", [(60_000, 60_000), (300, 2_000_000_000), (20_000, 300)])
-def test_what_claims_too_much_is_refused_before_a_decoder_allocates_it(make, size, monkeypatch):
-    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder was asked"))
+def test_too_large_images_are_rejected_before_decoding(make, size, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder was called"))
     with pytest.raises(Fault, match=rf"bomb: measures {size[0]}×{size[1]} px"):
         decode(make(*size), "bomb")
 
 
-def test_a_bottom_up_bmp_decodes_with_its_rows_in_order():
-    """The height in a BMP's header is negative where rows go down; both are an image."""
+def test_bmp_with_rows_from_top_to_bottom():
+    """The height in the header is negative if the first row is the top one."""
     down = bytearray(FILES["bmp"])
     (height,) = struct.unpack_from("<i", down, 22)
     struct.pack_into("<i", down, 22, -height)
     assert np.array_equal(decode(bytes(down), "x"), PRINT[::-1])
 
 
-def test_damage_is_told_by_the_fault_alone(capfd):
-    """Neither OpenCV nor libpng writes of it to the terminal, where it would name no file."""
+def test_decoders_print_nothing_about_damage(capfd):
+    """The messages of OpenCV and libpng on the terminal would not name the file."""
     for data in FILES.values():
         for at in range(1, len(data), len(data) // 40):
-            decodes_or_is_named(data[:at])
-            decodes_or_is_named(data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :])
+            check_decode(data[:at])
+            check_decode(data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :])
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
 
@@ -165,7 +166,7 @@ def test_any_array(image, ppi):
     noise=st.floats(0, 60),
 )
 def test_any_image(size, period, ppi, contrast, noise):
-    """Ridges of any size, period and contrast: a crop of the size asked for, or a Fault."""
+    """Ridges of any size, period and contrast: a crop of the requested size, or a Fault."""
     rng = np.random.default_rng(0)
     clean = ridges(*size, light=250, dark=250 - contrast, period=period)[0]
     image = np.clip(clean + rng.normal(0, noise, size), 0, 255).astype(np.uint8)
@@ -177,8 +178,7 @@ def test_any_image(size, period, ppi, contrast, noise):
     height, width = prepared.image.shape
     assert 0 <= prepared.centre[0] < width
     assert 0 <= prepared.centre[1] < height
-    drawn = cropping.sample_centre(prepared, 288, rng)
-    crop = cropping.extract_crop(drawn)
+    crop = cropping.extract_crop(cropping.sample_centre(prepared, 288, rng))
     assert crop.image.shape == crop.mask.shape == (128, 128)
     assert np.isfinite(crop.to_original).all()
 
@@ -210,7 +210,7 @@ NAMES = st.one_of(
 )
 EXTENSIONS = st.sampled_from([".png", ".PNG", ".tif", ".jpg", "", ".json", ".csv"])
 CONTENTS = {
-    "whole": FILES["png"],
+    "complete": FILES["png"],
     "cut off": FILES["png"][:-9],
     "of another format": FILES["tif"],
     "empty": b"",
@@ -225,24 +225,24 @@ TREES = st.dictionaries(
 
 @settings(fuzz, max_examples=150)
 @given(files=TREES)
-def test_any_tree_is_audited_and_every_file_is_accounted_for(files, tmp_path_factory):
-    """Each file is used, excluded, not understood or in an unknown folder: one of these, once."""
+def test_audit_of_any_tree_counts_every_file_once(files, tmp_path_factory):
+    """Each file is used, excluded, not understood or in an unknown folder, and counted once."""
     root = tmp_path_factory.mktemp("tree")
     for (folder, name, extension), content in files.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder / (name + extension)).write_bytes(CONTENTS[content])
-    found = discover([root])
+    catalog = discover([root])
     try:
-        result = audit(found, checksums=True)
+        result = audit(catalog, checksums=True)
     except Fault as fault:
-        assert not found.partitions and "no data set found" in str(fault)
+        assert not catalog.partitions and "no data set found" in str(fault)
         return
     json.dumps(result.to_json())
     assert str(root) in format_audit(result)
-    told = [i.path for i in chain.from_iterable(found.partitions.values())]
-    told += [note.path for kind in ("excluded", "unparsed") for note in found.notes(kind)]
-    known = {folder for listing in found.listings.values() for folder in listing.folders}
-    there = [p for p in root.rglob("*") if p.is_file() and not ACCOMPANYING.fullmatch(p.name)]
-    assert sorted(told) == sorted(p for p in there if p.parent in known)
-    others = [p for p in there if p.parent not in known and p.name.lower().endswith(FORMATS)]
-    assert sum(found.unclaimed.values()) == len(others)
+    listed = [i.path for i in chain.from_iterable(catalog.partitions.values())]
+    listed += [note.path for kind in ("excluded", "unparsed") for note in catalog.notes(kind)]
+    folders = {folder for listing in catalog.listings.values() for folder in listing.folders}
+    files = [p for p in root.rglob("*") if p.is_file() and not ACCOMPANYING.fullmatch(p.name)]
+    assert sorted(listed) == sorted(p for p in files if p.parent in folders)
+    others = [p for p in files if p.parent not in folders and p.name.lower().endswith(FORMATS)]
+    assert sum(catalog.unknown_folders.values()) == len(others)

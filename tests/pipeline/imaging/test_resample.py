@@ -1,4 +1,4 @@
-"""Views: what a crop shows, and that it needs no more of the image than it says."""
+"""Resampling of crops, and the part of the image that a crop depends on."""
 
 import numpy as np
 import pytest
@@ -27,23 +27,23 @@ def elastic(seed):
         elastic(0),
     ],
 )
-def test_nothing_outside_the_part_is_shown(warp):
+def test_crop_does_not_depend_on_px_outside_its_part(warp):
     image = finger(0, 416, 416)
-    seen = view(image.shape, SCALED, SIZE, warp)
+    crop_view = view(image.shape, SCALED, SIZE, warp)
     other = np.random.default_rng(1).integers(0, 256, image.shape, np.uint8)
-    other[seen.part] = image[seen.part]
-    assert image[seen.part].size < image.size
+    other[crop_view.part] = image[crop_view.part]
+    assert image[crop_view.part].size < image.size
     assert np.array_equal(render(other, SCALED, SIZE, warp), render(image, SCALED, SIZE, warp))
 
 
-def test_a_shift_by_whole_pixels_shows_them_as_they_are():
+def test_shift_by_whole_pixels_changes_no_grey():
     image = finger(0, 300, 300)
     shift = np.array([[1.0, 0.0, 40.0], [0.0, 1.0, 7.0]])
     assert np.array_equal(render(image, shift, SIZE, Warp(IDENTITY)), image[7:135, 40:168])
 
 
-def test_grey_levels_of_a_ramp_are_those_at_the_sampled_positions():
-    """Blur and bilinear sampling both keep a ramp: what is shown is the position itself."""
+def test_ramp_keeps_its_grey_levels():
+    """Blur and bilinear interpolation both preserve a ramp: the greys are the positions."""
     image = np.tile((np.arange(416) // 2).astype(np.uint8), (416, 1))
     warp = Warp(rotation(0.7, MIDDLE))
     x, _ = warp.planes(SIZE, SIZE, SCALED)
