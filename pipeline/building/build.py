@@ -57,14 +57,14 @@ class BuildReport:
     Attributes:
         entries: finished shards of the selected partitions, sorted by name.
         bad: images that they were built without.
-        kept: number of shards that were finished before.
+        finished_before: number of shards that were finished before this build.
         missing: number of shards that other pieces still have to build. The manifest is written
             when it is 0.
     """
 
     entries: list[ShardEntry]
     bad: list[BadImage]
-    kept: int
+    finished_before: int
     missing: int
 
 
@@ -100,8 +100,7 @@ def build(
         if pieces == 1:
             state.delete_temporary_files(out)
         reconcile.refuse_linked_folders(out)
-        limited = limit_training_images(selection, spec)
-        shards = plan.plan_shards(limited, spec)
+        shards = plan.plan_shards(limit_training_images(selection, spec), spec)
         tasks = [ShardTask(shard, spec, out, options.skip_bad) for shard in shards]
         own = tasks[number::pieces]
         before = _load_earlier_builds(out, spec, tasks, options.rebuild, warn)
@@ -113,9 +112,9 @@ def build(
         checked = list(_run("check", "images", worker.check_shard, existing, options.workers, run))
         if pieces == 1:
             reconcile.warn_of_changed_images(_source_hashes(checked), before, warn)
-        kept = {result.task.shard.name: result for result in checked if result.state}
+        intact = {result.task.shard.name: result for result in checked if result.state}
         refused = {result.task.shard.name: result.bad for result in checked if result.bad}
-        missing = [task for task in own if task.shard.name not in kept.keys() | refused.keys()]
+        missing = [task for task in own if task.shard.name not in intact.keys() | refused.keys()]
         _check_space(out, missing)
         if missing:
             with lock_manifest(out):
@@ -126,14 +125,14 @@ def build(
         if pieces == 1:
             state.delete_temporary_files(out)  # of workers whose machine was lost
         with lock_manifest(out):
-            finished = [*kept.values(), *built, *_read_other_pieces(tasks, own)]
-            return _finish(finished, len(tasks), len(kept), out, options.left_out, warn)
+            finished = [*intact.values(), *built, *_read_other_pieces(tasks, own)]
+            return _finish(finished, len(tasks), len(intact), out, options.left_out, warn)
 
 
 def summarize(report: BuildReport, out: Path) -> str:
     """Summarize a build in up to three lines."""
-    built = len(report.entries) - report.kept
-    lines = [f"{out}: {built} shards built, {report.kept} were there already"]
+    built = len(report.entries) - report.finished_before
+    lines = [f"{out}: {built} shards built, {report.finished_before} were there already"]
     if report.bad:
         lines.append(f"{len(report.bad)} images left out, see {out / QUARANTINE}")
     if report.missing:
@@ -235,7 +234,7 @@ def _source_hashes(results: Iterable[ShardResult]) -> dict[str, dict[str, str]]:
 def _finish(
     finished: Sequence[ShardResult],
     planned: int,
-    kept: int,
+    finished_before: int,
     out: Path,
     left_out: Iterable[BadImage],
     warn: Warn,
@@ -244,7 +243,7 @@ def _finish(
     states = [result.state for result in finished if result.state]
     entries = sorted((finished.entry for finished in states), key=lambda entry: entry.name)
     bad = sorted([*left_out, *chain.from_iterable(finished.bad for finished in states)])
-    report = BuildReport(entries, bad, kept, planned - len(states))
+    report = BuildReport(entries, bad, finished_before, planned - len(states))
     if not report.missing:
         _write_manifest(finished, report, out, warn)
     return report

@@ -18,7 +18,7 @@ def test_set_is_sound_and_complete(images, tmp_path):
     assert sum(sum(by.values()) for splits in kinds.values() for by in splits.values()) == 120
     assert sum(by["impostor"] for splits in kinds.values() for by in splits.values()) == 30
     assert {e.name for e in report.entries} == {e.name for e in shards.manifest.shards}
-    assert (report.kept, report.bad, report.missing) == (0, [], 0)
+    assert (report.finished_before, report.bad, report.missing) == (0, [], 0)
 
 
 def test_record_can_be_synthesized_again_from_its_address(images, tmp_path):

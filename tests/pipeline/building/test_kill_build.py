@@ -146,7 +146,7 @@ def test_twenty_kills_of_a_build(tmp_path):
     assert len(counts) == 20 and len(set(counts)) > 5
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*/*.arrayrecord")}
     report = kills.build_set(data, out, 1)
-    assert report.kept == counts[-1] == len(finished)
+    assert report.finished_before == counts[-1] == len(finished)
     assert finished == {path: path.stat().st_mtime_ns for path in finished}
     kills.build_set(data, tmp_path / "one go", 1)
     assert content(out) == content(tmp_path / "one go")

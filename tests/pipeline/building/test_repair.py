@@ -180,7 +180,7 @@ def test_kill_while_a_shard_is_renamed(images, tmp_path, complete_set, monkeypat
             build_set(images, out)
     assert (out / FIRST).exists() == named
     shards = len(stamps(out))
-    assert build_set(images, out).kept == shards
+    assert build_set(images, out).finished_before == shards
     assert content(out) == complete_set
 
 
@@ -196,7 +196,7 @@ def test_shards_of_an_earlier_schema_are_kept(images, tmp_path, complete_set):
     with pytest.raises(Fault, match=r"schema version 1, expected 2; the command that"):
         store.open_set(out)
     before = stamps(out)
-    assert build_set(images, out).kept == len(before)
+    assert build_set(images, out).finished_before == len(before)
     assert content(out) == complete_set and stamps(out) == before
 
 

@@ -38,7 +38,7 @@ def test_intact_shards_are_kept_and_others_repaired(images, tmp_path, complete_s
     before = {name: (tmp_path / name).stat().st_mtime_ns for name in untouched}
     report = build_set(images, tmp_path)
     assert content(tmp_path) == complete_set
-    assert report.kept == len(names) - 4
+    assert report.finished_before == len(names) - 4
     assert before == {name: (tmp_path / name).stat().st_mtime_ns for name in untouched}
 
 
@@ -48,7 +48,7 @@ def test_finished_set_needs_no_state(images, tmp_path, complete_set):
     for path in sorted((tmp_path / state.FOLDER).rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     report = build_set(images, tmp_path)
-    assert report.kept == len(report.entries)
+    assert report.finished_before == len(report.entries)
     assert content(tmp_path) == complete_set
 
 
@@ -58,7 +58,7 @@ def test_damaged_manifest_is_written_again(images, tmp_path, complete_set):
     messages = []
     report = build_set(images, tmp_path, warn=messages.append)
     assert "manifest.json is not JSON" in messages[0]
-    assert report.kept == len(report.entries)
+    assert report.finished_before == len(report.entries)
     assert content(tmp_path) == complete_set
 
 

@@ -89,7 +89,7 @@ def test_more_workers_give_the_same_bytes_and_a_rerun_builds_nothing(generated_s
         generated_set / "manifest.json"
     ).read_bytes()
     report = build_set(tmp_path)
-    assert report.kept == len(report.entries) == len(shards_of(generated_set))
+    assert report.finished_before == len(report.entries) == len(shards_of(generated_set))
 
 
 def test_each_master_is_synthesized_once(master_addresses, monkeypatch, tmp_path):
@@ -114,7 +114,7 @@ def test_another_generator_version_changes_all_images(master_addresses, monkeypa
     build_set(tmp_path, skip_bad=True)
     monkeypatch.setattr(write, "VERSION", write.VERSION + 1)
     messages = []
-    assert build_set(tmp_path, skip_bad=True, warn=messages.append).kept == 0
+    assert build_set(tmp_path, skip_bad=True, warn=messages.append).finished_before == 0
     assert "synthetic/few: images 10 changed" in messages[0]
 
 
