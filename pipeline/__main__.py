@@ -85,7 +85,7 @@ def build(
     import configs
     from pipeline import catalog, plan, split
     from pipeline.audit.audit import incomplete_partitions
-    from pipeline.building import table
+    from pipeline.building import summary_table
     from pipeline.building.build import BuildOptions, summarize
     from pipeline.building.build import build as run_build
     from pipeline.building.state import BadImage
@@ -102,9 +102,9 @@ def build(
         click.echo(message, err=True)
     if dry_run:
         shards = plan.plan_shards(split.limit_training_images(selection, spec), spec)
-        rows, remarks = table.count_planned(shards, spec)
-        time = table.format_time(rows, workers or pool.cores())
-        click.echo("\n".join([table.format_rows(rows), *remarks, time]))
+        rows, remarks = summary_table.count_planned(shards, spec)
+        time = summary_table.format_time(rows, workers or pool.cores())
+        click.echo("\n".join([summary_table.format_rows(rows), *remarks, time]))
         return
     left_out = [
         BadImage(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
@@ -112,7 +112,7 @@ def build(
     ]
     options = BuildOptions(workers, number, skip_bad, tuple(left_out), rebuild, engine)
     report = run_build(spec, selection, out, options, functools.partial(click.echo, err=True))
-    click.echo(table.format_rows(table.count_built(report.entries)))
+    click.echo(summary_table.format_rows(summary_table.count_built(report.entries)))
     click.echo(summarize(report, out))
 
 

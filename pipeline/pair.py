@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline import degradation
 from pipeline.imaging import cropping, preprocess
-from pipeline.imaging.preprocess import Image, Mask, Prepared
+from pipeline.imaging.preprocess import Image, Mask, SegmentedImage
 from pipeline.imaging.resample import view
 from pipeline.imaging.warp import (
     Array,
@@ -37,7 +37,7 @@ PARTNER, NOISE, GEOMETRY, CENTRE = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedImpression:
+class CroppedImpression:
     """An impression that was decoded once, for all pairs that it is part of.
 
     Attributes:
@@ -50,7 +50,7 @@ class PreparedImpression:
     """
 
     impression: Impression
-    window: Prepared
+    window: SegmentedImage
     crop_image: Image
     to_original: Array
     cells_on_finger: Mask
@@ -83,7 +83,7 @@ def prepare_impression(
     spec: PipelineSpec,
     trace: Trace | None = None,
     parameters: PairParameters = DEFAULT,
-) -> PreparedImpression:
+) -> CroppedImpression:
     """Find the foreground of an image and cut its window and its crop.
 
     Args:
@@ -108,14 +108,14 @@ def prepare_impression(
         trace += [("window", window.image), ("A", crop_image)]
     cells_on_finger = window.mask[position.cell_pixels]
     to_original = compose_affine(window.to_original, position.matrix)
-    return PreparedImpression(
+    return CroppedImpression(
         impression, window, crop_image, to_original, cells_on_finger, to_master
     )
 
 
 def make_pair(
-    a: PreparedImpression,
-    b: PreparedImpression,
+    a: CroppedImpression,
+    b: CroppedImpression,
     address: Address,
     spec: PipelineSpec,
     trace: Trace | None = None,
@@ -174,8 +174,8 @@ def _generator(*address: int) -> np.random.Generator:
 
 
 def _ground_truth(
-    a: PreparedImpression,
-    b: PreparedImpression,
+    a: CroppedImpression,
+    b: CroppedImpression,
     kind: str,
     warp: Warp,
     spec: PipelineSpec,
@@ -204,7 +204,7 @@ def _ground_truth(
     return np.where(visible[..., None], positions, np.nan).astype(np.float32), visible
 
 
-def _map_between(a: PreparedImpression, b: PreparedImpression, points: Array) -> Array:
+def _map_between(a: CroppedImpression, b: CroppedImpression, points: Array) -> Array:
     """Map points (x, y) of the crop of A to the crop of B through the finger's master."""
     if a.to_master is None or b.to_master is None:
         raise ValueError(f"{a.impression.image_id}: no warp to its master, no pair with another")

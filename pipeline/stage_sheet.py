@@ -14,7 +14,7 @@ from pipeline import plan
 from pipeline.imaging.file import load
 from pipeline.imaging.resolution import file_ppi
 from pipeline.impression import Impression
-from pipeline.pair import Address, PreparedImpression, Trace, make_pair, prepare_impression
+from pipeline.pair import Address, CroppedImpression, Trace, make_pair, prepare_impression
 from pipeline.spec import PipelineSpec
 from shards import plot
 from shards.foundation import files
@@ -60,7 +60,7 @@ def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) ->
 
 
 def _pair_row(
-    prepared: PreparedImpression, address: Address, name: str, spec: PipelineSpec
+    prepared: CroppedImpression, address: Address, name: str, spec: PipelineSpec
 ) -> Picture:
     """Plot the degraded image at 500 ppi and the pair that is made of it."""
     trace: Trace = []

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from shards.foundation.errors import Misuse
-from train.process import StopCheck
 from train.state import over_data, replicated
+from train.stop_signals import StopCheck
 
 AUTO = "auto"
 

@@ -23,7 +23,8 @@ from train.data_check import check_fits
 from train.evaluation import accuracy
 from train.logs import RunLog
 from train.monitor import Monitor
-from train.process import StopCheck, sole_owner, stop_signals
+from train.run_lock import sole_owner
+from train.stop_signals import StopCheck, stop_signals
 
 # Settings that may differ between a checkpoint and the run that continues it: they decide how long
 # the run is, how often it saves and in how many parts it computes, not what it computes.

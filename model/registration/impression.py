@@ -15,7 +15,7 @@ from model.registration.deformation import Deformation
 from model.registration.ridge_image import RidgeImage, ridge_image
 from pipeline.imaging import border, cropping
 from pipeline.imaging.cropping import Crop
-from pipeline.imaging.preprocess import Prepared
+from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.warp import Array, apply_affine, invert_affine
 
 
@@ -45,7 +45,7 @@ class PreparedImpression:
     """
 
     shape: tuple[int, int]
-    prepared: Prepared
+    prepared: SegmentedImage
     features_by_size: dict[int, WindowFeatures] = field(default_factory=dict)
 
     @property

@@ -24,7 +24,7 @@ DEFAULT = CacheParameters()
 
 
 class ImpressionCache:
-    """Prepared impressions by file and resolution.
+    """SegmentedImage impressions by file and resolution.
 
     Args:
         prepare: function that prepares the impression in a file at a resolution in ppi (None for

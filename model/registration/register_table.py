@@ -2,7 +2,7 @@
 
 The rows are divided among processes. Each process keeps the impressions that it has prepared, since
 an impression usually occurs in several pairs. The result of a row depends on its two images, the
-checkpoint and the method (`model.registration.method`) and not on the number of processes; results
+checkpoint and the method (`model.registration.method_version`) and not on the number of processes; results
 of an earlier call with the same inputs are reused.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from model.network import compilation_cache
 from model.registration import pair_table
 from model.registration.impression_cache import ImpressionCache
-from model.registration.method import describe_method
+from model.registration.method_version import describe_method
 from model.registration.pair_table import PairRow, ScoreRow
 from model.registration.registrar import Registrar, require_two_files
 from shards.foundation import files, pool

@@ -15,7 +15,7 @@ from pipeline.building.state import BadImage, ShardState
 from pipeline.imaging.file import Image, decode, read
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
-from pipeline.pair import PreparedImpression, make_pair, prepare_impression
+from pipeline.pair import CroppedImpression, make_pair, prepare_impression
 from pipeline.plan import ShardPlan
 from pipeline.sources import generated
 from pipeline.sources.synthetic import load_truth
@@ -137,7 +137,7 @@ def build_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) 
         Fault: an image was deleted meanwhile, or the shard cannot be written.
     """
     hashes: list[str] = []
-    prepared: dict[int, PreparedImpression] = {}
+    prepared: dict[int, CroppedImpression] = {}
     bad: list[BadImage] = []
     for k, impression in enumerate(task.shard.images):
         if stop_requested():
@@ -165,7 +165,7 @@ def build_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) 
 
 def _prepare(
     impression: Impression, spec: PipelineSpec
-) -> tuple[str, PreparedImpression | BadImage]:
+) -> tuple[str, CroppedImpression | BadImage]:
     """Return the sha256 of an image's source, and the prepared impression or what is wrong."""
     sha256, data = _read_source(impression, spec)
     try:
@@ -220,7 +220,7 @@ def _truth_path(impression: Impression, spec: PipelineSpec) -> Path | None:
 
 
 def _encode_pairs(
-    task: ShardTask, prepared: dict[int, PreparedImpression], stop_requested: StopRequested
+    task: ShardTask, prepared: dict[int, CroppedImpression], stop_requested: StopRequested
 ) -> Iterator[bytes]:
     """Yield the records of the pairs whose images are usable.
 

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.imaging import border
 from pipeline.imaging.file import Image
 from pipeline.imaging.foreground import Mask
-from pipeline.imaging.preprocess import Prepared
+from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resample import render
 from pipeline.imaging.warp import IDENTITY, Array, Warp, apply_affine, compose_affine, pixel_grid
 
@@ -48,11 +48,11 @@ class Crop:
 
 
 def sample_centre(
-    prepared: Prepared,
+    prepared: SegmentedImage,
     crop: int,
     rng: np.random.Generator,
     parameters: CropParameters = DEFAULT,
-) -> Prepared:
+) -> SegmentedImage:
     """Sample the crop's centre from all places where the disc in the crop is foreground.
 
     A crop of 288 px contains nine tenths of a plain impression and 0.4 to 0.64 of a rolled one,
@@ -79,7 +79,7 @@ def sample_centre(
     return replace(prepared, centre=(float(step * (x - 1)), float(step * (y - 1))))
 
 
-def window(prepared: Prepared, radius: int) -> Prepared:
+def window(prepared: SegmentedImage, radius: int) -> SegmentedImage:
     """Cut the square of 2·radius px around the centre and fill the part outside the image.
 
     The fill continues the tone of the image's background, and the image fades into it over
@@ -106,7 +106,7 @@ def window(prepared: Prepared, radius: int) -> Prepared:
         mask = finger.view(np.bool_)
     shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
     to_original = compose_affine(prepared.to_original, shift)
-    return Prepared(image, mask, to_original, window_centre(radius))
+    return SegmentedImage(image, mask, to_original, window_centre(radius))
 
 
 def window_centre(radius: int) -> tuple[float, float]:
@@ -141,7 +141,7 @@ def crop_matrix(centre: tuple[float, float], crop: int, size: int) -> Array:
 
 
 def extract_crop(
-    prepared: Prepared, crop: int = 288, size: int = 128, warp: Warp | None = None
+    prepared: SegmentedImage, crop: int = 288, size: int = 128, warp: Warp | None = None
 ) -> Crop:
     """Cut the crop around an image's centre.
 
@@ -162,7 +162,7 @@ def extract_crop(
     return Crop(image, on_finger(around, points), compose_affine(around.to_original, matrix))
 
 
-def on_finger(prepared: Prepared, points: Array) -> Mask:
+def on_finger(prepared: SegmentedImage, points: Array) -> Mask:
     """Return whether points lie on the foreground, to the nearest px.
 
     Args:

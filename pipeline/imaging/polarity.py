@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.imaging.foreground import Mask
-from pipeline.imaging.preprocess import Prepared
+from pipeline.imaging.preprocess import SegmentedImage
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class PolarityParameters:
 DEFAULT = PolarityParameters()
 
 
-def with_dark_ridges(prepared: Prepared) -> Prepared:
+def with_dark_ridges(prepared: SegmentedImage) -> SegmentedImage:
     """Return the image itself, or its negative if its ridges are light."""
     if not is_inverted(prepared):
         return prepared
     return dataclasses.replace(prepared, image=255 - prepared.image)
 
 
-def is_inverted(prepared: Prepared, parameters: PolarityParameters = DEFAULT) -> bool:
+def is_inverted(prepared: SegmentedImage, parameters: PolarityParameters = DEFAULT) -> bool:
     """Return whether the background beside the finger is dark; False if too little is visible."""
     near, far = parameters.distance_range
     beside = _dilate(prepared.mask, far) & ~_dilate(prepared.mask, near)

@@ -33,7 +33,7 @@ DEFAULT = PreprocessParameters()
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class SegmentedImage:
     """An image at 500 ppi with its foreground.
 
     Attributes:
@@ -51,7 +51,7 @@ class Prepared:
 
 def prepare(
     image: Image, ppi: float, name: str = "image", parameters: PreprocessParameters = DEFAULT
-) -> Prepared:
+) -> SegmentedImage:
     """Resample an image to 500 ppi and find its foreground and the centre of its crop.
 
     The centre is the foreground's centroid: a finger in the middle stays in view when it is
@@ -69,7 +69,7 @@ def prepare(
     _check_image(image, ppi, name)
     image, to_original = to_working_resolution(image, ppi)
     mask = foreground(image, name)
-    return Prepared(image, mask, to_original, _centroid(mask, parameters.centroid_step))
+    return SegmentedImage(image, mask, to_original, _centroid(mask, parameters.centroid_step))
 
 
 def _check_image(image: Image, ppi: float, name: str) -> None:

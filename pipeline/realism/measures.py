@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.imaging.file import Image
 from pipeline.imaging.foreground import Mask
-from pipeline.imaging.preprocess import Prepared
+from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.imaging.warp import Array
 from pipeline.realism.minutiae import detect_minutiae
@@ -75,7 +75,7 @@ class Measurements:
 
 
 def measure(
-    prepared: Prepared,
+    prepared: SegmentedImage,
     finger: str,
     rng: np.random.Generator,
     parameters: MeasureParameters = DEFAULT,

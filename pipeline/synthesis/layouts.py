@@ -12,7 +12,7 @@ from math import ceil
 
 from pipeline.sources.synthetic import SET_NAME
 from pipeline.synthesis import nist, nist_tables
-from pipeline.synthesis.file import File, TouchAddress
+from pipeline.synthesis.file_description import File, TouchAddress
 from pipeline.synthesis.frame import PPI
 from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, STYLES, Style
 from shards.foundation.errors import Misuse

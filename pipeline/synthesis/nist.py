@@ -14,7 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
-from pipeline.synthesis.file import ChecksumList, File, TouchAddress
+from pipeline.synthesis.file_description import ChecksumList, File, TouchAddress
 from pipeline.synthesis.nist_tables import (
     CAPTURES,
     CHALLENGERS,

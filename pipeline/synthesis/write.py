@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.imaging.warp import IDENTITY, Warp
 from pipeline.synthesis import encode
 from pipeline.synthesis.encode import join_horizontally, resample
-from pipeline.synthesis.file import ChecksumList, File, TouchAddress
+from pipeline.synthesis.file_description import ChecksumList, File, TouchAddress
 from pipeline.synthesis.generate import (
     SyntheticImpression,
     synthesize_impression,

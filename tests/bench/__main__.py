@@ -15,7 +15,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 import model  # noqa: F401, I001 - sets the number of BLAS threads before numpy is imported
 import click
-import race
+import alternate
 
 
 def main():
@@ -40,7 +40,7 @@ def main():
 
     pairs, remarks = quietly("registration", bench_register.measure)
     rows, notes = rows + pairs, notes + remarks
-    click.echo("\n".join([race.render(rows), *notes]))
+    click.echo("\n".join([alternate.render(rows), *notes]))
 
 
 def quietly(what, measure):

@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 import click
 import cv2
 import numpy as np
+from alternate import Row, compare, render, run_in_turn
 from prints import finger
-from race import Row, compare, race, render
 
 from pipeline.building.build import BuildOptions, build
 from pipeline.degradation import apply, sample
@@ -154,7 +154,7 @@ class Bench:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         splits = [(split, shards.count(split)) for split in ("train", "val", "test")]
         records = [data for split, n in splits for data in shards.read(split, range(n))]
-        spent = race(
+        spent = run_in_turn(
             {
                 BUILD: lambda: self.build(self.few),
                 "floor": lambda: floor(self.few, records, self.root / "floor"),
@@ -175,7 +175,7 @@ class Bench:
         Core-seconds tell on a machine with other work too; by the wall it needs two free cores, and
         the row is left out where these were not to be had.
         """
-        spent = race(
+        spent = run_in_turn(
             {
                 (workers, len(images)): lambda images=images, workers=workers: self.build(
                     images, workers

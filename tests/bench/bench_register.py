@@ -20,7 +20,7 @@ import model  # noqa: F401, I001 - sets the number of BLAS threads before numpy 
 import click
 import cv2
 import numpy as np
-from race import Row, compare, race, render
+from alternate import Row, compare, render, run_in_turn
 
 from model.__main__ import SHIPPED
 from model.registration.register_table import register_table
@@ -49,7 +49,7 @@ def measure():
     registrar.register(images[0][0], 500, images[0][1], 500)
     ready = time.perf_counter() - start
     impressions = [[registrar.prepare(image, 500) for image in pair] for pair in images]
-    spent = race(
+    spent = run_in_turn(
         {
             ONE_BY_ONE: lambda: [registrar.register(a, 500, b, 500) for a, b in images],
             OPEN: lambda: [registrar.register_impressions(a, b) for a, b in impressions],

@@ -16,9 +16,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 
 import click
 import numpy as np
+from alternate import compare, render, run_in_turn
 from array_record.python.array_record_module import ArrayRecordReader
 from pairs import make_pairs
-from race import compare, race, render
 
 from shards import manifest, shard_file, store
 from shards.record import decode, encode
@@ -131,7 +131,7 @@ def measure():
             "write and read back": lambda: build(Path(folder) / "written", records),
             "verify full": lambda: list(verify.verify(out, "full", 1)),
         }
-        spent = race(actions)
+        spent = run_in_turn(actions)
         loader.close()
         notes = [quick_check(Path(folder), next((out / "train").iterdir()))]
         notes.append(long_manifest(Path(folder)))

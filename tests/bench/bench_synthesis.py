@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 import click
 import cv2
 import numpy as np
-from race import Row, compare, race, render
+from alternate import Row, compare, render, run_in_turn
 
 from pipeline.synthesis.frame import MASTER_SIZE
 from pipeline.synthesis.generate import synthesize_impression, synthesize_master
@@ -90,7 +90,7 @@ def measure():
     cv2.setNumThreads(1)
     master = synthesize_master(*ADDRESS, 0)
     grow, lay = "their resampling alone", "laying the skin alone"
-    spent = race(
+    spent = run_in_turn(
         {
             MASTER: lambda: [synthesize_master(*ADDRESS, k) for k in range(MASTERS)],
             grow: resampling,

@@ -17,8 +17,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 import click
 import jax
 import numpy as np
+from alternate import Row, render
 from pairs import make_pairs
-from race import Row, render
 
 import configs
 from shards import manifest, record, shard_file, store
@@ -74,7 +74,7 @@ class Bench:
             self.monitor.console_values(self.loop.step)
         self.monitor.fetch()
 
-    def race(self, rounds, clock):
+    def run_in_turn(self, rounds, clock):
         """Speed of the loop divided by that of the bare step, in every round."""
         self.bare_steps()
         self.loop_steps()
@@ -104,7 +104,7 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=
     on_cpu = device.platform == "cpu"
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(chosen, Path(folder))
-        ratios = bench.race(rounds, time.process_time if on_cpu else time.perf_counter)
+        ratios = bench.run_in_turn(rounds, time.process_time if on_cpu else time.perf_counter)
         figures = bench.monitor.rates()
         bench.loop.close()
         if trace:

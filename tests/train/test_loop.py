@@ -17,7 +17,7 @@ from training import MODEL, SPEC, TRAIN, make_set
 from model.network import weights
 from shards.foundation.errors import Fault, Misuse
 from shards.manifest import Manifest
-from train import checkpoint, curves, export, loader, loop, monitor, process, step
+from train import checkpoint, curves, export, loader, loop, monitor, run_lock, step
 from train.__main__ import main
 from train.data_check import check_fits
 
@@ -258,7 +258,7 @@ def test_overfit_validates_on_its_one_batch(shards, tmp_path):
 
 def test_folder_of_a_running_run(shards, tmp_path):
     with (
-        process.sole_owner(tmp_path),
+        run_lock.sole_owner(tmp_path),
         pytest.raises(Misuse, match="another process trains into it"),
     ):
         train(shards, tmp_path)

@@ -22,7 +22,7 @@ from model.network.weights import CropGeometry
 from model.registration import deformation, registrar, similarity
 from model.registration.deformation import Deformation
 from model.registration.hypotheses import best_hypothesis
-from model.registration.method import METHOD_VERSION
+from model.registration.method_version import METHOD_VERSION
 from model.registration.ridge_image import RidgeImage, ridge_image
 from pipeline.imaging.warp import apply_affine
 from train.evaluation import phase, sift

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registration.impression import PreparedImpression
-from model.registration.method import METHOD_VERSION
+from model.registration.method_version import METHOD_VERSION
 from model.registration.registrar import Registrar
 from pipeline.imaging import file, preprocess, resolution
-from pipeline.imaging.preprocess import Prepared
+from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 from train.evaluation import phase, reference_minutiae, sift
 from train.evaluation.reference_minutiae import PointMap, no_correspondence
@@ -61,7 +61,7 @@ class PreparedFile:
     """
 
     network: PreparedImpression
-    prepared: Prepared
+    prepared: SegmentedImage
     features: sift.Features
 
 

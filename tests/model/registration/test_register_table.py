@@ -15,7 +15,7 @@ from model.__main__ import main
 from model.network import weights
 from model.network.config import ModelConfig
 from model.network.net import create
-from model.registration import method, pair_table, register_table
+from model.registration import method_version, pair_table, register_table
 from model.registration.calibration import UNCALIBRATED
 from model.registration.impression_cache import CacheParameters, ImpressionCache
 from shards.foundation import versions
@@ -171,7 +171,7 @@ def test_another_method_version_reuses_nothing(tmp_path, fast, monkeypatch):
     table, out = write_images(tmp_path, 3), tmp_path / "out"
     fast(table, out)
     assert fast(table, out)[0].registrations == 0
-    monkeypatch.setattr(method, "METHOD_VERSION", method.METHOD_VERSION + 1)
+    monkeypatch.setattr(method_version, "METHOD_VERSION", method_version.METHOD_VERSION + 1)
     assert fast(table, out)[0].registrations == 3
 
 
@@ -180,7 +180,7 @@ def test_another_version_of_a_library_reuses_nothing(tmp_path, fast, monkeypatch
     table, out = write_images(tmp_path, 3), tmp_path / "out"
     fast(table, out)
     other = {**versions.library_versions(), library: "0.0.1"}
-    monkeypatch.setattr(method, "library_versions", lambda: other)
+    monkeypatch.setattr(method_version, "library_versions", lambda: other)
     assert fast(table, out)[0].registrations == 3
     assert fast(table, out)[0].registrations == 0
 
@@ -274,7 +274,7 @@ def test_impressions_are_prepared_once_and_dropped_when_the_cache_is_full():
     prepared = []
 
     class Impression:
-        prepared = type("Prepared", (), {"image": np.zeros((10, 10))})
+        prepared = type("SegmentedImage", (), {"image": np.zeros((10, 10))})
 
     def prepare(path, ppi):
         prepared.append(path)

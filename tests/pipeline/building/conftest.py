@@ -2,8 +2,8 @@
 
 import cv2
 import pytest
-from built import build_set, content
 from prints import finger
+from set_files import build_set, content
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from built import PARTITIONS, build_set, content
+from set_files import PARTITIONS, build_set, content
 
 from pipeline.building import build as builder
 from pipeline.building import worker

@@ -4,7 +4,7 @@ import dataclasses
 
 import cv2
 import pytest
-from built import PARTITIONS, SPEC, build_set, content, select
+from set_files import PARTITIONS, SPEC, build_set, content, select
 
 from shards import manifest, record, store
 from shards.verify.verify import verify

@@ -4,8 +4,8 @@ import json
 
 import cv2
 import pytest
-from built import PARTITIONS, command, content
 from click.testing import CliRunner
+from set_files import PARTITIONS, command, content
 
 from pipeline.__main__ import main
 from pipeline.synthesis.encode import encode

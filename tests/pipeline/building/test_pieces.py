@@ -8,8 +8,8 @@ import shutil
 
 import cv2
 import pytest
-from built import content, two_databases
 from prints import finger
+from set_files import content, two_databases
 
 import configs
 from pipeline import catalog, plan

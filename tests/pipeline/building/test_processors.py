@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from built import content, two_databases
+from set_files import content, two_databases
 
 ROOT = Path(__file__).parents[3]
 # What the libraries choose by the processor, set as on another one. The last part of the Makefile's

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import cv2
 import pytest
-from built import content
 from click.testing import CliRunner
 from prints import finger
+from set_files import content
 
 import configs
 from pipeline import catalog

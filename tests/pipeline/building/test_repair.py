@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import pytest
-from built import content, two_databases
 from prints import finger
+from set_files import content, two_databases
 
 import configs
 from pipeline import catalog

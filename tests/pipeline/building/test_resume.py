@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import pytest
-from built import PARTITIONS, SPEC, build_set, command, content
 from prints import finger
+from set_files import PARTITIONS, SPEC, build_set, command, content
 
 from pipeline.building import state, worker
 from shards import manifest, store

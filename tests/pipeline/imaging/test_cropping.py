@@ -6,7 +6,7 @@ import pytest
 from prints import ridges
 
 from pipeline.imaging import border, cropping, preprocess
-from pipeline.imaging.preprocess import Prepared
+from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.warp import (
     IDENTITY,
     Warp,
@@ -69,7 +69,7 @@ def test_crop_maps_back_to_the_file():
     centre = np.array([350.0, 440.0])
     blob = 250 * np.exp(-((pixel_grid(800, 760) - centre) ** 2).sum(-1) / (2 * 12.0**2))
     prepared = preprocess.prepare(image, 1000.0)
-    bright = Prepared(
+    bright = SegmentedImage(
         preprocess.to_working_resolution(np.rint(blob).astype(np.uint8), 1000.0)[0],
         prepared.mask,
         prepared.to_original,
@@ -114,7 +114,9 @@ def test_every_part_of_a_crop_maps_to_the_file_within_a_hundredth_px(ppi, size):
     height, width = (round(n * ppi / 500) + k for k, n in enumerate(size))
     small, to_original = preprocess.to_working_resolution(wave((height, width), ppi), ppi)
     middle = (small.shape[1] / 2 + 3.3, small.shape[0] / 2 - 2.1)
-    crop = cropping.extract_crop(Prepared(small, np.ones(small.shape, bool), to_original, middle))
+    crop = cropping.extract_crop(
+        SegmentedImage(small, np.ones(small.shape, bool), to_original, middle)
+    )
     for left, top in ((0, 0), (64, 0), (0, 64), (64, 64)):
         part = compose_affine(crop.to_original, np.array([[1.0, 0, left], [0, 1.0, top]]))
         quarter = crop.image[top : top + 64, left : left + 64]
@@ -126,7 +128,7 @@ def test_crop_is_isotropic_and_preserves_ridges():
     for turned in (False, True):
         y, x = np.mgrid[0:500, 0:700]
         wave = np.rint(127 + 100 * np.sin(2 * np.pi * (y if turned else x) / 8.4)).astype(np.uint8)
-        crop = cropping.extract_crop(Prepared(wave, wave > 0, IDENTITY, (350.0, 250.0))).image
+        crop = cropping.extract_crop(SegmentedImage(wave, wave > 0, IDENTITY, (350.0, 250.0))).image
         spectrum = np.abs(np.fft.fft2(crop - crop.mean()))
         peak = np.unravel_index(spectrum.argmax(), spectrum.shape)
         assert 128 / max(min(p, 128 - p) for p in peak) == pytest.approx(8.4 * 128 / 288, rel=0.02)
@@ -136,7 +138,7 @@ def test_crop_is_isotropic_and_preserves_ridges():
 def test_reduction_does_not_alias():
     """A wave too fine for the crop (3 px at 500 ppi) vanishes."""
     wave = np.tile(np.where(np.arange(700) % 3 == 0, 0, 250).astype(np.uint8), (500, 1))
-    crop = cropping.extract_crop(Prepared(wave, wave < 255, IDENTITY, (350.0, 250.0))).image
+    crop = cropping.extract_crop(SegmentedImage(wave, wave < 255, IDENTITY, (350.0, 250.0))).image
     assert crop.std() < 0.2 * wave.std()
 
 
@@ -166,7 +168,7 @@ def test_crop_with_a_warp():
 
 
 def test_on_finger_is_false_outside_the_image():
-    prepared = Prepared(GOOD, np.ones_like(GOOD, bool), IDENTITY, (99.5, 99.5))
+    prepared = SegmentedImage(GOOD, np.ones_like(GOOD, bool), IDENTITY, (99.5, 99.5))
     points = np.array([[-0.6, 5], [-0.4, 5], [199.4, 5], [199.6, 5], [np.nan, 5]])
     assert cropping.on_finger(prepared, points).tolist() == [False, True, True, False, False]
 

@@ -12,7 +12,7 @@ from prints import finger, ridges
 from sklearn.metrics import roc_auc_score
 
 from pipeline.__main__ import main
-from pipeline.imaging.preprocess import Prepared
+from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.warp import IDENTITY, pixel_grid
 from pipeline.realism.classifier import (
     binary_patterns,
@@ -45,7 +45,7 @@ def wave(period, angle=0.3, share=None, size=256):
 
 def measured(image, mask=None):
     mask = np.ones(image.shape, bool) if mask is None else mask
-    prepared = Prepared(image, mask, IDENTITY, (0.0, 0.0))
+    prepared = SegmentedImage(image, mask, IDENTITY, (0.0, 0.0))
     return measure(prepared, "f", np.random.default_rng(0))
 
 

@@ -1,17 +1,13 @@
-"""Stop signals of the process and the lock of a run's folder."""
+"""Stop signals: SIGTERM and SIGINT end a run after it was saved."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
-
-from shards.foundation.errors import Misuse
 
 StopCheck = Callable[[], str | None]  # name of the signal that asked for the end, or None
 
@@ -57,33 +53,3 @@ def stop_signals(parameters: SignalParameters = SignalParameters()) -> Iterator[
         yield lambda: received[0][0] if received else None
     finally:
         restore()
-
-
-@contextlib.contextmanager
-def sole_owner(directory: Path) -> Iterator[None]:
-    """Lock a run's folder for this process; create the folder where it is missing.
-
-    The lock ends with the process, however the process ends. File systems without locks are
-    accepted.
-
-    Args:
-        directory: The run's folder.
-
-    Raises:
-        Misuse: Another process trains into the folder, or a file is in its place.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise Misuse(f"{directory}: is a file, or lies under one; a run needs a folder") from error
-    with (directory / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Misuse(
-                f"{directory}: another process trains into it; wait for it, or choose another "
-                "--checkpoint_dir"
-            ) from error
-        except OSError:
-            pass  # a file system without locks
-        yield

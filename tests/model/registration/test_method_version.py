@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 from shutil import copytree
 
-from model.registration import method
+from model.registration import method_version
 from shards.foundation.versions import library_versions
 
 ROOT = Path(__file__).parents[3]
 DESCRIBE = """
 import sys
 from pathlib import Path
-from model.registration.method import describe_method
+from model.registration.method_version import describe_method
 print(sorted(describe_method(Path(sys.argv[1])).items()))
 """
 
@@ -21,8 +21,8 @@ def test_method_is_its_version_the_libraries_and_the_checkpoint(tmp_path):
     checkpoint = tmp_path / "c.safetensors"
     checkpoint.write_bytes(b"")
     empty_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    expected = {"method": str(method.METHOD_VERSION), "checkpoint": empty_sha256}
-    assert method.describe_method(checkpoint) == {**expected, **library_versions()}
+    expected = {"method": str(method_version.METHOD_VERSION), "checkpoint": empty_sha256}
+    assert method_version.describe_method(checkpoint) == {**expected, **library_versions()}
 
 
 def test_comment_in_a_source_file_changes_nothing(tmp_path):

@@ -18,7 +18,7 @@ class Row(NamedTuple):
     aim: float  # least ratio that is aimed at; 0 where there is none
 
 
-def race(actions, rounds=ROUNDS, clock=time.process_time):
+def run_in_turn(actions, rounds=ROUNDS, clock=time.process_time):
     """Return seconds of each action by round, {name: float64 [rounds]}, after one unmeasured round."""
     spent = {name: [] for name in actions}
     for measured in (False, *[True] * rounds):
