@@ -20,8 +20,8 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline.imaging.file import Image
 from pipeline.imaging.warp import Array
-from pipeline.realism import measures
-from pipeline.realism.measures import radial_spectrum
+from pipeline.realism import spectra
+from pipeline.realism.spectra import radial_spectrum
 
 NEIGHBOURS = 8  # of a binary pattern
 PATTERNS = NEIGHBOURS + 2  # uniform patterns under rotation, and one class for all others
@@ -43,7 +43,7 @@ DEFAULT = ClassifierParameters()
 def feature_groups(parameters: ClassifierParameters = DEFAULT) -> dict[str, int]:
     """Return the number of features of each group, in the order of `texture_features`."""
     patterns = {f"binary patterns at {radius} px": PATTERNS for radius in parameters.radii}
-    spectrum = {"power spectrum": measures.DEFAULT.bins}
+    spectrum = {"power spectrum": spectra.DEFAULT.bins}
     return {**spectrum, "grey histogram": parameters.grey_bins, **patterns}
 
 

@@ -14,7 +14,7 @@ from pipeline.imaging.preprocess import prepare
 from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.imaging.warp import Array
 from pipeline.impression import Impression
-from pipeline.realism import measures
+from pipeline.realism import spectra
 from pipeline.realism.classifier import texture_features
 from pipeline.realism.measures import Measurements, measure
 from pipeline.sources.listing import FORMATS
@@ -126,7 +126,7 @@ def measure_folders(folders: Sequence[Path], parameters: SetParameters = DEFAULT
     if len(set(fingers)) < least:
         raise Misuse(
             f"{', '.join(names)}: has {len(set(fingers))} fingers with a crop of "
-            f"{measures.DEFAULT.crop} px in {len(listed)} images, expected {least} or more; "
+            f"{spectra.DEFAULT.crop} px in {len(listed)} images, expected {least} or more; "
             "a finger is a name up to its last underscore"
         )
     features = np.array([texture_features(crop) for one in measured for crop in one.crops])

@@ -16,7 +16,9 @@ from pipeline.imaging.foreground import Mask
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.imaging.warp import Array
+from pipeline.realism import spectra
 from pipeline.realism.minutiae import detect_minutiae
+from pipeline.realism.spectra import covered_squares, radial_spectrum, ridge_periods
 
 PX_PER_MM = WORKING_PPI / 25.4
 
@@ -39,15 +41,10 @@ MEASURES = {
 class MeasureParameters:
     """Sizes and limits of the measures; lengths are px at 500 ppi. All are chosen."""
 
-    crop: int = 128  # px, side of the classifier's crops
     crops_max: int = 4  # crops per impression
-    coverage_min: float = 0.95  # share of a crop, block or cell that must be foreground
-    block: int = 64  # px, side of the blocks in which the ridge period is measured
-    block_step: int = 32  # px between blocks
+    crop_step: int = 16  # px between the places of crops
     cell: int = 16  # px, two ridges: side of the cells of contrast and coherence
-    period_range: tuple[float, float] = (4.0, 20.0)  # px, between ridges
     searched_min: float = 0.2  # cm² searched for minutiae, below which their density is not taken
-    bins: int = 32  # of the radial power spectrum, up to 0.5 cycles per px
     grey_step: int = 37  # px between the greys that are collected; prime, so that no row aligns
     ground_margin: int = 17  # px, side of the square by which the foreground is extended
     envelope: int = 17  # px, two ridges: window of the darkest and the lightest grey
@@ -89,7 +86,7 @@ def measure(
         parameters: sizes and limits.
     """
     image, mask = prepared.image, prepared.mask
-    periods = ridge_periods(image, mask, parameters)
+    periods = ridge_periods(image, mask)
     values = {
         **_cell_values(image, mask, parameters),
         **_grey_values(image, mask, parameters),
@@ -98,8 +95,8 @@ def measure(
         "foreground, mm²": np.array([mask.sum() / PX_PER_MM**2]),
     }
     crops = sample_crops(image, mask, rng, parameters)
-    spectra = [radial_spectrum(crop, parameters) for crop in crops]
-    spectrum = np.mean(spectra, 0) if crops else np.full(parameters.bins, np.nan)
+    power = [radial_spectrum(crop) for crop in crops]
+    spectrum = np.mean(power, 0) if crops else np.full(spectra.DEFAULT.bins, np.nan)
     ordered = {name: np.asarray(values[name], np.float64) for name in MEASURES}
     return Measurements(finger, ordered, np.asarray(spectrum), crops)
 
@@ -117,7 +114,7 @@ def _cell_values(image: Image, mask: Mask, parameters: MeasureParameters) -> dic
         "local contrast, grey levels": np.sqrt(np.maximum(variance, 0)),
         "turn of the ridges, degrees a mm": _turn(orientation, cell),
     }
-    inside = _cell_means(mask, cell) > parameters.coverage_min
+    inside = _cell_means(mask, cell) > spectra.DEFAULT.coverage_min
     return {name: np.asarray(values[inside]) for name, values in maps.items()}
 
 
@@ -145,86 +142,12 @@ def _minutia_values(
     return {"minutiae a cm²": density, "endings among minutiae": endings}
 
 
-def ridge_periods(image: Image, mask: Mask, parameters: MeasureParameters = DEFAULT) -> Array:
-    """Return the ridge period of each block of the foreground: its strongest wave.
-
-    Args:
-        image: uint8 [H, W].
-        mask: bool [H, W], the foreground.
-        parameters: the blocks and the range of periods.
-
-    Returns:
-        float64 [n] px; blocks of a single grey are left out.
-    """
-    side = parameters.block
-    blocks = covered_squares(image, mask, side, parameters.block_step, parameters.coverage_min)
-    frequency = np.asarray(np.fft.fftfreq(2 * side), np.float64)
-    radius = np.hypot(frequency[:, None], frequency[None])
-    shortest, longest = parameters.period_range
-    allowed = (radius > 1 / longest) & (radius < 1 / shortest)
-    window = np.outer(np.hanning(side), np.hanning(side))
-    periods = []
-    for block in blocks:
-        if block.min() < block.max():
-            power = np.abs(np.fft.fft2((block - block.mean()) * window, radius.shape)) ** 2
-            periods.append(1 / _peak_frequency(power, allowed, frequency))
-    return np.array(periods, np.float64)
-
-
-def _peak_frequency(power: Array, allowed: Mask, frequency: Array) -> float:
-    """Return the frequency, cycles per px, of the largest allowed power, between the samples."""
-    y, x = divmod(int(np.argmax(power * allowed)), len(frequency))
-    column = np.log(np.take(np.take(power, [y - 1, y, y + 1], 0, mode="wrap"), x, 1) + 1)
-    row = np.log(np.take(np.take(power, y, 0), [x - 1, x, x + 1], mode="wrap") + 1)
-    along_y = frequency[y] + _parabola_vertex(column) * frequency[1]
-    along_x = frequency[x] + _parabola_vertex(row) * frequency[1]
-    return float(np.hypot(along_y, along_x))
-
-
-def _parabola_vertex(values: Array) -> float:
-    """Return the position of the top of the parabola through three values at -1, 0 and 1."""
-    left, middle, right = values
-    curvature = left - 2 * middle + right
-    return float((left - right) / (2 * curvature)) if curvature < 0 else 0.0
-
-
 def sample_crops(
     image: Image, mask: Mask, rng: np.random.Generator, parameters: MeasureParameters = DEFAULT
 ) -> list[Image]:
     """Sample up to `crops_max` crops uint8 [crop, crop] that are nearly all foreground."""
-    side, step = parameters.crop, parameters.cell
-    crops = covered_squares(image, mask, side, step, parameters.coverage_min)
+    crops = covered_squares(image, mask, spectra.DEFAULT.crop, parameters.crop_step)
     return [crops[k] for k in sorted(rng.permutation(len(crops))[: parameters.crops_max])]
-
-
-def radial_spectrum(crop: Image, parameters: MeasureParameters = DEFAULT) -> Array:
-    """Return the mean power in dB of rings of equal frequency, float64 [bins].
-
-    Args:
-        crop: uint8 [crop, crop].
-        parameters: the crop's side and the number of bins.
-    """
-    side, bins = parameters.crop, parameters.bins
-    window = np.outer(np.hanning(side), np.hanning(side))
-    power = np.abs(np.fft.rfft2((crop - crop.mean()) * window)) ** 2
-    radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    ring = np.minimum((radius * 2 * bins).astype(int), bins)  # the corners are beyond the last bin
-    total = np.bincount(ring.ravel(), power.ravel(), bins + 1)[:bins]
-    return np.asarray(10 * np.log10(total / np.bincount(ring.ravel(), minlength=bins)[:bins] + 1))
-
-
-def covered_squares(
-    image: Image, mask: Mask, side: int, step: int, coverage_min: float
-) -> list[Image]:
-    """Return the squares of `side` px, `step` px apart, with more foreground than coverage_min."""
-    total = cv2.integral(mask.astype(np.uint8))
-    inside = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
-    inside += total[:-side, :-side]
-    rows, columns = np.nonzero(inside[::step, ::step] > coverage_min * side * side)
-    return [
-        image[y : y + side, x : x + side]
-        for y, x in zip((step * rows).tolist(), (step * columns).tolist(), strict=True)
-    ]
 
 
 def _cell_means(values: NDArray[np.generic], cell: int) -> NDArray[np.float32]:

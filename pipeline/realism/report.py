@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.imaging.file import Image
-from pipeline.realism import measures
+from pipeline.realism import spectra
 from pipeline.realism.impression_set import ImpressionSet
 from pipeline.realism.measures import MEASURES
 from shards.foundation import html
@@ -81,7 +81,7 @@ def nearest_neighbours(
 def _join_crops(crop: Image, others: list[Image], gap: int) -> Image:
     """Join a real crop and synthetic ones from left to right, with a double gap after the first."""
     tiles = [np.pad(tile, gap // 2, constant_values=255) for tile in [crop, *others]]
-    tiles.insert(1, np.full((measures.DEFAULT.crop + gap, gap), 255, np.uint8))
+    tiles.insert(1, np.full((spectra.DEFAULT.crop + gap, gap), 255, np.uint8))
     return np.concatenate(tiles, 1)
 
 
@@ -105,7 +105,7 @@ def _plot_distributions(
 def _plot_spectra(
     axes: Axes, real: ImpressionSet, synthetic: ImpressionSet, parameters: ReportParameters
 ) -> None:
-    bins = measures.DEFAULT.bins
+    bins = spectra.DEFAULT.bins
     frequency = (np.arange(bins) + 0.5) / (2 * bins)
     for impressions, colour in zip((real, synthetic), parameters.colours, strict=True):
         axes.plot(frequency, impressions.mean_spectrum(), color=colour)

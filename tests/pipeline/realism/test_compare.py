@@ -22,14 +22,9 @@ from pipeline.realism.classifier import (
 )
 from pipeline.realism.compare import compare, distances
 from pipeline.realism.impression_set import ImpressionSet, list_impressions
-from pipeline.realism.measures import (
-    DEFAULT,
-    measure,
-    radial_spectrum,
-    ridge_periods,
-    sample_crops,
-)
+from pipeline.realism.measures import measure, sample_crops
 from pipeline.realism.minutiae import detect_minutiae, thin
+from pipeline.realism.spectra import DEFAULT, radial_spectrum, ridge_periods
 
 CROP, BINS = DEFAULT.crop, DEFAULT.bins
 FVC = Path(__file__).parents[4] / "shared/data/fvc2002"
