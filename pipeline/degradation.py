@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyfastnoiselite.pyfastnoiselite import FastNoiseLite, FractalType, NoiseType
 
-from pipeline.imaging.resample import Image, Part
+from pipeline.imaging.file import Image
+from pipeline.imaging.resample import Part
 
 EVERYTHING: Part = (slice(None), slice(None))
 

@@ -54,7 +54,7 @@ def fade_weights(
 
 
 def faded_parts(across: Weight, down: Weight) -> WeightedParts:
-    """Return the parts of a window that are not the image alone, with the image's weights there.
+    """Return the parts of a window in which the background's tone has a weight, and the image's.
 
     Args:
         across: weights of the columns, uint16 [W].
@@ -129,9 +129,11 @@ def _tone(image: Image, finger: Image, ground: Image, parameters: BorderParamete
         usual = np.percentile(image[(finger | ground) > 0], parameters.light_percentile)
     fixed = certain.astype(np.uint16) * np.uint16(256)  # integers: the same on all processors
     deviation = parameters.tone_deviation
-    near = cv2.GaussianBlur(fixed, (0, 0), deviation, borderType=cv2.BORDER_CONSTANT) / 65280.0
+    blurred = cv2.GaussianBlur(fixed, (0, 0), deviation, borderType=cv2.BORDER_CONSTANT) / 65280.0
     least = parameters.ground_min
-    return np.rint((255 * near[..., 0] + least * usual) / (near[..., 1] + least)).astype(np.uint8)
+    return np.rint((255 * blurred[..., 0] + least * usual) / (blurred[..., 1] + least)).astype(
+        np.uint8
+    )
 
 
 def _average(image: Image, cells: int) -> Image:
@@ -148,8 +150,8 @@ def _enlarge(tone: Image, part: Part, parameters: BorderParameters) -> Image:
     left, right, _ = part[1].indices(cell * tone.shape[1])
     # A px lies between the centres of its cell and of the one before or after it.
     row, column = max(0, top // cell - 1), max(0, left // cell - 1)
-    near = tone[row : bottom // cell + 2, column : right // cell + 2]
-    size = tuple(cell * count for count in near.shape[::-1])
-    large = np.asarray(cv2.resize(near, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    cells = tone[row : bottom // cell + 2, column : right // cell + 2]
+    size = tuple(cell * count for count in cells.shape[::-1])
+    large = np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     y, x = row * cell, column * cell
     return large[top - y : bottom - y, left - x : right - x]

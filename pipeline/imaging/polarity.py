@@ -24,7 +24,8 @@ class PolarityParameters:
 
     # px at 500 ppi from the finger, between which the background is measured.
     distance_range: tuple[int, int] = (8, 32)
-    # Share of the finger's area; an image with less background beside the finger is not judged.
+    # Share of the finger's area; with less background beside the finger an image counts as not
+    # inverted.
     ground_min: float = 0.02
     # Percentiles of the finger's greys that stand for ridges and valleys.
     grey_percentiles: tuple[float, float] = (10, 90)
@@ -44,8 +45,8 @@ def with_dark_ridges(prepared: SegmentedImage) -> SegmentedImage:
 
 def is_inverted(prepared: SegmentedImage, parameters: PolarityParameters = DEFAULT) -> bool:
     """Return whether the background beside the finger is dark; False if too little is visible."""
-    near, far = parameters.distance_range
-    beside = _dilate(prepared.mask, far) & ~_dilate(prepared.mask, near)
+    inner, outer = parameters.distance_range
+    beside = _dilate(prepared.mask, outer) & ~_dilate(prepared.mask, inner)
     if beside.sum() < parameters.ground_min * prepared.mask.sum():
         return False
     greys = prepared.image[prepared.mask]

@@ -61,19 +61,19 @@ def paper(image, contrast=0.75):
 def lines(image, inset=14):
     """Add a printed box around the impression and two lines across it."""
     height, width = image.shape
-    made = cv2.rectangle(image.copy(), (inset, inset), (width - inset, height - inset), 60, 4)
-    cv2.line(made, (0, 250), (width, 252), 70, 4)
-    return cv2.line(made, (330, 0), (328, height), 70, 4)
+    printed = cv2.rectangle(image.copy(), (inset, inset), (width - inset, height - inset), 60, 4)
+    cv2.line(printed, (0, 250), (width, 252), 70, 4)
+    return cv2.line(printed, (330, 0), (328, height), 70, 4)
 
 
 def words(image, heading=True):
     """Add printed words in small type below, and a heading five ridges high."""
-    made = image.copy()
+    printed = image.copy()
     font, smooth = cv2.FONT_HERSHEY_SIMPLEX, cv2.LINE_AA
-    cv2.putText(made, "SIGNATURE OF OFFICIAL", (20, CARD[0] - 25), font, 0.8, 60, 2, smooth)
+    cv2.putText(printed, "SIGNATURE OF OFFICIAL", (20, CARD[0] - 25), font, 0.8, 60, 2, smooth)
     if heading:
-        cv2.putText(made, "1. R. THUMB", (30, 60), font, 1.8, 60, 5, smooth)
-    return made
+        cv2.putText(printed, "1. R. THUMB", (30, 60), font, 1.8, 60, 5, smooth)
+    return printed
 
 
 CARDS = {
