@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from pipeline import degradation
 from pipeline.imaging import cropping, preprocess
-from pipeline.imaging.preprocess import Image, Mask, SegmentedImage
+from pipeline.imaging.file import Image
+from pipeline.imaging.foreground import Mask
+from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resample import view
 from pipeline.imaging.warp import (
     Array,
