@@ -174,7 +174,8 @@ def extract_ridges(
     smooth = _blur(image.astype(np.float32), parameters.smoothing)
     smooth -= _blur(smooth, parameters.background)
     variance = _blur(smooth * smooth, parameters.contrast)
-    return smooth / np.sqrt(variance + np.float32(parameters.least_variance))
+    contrast = np.sqrt(variance + np.float32(parameters.least_variance))
+    return np.asarray(smooth / contrast, np.float32)
 
 
 def _rotate(image: Float, angle: float, centre: tuple[float, float]) -> Float:
