@@ -22,7 +22,7 @@ from model.network.summary import summarise
 from model.registration.plot import plot_registration
 from model.registration.registrar import Registrar
 from shards import record
-from shards.foundation import html
+from shards.foundation import files, html
 from shards.foundation.errors import Fault, Misuse
 from shards.plot import plot_panels
 from shards.store import ShardSet, open_set
@@ -103,7 +103,8 @@ def write(
         sheet=_sheet(shards, split, rows, parameters),
         facts=_facts(shards, run, registrar),
     )
-    out.write_text(text, encoding="utf-8")
+    with files.temporary_file(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _evaluate(

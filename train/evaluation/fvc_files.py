@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shards.foundation import files
 from train.evaluation import score_curves
 from train.evaluation.fvc_results import FvcResults
 from train.evaluation.output import make_folder, rounded, write_csv
@@ -35,7 +36,8 @@ def write(results: FvcResults, folder: Path, out: Path, inputs: Row) -> None:
     write_csv(out / "det.csv", score_curves.det_points(results.scores, results.genuine))
     write_csv(out / "histogram.csv", score_curves.histograms(results.scores, results.genuine))
     summary = {"folder": folder.name, **counts(results), **inputs, "methods": metrics}
-    (out / "fvc.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    with files.temporary_file(out / "fvc.json") as temporary:
+        temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
 
 
 def counts(results: FvcResults) -> dict[str, int]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from model.registration import plot
 from model.registration.registrar import Registrar
 from pipeline.imaging import file
-from shards.foundation import html
+from shards.foundation import files, html
 from shards.foundation.text_table import format_table
 from train.evaluation import bootstrap, fvc_files, score_curves, worst_pairs
 from train.evaluation.file_methods import NETWORK
@@ -90,7 +90,8 @@ def write(
         facts=as_text(inputs),
         replicas=bootstrap.DEFAULT.replicas,
     )
-    (out / "report.html").write_text(text, encoding="utf-8")
+    with files.temporary_file(out / "report.html") as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def console_table(results: FvcResults) -> str:

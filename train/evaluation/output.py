@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 
 
@@ -40,7 +41,7 @@ def make_folder(path: Path) -> None:
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows, which all have the keys of the first, as a CSV file; an empty one for no rows."""
-    with path.open("w", newline="") as file:
+    with files.temporary_file(path) as temporary, temporary.open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from shards.foundation import files
 from train.evaluation import confidence, score_curves, strata
 from train.evaluation.crop_methods import NETWORK
 from train.evaluation.output import make_folder, rounded, write_csv
@@ -56,7 +57,8 @@ def write(results: PairResults, out: Path, inputs: Row) -> Row:
     write_csv(out / "histogram.csv", score_curves.histograms(results.scores, results.genuine))
     error = rounded({"calibration_error": confidence.calibration_error(curves["reliability"])})
     summary = {**inputs, "pairs": len(results.pairs), **error, **curves, "methods": metrics}
-    (out / SUMMARY).write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    with files.temporary_file(out / SUMMARY) as temporary:
+        temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     return summary
 
 

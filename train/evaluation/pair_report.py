@@ -17,7 +17,7 @@ from model.registration.registrar import Registrar
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.warp import IDENTITY
 from shards import record
-from shards.foundation import html
+from shards.foundation import files, html
 from shards.store import ShardSet
 from train.evaluation import bootstrap, pair_plots, score_curves, worst_pairs
 from train.evaluation.crop_methods import REGISTERED
@@ -90,7 +90,8 @@ def write(
         facts=as_text(facts),
         replicas=bootstrap.DEFAULT.replicas,
     )
-    (out / "report.html").write_text(text, encoding="utf-8")
+    with files.temporary_file(out / "report.html") as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def find_worst(results: PairResults, count: int) -> dict[str, list[int]]:
