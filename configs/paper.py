@@ -20,8 +20,8 @@ CONFIG = Config(
             "sd300/plain",
         ),
         # The paper trains on 2,400 images of FVC2002's A sets, 8 × 240 of SD301a, 10 × 1,437 of
-        # SD302 and 6,400 of MOLF: 25,090. SD300 replaces MOLF here. The paper validates and tests on
-        # fingers of SD302 only; here also on the B sets of FVC2002 and on synthetic fingers.
+        # SD302 and 6,400 of MOLF: 25,090. SD300 replaces MOLF here. The paper validates and tests
+        # on fingers of SD302 only; here also on the B sets of FVC2002 and on synthetic fingers.
         held_out=("sd302", "fvc2002/b", "synthetic"),
         limits=(("sd300", 3200), ("sd301a", 240), ("sd302", 1437)),
     ),

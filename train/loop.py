@@ -155,7 +155,7 @@ class Trainer:
         self.log.truncate(0)
 
     def advance(self) -> None:
-        """Dispatch one step, then handle metrics of earlier ones, without waiting for the device."""
+        """Dispatch one step, then handle metrics of earlier ones; do not wait for the device."""
         with self.monitor.clock.waiting():
             batch = next(self.batches)
         placed = step.put({name: batch[name] for name in step.LOSS_INPUTS}, self.mesh)

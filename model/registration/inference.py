@@ -80,7 +80,7 @@ class WindowNetwork:
         return features(self._params, image[None])
 
     def match(self, features_a: jax.Array, features_b: jax.Array) -> Correspondences:
-        """Compute the correspondences of two images of one size from their features [1, G, G, C]."""
+        """Compute correspondences of two images of one size from their features [1, G, G, C]."""
         _, match = self._programs(features_a.shape[1] * self.config.stride)
         return match(self._params, features_a, features_b)
 

@@ -2,8 +2,8 @@
 
 The rows are divided among processes. Each process keeps the impressions that it has prepared, since
 an impression usually occurs in several pairs. The result of a row depends on its two images, the
-checkpoint and the method (`model.registration.method_version`) and not on the number of processes; results
-of an earlier call with the same inputs are reused.
+checkpoint and the method (`model.registration.method_version`) and not on the number of processes;
+results of an earlier call with the same inputs are reused.
 """
 
 from __future__ import annotations

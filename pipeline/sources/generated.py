@@ -3,8 +3,8 @@
 They have the names, pixels and ground truth of the set that `python -m pipeline synth` writes with
 the same name, numbers and seed, and their pairs are the same. Pixels depend on the processor:
 without AVX-512 (numpy) or AVX2 (OpenCV) one pixel in 10⁵ differs by a grey level, because sums and
-functions are rounded differently (docs/LOG.md, 2026-11-29, "Bytes on other processors"). The generator is imported inside the functions: it imports scipy, 0.3 s that a
-build from files saves.
+functions are rounded differently (docs/LOG.md, 2026-11-29, "Bytes on other processors"). The
+generator is imported inside the functions: it imports scipy, 0.3 s that a build from files saves.
 """
 
 from __future__ import annotations

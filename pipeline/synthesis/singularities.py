@@ -73,7 +73,7 @@ def sample_singularities(
 def _sample_whorl(
     centre: complex, rng: np.random.Generator, parameters: SingularityParameters
 ) -> tuple[Points, Points]:
-    """Sample two cores, near each other or (double loop) apart and oblique, and a delta on each side."""
+    """Sample two cores, close or (double loop) apart and oblique, and a delta on each side."""
     if rng.random() < parameters.double_loop_share:
         distance = rng.uniform(*parameters.double_loop_cores_range)
         slant: float = rng.choice([-1, 1]) * rng.uniform(*parameters.double_loop_slant_range)

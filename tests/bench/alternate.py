@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
 
 def run_in_turn(actions, rounds=ROUNDS, clock=time.process_time):
-    """Return seconds of each action by round, {name: float64 [rounds]}, after one unmeasured round."""
+    """Return seconds of each action by round, {name: [rounds]}, after one unmeasured round."""
     spent = {name: [] for name in actions}
     for measured in (False, *[True] * rounds):
         for name, action in actions.items():
