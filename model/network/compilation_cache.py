@@ -1,8 +1,8 @@
 """Reuse compiled programs from one start to the next, by JAX's persistent compilation cache.
 
 The programs are stored in $XDG_CACHE_HOME/dense-registration, or ~/.cache/dense-registration, with
-one folder per kind of processor, since a program for one may not run on another; or in the folder named
-by JAX_COMPILATION_CACHE_DIR. Nothing but the time of a start depends on them.
+one folder per kind of processor, since a program for one may not run on another; or in the folder
+named by JAX_COMPILATION_CACHE_DIR. Nothing but the time of a start depends on them.
 """
 
 from __future__ import annotations

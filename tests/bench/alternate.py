@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shards.foundation.text_table import format_table
+
 ROUNDS = 3
 
 
@@ -47,12 +49,4 @@ def render(rows):
         lines.append(
             (row.what, f"{row.rate:,.0f}", f"{ratio:.2f}", span, row.against, aim, verdict)
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    right = (1, 2, 3, 5)
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if k in right else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return format_table(lines, left=(0, 4, 6))

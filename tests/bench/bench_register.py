@@ -1,9 +1,9 @@
 """Speed of registration by the network that ships: python tests/bench/bench_register.py
 
 Pairs of plain impressions of 374 × 388 px: with every impression read again for every pair, and
-with impressions that are prepared already; compared with SIFT + RANSAC, which gives no dense map. And a
-table of MANY pairs in wall time, compared with one process per pair, and with one warm process that
-registers pair after pair and reads every impression again.
+with impressions that are prepared already; compared with SIFT + RANSAC, which gives no dense map.
+And a table of MANY pairs in wall time, compared with one process per pair, and with one warm
+process that registers pair after pair and reads every impression again.
 """
 
 import os
