@@ -107,3 +107,9 @@ def test_foundation_imports_nothing_above_it():
         if name.split(".")[0] in PACKAGES and not name.startswith("shards.foundation")
     ]
     assert not above
+
+
+def test_test_files_have_different_names():
+    """pytest imports a test file by its name alone, so two files of one name stop the whole run."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
