@@ -11,9 +11,12 @@ os.environ["XLA_FLAGS"] = " ".join(
 
 import jax
 import pytest
+from hypothesis import settings
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+settings.register_profile("any load", deadline=None)  # a busy machine fails no example by its time
+settings.load_profile("any load")
 
 
 @pytest.fixture
