@@ -164,7 +164,7 @@ test-processors: $(DEV)
 	$(PY) -m pytest -n 2
 	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(PY) -m pytest -n 2
 	OPENBLAS_CORETYPE=Prescott $(PY) -m pytest -n 2
-	OPENCV_CPU_DISABLE=AVX512_SKX $(PY) -m pytest -n 2
+	OPENCV_CPU_DISABLE=AVX512-SKX $(PY) -m pytest -n 2
 
 lint: $(DEV)
 	.venv/bin/ruff format --check .

@@ -1,6 +1,7 @@
 """Settings and fixtures of all tests: eight CPU devices, no rank promotion, fast compilation."""
 
 import os
+import signal
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as model does, if it is imported in time
@@ -12,6 +13,10 @@ os.environ["XLA_FLAGS"] = " ".join(
 import jax
 import pytest
 from hypothesis import settings
+
+# A shell without job control starts background processes with SIGINT ignored, which commands under
+# test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")

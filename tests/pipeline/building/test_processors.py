@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 # `test-processors` runs the whole suite under the same settings.
 PROCESSORS = {
     "generic OpenBLAS": {"OPENBLAS_CORETYPE": "Prescott"},
-    "OpenCV without AVX-512": {"OPENCV_CPU_DISABLE": "AVX512_SKX"},
+    "OpenCV without AVX-512": {"OPENCV_CPU_DISABLE": "AVX512-SKX"},
     "XLA without AVX-512": {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2"},
 }
 

@@ -6,6 +6,7 @@ import json
 import re
 
 import cv2
+import full_disk
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -94,8 +95,7 @@ def test_command_reports_failed_comparisons_and_writes_the_others(root, monkeypa
     assert "no foreground" in page
 
     # a full disk is reported, and the log remains
-    (out / "det.csv").unlink()
-    (out / "det.csv").symlink_to("/dev/full")
+    monkeypatch.setattr("shards.foundation.files.temporary_file", full_disk.temporary_file)
     full = call(root, out, "--minutiae", root / "m.npz")
     assert full.exit_code == 1
     assert f"error: {out}: cannot be written: [Errno 28]" in full.output
