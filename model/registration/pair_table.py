@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
 from pipeline.imaging import resolution
-from shards.foundation import files
+from shards.foundation import csv_table, files
 from shards.foundation.errors import Misuse
 
 
@@ -63,23 +65,22 @@ def read_pairs(path: Path, ppi_a: float | None = None, ppi_b: float | None = Non
         ppi_a, ppi_b: resolution for rows that state none; None for that of the image file.
 
     Raises:
-        Misuse: the file is not such a table, or a resolution in it is not accepted
-            (`pipeline.imaging.resolution`).
+        Misuse: the file is not such a table (`csv_table.read_table`), or a resolution in it is not
+            accepted (`pipeline.imaging.resolution`).
     """
-    rows = _read_rows(path)
-    if not rows or not {"a", "b"} <= rows[0][1].keys():
-        header = list(rows[0][1]) if rows else "no rows"
-        raise Misuse(f"{path}: has {header}; expected the columns a,b and one pair per line")
+    table = csv_table.read_table(path, ("a", "b"), ("ppi_a", "ppi_b"))
+    if table.ignored:
+        click.echo(f"{path}: ignores the columns {', '.join(table.ignored)}", err=True)
     return [
         PairRow(
             number,
             line,
-            Path(row["a"] or ""),
-            Path(row["b"] or ""),
+            Path(row["a"]),
+            Path(row["b"]),
             _parse_ppi(row.get("ppi_a"), ppi_a, f"{path}: line {line}: ppi_a"),
             _parse_ppi(row.get("ppi_b"), ppi_b, f"{path}: line {line}: ppi_b"),
         )
-        for number, (line, row) in enumerate(rows)
+        for number, (line, row) in enumerate(table.rows)
     ]
 
 
@@ -113,16 +114,6 @@ def append_scores(path: Path, scores: Iterable[ScoreRow]) -> None:
     """Add rows to the table of scores; Fault where it cannot be written."""
     with files.report_write_errors(path), path.open("a", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(scores)
-
-
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read the rows of a CSV file, each with the number of its line in the file."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, strict=True)
-            return [(table.reader.line_num, row) for row in table]  # blank lines are skipped
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise Misuse(f"{path}: is not a readable table of pairs: {error}") from error
 
 
 def _parse_ppi(text: str | None, default: float | None, where: str) -> float | None:
