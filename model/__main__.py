@@ -120,7 +120,7 @@ def _register_two(
     if picture is not None:
         from model.registration.plot import save_plot
 
-        save_plot(file.load(images[0]), file.load(images[1]), registration, picture)
+        save_plot(file.load(images[0]).stored, file.load(images[1]).stored, registration, picture)
         click.echo(picture)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline import degradation
 from pipeline.imaging import cropping, preprocess
-from pipeline.imaging.file import Image
+from pipeline.imaging.file import Image, ImageFile
 from pipeline.imaging.foreground import Mask
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resample import view
@@ -80,7 +80,7 @@ class Address:
 
 def prepare_impression(
     impression: Impression,
-    image: Image,
+    image: ImageFile,
     to_master: Warp | None,
     spec: PipelineSpec,
     trace: Trace | None = None,
@@ -90,7 +90,7 @@ def prepare_impression(
 
     Args:
         impression: identity and resolution of the image.
-        image: uint8 [H, W], px of the file.
+        image: the image file, or the synthesized image as one.
         to_master: warp from px of the file to px of the finger's master, where known.
         spec: settings of the set.
         trace: receives the image of each stage.
@@ -99,14 +99,14 @@ def prepare_impression(
     Raises:
         Fault: the image has no foreground, or its size or resolution is not plausible.
     """
-    prepared = preprocess.prepare(image, impression.ppi, str(impression.path))
+    prepared = preprocess.prepare_file(image, impression.ppi, str(impression.path))
     prepared = cropping.sample_centre(prepared, spec.crop, _centre_rng(impression, spec.seed))
     position = crop_position(spec, parameters)
     window = cropping.window(prepared, position.radius)
     crop_image = position.view.render(window.image[position.view.part])
     if trace is not None:
         foreground = np.where(prepared.mask, prepared.image, prepared.image // 3)
-        trace += [("file", image), ("foreground at 500 ppi", foreground)]
+        trace += [("file", image.upright), ("foreground at 500 ppi", foreground)]
         trace += [("window", window.image), ("A", crop_image)]
     cells_on_finger = window.mask[position.cell_pixels]
     to_original = compose_affine(window.to_original, position.matrix)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from model.registration.deformation import Deformation
 from model.registration.ridge_image import RidgeImage, ridge_image
-from pipeline.imaging import border, cropping
+from pipeline.imaging import border, cropping, orientation
 from pipeline.imaging.cropping import Crop
 from pipeline.imaging.preprocess import SegmentedImage
-from pipeline.imaging.warp import Array, apply_affine, invert_affine
+from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +41,13 @@ class PreparedImpression:
     Attributes:
         shape: (height, width) of the image file.
         prepared: the image at 500 ppi with dark ridges, its foreground and the transform back.
+        orientation: number of the file's orientation tag.
         features_by_size: features by the size of the window, px; computed when they are needed.
     """
 
     shape: tuple[int, int]
     prepared: SegmentedImage
+    orientation: int = orientation.AS_STORED
     features_by_size: dict[int, WindowFeatures] = field(default_factory=dict)
 
     @property
@@ -109,8 +111,10 @@ def map_in_file_pixels(
     Returns:
         float32 [H_a, W_a, 2] (x, y); NaN off either finger.
     """
-    (scale_x, _, left), (_, scale_y, top) = invert_affine(a.prepared.to_original)
-    height, width = a.shape
+    height, width = orientation.upright(np.empty(a.shape, np.bool_), a.orientation).shape
+    from_stored = invert_affine(orientation.to_stored(a.orientation, a.shape))
+    to_upright = compose_affine(from_stored, a.prepared.to_original)
+    (scale_x, _, left), (_, scale_y, top) = invert_affine(to_upright)
     x, y = scale_x * np.arange(width) + left, scale_y * np.arange(height) + top
     map_ab = np.full((height, width, 2), np.nan, np.float32)
     for start in range(0, height, rows_per_block):
@@ -119,4 +123,4 @@ def map_in_file_pixels(
         valid = cropping.on_finger(a.prepared, np.stack(np.meshgrid(x, y[block]), -1))
         valid &= cropping.on_finger(b.prepared, points)
         map_ab[block][valid] = apply_affine(b.prepared.to_original, points[valid])
-    return map_ab
+    return orientation.as_stored(map_ab, a.orientation)

@@ -110,7 +110,11 @@ class Registrar:
 
     def prepare_file(self, path: Path, ppi: float | None = None) -> PreparedImpression:
         """Prepare the image in a file; `ppi` overrides the resolution stated in the file."""
-        return self.prepare(file.load(path), ppi or resolution.file_ppi(path), str(path))
+        image = file.load(path)
+        prepared = preprocess.prepare_file(image, ppi or resolution.file_ppi(path), str(path))
+        return PreparedImpression(
+            image.stored.shape, polarity.with_dark_ridges(prepared), image.orientation
+        )
 
     def register(
         self, image_a: NDArray[np.uint8], ppi_a: float, image_b: NDArray[np.uint8], ppi_b: float

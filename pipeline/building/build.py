@@ -121,6 +121,7 @@ def build(
                 reconcile.withdraw_shards(out, missing)
         built = list(_run("build", "pairs", worker.build_shard, missing, options.workers, run))
         bad = chain(*refused.values(), *(result.bad for result in built if not result.state))
+        _report_notes(built, warn)
         _refuse_bad_images(bad)
         if pieces == 1:
             state.delete_temporary_files(out)  # of workers whose machine was lost
@@ -193,6 +194,15 @@ def _run(
             records = result.state.entry.records if result.state else 0
             progress.advance(records if unit == "pairs" else len(result.hashes))
             yield result
+
+
+def _report_notes(results: Iterable[ShardResult], warn: Warn) -> None:
+    """Say how images were read where that was a choice: each remark once, with an example."""
+    paths: dict[str, list[str]] = {}
+    for path, note in chain.from_iterable(result.notes for result in results):
+        paths.setdefault(note, []).append(path)
+    for note, examples in sorted(paths.items()):
+        warn(f"{len(examples)} images: {note}, such as {min(examples)}")
 
 
 def _refuse_bad_images(images: Iterable[BadImage]) -> None:

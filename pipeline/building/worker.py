@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pipeline import plan
 from pipeline.building import state
 from pipeline.building.state import BadImage, ShardState
-from pipeline.imaging.file import Image, decode, read
+from pipeline.imaging.file import ImageFile, decode, read
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.pair import CroppedImpression, make_pair, prepare_impression
@@ -74,12 +74,14 @@ class ShardResult(NamedTuple):
         state: state of the finished shard; None where it is not finished.
         bad: images that cannot be used and prevent the shard.
         hashes: sha256 of each image's source.
+        notes: (path, remark) of the images that were read now, where there is one.
     """
 
     task: ShardTask
     state: ShardState | None
     bad: list[BadImage]
     hashes: list[str]
+    notes: Sequence[tuple[str, str]] = ()
 
 
 def shard_settings(spec: PipelineSpec) -> dict[str, Any]:
@@ -139,17 +141,18 @@ def build_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) 
     hashes: list[str] = []
     prepared: dict[int, CroppedImpression] = {}
     bad: list[BadImage] = []
+    notes: list[tuple[str, str]] = []
     for k, impression in enumerate(task.shard.images):
         if stop_requested():
             raise Stopped
-        sha256, result = _prepare(impression, task.spec)
+        sha256, result = _prepare(impression, task.spec, notes)
         hashes.append(sha256)
         if isinstance(result, BadImage):
             bad.append(result)
         else:
             prepared[k] = result
     if bad and not task.skip_bad:
-        return ShardResult(task, None, bad, hashes)
+        return ShardResult(task, None, bad, hashes, notes)
 
     def state_of(entry: ShardEntry) -> ShardState:
         return ShardState(task.key(hashes), entry, bad, hashes)
@@ -160,18 +163,22 @@ def build_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) 
     entry = shard_file.write_shard(
         path, records, lambda entry: state.write(task.out, state_of(entry))
     )
-    return ShardResult(task, state_of(entry), bad, hashes)
+    return ShardResult(task, state_of(entry), bad, hashes, notes)
 
 
 def _prepare(
-    impression: Impression, spec: PipelineSpec
+    impression: Impression, spec: PipelineSpec, notes: list[tuple[str, str]]
 ) -> tuple[str, CroppedImpression | BadImage]:
-    """Return the sha256 of an image's source, and the prepared impression or what is wrong."""
+    """Return the sha256 of an image's source, and the prepared impression or what is wrong.
+
+    Remarks of the reader about the image are appended to `notes`.
+    """
     sha256, data = _read_source(impression, spec)
     try:
         if isinstance(data, Fault):
             raise data
         image, to_master = _decode(impression, data, spec)
+        notes += [(str(impression.path), note) for note in image.notes]
         return sha256, prepare_impression(impression, image, to_master, spec)
     except Fault as fault:
         reason = str(fault).removeprefix(f"{impression.path}: ")
@@ -207,10 +214,13 @@ def _read_files(impression: Impression, spec: PipelineSpec) -> tuple[bytes, byte
     return read(impression.path), read(truth) if truth else b""
 
 
-def _decode(impression: Impression, data: bytes, spec: PipelineSpec) -> tuple[Image, Warp | None]:
+def _decode(
+    impression: Impression, data: bytes, spec: PipelineSpec
+) -> tuple[ImageFile, Warp | None]:
     """Decode or synthesize the image; return it and its warp to the master where that is used."""
     if impression.generator_address:
-        return generated.synthesize(impression)
+        image, to_master = generated.synthesize(impression)
+        return ImageFile(image), to_master
     truth = _truth_path(impression, spec)
     return decode(data, str(impression.path)), load_truth(truth) if truth else None
 

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 
 from pipeline.imaging.file import DEFAULT as FILE
-from pipeline.imaging.file import Image, check_size
+from pipeline.imaging.file import Image, ImageFile, check_size
 from pipeline.imaging.foreground import Mask, foreground
+from pipeline.imaging.orientation import AS_STORED
 from pipeline.imaging.resolution import WORKING_PPI, check_ppi
-from pipeline.imaging.warp import IDENTITY, Array
+from pipeline.imaging.warp import IDENTITY, Array, compose_affine
 from shards.foundation.errors import Fault
 
 
@@ -50,7 +51,11 @@ class SegmentedImage:
 
 
 def prepare(
-    image: Image, ppi: float, name: str = "image", parameters: PreprocessParameters = DEFAULT
+    image: Image,
+    ppi: float,
+    name: str = "image",
+    to_file: Array | None = None,
+    parameters: PreprocessParameters = DEFAULT,
 ) -> SegmentedImage:
     """Resample an image to 500 ppi and find its foreground and the centre of its crop.
 
@@ -61,6 +66,7 @@ def prepare(
         image: uint8 [H, W].
         ppi: resolution of the image.
         name: the image's name in error messages.
+        to_file: float64 [2, 3], px of `image` → px of the file; None where they are the same.
         parameters: of the centre.
 
     Raises:
@@ -68,8 +74,16 @@ def prepare(
     """
     _check_image(image, ppi, name)
     image, to_original = to_working_resolution(image, ppi)
+    if to_file is not None:
+        to_original = compose_affine(to_file, to_original)
     mask = foreground(image, name)
     return SegmentedImage(image, mask, to_original, _centroid(mask, parameters.centroid_step))
+
+
+def prepare_file(image: ImageFile, ppi: float, name: str) -> SegmentedImage:
+    """Prepare the image of a file, upright; its `to_original` leads to px as stored."""
+    to_file = None if image.orientation == AS_STORED else image.to_stored
+    return prepare(image.upright, ppi, name, to_file)
 
 
 def _check_image(image: Image, ppi: float, name: str) -> None:

@@ -48,7 +48,7 @@ def stated_ppi(path: Path, parameters: ResolutionParameters = DEFAULT) -> float:
     """
     try:
         with path.open("rb") as file:
-            x, y = header.image_resolution(file)
+            x, y, _ = header.image_resolution(file)
     except OSError as error:
         raise UnknownResolution(f"cannot be read: {error.strerror}") from error
     if not parameters.accepts(x):

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline import catalog
 from pipeline.imaging.file import Image, load
-from pipeline.imaging.preprocess import prepare
+from pipeline.imaging.preprocess import prepare_file
 from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.imaging.warp import Array
 from pipeline.impression import Impression
@@ -135,5 +135,5 @@ def measure_folders(folders: Sequence[Path], parameters: SetParameters = DEFAULT
 
 def _measure_file(impression: Impression, index: int) -> Measurements:
     """Measure an impression; its index in the list is the seed of its crops' places."""
-    prepared = prepare(load(impression.path), impression.ppi, str(impression.path))
+    prepared = prepare_file(load(impression.path), impression.ppi, str(impression.path))
     return measure(prepared, impression.finger, np.random.default_rng(index))

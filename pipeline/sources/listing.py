@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.imaging import header
 from pipeline.impression import Impression
 from pipeline.sources.folders import Folder
 from shards.foundation.errors import Fault
 
-FORMATS = (".tif", ".tiff", ".png", ".bmp")  # in order of preference for the same image
-OTHER_FORMATS = (".jpg", ".jpeg", ".jp2", ".wsq", ".pgm", ".gif", ".webp", ".raw")
+FORMATS = header.EXTENSIONS  # in order of preference for the same image
+OTHER_FORMATS = (".gif", ".webp", ".raw", ".heic", ".an2", ".nist", ".eft")
 ACCOMPANYING = re.compile(r"checksum.*\.csv|.*\.json", re.I)  # checksums, truth of synthetic images
 
 # Reasons of exclusion; the audit counts files by them.

@@ -63,5 +63,5 @@ def test_record_maps_to_the_pixels_of_its_file(tmp_path, ppi):
     for pair in pairs:
         impression = files[pair.image_id_a]
         assert impression.ppi == ppi
-        measured = offset(pair.image_a, pair.to_original_a, load(impression.path))
+        measured = offset(pair.image_a, pair.to_original_a, load(impression.path).stored)
         assert measured < 0.01 * ppi / 500

@@ -60,7 +60,7 @@ def touch(skin, seed, partition, finger, impression, styles):
 
 def read_word(impression):
     """The word in the image file of an impression."""
-    image, _ = to_working_resolution(load(impression.path), impression.ppi)
+    image, _ = to_working_resolution(load(impression.path).stored, impression.ppi)
     square = image[TOP : TOP + CELL * CELLS, LEFT : LEFT + CELL * CELLS].astype(float)
     return square.reshape(CELLS, CELL, CELLS, CELL).mean((1, 3)) < 135
 
@@ -160,7 +160,7 @@ def test_resolutions_of_a_capture_show_the_same_image(tree):
     stem = tree / "sd302/sd302b/images/baseline"
     for capture, name in (("roll", "U_{}_roll_03"), ("slap", "R_{}_slap_13")):
         coarse, fine = (
-            load(stem / f"{name[0]}/{ppi}/{capture}/png/00002302_{name.format(ppi)}.png")
+            load(stem / f"{name[0]}/{ppi}/{capture}/png/00002302_{name.format(ppi)}.png").stored
             for ppi in (500, 1000)
         )
         assert fine.shape == (2 * coarse.shape[0], 2 * coarse.shape[1])
@@ -171,8 +171,8 @@ def test_resolutions_of_a_capture_show_the_same_image(tree):
 def test_segments_are_cut_from_the_slap(tree):
     folder = tree / "sd302/sd302b/images/baseline/S/500"
     for code in ("02", "03", "04", "05"):
-        slap = load(folder / "slap/png/00002302_S_500_slap_13.png")
-        segment = load(folder / f"slap-segmented/png/00002302_S_500_slap_{code}.png")
+        slap = load(folder / "slap/png/00002302_S_500_slap_13.png").stored
+        segment = load(folder / f"slap-segmented/png/00002302_S_500_slap_{code}.png").stored
         match = cv2.matchTemplate(slap, segment, cv2.TM_SQDIFF)
         y, x = np.unravel_index(match.argmin(), match.shape)
         assert np.array_equal(slap[y : y + HEIGHT, x : x + WIDTH], segment)

@@ -11,6 +11,7 @@ from prints import ridges
 
 from pipeline import degradation
 from pipeline.imaging import cropping
+from pipeline.imaging.file import ImageFile
 from pipeline.imaging.resample import render
 from pipeline.imaging.warp import (
     IDENTITY,
@@ -38,7 +39,7 @@ def impression(name="1_1", finger="f/1", ppi=500.0, partition="fvc2002/db1_a"):
 
 
 def prepare(image, to_master=None, spec=PAPER, **fields):
-    return prepare_impression(impression(**fields), image, to_master, spec)
+    return prepare_impression(impression(**fields), ImageFile(image), to_master, spec)
 
 
 def replace_by_dots(prepared, dots):

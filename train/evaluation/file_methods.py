@@ -101,7 +101,7 @@ class FileMethods:
     def _prepare(self, path: Path) -> PreparedFile:
         ppi = self._ppi or resolution.file_ppi(path)
         network = self._registrar.prepare_file(path, ppi)
-        prepared = preprocess.prepare(file.load(path), ppi, str(path))
+        prepared = preprocess.prepare_file(file.load(path), ppi, str(path))
         return PreparedFile(network, prepared, sift.extract(prepared.image))
 
 

@@ -132,7 +132,7 @@ def _plot_files(path_a: Path, path_b: Path, registrar: Registrar, ppi: float | N
     """Register two files once more and plot them; at their own resolution if `ppi` is None."""
     a, b = registrar.prepare_file(path_a, ppi), registrar.prepare_file(path_b, ppi)
     registration = registrar.register_impressions(a, b)
-    return plot.plot_registration(file.load(path_a), file.load(path_b), registration)
+    return plot.plot_registration(file.load(path_a).stored, file.load(path_b).stored, registration)
 
 
 def _table(metrics: dict[str, dict[str, float]], columns: Sequence[Column]) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from flax import nnx
+from image_files import encode, exif
 from safetensors.numpy import load_file, save_file
 
 from model.__main__ import main
@@ -17,6 +18,7 @@ from model.network.matching import Correspondences
 from model.network.net import create
 from model.registration.calibration import CalibrationCurves
 from model.registration.registrar import Registrar
+from pipeline.imaging import orientation
 from pipeline.imaging.warp import Warp, apply_affine, invert_affine, random_control, rotation
 from shards.foundation.errors import Fault
 
@@ -332,3 +334,39 @@ def test_output_that_cannot_be_written_is_named(folder, checkpoint):
     assert result.exit_code == 1
     assert "taken: cannot be written" in result.output
     assert not list(folder.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (6, 1), (7, 8), (3, 5)])
+def test_map_is_in_px_as_stored_whatever_the_orientation_tags(
+    registrar, monkeypatch, tmp_path, numbers
+):
+    """Images that are stored turned give the map of the upright ones, in px as stored."""
+    warp = elastic(6.0)
+    source = warp.dense(*SHAPE).astype(np.float32)
+    upright_a = ridges(SHAPE)
+    upright_b = cv2.remap(upright_a, source, None, cv2.INTER_CUBIC, borderValue=235.0)
+    files = {}
+    for name, image, number in (("a", upright_a, numbers[0]), ("b", upright_b, numbers[1])):
+        files[name] = tmp_path / f"{name}.png", tmp_path / f"{name}_turned.png"
+        files[name][0].write_bytes(encode(image, "PNG"))
+        stored = orientation.as_stored(image, number)
+        files[name][1].write_bytes(encode(stored, "PNG", exif=exif(number)))
+    a, b = [registrar.prepare_file(files[name][0], 500) for name in "ab"]
+    turned_a, turned_b = [registrar.prepare_file(files[name][1], 500) for name in "ab"]
+    assert np.array_equal(turned_a.prepared.image, a.prepared.image)
+    monkeypatch.setattr(
+        registrar.network, "match", oracle(registrar, a, b, warp.inverse, inverse=warp)
+    )
+    plain, turned = (
+        registrar.register_impressions(*pair) for pair in ((a, b), (turned_a, turned_b))
+    )
+    to_stored = orientation.to_stored(numbers[1], turned_b.shape)
+    expected = apply_affine(to_stored, plain.map_ab.reshape(-1, 2)).reshape(plain.map_ab.shape)
+    expected = orientation.as_stored(expected, numbers[0])
+    assert turned.map_ab.shape == (*turned_a.shape, 2)
+    assert np.isfinite(turned.map_ab).any()
+    assert np.allclose(turned.map_ab, expected, atol=1e-3, equal_nan=True)
+    a_stored = orientation.to_stored(numbers[0], turned_a.shape)
+    assert np.allclose(
+        turned.matches[:, :2], apply_affine(a_stored, plain.matches[:, :2]), atol=1e-3
+    )

@@ -24,14 +24,14 @@ def spoil(data):
     """Replace four images by bad ones; return name → reason."""
     good = cv2.imread(str(data / "DB1_B/101_1.tif"), cv2.IMREAD_GRAYSCALE)
     (data / "DB1_B/101_1.tif").write_bytes(b"no image")
-    cv2.imwrite(str(data / "DB1_B/104_2.tif"), good.astype(np.uint16) * 257)
+    cv2.imwrite(str(data / "DB1_B/104_2.tif"), good.astype(np.uint16))
     cv2.imwrite(str(data / "DB3_B/103_1.tif"), np.full((200, 200), 128, np.uint8))
     cv2.imwrite(str(data / "DB3_B/109_1.tif"), np.dstack([good] * 4))
     return {
         "DB1_B/101_1.tif": "does not decode",
-        "DB1_B/104_2.tif": "16 bits",
+        "DB1_B/104_2.tif": "has 16-bit grey up to",
         "DB3_B/103_1.tif": "no foreground",
-        "DB3_B/109_1.tif": "4 channels",
+        "DB3_B/109_1.tif": "transparent",
     }
 
 

@@ -205,7 +205,7 @@ def test_missing_foreground_is_a_fault_that_names_the_file(image):
 def test_foreground_of_real_images(database):
     """The finger covers a plausible part of every image."""
     for path in sorted((REAL / database).glob("*_[14].tif")):
-        image = load(path)
+        image = load(path).stored
         mask = foreground(image, str(path))
         assert 0.1 < mask.mean() < 0.98, path
         detail = np.abs(cv2.Laplacian(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.CV_32F))

@@ -10,7 +10,7 @@ import pytest
 import trees
 
 from model.registration.registrar import Registrar
-from pipeline.imaging import resolution
+from pipeline.imaging import preprocess, resolution
 from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.sources import sd302
 from shards.foundation.errors import Fault
@@ -78,7 +78,16 @@ class Stop(Exception):
 
 def registration_ppi(path):
     """The resolution that `python -m model register` gives to a file."""
-    return Registrar.prepare_file(SimpleNamespace(prepare=lambda image, ppi, name: ppi), path)
+    resolutions = []
+
+    def prepare_file(image, ppi, name):
+        resolutions.append(ppi)
+        raise Stop
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(preprocess, "prepare_file", prepare_file)
+        Registrar.prepare_file(SimpleNamespace(), path)
+    return resolutions[0]
 
 
 def evaluation_ppi(path):

@@ -48,7 +48,7 @@ def test_finger_positions(code):
         "00001000_500_01.png",
         "00001000_A_roll_500_01.png",
         "00001000_roll_500_01_copy.png",
-        "00001000_roll_500_01.jpg",
+        "00001000_roll_500_01.gif",
     ],
 )
 def test_nist_names_that_do_not_parse_are_listed(tmp_path, name):

@@ -45,7 +45,7 @@ def test_fvc_numbers_repeat_across_databases(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["0_1.tif", "101_1.tif", "1_9.tif", "1_0.tif", "01_1.tif", "1.tif", "a_1.tif", "1_1.jpg"],
+    ["0_1.tif", "101_1.tif", "1_9.tif", "1_0.tif", "01_1.tif", "1.tif", "a_1.tif", "1_1.gif"],
 )
 def test_fvc_names_that_do_not_parse_are_listed(tmp_path, name):
     trees.fvc2002(tmp_path, "DB1_A", [1])

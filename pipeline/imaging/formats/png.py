@@ -1,0 +1,121 @@
+"""Read PNG files (PNG specification, third edition; section 5: chunks)."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pipeline.imaging.formats import exif, pillow
+from pipeline.imaging.formats.common import (
+    DamagedFile,
+    Decoded,
+    Resolution,
+    Size,
+    UnknownResolution,
+    ppi_of_metric,
+    unpack,
+)
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PILLOW_NAME = "PNG"
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type → channels
+# The seven passes of interlaced pixels: first x and y, step along x and y
+ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+
+
+def size(file: BinaryIO) -> Size:
+    """Return the (width, height) in px of the chunk IHDR."""
+    file.seek(16)
+    width, height = unpack(file, ">II")
+    return width, height
+
+
+def resolution(file: BinaryIO) -> Resolution:
+    """Return the resolution of the chunk pHYs, which precedes the pixels.
+
+    Raises:
+        UnknownResolution: the chunk is missing, or states no unit of length.
+    """
+    for kind, _ in _chunks(file):
+        if kind == b"pHYs":
+            x, y, unit = unpack(file, ">IIB")
+            if unit != 1:
+                raise UnknownResolution("its resolution is unknown: pHYs states no unit of length")
+            return Resolution(ppi_of_metric(x), ppi_of_metric(y), "pHYs, px per metre")
+        if kind == b"IDAT":
+            break
+    raise UnknownResolution("its resolution is unknown: no pHYs chunk in the PNG header")
+
+
+def decode(data: bytes) -> Decoded:
+    """Decode a PNG after verifying the checksum of every chunk and the length of its pixels."""
+    file, orientation = io.BytesIO(data), 1
+    inflated = _Inflated()
+    for kind, length in _chunks(file):
+        content = file.read(length)
+        if unpack(file, ">I")[0] != zlib.crc32(content, zlib.crc32(kind)):
+            raise DamagedFile("a part of the PNG fails its checksum")
+        if kind == b"eXIf":
+            orientation = exif.orientation(content)
+        elif kind == b"IDAT":
+            inflated.add(content)
+    expected = _pixel_bytes(*struct.unpack_from(">IIBBxxB", data, 16))
+    if inflated.length < expected:
+        raise DamagedFile(f"its pixels unfold to {inflated.length} bytes; expected {expected}")
+    pixels = pillow.decode_pixels(data, PILLOW_NAME)
+    return Decoded(pixels, 255 * 257 if pixels.itemsize == 2 else 255, orientation)
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield (type, length of the data) of each chunk, the file placed at the chunk's data."""
+    offset, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        file.seek(offset)
+        length, kind = unpack(file, ">I4s")
+        yield kind, length
+        offset += struct.calcsize(">I4sI") + length
+
+
+class _Inflated:
+    """Counts the bytes to which the data of the chunks IDAT, one zlib stream, unfolds."""
+
+    piece_bytes = 1 << 20  # unfolded at a time, so that little memory is used
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._decoder = zlib.decompressobj()
+
+    def add(self, content: bytes) -> None:
+        """Unfold the next chunk; DamagedFile where it is no zlib data."""
+        try:
+            while content:
+                self.length += len(self._decoder.decompress(content, self.piece_bytes))
+                content = self._decoder.unconsumed_tail
+        except zlib.error as error:
+            raise DamagedFile(f"its pixels do not decode ({error})") from error
+
+
+def _pixel_bytes(width: int, height: int, bits: int, colour_type: int, interlace: int) -> int:
+    """Return the length of the unfolded pixels (sections 8 and 9): a filter byte before each row.
+
+    Args:
+        width, height, bits, colour_type, interlace: fields of IHDR.
+    """
+    bits *= CHANNELS.get(colour_type, 1)
+    total = 0
+    for x_start, y_start, x_step, y_step in ADAM7 if interlace else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - x_start) // x_step), -(-(height - y_start) // y_step)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + (columns * bits + 7) // 8)
+    return total

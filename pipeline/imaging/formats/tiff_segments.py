@@ -1,0 +1,191 @@
+"""Check the strips or tiles of a TIFF page: each must unfold to its full length.
+
+Compressions: TIFF 6.0, sections 9 (PackBits), 13 (LZW) and 22 (JPEG); Adobe Photoshop TIFF
+Technical Notes, 2002 (Deflate, and JPEG as compression 7).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.imaging.formats.common import DamagedFile, UnsupportedFile
+from pipeline.imaging.formats.jpeg import decode_strictly
+from pipeline.imaging.formats.tiff_directory import TiffDirectory
+
+BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 258, 259, 262, 266
+STRIP_OFFSETS, SAMPLES_PER_PIXEL, ROWS_PER_STRIP, STRIP_BYTES = 273, 277, 278, 279
+PLANAR_CONFIGURATION, PREDICTOR, SAMPLE_FORMAT, JPEG_TABLES = 284, 317, 339, 347
+TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
+
+UNCOMPRESSED, LZW, JPEG, DEFLATE, PACKBITS, OLD_DEFLATE = 1, 5, 7, 8, 32773, 32946
+COMPRESSIONS = (UNCOMPRESSED, LZW, JPEG, DEFLATE, PACKBITS, OLD_DEFLATE)
+OTHER_COMPRESSIONS = {  # TIFF 6.0, sections 10 and 11; tiff.h of libtiff
+    2: "CCITT", 3: "CCITT fax", 4: "CCITT fax", 6: "JPEG of the old kind", 33003: "JPEG 2000",
+    33005: "JPEG 2000", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP",
+}  # fmt: skip
+LZW_END_CODE = 257
+WHITE_IS_ZERO = 0  # value of PhotometricInterpretation
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The strips or tiles of a page.
+
+    Attributes:
+        offsets, byte_counts: of the compressed data in the file.
+        unfolded_bytes: length of each after decoding.
+    """
+
+    offsets: tuple[int, ...]
+    byte_counts: tuple[int, ...]
+    unfolded_bytes: tuple[int, ...]
+
+    def contents(self, data: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield (compressed data, unfolded length) of each; DamagedFile outside of the file."""
+        for offset, count, unfolded in zip(
+            self.offsets, self.byte_counts, self.unfolded_bytes, strict=True
+        ):
+            if offset + count > len(data):
+                raise DamagedFile("is truncated: its pixels end after the end of the file")
+            yield data[offset : offset + count], unfolded
+
+
+def check_segments(page: TiffDirectory, data: bytes) -> int:
+    """Check that every strip or tile of a page unfolds to its full length.
+
+    Args:
+        page: the page.
+        data: the file.
+
+    Returns:
+        The number of the compression.
+
+    Raises:
+        DamagedFile: a strip or tile is damaged or too short.
+        UnsupportedFile: the page is of a kind that is not read.
+    """
+    compression = page.number(COMPRESSION, UNCOMPRESSED)
+    _check_kind(page, compression)
+    segments = _segments(page)
+    for number, (content, unfolded) in enumerate(segments.contents(data)):
+        reason = _find_damage(page, compression, content, unfolded)
+        if reason:
+            part = f"strip or tile {number + 1} of {len(segments.offsets)}"
+            raise DamagedFile(f"{part} {reason}")
+    return compression
+
+
+def _check_kind(page: TiffDirectory, compression: int) -> None:
+    """Raise UnsupportedFile for kinds of pages that are not known to decode rightly."""
+    cure = "convert it to PNG or to an uncompressed TIFF"
+    if compression not in COMPRESSIONS:
+        name = OTHER_COMPRESSIONS.get(compression, "unknown")
+        raise UnsupportedFile(f"is a TIFF of compression {compression} ({name}); {cure}")
+    bits = set(page.numbers(BITS_PER_SAMPLE)) if BITS_PER_SAMPLE in page.entries else {1}
+    if bits not in ({1}, {8}, {16}):
+        raise UnsupportedFile(f"is a TIFF of {sorted(bits)} bits per sample; {cure}")
+    if page.number(SAMPLE_FORMAT, 1) != 1:
+        raise UnsupportedFile(f"is a TIFF of signed or floating-point samples; {cure}")
+    if page.number(PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO and (
+        PHOTOMETRIC not in page.entries or bits == {16}
+    ):
+        raise UnsupportedFile(f"is a TIFF that does not state black as 0; {cure}")
+    if page.number(PLANAR_CONFIGURATION, 1) != 1 and page.number(SAMPLES_PER_PIXEL, 1) > 1:
+        raise UnsupportedFile(f"is a TIFF that stores its channels apart; {cure}")
+    if page.number(PREDICTOR, 1) not in (1, 2) or page.number(FILL_ORDER, 1) != 1:
+        raise UnsupportedFile(f"is a TIFF with an unusual predictor or order of bits; {cure}")
+
+
+def _segments(page: TiffDirectory) -> Segments:
+    """Return the strips or tiles of a page; DamagedFile where their number is wrong."""
+    width, height = page.size
+    bits = page.number(BITS_PER_SAMPLE, 1) * page.number(SAMPLES_PER_PIXEL, 1)
+    if TILE_OFFSETS in page.entries:
+        tile_width, tile_height = page.number(TILE_WIDTH), page.number(TILE_LENGTH)
+        if not (tile_width and tile_height):
+            raise DamagedFile("the TIFF states tiles of no size")
+        count = -(-width // tile_width) * -(-height // tile_height)
+        unfolded = (tile_height * _row_bytes(tile_width, bits),) * count
+        offsets, byte_counts = page.numbers(TILE_OFFSETS), page.numbers(TILE_BYTES)
+    else:
+        rows = min(page.number(ROWS_PER_STRIP, height), height)
+        if not rows:
+            raise DamagedFile("the TIFF states strips of no rows")
+        starts = range(0, height, rows)
+        unfolded = tuple(min(rows, height - start) * _row_bytes(width, bits) for start in starts)
+        offsets, byte_counts = page.numbers(STRIP_OFFSETS), page.numbers(STRIP_BYTES)
+    if not len(offsets) == len(byte_counts) == len(unfolded):
+        raise DamagedFile(
+            f"the TIFF lists {len(offsets)} strips or tiles; its size needs {len(unfolded)}"
+        )
+    return Segments(offsets, byte_counts, unfolded)
+
+
+def _row_bytes(width: int, bits: int) -> int:
+    """Return the bytes of a row of px, which begins at a whole byte."""
+    return (width * bits + 7) // 8
+
+
+def _find_damage(
+    page: TiffDirectory, compression: int, content: bytes, unfolded: int
+) -> str | None:
+    """Return what is wrong with a strip or tile; None where it has its full length."""
+    if compression == UNCOMPRESSED:
+        complete = len(content) >= unfolded
+        return None if complete else f"has {len(content)} bytes; expected {unfolded}"
+    if compression in (DEFLATE, OLD_DEFLATE):
+        return _find_deflate_damage(content, unfolded)
+    if compression == PACKBITS:
+        length = _packbits_length(content)
+        return None if length == unfolded else f"unfolds to {length} bytes; expected {unfolded}"
+    if compression == LZW:  # libtiff checks the length, but not that the data ends there
+        return None if _has_lzw_end(content) else "is LZW data without its end code"
+    length = decode_strictly(_with_jpeg_tables(page, content)).size
+    return None if length >= unfolded else f"unfolds to {length} bytes; expected {unfolded}"
+
+
+def _find_deflate_damage(content: bytes, unfolded: int) -> str | None:
+    """Unfold Deflate data with its checksum."""
+    decoder = zlib.decompressobj()
+    try:
+        length = len(decoder.decompress(content, unfolded + 1))
+    except zlib.error as error:
+        return f"is damaged Deflate data ({error})"
+    if length != unfolded or not decoder.eof:
+        return f"unfolds to {length} bytes; expected {unfolded} and the end of the Deflate data"
+    return None
+
+
+def _packbits_length(content: bytes) -> int:
+    """Return the length to which PackBits data unfolds; -1 where a run is cut off."""
+    position = length = 0
+    while position < len(content):
+        code = content[position]
+        if code < 128:  # code + 1 literal bytes
+            position += code + 2
+            length += code + 1
+        elif code > 128:  # one byte, repeated
+            position += 2
+            length += 257 - code
+        else:
+            position += 1
+    return length if position == len(content) else -1
+
+
+def _has_lzw_end(content: bytes) -> bool:
+    """Return whether LZW data ends with the end code, after which at most one byte is unused."""
+    last = int.from_bytes(content[-4:], "big")
+    return any(
+        last >> shift & 0x1FF == LZW_END_CODE and not last & ((1 << shift) - 1)
+        for shift in range(16)
+    )
+
+
+def _with_jpeg_tables(page: TiffDirectory, content: bytes) -> bytes:
+    """Return the JPEG stream of a strip or tile with the tables that all of them share."""
+    if JPEG_TABLES not in page.entries:
+        return content
+    start_of_image, end_of_image = 2, 2  # bytes of the markers around the tables
+    return page.undefined(JPEG_TABLES)[:-end_of_image] + content[start_of_image:]
