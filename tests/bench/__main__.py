@@ -2,7 +2,7 @@
 
 Ratios are comparable between machines, since both sides run in turn; absolute speeds are not. Pairs
 per second refer to the processor time of one core, except for scaling and the training loop (wall
-time). Synthesis is measured in masters and impressions per second.
+time). The reader is measured in images per second, synthesis in masters and impressions per second.
 """
 
 import contextlib
@@ -24,10 +24,13 @@ def main():
     Each is loaded when its turn comes: processes that others start load this file as well.
     """
     import bench_build
+    import bench_reader
     import bench_shards
     import bench_synthesis
 
     rows, notes = quietly("build", bench_build.measure)
+    files, more = quietly("reader", bench_reader.measure)
+    rows, notes = rows + files, notes + more
     drawn, more = quietly("synthesis", bench_synthesis.measure)
     rows, notes = rows + drawn, notes + more
     read, remarks = quietly("shards and loader", bench_shards.measure)

@@ -11,6 +11,9 @@ import io
 import struct
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.imaging.formats import pillow, tiff_segments
 from pipeline.imaging.formats.common import DamagedFile, Decoded, Resolution, Size
 from pipeline.imaging.formats.library_output import suppress_library_output
@@ -34,13 +37,13 @@ def resolution(file: BinaryIO) -> Resolution:
 def decode(data: bytes) -> Decoded:
     """Decode the largest page of a TIFF as stored, whatever its tag Orientation is."""
     page, notes = _choose_page(io.BytesIO(data))
-    compression = tiff_segments.check_segments(page, data)
-    plain = _with_one_page(data, page)
-    if compression == tiff_segments.UNCOMPRESSED:
-        pixels = pillow.decode_pixels(plain, PILLOW_NAME)
+    tiff_segments.check_segments(page, data)
+    pixels: NDArray[np.uint8] | NDArray[np.uint16]
+    if tiff_segments.is_plain(page):
+        pixels = tiff_segments.plain_pixels(page, data)
     else:
         with suppress_library_output():
-            pixels = pillow.decode_pixels(plain, PILLOW_NAME)
+            pixels = pillow.decode_pixels(_with_one_page(data, page), PILLOW_NAME)
     maximum = 255
     if pixels.itemsize == 2:
         maximum = page.number(MAX_SAMPLE_VALUE, 65535) or 65535

@@ -10,6 +10,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.imaging.formats.common import DamagedFile, UnsupportedFile
 from pipeline.imaging.formats.jpeg import decode_strictly
 from pipeline.imaging.formats.tiff_directory import TiffDirectory
@@ -26,7 +29,7 @@ OTHER_COMPRESSIONS = {  # TIFF 6.0, sections 10 and 11; tiff.h of libtiff
     33005: "JPEG 2000", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP",
 }  # fmt: skip
 LZW_END_CODE = 257
-WHITE_IS_ZERO = 0  # value of PhotometricInterpretation
+WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1  # values of PhotometricInterpretation
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,12 @@ class Segments:
             yield data[offset : offset + count], unfolded
 
 
-def check_segments(page: TiffDirectory, data: bytes) -> int:
+def check_segments(page: TiffDirectory, data: bytes) -> None:
     """Check that every strip or tile of a page unfolds to its full length.
 
     Args:
         page: the page.
         data: the file.
-
-    Returns:
-        The number of the compression.
 
     Raises:
         DamagedFile: a strip or tile is damaged or too short.
@@ -74,7 +74,24 @@ def check_segments(page: TiffDirectory, data: bytes) -> int:
         if reason:
             part = f"strip or tile {number + 1} of {len(segments.offsets)}"
             raise DamagedFile(f"{part} {reason}")
-    return compression
+
+
+def is_plain(page: TiffDirectory) -> bool:
+    """Return whether a page is of uncompressed strips of 8-bit grey, as in most TIFFs of prints."""
+    kind = (
+        page.number(COMPRESSION, UNCOMPRESSED),
+        page.number(BITS_PER_SAMPLE, 1),
+        page.number(SAMPLES_PER_PIXEL, 1),
+        page.number(PHOTOMETRIC),
+    )
+    return kind == (UNCOMPRESSED, 8, 1, BLACK_IS_ZERO) and TILE_OFFSETS not in page.entries
+
+
+def plain_pixels(page: TiffDirectory, data: bytes) -> NDArray[np.uint8]:
+    """Return the pixels uint8 [H, W] of a checked page that `is_plain`; they need no library."""
+    width, height = page.size
+    strips = b"".join(content[:length] for content, length in _segments(page).contents(data))
+    return np.frombuffer(strips, np.uint8).reshape(height, width)
 
 
 def _check_kind(page: TiffDirectory, compression: int) -> None:
