@@ -14,6 +14,10 @@ CONFIG ?= configs/paper.py
 WORKERS ?=
 ENGINE ?=
 PARTITION ?=
+LAYOUT ?=
+LIST ?=
+NAME ?=
+PPI ?=
 SKIP_BAD ?=
 REBUILD ?=
 RUN ?= $(KAGGLE)checkpoints/dense_reg
@@ -35,6 +39,7 @@ list = $(foreach item,$(subst $(2), ,$(subst $(space),|,$(1))),$(3) $(call path,
 flag = $(if $(filter-out 0,$($(1))),$(2))
 data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
+own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIST))) $(if $(NAME),--name $(NAME)) $(if $(PPI),--ppi $(PPI))
 settings = $(foreach item,$(SET),--set $(item))
 
 .PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped shipped-today test test-processors lint lock bench \
@@ -44,6 +49,7 @@ settings = $(foreach item,$(SET),--set $(item))
 help:
 	@echo "make demo                      all stages on synthetic fingers, no data needed -> $(DEMO)/report.html"
 	@echo "make shards [DATA=dir[:dir]] [OUT=dir] [CONFIG=file] [WORKERS=n] [PARTITION=p[,p]] [ENGINE=ray]"
+	@echo "            [LAYOUT='{finger}_{impression}'|LIST=file NAME=name PPI=n]   your own images (docs/OWN_DATA.md)"
 	@echo "            [SKIP_BAD=1] [REBUILD=1]   leave out unusable images | replace a set with other settings"
 	@echo "make verify | show [OUT=dir]   integrity of a shard set | a contact sheet of its pairs"
 	@echo "make train [OUT=dir] [RUN=dir] [CONFIG=file] [RESUME=latest] [SET='train.epochs=10 ...']"
@@ -94,7 +100,7 @@ demo: $(BASE)
 
 # --- from data to a trained network ---
 shards: $(BASE)
-	$(PY) -m pipeline build --out $(call path,$(OUT)) --config $(call path,$(CONFIG)) $(data) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(if $(ENGINE),--engine $(ENGINE)) $(call flag,SKIP_BAD,--skip-bad) $(call flag,REBUILD,--rebuild) $(settings)
+	$(PY) -m pipeline build --out $(call path,$(OUT)) --config $(call path,$(CONFIG)) $(data) $(own) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(if $(ENGINE),--engine $(ENGINE)) $(call flag,SKIP_BAD,--skip-bad) $(call flag,REBUILD,--rebuild) $(settings)
 
 verify: $(BASE)
 	$(PY) -m shards verify $(call path,$(OUT))

@@ -34,10 +34,32 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
     return data(published(command))
 
 
+def layout_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options about anyone's own images to a command."""
+    for option in (
+        click.option("--ppi", type=float, help="Resolution of the images of --layout or --list."),
+        click.option("--name", help="NAME of the partition folder/NAME of --layout or --list."),
+        click.option(
+            "--list",
+            "list_file",
+            type=Path,
+            help="Your own images: CSV or JSON lines with path, finger, impression, person, …",
+        ),
+        click.option(
+            "--layout",
+            help="Your own images: a pattern such as '{person}/{finger}_{impression}'; or the "
+            "year of an FVC whose folders do not state it, such as fvc2004.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
 @click.option("--out", type=Path, required=True, help="Folder of the shard set.")
 @click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
 @data_options
+@layout_options
 @click.option(
     "--partition", multiple=True, help="Only these partitions, such as fvc2002/db1_b,sd302/U."
 )
@@ -61,6 +83,10 @@ def build(
     config: Path | None,
     data: tuple[Path, ...],
     dataset_root: tuple[Path, ...],
+    layout: str | None,
+    list_file: Path | None,
+    name: str | None,
+    ppi: float | None,
     partition: tuple[str, ...],
     workers: int | None,
     engine: str,
@@ -79,6 +105,9 @@ def build(
     Example: python -m pipeline build --out data/shards --data /data/fvc2002
     --partition fvc2002/db1_b,fvc2002/db3_b
 
+    Example, with your own images (docs/OWN_DATA.md): python -m pipeline build --out data/shards
+    --data prints --layout '{person}/{finger}_{impression}' --name lab --ppi 500 --dry-run
+
     Example, with fingers that are synthesized during the build: python -m pipeline build --out
     data/shards --config configs/demo.py --partition synthetic/big --set pipeline.fingers=1000
     """
@@ -89,15 +118,23 @@ def build(
     from pipeline.building.build import BuildOptions, summarize
     from pipeline.building.build import build as run_build
     from pipeline.building.state import BadImage
+    from pipeline.sources import overview, own
     from shards.foundation import pool
 
     number = _parse_piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
-    wanted = split_names(partition) or spec.partitions
+    wanted = split_names(partition)
+    stated = own.parse_options(layout, list_file, name, ppi, wanted)
+    wanted = wanted or stated.partitions or spec.partitions
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
     roots = data + dataset_root
-    selection, unparsed = catalog.select_impressions(roots, wanted, spec, skip_bad)
+
+    def show(data_sets: catalog.Catalog) -> None:
+        if dry_run and stated.own_images:
+            click.echo(overview.format_overview(stated.own_images, data_sets))
+
+    selection, unparsed = catalog.select_impressions(roots, wanted, spec, skip_bad, stated, show)
     for message in incomplete_partitions(selection, spec):
         click.echo(message, err=True)
     if dry_run:
@@ -146,6 +183,7 @@ def _parse_piece(text: str | None) -> tuple[int, int]:
 
 @main.command()
 @data_options
+@layout_options
 @click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
 @click.option(
     "--checksums", is_flag=True, help="Compare every file with the publisher's checksums."
@@ -154,6 +192,10 @@ def _parse_piece(text: str | None) -> tuple[int, int]:
 def audit(
     data: tuple[Path, ...],
     dataset_root: tuple[Path, ...],
+    layout: str | None,
+    list_file: Path | None,
+    name: str | None,
+    ppi: float | None,
     config: Path | None,
     checksums: bool,
     as_json: bool,
@@ -168,11 +210,13 @@ def audit(
     from pipeline import catalog
     from pipeline.audit.audit import audit
     from pipeline.audit.text import format_audit
+    from pipeline.sources import own
     from pipeline.sources.generated import is_generated
 
     spec = configs.load(config or configs.PAPER).pipeline
-    data_sets = catalog.discover(catalog.data_roots(data + dataset_root))
-    wanted = [name for name in spec.partitions if not is_generated(name, spec)]
+    stated = own.parse_options(layout, list_file, name, ppi)
+    data_sets = catalog.discover(catalog.data_roots(data + dataset_root, stated), stated)
+    wanted = stated.partitions or [p for p in spec.partitions if not is_generated(p, spec)]
     result = audit(data_sets, wanted, spec.held_out, checksums)
     click.echo(json.dumps(result.to_json(), indent=2) if as_json else format_audit(result))
     sys.exit(0 if result.sound else 1)

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from pipeline import catalog_messages as messages
 from pipeline.impression import Impression
-from pipeline.sources import fvc2002, generated, sd300, sd301a, sd302, synthetic
+from pipeline.sources import fvc, generated, own, published, sd300, sd301a, sd302, synthetic
 from pipeline.sources.folders import Folder, walk
 from pipeline.sources.listing import FORMATS, FileNote, Listing, list_images
+from pipeline.sources.own import NOTHING_STATED, StatedLayout
 from pipeline.spec import PipelineSpec
 from shards.foundation.errors import Fault, Misuse
 
 DEFAULT_ROOTS = (Path("data/raw"), Path("/kaggle/input"))
 READERS = {
-    "fvc2002": fvc2002.match_folder,
+    "fvc": fvc.match_folder,
+    "published": published.match_folder,
     "sd300": sd300.match_folder,
     "sd301a": sd301a.match_folder,
     "sd302": sd302.match_folder,
     "synthetic": synthetic.match_folder,
 }
 PARTITIONS = (
-    *fvc2002.EXPECTED,
+    *fvc.EXPECTED,
     *sd300.EXPECTED,
     *(f"sd301a/{device}" for device in sd301a.DEVICES),
     *sd302.EXPECTED,
+    *published.PARTITIONS,
 )
-PARTITION_PATTERN = re.compile("|".join((*PARTITIONS, "sd302/[A-Z]", "synthetic/.+")))
+PARTITION_PATTERN = re.compile("|".join((*PARTITIONS, "sd302/[A-Z]", "synthetic/.+", "folder/.+")))
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 
 
@@ -52,6 +56,11 @@ class Catalog:
     unknown_folders: dict[Path, int] = field(default_factory=dict)
     archives: list[Path] = field(default_factory=list)
     dangling_links: list[Path] = field(default_factory=list)
+
+    @property
+    def folders(self) -> set[Path]:
+        """Return the folders that belong to a data set."""
+        return {path for listing in self.listings.values() for path in listing.folders}
 
     @property
     def partitions(self) -> dict[str, list[Impression]]:
@@ -90,7 +99,12 @@ class Catalog:
             Fault: partitions are missing (all are named), or files are not understood.
         """
         _check_names(partitions)
+        if own.DATA_SET not in self.listings:
+            own.refuse_partitions(partitions)
         self.require_data()
+        unparsed = [] if skip_bad else self.unparsed(partitions)
+        if unparsed and own.DATA_SET in self.listings:
+            raise Fault(messages.unparsed_files(unparsed))
         available = self.partitions
         missing = [name for name in partitions if name not in available]
         if missing:
@@ -99,14 +113,18 @@ class Catalog:
                     missing, list(available), self.roots, DEFAULT_ROOTS, self._hints()
                 )
             )
-        unparsed = self.unparsed(partitions)
-        if unparsed and not skip_bad:
+        if unparsed:
             raise Fault(messages.unparsed_files(unparsed))
         return {name: available[name] for name in partitions}
 
     def _hints(self) -> list[str]:
         """Return a line for everything else below the roots that may be the missing data."""
-        hints = [f"  {path}: an archive, not unpacked" for path in self.archives]
+        hints = [
+            f"  {note.path}: {note.reason}"
+            for note in self.notes("unparsed")
+            if note.path in self.folders
+        ]
+        hints += [f"  {path}: an archive, not unpacked" for path in self.archives]
         hints += [f"  {path}: a link that leads nowhere" for path in self.dangling_links]
         hints += [
             f"  {path}: {count} images in an unknown layout"
@@ -115,16 +133,24 @@ class Catalog:
         return hints
 
 
-def data_roots(options: Sequence[Path]) -> list[Path]:
+def data_roots(options: Sequence[Path], layout: StatedLayout = NOTHING_STATED) -> list[Path]:
     """Return the folders to search for data sets.
 
     Args:
         options: folders of the option --data.
+        layout: what the user states; a list of images has its own folder.
 
     Returns:
         `options`; if empty, the folders in the environment variable DENSEREG_DATA (joined as in
         PATH); if that is empty too, those of DEFAULT_ROOTS that exist.
+
+    Raises:
+        Misuse: there are both a list of images and --data.
     """
+    if layout.own_images and layout.own_images.list:
+        if options:
+            raise Misuse("--list and --data: the paths in a list are relative to the list itself")
+        return [layout.own_images.list.parent]
     if options:
         return list(options)
     variable = os.environ.get("DENSEREG_DATA", "")
@@ -133,16 +159,23 @@ def data_roots(options: Sequence[Path]) -> list[Path]:
     return [root for root in DEFAULT_ROOTS if root.is_dir()]
 
 
-def discover(roots: Sequence[Path]) -> Catalog:
+def discover(roots: Sequence[Path], layout: StatedLayout = NOTHING_STATED) -> Catalog:
     """List the files of every data set below the roots; each folder is read once.
 
+    Args:
+        roots: data roots.
+        layout: what the user states; of anyone's own images, no other data set is listed.
+
     Raises:
-        Misuse: a root is not a folder.
+        Misuse: a root is not a folder, or a list of images is not one.
         Fault: one data set lies in two places, or folders cannot be read.
     """
+    if layout.own_images:
+        return Catalog(list(roots), {own.DATA_SET: own.list_images(layout.own_images, roots)})
     folders = list(walk(roots))
-    listings = {name: list_images(folders, reader) for name, reader in READERS.items()}
-    recognized = {path for listing in listings.values() for path in listing.folders}
+    readers = READERS | {"fvc": partial(fvc.match_folder, year=layout.fvc_year)}
+    listings = {name: list_images(folders, reader) for name, reader in readers.items()}
+    recognized = Catalog([], listings).folders
     others = [folder for folder in folders if folder.path not in recognized]
     return Catalog(
         roots=list(roots),
@@ -154,7 +187,12 @@ def discover(roots: Sequence[Path]) -> Catalog:
 
 
 def select_impressions(
-    data: Sequence[Path], partitions: Sequence[str], spec: PipelineSpec, skip_bad: bool = False
+    data: Sequence[Path],
+    partitions: Sequence[str],
+    spec: PipelineSpec,
+    skip_bad: bool = False,
+    layout: StatedLayout = NOTHING_STATED,
+    show: Callable[[Catalog], None] = lambda catalog: None,
 ) -> tuple[dict[str, list[Impression]], list[FileNote]]:
     """Return the impressions of partitions, from files or to be synthesized.
 
@@ -164,6 +202,8 @@ def select_impressions(
         partitions: names of partitions.
         spec: decides which synthetic partitions are synthesized.
         skip_bad: leave out files that are not understood.
+        layout: what the user states about the layout of the files.
+        show: receives the catalog before anything of it is refused.
 
     Returns:
         Partition → its impressions, and the files that were left out.
@@ -179,7 +219,8 @@ def select_impressions(
     from_files = [name for name in partitions if name not in selection]
     if not from_files:
         return selection, []
-    catalog = discover(data_roots(data))
+    catalog = discover(data_roots(data, layout), layout)
+    show(catalog)
     selection |= catalog.select(from_files, skip_bad)
     return selection, catalog.unparsed(from_files)
 

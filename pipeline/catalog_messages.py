@@ -7,15 +7,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.sources.folders import printable
+from pipeline.sources import published
+from pipeline.sources.folders import printable, printable_line
 from pipeline.sources.listing import FileNote
 
 NIST_REQUEST = (
     "https://www.nist.gov/itl/iad/image-group/resources/biometric-special-databases-and-software"
 )
-FVC_REQUEST = "http://bias.csr.unibo.it/fvc2002/"
+FVC_REQUEST = "http://bias.csr.unibo.it/"
+FVC_LAYOUT = "DB1_A/1_1.tif … DB4_B/110_8.tif"
 LAYOUTS = {
-    "fvc2002": f"DB1_A/1_1.tif … DB4_B/110_8.tif; request at {FVC_REQUEST}",
+    **{
+        name: f"{FVC_LAYOUT}, best below a folder {name.upper()}; request at {FVC_REQUEST}{name}/"
+        for name in ("fvc2000", "fvc2002", "fvc2004")
+    },
+    "fvc2006": "FVC2006/DB1_A/1_1.bmp … FVC2006/DB4_B/150_12.bmp",
     "sd300": f"images/500/png/roll/00001000_roll_500_01.png; request at {NIST_REQUEST}",
     "sd301a": "images/friction-ridge/dryrun-A/500/roll/png/00002223_01_dryrun-A_500_roll_01.png; "
     f"request at {NIST_REQUEST}",
@@ -23,6 +29,14 @@ LAYOUTS = {
     "images/baseline/U/500/roll/png/00002302_U_500_roll_09.png (302b), "
     "images/auxiliary/flat/M/500/plain/png/00002502_M_500_plain_04.png (302d); "
     f"request at {NIST_REQUEST}",
+    **{
+        name: ", ".join(
+            layout.example for layout in published.LAYOUTS if layout.partition.startswith(name)
+        )
+        for name in published.DATA_SETS
+    },
+    "folder": "your own images, with --layout PATTERN or --list FILE and --name NAME; "
+    "docs/OWN_DATA.md",
     "synthetic": "synthetic/NAME/00000_0.png, made by python -m pipeline synth; no files are "
     "needed where the config sets the number of fingers (--set pipeline.fingers=1000)",
 }
@@ -75,13 +89,12 @@ def missing_partitions(
 
 def unparsed_files(notes: Sequence[FileNote]) -> str:
     """Return the message for files that are not understood."""
-    lines = [f"  {note.path}: {note.reason}" for note in notes[: DEFAULT.lines]]
+    lines = [printable_line(f"  {note.path}: {note.reason}") for note in notes[: DEFAULT.lines]]
     if len(notes) > DEFAULT.lines:
         lines.append(f"  and {len(notes) - DEFAULT.lines} more")
     return (
         f"{len(notes)} files are not understood; python -m pipeline audit lists all. Mend or "
-        "remove them, or leave them out with --skip-bad (make: SKIP_BAD=1):\n"
-        + printable("\n".join(lines))
+        "remove them, or leave them out with --skip-bad (make: SKIP_BAD=1):\n" + "\n".join(lines)
     )
 
 

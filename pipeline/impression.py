@@ -11,12 +11,12 @@ class Impression:
     """One impression of one finger: an image file, or an image that the generator synthesizes.
 
     Two impressions are a genuine pair exactly when their `finger` is equal. Splits go by `person`;
-    persons are not published for FVC2002, where `person` equals `finger`.
+    where persons are not published, as for FVC, `person` equals `finger`.
 
     Attributes:
         path: the image file; the image_id where the image is synthesized.
         image_id: partition + "/" + stem of the file name; independent of the data root.
-        partition: such as "fvc2002/db1_a", "sd302/U", "synthetic/demo".
+        partition: such as "fvc2002/db1_a", "sd302/U", "synthetic/demo", "folder/lab".
         person: such as "fvc2002/db1/101", "nist/00002303".
         finger: such as "fvc2002/db1/101", "nist/00002303/07".
         ppi: true resolution of the image, pixels per inch.
@@ -24,6 +24,8 @@ class Impression:
         frgp: finger position code 1 to 10 (ANSI/NIST-ITL 1); None where unknown (FVC).
         truth: file of the warp to the finger's master fingerprint (synthetic impressions only).
         generator_address: (seed, finger, impression) of a synthesized image.
+        split: "train", "val" or "test" where the user states it; None where the person's name
+            decides (`pipeline.split`).
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Impression:
     frgp: int | None = None
     truth: Path | None = None
     generator_address: tuple[int, int, int] | None = None
+    split: str | None = None
 
     @property
     def has_truth(self) -> bool:

@@ -17,13 +17,19 @@ from pipeline.audit.checksums import ChecksumReport, verify_checksums
 from pipeline.audit.damage import find_damage
 from pipeline.catalog import Catalog
 from pipeline.impression import Impression
-from pipeline.sources import fvc2002, sd300, sd301a, sd302
+from pipeline.sources import fvc, published, sd300, sd301a, sd302
 from pipeline.sources.listing import ExpectedCounts, FileNote
 from pipeline.spec import HELD_OUT, PipelineSpec
-from pipeline.split import split_of
+from pipeline.split import OTHERS, split_of
 from shards.manifest import SPLITS
 
-EXPECTED = {**fvc2002.EXPECTED, **sd300.EXPECTED, **sd301a.EXPECTED, **sd302.EXPECTED}
+EXPECTED = {
+    **fvc.EXPECTED,
+    **published.EXPECTED,
+    **sd300.EXPECTED,
+    **sd301a.EXPECTED,
+    **sd302.EXPECTED,
+}
 
 
 @dataclass
@@ -73,7 +79,7 @@ class Audit:
         damaged: damaged files, with reasons.
         errata: files to which an erratum was applied, with reasons.
         duplicates: groups of files of equal content.
-        odd_sizes: partition of FVC2002 → .tif files of another size than FVC2002's.
+        odd_sizes: partition of FVC → images of another size than the published one.
         unknown_folders: folder of images in an unknown layout → images.
         archives: archives that are not unpacked, or were not deleted.
         dangling: symbolic links to nowhere.
@@ -152,7 +158,7 @@ def incomplete_partitions(
     """Yield a message for each selected partition that seems incomplete.
 
     These are partitions with fewer images than a complete delivery or with fewer training images
-    than the limit of the config, and partitions of FVC2002 with files of another size.
+    than the limit of the config, and partitions of FVC with images of another size.
 
     Args:
         selection: partition → its impressions.
@@ -167,8 +173,17 @@ def incomplete_partitions(
             yield f"{name}: {len(images):,} images; a complete delivery has {expected:,}"
         elif training < limit:
             yield f"{name}: {training:,} training images; the config takes up to {limit:,}"
+        if name.partition("/")[0] in OTHERS:
+            splits = {split_of(image, spec.held_out) for image in images}
+            missing = [split for split in SPLITS if split not in splits]
+            if missing:
+                yield (
+                    f"{name}: nobody of its {len({i.person for i in images})} persons or fingers "
+                    f"is in {' and '.join(missing)} (docs/DATA.md, Splits)"
+                )
     for name, count in _count_odd_sizes(selection).items():
-        yield f"{name}: {count} files are not of FVC2002's size; are they of another year?"
+        competition = name.partition("/")[0].upper()
+        yield f"{name}: {count} files are not of {competition}'s size; are they of another year?"
 
 
 def _lines(notes: Iterable[FileNote]) -> list[str]:
@@ -255,10 +270,10 @@ def _count_deliveries(partitions: dict[str, PartitionAudit]) -> dict[str, dict[s
 
 
 def _count_odd_sizes(images: Mapping[str, Sequence[Impression]]) -> dict[str, int]:
-    """Count .tif files of another size than FVC2002's; FVC2000 and FVC2004 use the same names."""
-    odd: Counter[str] = Counter()
-    for name in images.keys() & fvc2002.FILE_BYTES.keys():
-        for path in (image.path for image in images[name]):
-            if path.suffix.lower() in (".tif", ".tiff") and path.is_file():
-                odd[name] += path.stat().st_size != fvc2002.FILE_BYTES[name]
-    return {name: odd[name] for name in images if odd[name]}
+    """Count images of FVC of another size than the published one; they may be resampled copies."""
+    counts = {
+        name: sum(fvc.odd_size(image.path, name) for image in impressions)
+        for name, impressions in images.items()
+        if name in fvc.EXPECTED
+    }
+    return {name: count for name, count in counts.items() if count}

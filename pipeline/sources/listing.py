@@ -64,6 +64,7 @@ class Listing:
         excluded: files that are understood but not used.
         unparsed: files that are not understood; an error unless they are skipped.
         errata: files to which the publisher's corrections were applied.
+        understood: identity and resolution of each of anyone's own images, as understood.
         folders: folders that belong to the data set.
     """
 
@@ -71,6 +72,7 @@ class Listing:
     excluded: list[FileNote] = field(default_factory=list)
     unparsed: list[FileNote] = field(default_factory=list)
     errata: list[FileNote] = field(default_factory=list)
+    understood: list[FileNote] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
 
 
@@ -101,10 +103,15 @@ ParsedFile = Impression | Excluded | Unparsed | Corrected
 
 @dataclass(frozen=True)
 class FolderMatch:
-    """A folder of a data set: its partition, and the parser of its files' paths."""
+    """A folder of a data set.
+
+    Attributes:
+        partition: such as "fvc2002/db1_a".
+        parse: returns what a file is; an Unparsed where the folder as a whole is not understood.
+    """
 
     partition: str
-    parse: Callable[[Path], ParsedFile]
+    parse: Callable[[Path], ParsedFile] | Unparsed
 
 
 def list_images(
@@ -131,11 +138,15 @@ def list_images(
 
 def _parse_files(folder: Folder, match: FolderMatch, listing: Listing) -> None:
     """Add the files of a folder to the listing."""
+    parse = match.parse
+    if isinstance(parse, Unparsed):
+        listing.unparsed.append(FileNote(folder.path, match.partition, parse.reason))
+        return
     for name in folder.files:
         if ACCOMPANYING.fullmatch(name):
             continue
         path = folder.path / name
-        result = _check_extension(name) or match.parse(path)
+        result = check_extension(name) or parse(path)
         if isinstance(result, Corrected):
             listing.errata.append(FileNote(path, match.partition, result.erratum))
             result = result.result
@@ -147,7 +158,7 @@ def _parse_files(folder: Folder, match: FolderMatch, listing: Listing) -> None:
             listing.unparsed.append(FileNote(path, match.partition, result.reason))
 
 
-def _check_extension(name: str) -> Excluded | Unparsed | None:
+def check_extension(name: str) -> Excluded | Unparsed | None:
     """Return why a file is not an image that can be read; None where it may be one."""
     extension = os.path.splitext(name)[1].lower()  # noqa: PTH122  (a string, 40,000 times)
     if name.startswith("."):

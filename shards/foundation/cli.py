@@ -40,7 +40,8 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except Fault as fault:
-            click.echo(f"error: {fault}", err=True)
+            message = str(fault).encode("utf-8", "backslashreplace")  # of undecodable file names
+            click.echo(f"error: {message.decode()}", err=True)
             sys.exit(fault.exit_code)
         except BrokenPipeError:
             sys.exit(1)

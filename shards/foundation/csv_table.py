@@ -163,12 +163,7 @@ def _key(name: str) -> str:
 
 def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a CSV file that are not blank, with the line where each ends."""
-    try:
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise Misuse(f"{path}: is not a readable table: {error}") from error
-    text = _decode(path, data)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         for cells in reader:
             if cells:
@@ -177,7 +172,12 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise Misuse(f"{path}: line {reader.line_num}: is not CSV: {error}") from error
 
 
-def _decode(path: Path, data: bytes) -> str:
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8; Misuse where it is unreadable or something else, by its name."""
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise Misuse(f"{path}: is not a readable table: {error}") from error
     for start, what in OTHER_FORMATS.items():
         if data.startswith(start):
             raise Misuse(f"{path}: {what}; {UTF8}")

@@ -111,7 +111,7 @@ def test_empty_image_folder_is_not_a_partition(tmp_path):
 
 @pytest.mark.parametrize(
     "wrong, suggestion",
-    [("fvc2002/db1a", "fvc2002/db1_a"), ("sd302/a", "sd302/A"), ("fvc2004/db1_a", "fvc2002/db1_a")],
+    [("fvc2002/db1a", "fvc2002/db1_a"), ("sd302/a", "sd302/A"), ("fvc2004/db1a", "fvc2004/db1_a")],
 )
 def test_unknown_partition_is_misuse_with_a_suggestion(full, wrong, suggestion):
     with pytest.raises(Misuse, match=f"did you mean {suggestion}"):

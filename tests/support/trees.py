@@ -37,13 +37,19 @@ def find_image(listing, stem: str):
     return impression
 
 
-def png(path: Path, ppi: float | None = None, size: int = 8, metres: tuple | None = None) -> Path:
-    """Write a grey PNG of size × size px; its content depends on the end of its path."""
+def png(
+    path: Path,
+    ppi: float | None = None,
+    size: int | tuple[int, int] = 8,
+    metres: tuple | None = None,
+) -> Path:
+    """Write a grey PNG of size × size or (width, height) px; the end of its path decides its px."""
+    width, height = (size, size) if isinstance(size, int) else size
     seed = zlib.crc32("/".join(path.parts[-6:]).encode())
     rows = b"".join(
-        b"\0" + struct.pack(">I", (seed + y) % 2**32) * (size // 4) for y in range(size)
+        b"\0" + struct.pack(">I", (seed + y) % 2**32) * (width // 4) for y in range(height)
     )
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0))]
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))]
     if ppi is not None:
         metres = (round(ppi / INCH), round(ppi / INCH), 1)
     if metres is not None:
@@ -59,12 +65,16 @@ def png(path: Path, ppi: float | None = None, size: int = 8, metres: tuple | Non
 
 
 def fvc2002(
-    root: Path, folder: str = "DB1_A", fingers: Iterable[int] = range(1, 4), extension: str = ".tif"
+    root: Path,
+    folder: str = "DB1_A",
+    fingers: Iterable[int] = range(1, 4),
+    extension: str = ".tif",
+    size: int | tuple[int, int] = 8,
 ) -> Path:
-    """Write FVC2002 files; all contain small PNGs, because a reader uses the names only."""
+    """Write files of FVC that contain PNGs; by their default size they may be of any year."""
     for finger in fingers:
         for impression in range(1, 9):
-            png(root / folder / f"{finger}_{impression}{extension}")
+            png(root / folder / f"{finger}_{impression}{extension}", size=size)
     return root
 
 

@@ -118,8 +118,8 @@ def test_missing_data_is_a_fault(tmp_path):
 
 
 def test_incomplete_partitions_are_reported(tmp_path):
-    trees.fvc2002(tmp_path, "DB1_A", range(1, 101), ".png")
-    trees.fvc2002(tmp_path, "DB2_A", range(1, 100), ".png")
+    trees.fvc2002(tmp_path, "DB1_A", range(1, 101), ".png", (388, 374))
+    trees.fvc2002(tmp_path, "DB2_A", range(1, 100), ".png", (296, 560))
     trees.sd302(tmp_path, range(2310, 2330), "AU")
     selection = discover([tmp_path]).partitions
     spec = PipelineSpec(held_out=("sd302",), limits=(("sd302", 170),))

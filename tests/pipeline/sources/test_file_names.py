@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trees import count_reasons, list_files
 
 from pipeline.imaging.resolution import UnknownResolution, stated_ppi
-from pipeline.sources import fvc2002, nist, sd300, sd301a, sd302
+from pipeline.sources import fvc, nist, sd300, sd301a, sd302
 from pipeline.sources.listing import (
     FORMAT,
     PALM,
@@ -98,7 +98,7 @@ FOLDERS = [
 @given(stem=STEMS, folder=st.sampled_from(FOLDERS))
 def test_no_name_crashes_a_parser(stem, folder):
     path = Path("/nowhere") / folder
-    readers = (fvc2002, sd300, sd301a, sd302)
+    readers = (fvc, sd300, sd301a, sd302)
     matches = [reader.match_folder(Folder(path, ())) for reader in readers]
     (match,) = [match for match in matches if match is not None]
     result = match.parse(path / f"{stem}.png")

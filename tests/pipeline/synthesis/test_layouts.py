@@ -10,7 +10,7 @@ import pytest
 import configs
 from pipeline import plan, split
 from pipeline.imaging.resolution import UnknownResolution, stated_ppi
-from pipeline.sources import fvc2002, nist, sd300, sd301a, sd302
+from pipeline.sources import fvc, nist, sd300, sd301a, sd302
 from pipeline.sources.folders import Folder
 from pipeline.sources.listing import list_images
 from pipeline.synthesis.encode import encode
@@ -19,7 +19,7 @@ from pipeline.synthesis.nist_tables import MISLABELLED, PERSONS
 from shards.foundation.errors import Misuse
 
 READERS = {
-    "fvc2002": fvc2002.match_folder,
+    "fvc2002": fvc.match_folder,
     "sd300": sd300.match_folder,
     "sd301a": sd301a.match_folder,
     "sd302": sd302.match_folder,

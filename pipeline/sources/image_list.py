@@ -1,0 +1,101 @@
+"""A list of anyone's own images: CSV or JSON lines, with a path and an identity in each row."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.sources.identity import Entry
+from pipeline.sources.listing import check_extension
+from shards.foundation.csv_table import read_table, read_text
+from shards.foundation.errors import Misuse
+
+REQUIRED = ("path", "impression")
+OPTIONAL = ("finger", "person", "frgp", "session", "ppi", "split")
+ELSEWHERE = re.compile(r"^(/|~|[A-Za-z]:/)|\\")  # an absolute path, or one of Windows
+COLUMNS = "path, finger, impression and, where known, person, frgp, session, ppi, split"
+
+
+def read(path: Path) -> Iterator[tuple[Entry, str | None]]:
+    """Yield the entries of a list, each with what is wrong with its file, or None.
+
+    The paths in a list are relative to the list's folder, with "/" between their parts.
+
+    Raises:
+        Misuse: the file is not such a list.
+    """
+    rows = (
+        _read_json_lines(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _read_csv(path)
+    )
+    for line, cells in rows:
+        fields = {name: cell for name, cell in cells.items() if name != "path" and cell}
+        name = posixpath.normpath(cells["path"])
+        entry = Entry(path.parent / name, name, f"{path.name} line {line}", fields)
+        yield entry, _fault(cells["path"], entry)
+
+
+def _fault(text: str, entry: Entry) -> str | None:
+    """Return what is wrong with the file of a row; None where it may be an image."""
+    if ELSEWHERE.search(text) or entry.name.split("/")[0] == "..":
+        return (
+            f"its path is {text!r}; expected one below the folder of the list, with / between parts"
+        )
+    extension = check_extension(entry.path.name)
+    if extension:
+        return extension.reason
+    is_file = os.path.isfile(entry.path)  # noqa: PTH113  (never raises)
+    return None if is_file else f"its path is {text!r}, which is no file"
+
+
+def _read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    table = read_table(path, REQUIRED, OPTIONAL)
+    if not {"finger", "frgp"} & table.rows[0].cells.keys():
+        raise Misuse(f"{path}: has no column finger; expected {COLUMNS}")
+    for row in table.rows:
+        yield row.line, {name: cell.strip() for name, cell in row.cells.items()}
+
+
+def _read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            yield number, _parse_object(line, f"{path}: line {number}")
+
+
+def _parse_object(line: str, where: str) -> dict[str, str]:
+    """Parse one line of JSON; Misuse where it is not an object of texts and numbers."""
+    try:
+        pairs = json.loads(line, object_pairs_hook=list)
+    except (ValueError, RecursionError) as error:
+        raise Misuse(f"{where}: is not JSON ({error}); expected an object in each line") from error
+    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
+        raise Misuse(f"{where}: is not a JSON object; expected {COLUMNS}")
+    known = (*REQUIRED, *OPTIONAL)
+    row: dict[str, str] = {}
+    for name, value in pairs:
+        close = difflib.get_close_matches(
+            name.strip().lower().replace("dpi", "ppi"), known, 1, 0.75
+        )
+        if name not in known and close:
+            raise Misuse(f"{where}: {name!r} looks like {close[0]!r}; rename it")
+        if name in row:
+            raise Misuse(f"{where}: {name!r} occurs twice")
+        if name in known:
+            row[name] = _text(value, f"{where}: {name}")
+    missing = [name for name in REQUIRED if not row.get(name)]
+    if missing:
+        raise Misuse(f"{where}: has no {missing[0]}; expected {COLUMNS}")
+    return row
+
+
+def _text(value: Any, where: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Misuse(f"{where}: is {value!r:.60}; expected a text or a number")
+    return f"{value:g}" if isinstance(value, float) else str(value).strip()

@@ -1,0 +1,51 @@
+"""Text about anyone's own images as they were understood, for the user to check before a build."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.catalog import Catalog
+from pipeline.sources.folders import printable_line
+from pipeline.sources.listing import FileNote
+from pipeline.sources.own import DATA_SET, OwnImages
+
+
+@dataclass(frozen=True)
+class OverviewParameters:
+    """Length of the overview; chosen to fit a terminal. The audit lists everything."""
+
+    understood: int = 5  # names
+    unparsed: int = 10  # names
+
+
+DEFAULT = OverviewParameters()
+
+
+def format_overview(
+    own: OwnImages, catalog: Catalog, parameters: OverviewParameters = DEFAULT
+) -> str:
+    """Return counts, the first names as understood, and the files that are not."""
+    listing = catalog.listings[DATA_SET]
+    images = listing.impressions
+    persons = len({image.person for image in images})
+    fingers = len({image.finger for image in images})
+    lines = [
+        f"{own.partition}: {len(images)} impressions of {fingers} fingers of {persons} persons "
+        f"({own.description})",
+        *_format_notes(listing.understood, parameters.understood, " → "),
+    ]
+    for reason, count in sorted(Counter(note.reason for note in listing.excluded).items()):
+        lines.append(f"not used: {count} × {reason}")
+    if listing.unparsed:
+        lines.append(f"not understood ({len(listing.unparsed)}):")
+        lines += _format_notes(listing.unparsed, parameters.unparsed, ": ")
+    return "\n".join(lines)
+
+
+def _format_notes(notes: list[FileNote], count: int, separator: str) -> Iterator[str]:
+    for note in notes[:count]:
+        yield f"  {printable_line(f'{note.path}{separator}{note.reason}')}"
+    if len(notes) > count:
+        yield f"  and {len(notes) - count} more"
