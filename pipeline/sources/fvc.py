@@ -18,12 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.imaging.file import read
+from pipeline.imaging.formats.common import DamagedFile, UnsupportedFile
 from pipeline.imaging.header import image_size
 from pipeline.impression import Impression
 from pipeline.sources.folders import Folder
 from pipeline.sources.listing import FORMATS, ExpectedCounts, FolderMatch, ParsedFile, Unparsed
-from shards.foundation.errors import Fault
 
 Size = tuple[int, int]  # (width, height), px
 
@@ -193,8 +192,9 @@ def odd_size(path: Path, partition: str) -> bool:
 def read_size(path: Path) -> Size | None:
     """Return the (width, height) in px that an image's header states; None where it is unknown."""
     try:
-        return image_size(read(path), str(path))
-    except Fault:
+        with path.open("rb") as file:
+            return image_size(file)
+    except (OSError, DamagedFile, UnsupportedFile):
         return None
 
 
