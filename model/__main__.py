@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.imaging import resolution
+from pipeline.imaging.resolution import ImageResolution, by_option, warn_of_doubtful
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
+
+if TYPE_CHECKING:
+    from model.registration.impression import PreparedImpression
 
 SHIPPED = Path(__file__).with_name("dense_reg.safetensors")
 PPI = click.FloatRange(*resolution.DEFAULT.ppi_range)
@@ -54,14 +59,19 @@ def register(
 
     OUT holds map_ab float32 [H, W, 2], the position (x, y) in B of each pixel of A, NaN where
     nothing corresponds; score, the probability of one finger; and matches float32 [K, 5]: x_a, y_a,
-    x_b, y_b, probability. Positions are px of the image files.
+    x_b, y_b, probability. Positions are px of the image files. ppi_a, ppi_b, ppi_a_source and
+    ppi_b_source are the resolutions; opposite_polarity tells whether ridges are dark in one file
+    and light in the other.
 
-    The resolution is --ppi-a and --ppi-b, else that of the file's tag, else 500 ppi.
+    The resolution is --ppi-a and --ppi-b, else that of the file's tag. Without a usable tag the
+    ridge period decides between 250, 500 and 1000 ppi; where it does not, 500 ppi is assumed and a
+    warning printed.
 
-    With --pairs, OUT/scores.csv has one line per row (row, a, b, score, matches, fault), and
-    OUT/000000.npz and so on are the maps, unless --no-maps. The table may have the columns ppi_a
-    and ppi_b too; relative paths in it start at the working directory. Results of an earlier call
-    with the same images, checkpoint and version are kept: the same command continues a table.
+    With --pairs, OUT/scores.csv has one line per row (row, a, b, score, matches, the resolutions,
+    fault), and OUT/000000.npz and so on are the maps, unless --no-maps. The table may have the
+    columns ppi_a and ppi_b too; relative paths in it start at the working directory. Results of an
+    earlier call with the same images, checkpoint and version are kept: the same command continues a
+    table.
 
     \b
     Example: python -m model register 101_1.tif 101_2.tif --out map.npz --picture map.png
@@ -110,18 +120,41 @@ def _register_two(
     require_two_files(*images)
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
-    a, b = [registrar.prepare_file(*image) for image in zip(images, ppi, strict=True)]
+    known = [by_option(value) for value in ppi]
+    a, b = [registrar.prepare_file(*image) for image in zip(images, known, strict=True)]
+    _report_images(images, (a, b))
     registration = registrar.register_impressions(a, b)
     registration.save(out)
     click.echo(
         f"{out}: {registration.score_text}, {len(registration.matches)} matches,"
         f" {registration.mapped_share:.0%} mapped"
+        f"{'; ridges are dark in one image, light in the other' * registration.opposite_polarity}"
     )
     if picture is not None:
         from model.registration.plot import save_plot
 
         save_plot(file.load(images[0]).stored, file.load(images[1]).stored, registration, picture)
         click.echo(picture)
+
+
+def _report_images(
+    paths: tuple[Path, ...], impressions: tuple[PreparedImpression, PreparedImpression]
+) -> None:
+    """Print the size, the resolution and the polarity of A and B, and warnings about them."""
+    from model.registration import finger_names
+    from pipeline.imaging.polarity import Polarity
+
+    for name, path, impression in zip("AB", paths, impressions, strict=True):
+        height, width = impression.shape
+        inverted = ", light ridges" if impression.polarity is Polarity.LIGHT else ""
+        click.echo(f"{name} {path}: {width}×{height} px, {impression.resolution}{inverted}")
+        option = f"--ppi-{name.lower()}"
+        warning = warn_of_doubtful({str(path): impression.resolution}, option)
+        if warning:
+            click.echo(warning, err=True)
+    difference = finger_names.describe_difference(*paths)
+    if difference:
+        click.echo(f"warning: {difference}", err=True)
 
 
 def _register_table(
@@ -134,10 +167,19 @@ def _register_table(
 ) -> None:
     """Register the rows of a table, and exit with status 1 where one of them fails."""
     from model.network import weights
-    from model.registration import calibration
+    from model.registration import calibration, pair_table
     from model.registration.register_table import SCORES, register_table
 
-    errors = register_table(checkpoint, table, out, *ppi, workers, maps)
+    known_a, known_b = map(by_option, ppi)
+    errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps)
+    found: dict[str, ImageResolution] = {}
+    for score in pair_table.read_scores(out / SCORES):
+        found |= score.resolutions
+    if found:
+        click.echo(f"{out}: {resolution.summarize(found)}")
+    warning = warn_of_doubtful(found, "the columns ppi_a, ppi_b")
+    if warning:
+        click.echo(warning, err=True)
     if weights.load(checkpoint).curves is None:
         click.echo(f"{checkpoint}: {calibration.UNCALIBRATED}", err=True)
     for error in errors:

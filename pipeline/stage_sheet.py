@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline import plan
 from pipeline.imaging.file import load
-from pipeline.imaging.resolution import file_ppi
+from pipeline.imaging.resolution import ImageResolution, by_option, find_resolution
 from pipeline.impression import Impression
 from pipeline.pair import Address, CroppedImpression, Trace, make_pair, prepare_impression
 from pipeline.spec import PipelineSpec
@@ -35,28 +35,32 @@ class SheetParameters:
 DEFAULT = SheetParameters()
 
 
-def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) -> None:
+def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) -> ImageResolution:
     """Write a PNG with the stages of an image in a row and its three degraded pairs below.
 
     Args:
         path: image file.
         out: PNG to write.
-        ppi: resolution of the image; None for the file's own, or else 500.
+        ppi: resolution of the image; None to find it (`find_resolution`).
         spec: settings of the pairs.
+
+    Returns:
+        The resolution that was used.
 
     Raises:
         Fault: the image cannot be used, or the sheet cannot be written.
     """
-    if ppi is None:
-        ppi = file_ppi(path)
-    impression = Impression(path, f"show/{path.stem}", "show", "show", "show", ppi)
+    image = load(path)
+    resolution = find_resolution(path, image.stored, by_option(ppi))
+    impression = Impression(path, f"show/{path.stem}", "show", "show", "show", resolution.ppi)
     stages: Trace = []
-    prepared = prepare_impression(impression, load(path), None, spec, stages)
+    prepared = prepare_impression(impression, image, None, spec, stages)
     rows = [_join([_panel(name, image) for name, image in stages])]
     for index, noise in enumerate(plan.DEGRADATIONS):
         rows.append(_pair_row(prepared, Address("genuine", noise, index), path.name, spec))
     sheet = _stack(rows)
     files.write_bytes(out, cv2.imencode(".png", sheet)[1].tobytes())
+    return resolution
 
 
 def _pair_row(

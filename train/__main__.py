@@ -313,6 +313,11 @@ def _evaluate_fvc(
         results = fvc.evaluate(folder, methods.compare, out, inputs, by_file)
         fvc_files.write(results, folder, out, inputs)
         fvc_report.write(results, folder, out, inputs, registrar)
+    if methods.resolutions:
+        click.echo(f"{folder}: {resolution.summarize(methods.resolutions)}")
+    warning = resolution.warn_of_doubtful(methods.resolutions, "--ppi")
+    if warning:
+        click.echo(warning, err=True)
     click.echo(fvc_report.console_table(results))
     click.echo(f"{out}: report.html, fvc.json, *.csv, worst/")
     _warn_uncalibrated(inputs["score"], checkpoint)

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from model.registration.deformation import Deformation
 from model.registration.ridge_image import RidgeImage, ridge_image
-from pipeline.imaging import border, cropping, orientation
+from pipeline.imaging import border, cropping, orientation, polarity
 from pipeline.imaging.cropping import Crop
+from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.preprocess import SegmentedImage
+from pipeline.imaging.resolution import ImageResolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 
 
@@ -41,12 +43,16 @@ class PreparedImpression:
     Attributes:
         shape: (height, width) of the image file.
         prepared: the image at 500 ppi with dark ridges, its foreground and the transform back.
+        resolution: of the image file.
+        polarity: of the image file; where it is undecided, `prepared` has that of the file.
         orientation: number of the file's orientation tag.
         features_by_size: features by the size of the window, px; computed when they are needed.
     """
 
     shape: tuple[int, int]
     prepared: SegmentedImage
+    resolution: ImageResolution
+    polarity: Polarity
     orientation: int = orientation.AS_STORED
     features_by_size: dict[int, WindowFeatures] = field(default_factory=dict)
 
@@ -58,6 +64,11 @@ class PreparedImpression:
             ends = np.flatnonzero(self.prepared.mask.any(axis))[[0, -1]]
             largest = max(largest, float(np.abs(ends - centre).max()))
         return 2 * largest + 1
+
+    @functools.cached_property
+    def negative(self) -> PreparedImpression:
+        """The impression with dark ridges light and light ones dark."""
+        return replace(self, prepared=polarity.negative(self.prepared), features_by_size={})
 
     @functools.cached_property
     def ridge_image(self) -> RidgeImage:
@@ -92,7 +103,7 @@ def resample_onto(
     map_x, map_y = np.moveaxis(points.astype(np.float32), -1, 0)
     image = cv2.remap(b.prepared.image, map_x, map_y, cv2.INTER_LINEAR, borderValue=light)
     prepared = replace(a.prepared, image=np.asarray(image, np.uint8), mask=mask)
-    return PreparedImpression(a.shape, prepared)
+    return replace(b, shape=a.shape, prepared=prepared, features_by_size={})
 
 
 def map_in_file_pixels(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.registration.registrar import PreparedImpression
+from pipeline.imaging.resolution import ImageResolution
 
 
 @dataclass(frozen=True)
@@ -27,27 +28,27 @@ class ImpressionCache:
     """SegmentedImage impressions by file and resolution.
 
     Args:
-        prepare: function that prepares the impression in a file at a resolution in ppi (None for
-            that of the file), such as `Registrar.prepare_file`.
+        prepare: function that prepares the impression in a file at a resolution (None for
+            the file's own), such as `Registrar.prepare_file`.
         parameters: size of the cache.
     """
 
     def __init__(
         self,
-        prepare: Callable[[Path, float | None], PreparedImpression],
+        prepare: Callable[[Path, ImageResolution | None], PreparedImpression],
         parameters: CacheParameters = DEFAULT,
     ) -> None:
         self._prepare, self._parameters = prepare, parameters
-        self._impressions: OrderedDict[tuple[Path, float | None], PreparedImpression] = (
+        self._impressions: OrderedDict[tuple[Path, ImageResolution | None], PreparedImpression] = (
             OrderedDict()
         )
         self._pixels = 0
 
-    def get(self, path: Path, ppi: float | None) -> PreparedImpression:
+    def get(self, path: Path, known: ImageResolution | None) -> PreparedImpression:
         """Return the impression in a file, prepared now or earlier; Fault as `prepare` raises."""
-        key = (path, ppi)
+        key = (path, known)
         if key not in self._impressions:
-            self._impressions[key] = self._prepare(path, ppi)
+            self._impressions[key] = self._prepare(path, known)
             self._pixels += self._impressions[key].prepared.image.size
         self._impressions.move_to_end(key)
         self._drop_least_recent()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import click
 
 from pipeline.imaging import resolution
+from pipeline.imaging.resolution import ImageResolution
 from shards.foundation import csv_table, files
 from shards.foundation.errors import Misuse
 
@@ -25,15 +26,15 @@ class PairRow:
         row: number of the row, from 0.
         line: line of the file, from 1, for messages.
         a, b: the image files.
-        ppi_a, ppi_b: resolution in ppi; None for the resolution stated in the image file.
+        known_a, known_b: resolution that the user states; None for that of the image file.
     """
 
     row: int
     line: int
     a: Path
     b: Path
-    ppi_a: float | None
-    ppi_b: float | None
+    known_a: ImageResolution | None
+    known_b: ImageResolution | None
 
 
 class ScoreRow(NamedTuple):
@@ -44,6 +45,8 @@ class ScoreRow(NamedTuple):
         a, b: the image files.
         score: probability of one finger; empty after an error.
         matches: number of matches; empty after an error.
+        ppi_a, ppi_b: resolution that was used; empty after an error.
+        ppi_a_source, ppi_b_source: how it is known (`ImageResolution`).
         fault: the error message; empty without one.
         inputs: digest of everything that the result depends on.
     """
@@ -53,16 +56,32 @@ class ScoreRow(NamedTuple):
     b: str
     score: str = ""
     matches: str = ""
+    ppi_a: str = ""
+    ppi_b: str = ""
+    ppi_a_source: str = ""
+    ppi_b_source: str = ""
     fault: str = ""
     inputs: str = ""
 
+    @property
+    def resolutions(self) -> dict[str, ImageResolution]:
+        """The resolutions that were used, by image; none after an error."""
+        if not self.ppi_a:
+            return {}
+        return {
+            self.a: ImageResolution(float(self.ppi_a), self.ppi_a_source),
+            self.b: ImageResolution(float(self.ppi_b), self.ppi_b_source),
+        }
 
-def read_pairs(path: Path, ppi_a: float | None = None, ppi_b: float | None = None) -> list[PairRow]:
+
+def read_pairs(
+    path: Path, known_a: ImageResolution | None = None, known_b: ImageResolution | None = None
+) -> list[PairRow]:
     """Read a table of pairs: a CSV file with the columns a and b, and optionally ppi_a and ppi_b.
 
     Args:
         path: the CSV file; a and b are image files.
-        ppi_a, ppi_b: resolution for rows that state none; None for that of the image file.
+        known_a, known_b: resolution for rows that state none; None for that of the image file.
 
     Raises:
         Misuse: the file is not such a table (`csv_table.read_table`), or a resolution in it is not
@@ -77,15 +96,17 @@ def read_pairs(path: Path, ppi_a: float | None = None, ppi_b: float | None = Non
             line,
             Path(row["a"]),
             Path(row["b"]),
-            _parse_ppi(row.get("ppi_a"), ppi_a, f"{path}: line {line}: ppi_a"),
-            _parse_ppi(row.get("ppi_b"), ppi_b, f"{path}: line {line}: ppi_b"),
+            _parse_ppi(row.get("ppi_a"), known_a, f"{path}: line {line}: ppi_a"),
+            _parse_ppi(row.get("ppi_b"), known_b, f"{path}: line {line}: ppi_b"),
         )
         for number, (line, row) in enumerate(table.rows)
     ]
 
 
 def read_scores(path: Path) -> list[ScoreRow]:
-    """Read a table of scores, without a last row that was cut off; no rows without a file.
+    """Read a table of scores, without a last row that was cut off.
+
+    There are no rows without a file, or with the columns of another version.
 
     Raises:
         Misuse: the file cannot be read or is not a table of scores, so it must not be replaced.
@@ -97,8 +118,10 @@ def read_scores(path: Path) -> list[ScoreRow]:
             header, *rows = csv.reader(file)
     except (OSError, csv.Error, ValueError) as error:
         raise Misuse(f"{path}: cannot be read ({error}); name another --out") from error
-    if tuple(header) != ScoreRow._fields:
+    if not {"row", "a", "b", "score", "inputs"} <= set(header):
         raise Misuse(f"{path}: is not a table of scores ({header}); name another --out")
+    if tuple(header) != ScoreRow._fields:
+        return []
     complete = [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
     return [ScoreRow(int(number), *texts) for number, *texts in complete]
 
@@ -116,7 +139,9 @@ def append_scores(path: Path, scores: Iterable[ScoreRow]) -> None:
         csv.writer(file, lineterminator="\n").writerows(scores)
 
 
-def _parse_ppi(text: str | None, default: float | None, where: str) -> float | None:
+def _parse_ppi(
+    text: str | None, default: ImageResolution | None, where: str
+) -> ImageResolution | None:
     """Parse a resolution; `where` names the place in the file for the message."""
     if not text:
         return default
@@ -126,4 +151,4 @@ def _parse_ppi(text: str | None, default: float | None, where: str) -> float | N
         ppi = math.nan
     if not resolution.DEFAULT.accepts(ppi):
         raise Misuse(f"{where} is {text!r}, {resolution.DEFAULT.expected}, or nothing")
-    return ppi
+    return ImageResolution(ppi, "table")

@@ -77,7 +77,10 @@ def plot_registration(image_a: GreyImage, image_b: GreyImage, registration: Regi
     rows = figure.add_gridspec(2, 1, height_ratios=[1.1, 1])
     top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
     figure.suptitle(_title(registration), fontsize=13)
-    plot_matches(top.subplots(), image_a, image_b, registration.matches)
+    matches = top.subplots()
+    plot_matches(matches, image_a, image_b, registration.matches)
+    a, b = registration.resolutions
+    matches.set_title(f"A: {a}\nB: {b}", fontsize=9)
     before, after, grid = bottom.subplots(1, 3)
     before.imshow(overlay(image_a, _paste(image_b, image_a.shape)))
     before.set_title("Ridges before: A red, B blue", fontsize=11)

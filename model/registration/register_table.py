@@ -23,6 +23,7 @@ from model.registration.impression_cache import ImpressionCache
 from model.registration.method_version import describe_method
 from model.registration.pair_table import PairRow, ScoreRow
 from model.registration.registrar import Registrar, require_two_files
+from pipeline.imaging.resolution import ImageResolution
 from shards.foundation import files, pool
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
@@ -66,7 +67,7 @@ class TableJob:
 
     def input_digest(self, pair: PairRow) -> str:
         """Return a digest of everything that the result of a row depends on."""
-        images = [_file_digest(pair.a), pair.ppi_a, _file_digest(pair.b), pair.ppi_b]
+        images = [_file_digest(pair.a), pair.known_a, _file_digest(pair.b), pair.known_b]
         inputs = json.dumps([self.method, images], sort_keys=True)
         return hashlib.sha256(inputs.encode()).hexdigest()[:16]
 
@@ -83,8 +84,8 @@ def register_table(
     checkpoint: Path,
     table: Path,
     out: Path,
-    ppi_a: float | None = None,
-    ppi_b: float | None = None,
+    known_a: ImageResolution | None = None,
+    known_b: ImageResolution | None = None,
     workers: int | None = None,
     maps: bool = True,
 ) -> list[str]:
@@ -108,7 +109,7 @@ def register_table(
         Misuse: the table cannot be read, `out` is a file, or the checkpoint does not exist.
         Fault: the checkpoint cannot be used, or `out` cannot be written.
     """
-    pairs = pair_table.read_pairs(table, ppi_a, ppi_b)
+    pairs = pair_table.read_pairs(table, known_a, known_b)
     if out.exists() and not out.is_dir():
         raise Misuse(f"{out}: is a file; expected a folder for the results (--out)")
     _file_digest.cache_clear()  # files may have changed since an earlier call
@@ -171,8 +172,8 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
     try:
         map_path.unlink(missing_ok=True)  # may be the result of other inputs
         require_two_files(pair.a, pair.b)
-        a = impressions.get(pair.a, pair.ppi_a)
-        b = impressions.get(pair.b, pair.ppi_b)
+        a = impressions.get(pair.a, pair.known_a)
+        b = impressions.get(pair.b, pair.known_b)
         registration = registrar.register_impressions(a, b)
         if job.maps:
             registration.save(map_path)
@@ -181,6 +182,10 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
     return score._replace(
         score=f"{registration.score:.6g}",
         matches=str(len(registration.matches)),
+        ppi_a=f"{a.resolution.ppi:g}",
+        ppi_b=f"{b.resolution.ppi:g}",
+        ppi_a_source=a.resolution.source,
+        ppi_b_source=b.resolution.source,
         inputs=job.input_digest(pair),
     )
 

@@ -30,7 +30,12 @@ from model.registration.impression import (
 from model.registration.inference import WindowNetwork, WindowParameters
 from model.registration.result import Registration, empty_registration
 from model.registration.similarity import rotation_angle
-from pipeline.imaging import cropping, file, polarity, preprocess, resolution
+from pipeline.imaging import cropping, file, polarity, preprocess
+from pipeline.imaging.file import ImageFile
+from pipeline.imaging.orientation import AS_STORED
+from pipeline.imaging.polarity import Polarity
+from pipeline.imaging.preprocess import SegmentedImage
+from pipeline.imaging.resolution import ImageResolution, find_resolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 from shards.foundation.errors import Fault
 
@@ -105,16 +110,21 @@ class Registrar:
         Raises:
             Fault: the image shows no finger.
         """
-        prepared = polarity.with_dark_ridges(preprocess.prepare(image, ppi, name))
-        return PreparedImpression((image.shape[0], image.shape[1]), prepared)
+        prepared = preprocess.prepare(image, ppi, name)
+        return _with_dark_ridges(prepared, image, ImageResolution(ppi, "argument"))
 
-    def prepare_file(self, path: Path, ppi: float | None = None) -> PreparedImpression:
-        """Prepare the image in a file; `ppi` overrides the resolution stated in the file."""
+    def prepare_file(self, path: Path, known: ImageResolution | None = None) -> PreparedImpression:
+        """Prepare the image in a file, of a known resolution or of its own (`find_resolution`)."""
         image = file.load(path)
-        prepared = preprocess.prepare_file(image, ppi or resolution.file_ppi(path), str(path))
-        return PreparedImpression(
-            image.stored.shape, polarity.with_dark_ridges(prepared), image.orientation
-        )
+        found = find_resolution(path, image.stored, known)
+        return self.prepare_image(image, found, str(path))
+
+    def prepare_image(
+        self, image: ImageFile, found: ImageResolution, name: str
+    ) -> PreparedImpression:
+        """Prepare the content of an image file of a resolution; Fault as `prepare`."""
+        prepared = preprocess.prepare_file(image, found.ppi, name)
+        return _with_dark_ridges(prepared, image.stored, found, image.orientation)
 
     def register(
         self, image_a: NDArray[np.uint8], ppi_a: float, image_b: NDArray[np.uint8], ppi_b: float
@@ -130,10 +140,11 @@ class Registrar:
             The registration from A to B; without a map where the ridges support none.
         """
         first, second = sorted((a, b), key=lambda impression: impression.rank)
-        matches, deformation, correlation = self.find_deformation(first, second)
+        (matches, deformation, correlation), inverted = self._find_in_either_polarity(first, second)
         score = self.curves.probability(correlation)
+        resolutions = a.resolution, b.resolution
         if deformation is None or score < self.parameters.least_probability:
-            return empty_registration(a.shape, score, self.calibrated)
+            return empty_registration(a.shape, score, resolutions, self.calibrated)
         distances = np.hypot(*(deformation(matches[:, :2]) - matches[:, 2:4]).T)
         explained = matches[distances < self.parameters.explained_distance]
         if first is not a:
@@ -147,8 +158,25 @@ class Registrar:
             score,
             _matches_in_file_pixels(explained, a, b, self.curves),
             rotation_angle(deformation.matrix),
+            resolutions,
+            inverted != ((a.polarity is Polarity.LIGHT) != (b.polarity is Polarity.LIGHT)),
             self.calibrated,
         )
+
+    def _find_in_either_polarity(
+        self, a: PreparedImpression, b: PreparedImpression
+    ) -> tuple[SearchResult, bool]:
+        """Find the best deformation, and whether it is that of A or B inverted.
+
+        An impression whose polarity is undecided is tried as it is and inverted. Of two such
+        impressions one is inverted: the images only show whether their polarities differ.
+        """
+        result = self.find_deformation(a, b)
+        if Polarity.UNDECIDED not in (a.polarity, b.polarity):
+            return result, False
+        pair = (a, b.negative) if b.polarity is Polarity.UNDECIDED else (a.negative, b)
+        inverted = self.find_deformation(*pair)
+        return (inverted, True) if inverted.correlation > result.correlation else (result, False)
 
     def find_deformation(self, a: PreparedImpression, b: PreparedImpression) -> SearchResult:
         """Find the deformation from A to B whose ridges correlate best.
@@ -216,6 +244,20 @@ def require_two_files(a: Path, b: Path) -> None:
         raise Fault(f"{str(a)!r} or {str(b)!r} is not a file name: {error}") from error
     if same:
         raise Fault(f"{a}: is both A and B; expected two impressions in two files")
+
+
+def _with_dark_ridges(
+    prepared: SegmentedImage,
+    stored: NDArray[np.uint8],
+    resolution: ImageResolution,
+    orientation: int = AS_STORED,
+) -> PreparedImpression:
+    """Return the impression, inverted where its background shows that its ridges are light."""
+    shown = polarity.polarity(prepared)
+    if shown is Polarity.LIGHT:
+        prepared = polarity.negative(prepared)
+    shape = stored.shape[0], stored.shape[1]
+    return PreparedImpression(shape, prepared, resolution, shown, orientation)
 
 
 def _matches_in_file_pixels(

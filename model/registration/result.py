@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.imaging.resolution import ImageResolution
 from shards.foundation import files
 
 
@@ -22,6 +24,9 @@ class Registration:
         matches: float32 [K, 5], x_a, y_a, x_b, y_b and the probability that the match is right; the
             network's matches that lie near the map.
         angle: rotation from A to B in rad, counter-clockwise as seen; NaN without a map.
+        resolutions: of A and of B.
+        opposite_polarity: whether the ridges of one are dark in its file and those of the other
+            light.
         calibrated: whether the checkpoint has calibration curves; without them the score and the
             probabilities order pairs and matches, but are not probabilities.
     """
@@ -30,6 +35,8 @@ class Registration:
     score: float
     matches: NDArray[np.float32]
     angle: float
+    resolutions: tuple[ImageResolution, ImageResolution]
+    opposite_polarity: bool = False
     calibrated: bool = True
 
     @property
@@ -43,16 +50,39 @@ class Registration:
         return float(np.isfinite(self.map_ab[..., 0]).mean())
 
     def save(self, path: Path) -> None:
-        """Write map_ab, score and matches as .npz, atomically; Fault where it cannot be written."""
+        """Write an .npz file atomically; Fault where it cannot be written.
+
+        Its arrays are map_ab, score, matches, opposite_polarity, and ppi_a, ppi_b, ppi_a_source,
+        ppi_b_source.
+        """
         with (
             files.report_write_errors(path),
             files.temporary_file(path) as temporary,
             temporary.open("wb") as file,
         ):
-            np.savez(file, map_ab=self.map_ab, score=self.score, matches=self.matches)
+            np.savez(file, **self._arrays())
+
+    def _arrays(self) -> dict[str, Any]:
+        a, b = self.resolutions
+        return {
+            "map_ab": self.map_ab,
+            "score": self.score,
+            "matches": self.matches,
+            "opposite_polarity": self.opposite_polarity,
+            "ppi_a": a.ppi,
+            "ppi_b": b.ppi,
+            "ppi_a_source": a.source,
+            "ppi_b_source": b.source,
+        }
 
 
-def empty_registration(shape: tuple[int, int], score: float, calibrated: bool) -> Registration:
+def empty_registration(
+    shape: tuple[int, int],
+    score: float,
+    resolutions: tuple[ImageResolution, ImageResolution],
+    calibrated: bool,
+) -> Registration:
     """Return a registration of an image A of `shape` (height, width) without a map."""
     nowhere = np.full((*shape, 2), np.nan, np.float32)
-    return Registration(nowhere, score, np.zeros((0, 5), np.float32), float("nan"), calibrated)
+    matches = np.zeros((0, 5), np.float32)
+    return Registration(nowhere, score, matches, float("nan"), resolutions, calibrated=calibrated)

@@ -1,28 +1,51 @@
-"""Decide which resolution an image file has, in pixels per inch (ppi)."""
+"""Decide which resolution an image file has, in pixels per inch (ppi), and say why."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from pipeline.imaging import header
+from pipeline.imaging.file import Image
 from pipeline.imaging.header import UnknownResolution
+from pipeline.imaging.ridge_period import ridge_period
 from shards.foundation.errors import Fault
 
 WORKING_PPI = 500.0  # by definition: all lengths "at 500 ppi" are px of this resolution
 
+# Ends of the source of a resolution that the user should check
+UNDECIDED, CONTRADICTED = "do not decide", "contradicts it"
+
+# Measured on 320 images of FVC2002 and FVC2004: 6.3 to 10.9 px at 500 ppi (docs/LOG.md, 2026-11-29,
+# "The resolution of untagged files").
+USUAL_PERIODS: Mapping[float, tuple[float, float]] = MappingProxyType(
+    {250.0: (2.8, 5.5), 500.0: (6.0, 11.2), 1000.0: (12.4, 22.2)}
+)
+
 
 @dataclass(frozen=True)
 class ResolutionParameters:
-    """The one range of accepted resolutions, of a file's own tag and of a user's option alike."""
+    """The range of accepted resolutions, and what ridge periods say about the resolution."""
 
-    # ppi. Chosen. Below 200 the finest ridges (a period of 5 px at 500 ppi) have less than 2 px
-    # per period (Nyquist), and editors write 72, 96, 144 or 150 into scans of any resolution.
-    # 4000 is twice the finest data set; half of the files of SD300c state 5080 and have 2000.
+    # ppi, of a file's own tag and of a user's option alike. Chosen. Below 200 the finest ridges (a
+    # period of 5 px at 500 ppi) have less than 2 px per period (Nyquist), and editors write 72, 96,
+    # 144 or 150 into scans of any resolution. 4000 is twice the finest data set; half of the files
+    # of SD300c state 5080 and have 2000.
     ppi_range: tuple[float, float] = (200.0, 4000.0)
     # Relative difference of x and y. Chosen: rounding of a tag makes less; 1 % moves a point at
     # 250 px from the centre by 2.5 px.
     square_tolerance: float = 0.01
+    # ppi → range of the ridge period in px of the file. Between the ranges nothing is decided.
+    usual_periods: Mapping[float, tuple[float, float]] = field(
+        default_factory=lambda: USUAL_PERIODS
+    )
+    # Ridge period in px at 500 ppi, outside of which a stated resolution is doubtful. Chosen: wider
+    # than the usual range, since the user or the file states it.
+    possible_periods: tuple[float, float] = (5.0, 13.0)
 
     def accepts(self, ppi: float) -> bool:
         """Return whether `ppi` is in the accepted range; False for NaN."""
@@ -40,38 +63,131 @@ DEFAULT = ResolutionParameters()
 
 
 def stated_ppi(path: Path, parameters: ResolutionParameters = DEFAULT) -> float:
-    """Return the resolution that a PNG, TIFF or BMP file states, in ppi; reads the header alone.
+    """Return the resolution that an image file states, in ppi; reads the header alone.
 
     Raises:
         UnknownResolution: the file cannot be read, states no resolution, states one outside
             `parameters.ppi_range`, or different ones along x and y.
     """
+    return _stated(path, parameters)[0]
+
+
+def _stated(path: Path, parameters: ResolutionParameters) -> tuple[float, str]:
+    """Return the resolution that a file states, and the tag that states it; see `stated_ppi`."""
     try:
         with path.open("rb") as file:
-            x, y, _ = header.image_resolution(file)
+            x, y, tag = header.image_resolution(file)
     except OSError as error:
         raise UnknownResolution(f"cannot be read: {error.strerror}") from error
     if not parameters.accepts(x):
         raise UnknownResolution(f"its header states {x:g} × {y:g} ppi; {parameters.expected}")
     if abs(x - y) >= parameters.square_tolerance * x:
         raise UnknownResolution(f"its header states {x:g} × {y:g} ppi; expected square pixels")
-    return x
+    return x, tag
 
 
-def file_ppi(path: Path, parameters: ResolutionParameters = DEFAULT) -> float:
-    """Return the resolution that an image file states, in ppi, or else WORKING_PPI.
+class ImageResolution(NamedTuple):
+    """Resolution of an image, and how it is known.
 
-    A damaged header counts as no statement: whether the file is an image is decided on decoding.
-
-    Raises:
-        Fault: the file cannot be read.
+    Attributes:
+        ppi: px per inch.
+        source: for the user: "option", "table", "tag: FIELD", "estimated: REASON" or "assumed:
+            REASON"; it ends with `UNDECIDED` or `CONTRADICTED` where the user should check it.
     """
+
+    ppi: float
+    source: str
+
+    @property
+    def kind(self) -> str:
+        """The first word of the source."""
+        return self.source.replace(";", ":").split(":")[0]
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the user should check it."""
+        return self.source.endswith((UNDECIDED, CONTRADICTED))
+
+    def __str__(self) -> str:
+        """Return it for the user, such as "500 ppi (option)"."""
+        return f"{self.ppi:g} ppi ({self.source})"
+
+
+def by_option(ppi: float | None) -> ImageResolution | None:
+    """Return the resolution that the user stated by an option; None without one."""
+    return None if ppi is None else ImageResolution(ppi, "option")
+
+
+def find_resolution(
+    path: Path,
+    image: Image,
+    known: ImageResolution | None = None,
+    parameters: ResolutionParameters = DEFAULT,
+) -> ImageResolution:
+    """Find the resolution of an image: the known one, else the file's tag, else by its ridges.
+
+    Without a usable tag the ridge period decides between `parameters.usual_periods`; where it does
+    not, WORKING_PPI is assumed.
+
+    Args:
+        path: the image file; its header is read unless the resolution is known.
+        image: its pixels uint8 [H, W].
+        known: the resolution that the user states.
+        parameters: see `ResolutionParameters`.
+    """
+    period = ridge_period(image)
     try:
-        return stated_ppi(path, parameters)
+        known = known or _tagged(path, parameters)
     except UnknownResolution as error:
-        if isinstance(error.__cause__, OSError):
-            raise Fault(f"{path}: {error}") from error
-        return WORKING_PPI
+        unknown = f"{error}"
+        reason = "no tag" if unknown.startswith("its resolution is unknown") else unknown
+        return _by_ridges(period, reason, parameters)
+    low, high = parameters.possible_periods
+    at_working_ppi = (period or 0.0) * WORKING_PPI / known.ppi
+    if period is None or low < at_working_ppi < high:
+        return known
+    contradiction = f"a ridge period of {at_working_ppi:.1f} px at {WORKING_PPI:g} ppi"
+    return known._replace(source=f"{known.source}; {contradiction} {CONTRADICTED}")
+
+
+def _tagged(path: Path, parameters: ResolutionParameters) -> ImageResolution:
+    """Return the resolution that a file states; UnknownResolution as `stated_ppi`."""
+    ppi, tag = _stated(path, parameters)
+    return ImageResolution(ppi, f"tag: {tag}")
+
+
+def _by_ridges(
+    period: float | None, reason: str, parameters: ResolutionParameters
+) -> ImageResolution:
+    """Decide by the ridge period, px of the file; `reason` says why no tag does."""
+    for ppi, (low, high) in parameters.usual_periods.items():
+        if period is not None and low <= period <= high:
+            if ppi == WORKING_PPI:
+                return ImageResolution(ppi, f"assumed: {reason}; the ridge period agrees")
+            return ImageResolution(ppi, f"estimated: {reason}; the ridge period is {period:.1f} px")
+    ridges = "the ridges" if period is None else f"ridges {period:.1f} px apart"
+    return ImageResolution(WORKING_PPI, f"assumed: {reason}; {ridges} {UNDECIDED}")
+
+
+def summarize(found: Mapping[str, ImageResolution]) -> str:
+    """Describe the resolutions of many images, {name: resolution}, by their kinds in one line."""
+    counts = Counter((each.ppi, each.kind) for each in found.values())
+    kinds = [f"{ppi:g} ppi ({kind}): {count}" for (ppi, kind), count in sorted(counts.items())]
+    return f"images by resolution: {', '.join(kinds)}"
+
+
+def warn_of_doubtful(found: Mapping[str, ImageResolution], options: str) -> str | None:
+    """Return a warning in one line where resolutions are doubtful, with the first image's name.
+
+    Args:
+        found: {name of an image: resolution}.
+        options: names of the options that state a resolution.
+    """
+    doubtful = [f"{name}: {each}" for name, each in found.items() if each.is_doubtful]
+    if not doubtful:
+        return None
+    others = f" (and {len(doubtful) - 1} more images)" if len(doubtful) > 1 else ""
+    return f"warning: {doubtful[0]}{others}: check it, or state it by {options}"
 
 
 def check_ppi(ppi: float, name: str, parameters: ResolutionParameters = DEFAULT) -> None:

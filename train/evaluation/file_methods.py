@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from model.registration.impression import PreparedImpression
 from model.registration.method_version import METHOD_VERSION
 from model.registration.registrar import Registrar
-from pipeline.imaging import file, preprocess, resolution
+from pipeline.imaging import file, preprocess
 from pipeline.imaging.preprocess import SegmentedImage
+from pipeline.imaging.resolution import ImageResolution, by_option, find_resolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 from train.evaluation import phase, reference_minutiae, sift
 from train.evaluation.reference_minutiae import PointMap, no_correspondence
@@ -27,7 +28,7 @@ NETWORK, SIFT, PHASE = "network", "SIFT + RANSAC", "phase correlation"
 
 # Of the maps between the px of the files, of the reading of files and of the measurement of maps by
 # `train.evaluation.fvc`: raise it with every change of code that changes stored results.
-MEASUREMENT_VERSION = 1
+MEASUREMENT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class FileMethods:
         ppi: float | None = None,
         parameters: FileMethodsParameters = FileMethodsParameters(),
     ) -> None:
-        """Use `ppi` for all files, or the resolution that each file states if it is None."""
-        self._registrar, self._ppi = registrar, ppi
+        """Use `ppi` for all files, or the resolution of each file (`find_resolution`) if None."""
+        self._registrar, self._known = registrar, by_option(ppi)
+        self.resolutions: dict[str, ImageResolution] = {}  # of the files that were opened
         self._open = functools.lru_cache(parameters.cached_files)(self._prepare)
 
     def compare(self, path_a: Path, path_b: Path) -> dict[str, FileResult]:
@@ -99,9 +101,11 @@ class FileMethods:
         }
 
     def _prepare(self, path: Path) -> PreparedFile:
-        ppi = self._ppi or resolution.file_ppi(path)
-        network = self._registrar.prepare_file(path, ppi)
-        prepared = preprocess.prepare_file(file.load(path), ppi, str(path))
+        image = file.load(path)
+        resolution = find_resolution(path, image.stored, self._known)
+        self.resolutions[str(path)] = resolution
+        network = self._registrar.prepare_image(image, resolution, str(path))
+        prepared = preprocess.prepare_file(image, resolution.ppi, str(path))
         return PreparedFile(network, prepared, sift.extract(prepared.image))
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from model.registration import plot
 from model.registration.registrar import Registrar
 from pipeline.imaging import file
+from pipeline.imaging.resolution import by_option
 from shards.foundation import files, html
 from shards.foundation.text_table import format_table
 from train.evaluation import bootstrap, fvc_files, score_curves, worst_pairs
@@ -130,7 +131,8 @@ def find_worst(
 
 def _plot_files(path_a: Path, path_b: Path, registrar: Registrar, ppi: float | None) -> Figure:
     """Register two files once more and plot them; at their own resolution if `ppi` is None."""
-    a, b = registrar.prepare_file(path_a, ppi), registrar.prepare_file(path_b, ppi)
+    known = by_option(ppi)
+    a, b = registrar.prepare_file(path_a, known), registrar.prepare_file(path_b, known)
     registration = registrar.register_impressions(a, b)
     return plot.plot_registration(file.load(path_a).stored, file.load(path_b).stored, registration)
 

@@ -14,7 +14,9 @@ from model.network.weights import CropGeometry
 from model.registration import plot
 from model.registration.impression import PreparedImpression
 from model.registration.registrar import Registrar
+from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.preprocess import SegmentedImage
+from pipeline.imaging.resolution import WORKING_PPI, ImageResolution
 from pipeline.imaging.warp import IDENTITY
 from shards import record
 from shards.foundation import files, html
@@ -186,9 +188,9 @@ def crop_as_impression(image: NDArray[np.uint8], geometry: CropGeometry) -> Prep
     size = (geometry.crop, geometry.crop)
     enlarged = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     foreground, centre = np.ones(size, bool), (geometry.crop - 1) / 2
-    return PreparedImpression(
-        size, SegmentedImage(enlarged, foreground, IDENTITY, (centre, centre))
-    )
+    prepared = SegmentedImage(enlarged, foreground, IDENTITY, (centre, centre))
+    resolution = ImageResolution(WORKING_PPI, "record")
+    return PreparedImpression(size, prepared, resolution, Polarity.DARK)
 
 
 def _interval_text(values: dict[str, Any], column: Column) -> str:

@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 
 from model.registration import plot
 from model.registration.result import Registration
+from pipeline.imaging.resolution import ImageResolution
 from pipeline.imaging.warp import apply_affine, pixel_grid, rotation
 
 SHAPE = (200, 180)
+RESOLUTIONS = ImageResolution(500.0, "option"), ImageResolution(1000.0, "tag: pHYs")
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +83,13 @@ def test_grid_shows_distortion(image):
 def test_plot_is_written_as_png(tmp_path, image, count):
     rng = np.random.default_rng(0)
     matches = np.c_[rng.uniform(0, 150, (count, 4)), rng.random(count)].astype(np.float32)
-    registration = Registration(shift_map(5), 0.5, matches, 0.1)
+    registration = Registration(shift_map(5), 0.5, matches, 0.1, RESOLUTIONS)
     if not count:
         nowhere = np.full((*SHAPE, 2), np.nan, np.float32)
-        registration = Registration(nowhere, 0.0, matches, float("nan"))
+        registration = Registration(nowhere, 0.0, matches, float("nan"), RESOLUTIONS)
     image_b = np.roll(image, 5, 1)[:150]
+    figure = plot.plot_registration(image, image_b, registration)
+    titles = [axes.get_title() for axes in figure.get_axes()]
+    assert "A: 500 ppi (option)\nB: 1000 ppi (tag: pHYs)" in titles
     plot.save_plot(image, image_b, registration, tmp_path / "new" / "p.png")
     assert cv2.imread(str(tmp_path / "new" / "p.png")) is not None

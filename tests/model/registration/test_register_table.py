@@ -2,6 +2,7 @@
 
 import csv
 import functools
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,14 +10,16 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 from prints import finger
+from safetensors.numpy import save_file
 
 from model.__main__ import main
-from model.network import tensor_file, weights
+from model.network import weights
 from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration import method_version, pair_table, register_table
 from model.registration.calibration import UNCALIBRATED
 from model.registration.impression_cache import CacheParameters, ImpressionCache
+from pipeline.imaging.resolution import ImageResolution, by_option
 from shards.foundation import versions
 from shards.foundation.errors import Fault, Misuse
 
@@ -35,7 +38,7 @@ def folder(tmp_path_factory):
     cv2.imwrite(str(root / "blank.png"), np.full((200, 200), 255, np.uint8))
     arrays = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
     geometry = weights.CropGeometry(288, 32, 4)
-    tensor_file.write(root / "c.safetensors", arrays, weights.metadata(CONFIG, geometry))
+    save_file(arrays, root / "c.safetensors", weights.metadata(CONFIG, geometry))
     return root
 
 
@@ -91,11 +94,11 @@ class FastRegistrar:
     def __init__(self, most=10**6):
         self.most, self.prepared, self.registrations = most, [], 0
 
-    def get(self, path, ppi):
+    def get(self, path, known):
         if not path.exists():
             raise Fault(f"{path}: cannot be read")
-        self.prepared.append((path.name, ppi))
-        return path
+        self.prepared.append((path.name, known))
+        return SimpleNamespace(resolution=known or ImageResolution(500.0, "tag: pHYs"))
 
     def register_impressions(self, a, b):
         if self.registrations == self.most:
@@ -158,11 +161,11 @@ def test_rows_with_other_inputs_are_registered_again(tmp_path, fast):
     assert registrar.registrations == 0 and len(errors) == 4
     (tmp_path / "0.png").write_bytes(bytes([0]))
     assert fast(table, out)[0].registrations == 4  # rows with an error are tried again
-    assert fast(table, out, 1000.0)[0].registrations == 10  # another resolution
+    assert fast(table, out, by_option(1000.0))[0].registrations == 10  # another resolution
     (tmp_path / "checkpoint").write_bytes(b"another network")
-    assert fast(table, out, 1000.0)[0].registrations == 10
+    assert fast(table, out, by_option(1000.0))[0].registrations == 10
     table.write_text("\n".join(table.read_text().splitlines()[:4]))
-    assert fast(table, out, 1000.0)[0].registrations == 0
+    assert fast(table, out, by_option(1000.0))[0].registrations == 0
     assert len(read_scores(out)) == 3
 
 
@@ -201,8 +204,18 @@ def test_resolution_of_a_row(tmp_path, fast):
     rows = [("a", "b", "ppi_b", "ppi_a"), (a, b, "", "1000"), (b, c, "250.5", "")]
     table = tmp_path / "some.csv"
     table.write_text("".join(",".join(row) + "\n" for row in rows))
-    prepared = [("0.png", 1000.0), ("1.png", 600.0), ("1.png", None), ("2.png", 250.5)]
-    assert fast(table, tmp_path / "out", None, 600.0)[0].prepared == prepared
+    prepared = [
+        ("0.png", (1000.0, "table")),
+        ("1.png", (600.0, "option")),
+        ("1.png", None),
+        ("2.png", (250.5, "table")),
+    ]
+    assert fast(table, tmp_path / "out", None, by_option(600.0))[0].prepared == prepared
+    columns = ("ppi_a", "ppi_a_source", "ppi_b", "ppi_b_source")
+    assert [[row[name] for name in columns] for row in read_scores(tmp_path / "out")] == [
+        ["1000", "table", "600", "option"],
+        ["500", "tag: pHYs", "250.5", "table"],
+    ]
 
 
 @pytest.mark.parametrize("ppi", ["many", "0", "nan", "-500"])
@@ -226,6 +239,14 @@ def test_invalid_file_name_fails_its_row_alone(tmp_path, fast):
     assert registrar.registrations == 3
     assert "row 000003 (line 5 of" in error and "is not a file name" in error
     assert fast(table, tmp_path / "out")[0].registrations == 0
+
+
+def test_scores_with_the_columns_of_another_version_are_computed_again(tmp_path, fast):
+    table, out = write_images(tmp_path, 3), tmp_path / "out"
+    out.mkdir()
+    (out / "scores.csv").write_text("row,a,b,score,matches,fault,inputs\n0,x,y,0.5,1,,ab\n")
+    assert fast(table, out)[0].registrations == 3
+    assert len(read_scores(out)) == 3
 
 
 @pytest.mark.parametrize("text", ["", "name,score\nx,1\n", "\x00"])
@@ -287,7 +308,7 @@ def test_impressions_are_prepared_once_and_dropped_when_the_cache_is_full():
     impressions.get("c", None)
     impressions.get("a", None)
     assert prepared == ["a", "b", "c", "d", "a"]
-    impressions.get("a", 1000.0)  # another resolution is another impression
+    impressions.get("a", by_option(1000.0))  # another resolution is another impression
     assert len(prepared) == 6
 
 

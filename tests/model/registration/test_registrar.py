@@ -9,16 +9,18 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 from image_files import encode, exif
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from model.__main__ import main
-from model.network import tensor_file, weights
+from model.network import weights
 from model.network.config import ModelConfig
 from model.network.matching import Correspondences
 from model.network.net import create
 from model.registration.calibration import CalibrationCurves
-from model.registration.registrar import Registrar
+from model.registration.registrar import Registrar, SearchResult
 from pipeline.imaging import orientation
+from pipeline.imaging.polarity import Polarity
+from pipeline.imaging.resolution import by_option
 from pipeline.imaging.warp import Warp, apply_affine, invert_affine, random_control, rotation
 from shards.foundation.errors import Fault
 
@@ -56,7 +58,7 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "c.safetensors"
     net = create(CONFIG, 0)
     arrays = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
-    tensor_file.write(path, arrays, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32)))
+    save_file(arrays, path, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32)))
     return path
 
 
@@ -259,9 +261,58 @@ def test_command_writes_map_and_picture(folder, checkpoint):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert re.search(r"score 0\.\d+ \(uncalibrated\), ", result.output)
+    lines = result.output.splitlines()
+    assert lines[0] == f"A {folder / 'a.png'}: 400×420 px, 500 ppi (option)"
+    source = "assumed: no tag; the ridge period agrees"
+    assert lines[1] == f"B {folder / 'b.png'}: 400×420 px, 500 ppi ({source})"
     with np.load(out) as arrays:
-        assert set(arrays) == {"map_ab", "score", "matches"}
+        assert {"map_ab", "score", "matches", "opposite_polarity"} < set(arrays)
+        assert (arrays["ppi_a"], arrays["ppi_b"]) == (500, 500)
+        assert (str(arrays["ppi_a_source"]), str(arrays["ppi_b_source"])) == ("option", source)
     assert cv2.imread(str(picture)).shape[2] == 3
+
+
+def test_command_warns_of_a_doubtful_resolution_and_of_two_fingers(folder, checkpoint):
+    """And names light ridges; all on a line of its own, and the pair is registered."""
+    cv2.imwrite(str(folder / "101_1.png"), ridges(SHAPE, 0, 13.0))
+    cv2.imwrite(str(folder / "102_1.png"), 255 - ridges(SHAPE, 1))
+    images = folder / "101_1.png", folder / "102_1.png"
+    result = run_register(*images, "--checkpoint", checkpoint, "--out", folder / "o.npz")
+    assert result.exit_code == 0, result.output
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert warnings[0].startswith(f"warning: {images[0]}: 500 ppi (assumed: no tag; ridges 1")
+    assert warnings[0].endswith("do not decide): check it, or state it by --ppi-a")
+    assert warnings[1:] == [
+        "warning: the names 101_1.png and 102_1.png state two fingers of FVC: 101 and 102"
+    ]
+    assert "the ridge period agrees), light ridges\n" in result.stdout
+
+
+@pytest.mark.parametrize("side", ["a", "b", "both"])
+def test_undecided_polarity_is_tried_both_ways(registrar, monkeypatch, side):
+    """The better sign is kept, whichever impression is inverted, and costs nothing if decided."""
+    image, other = ridges(SHAPE), ridges(SHAPE)
+    part = image[120:290, 110:290].copy()
+    a = registrar.prepare(255 - part if side != "b" else other, 500)
+    b = registrar.prepare(255 - part if side == "b" else part if side == "both" else other, 500)
+    assert Polarity.UNDECIDED in (a.polarity, b.polarity)
+    searched = []
+
+    def find_deformation(first, second):
+        searched.append((first, second))
+        same_sign = np.sign(np.corrcoef(_middle(first), _middle(second))[0, 1])
+        return SearchResult(np.zeros((0, 5)), None, 0.9 if same_sign > 0 else 0.6)
+
+    def _middle(impression):
+        picture = impression.prepared.image
+        return (picture if picture.shape == part.shape else picture[120:290, 110:290]).ravel()
+
+    monkeypatch.setattr(registrar, "find_deformation", find_deformation)
+    result, inverted = registrar._find_in_either_polarity(a, b)
+    assert (result.correlation, inverted, len(searched)) == (0.9, True, 2)
+    decided = registrar.prepare(other, 500)
+    assert registrar._find_in_either_polarity(decided, decided)[1] is False
+    assert len(searched) == 3
 
 
 def test_score_is_by_the_curves_of_the_checkpoint(registrar, checkpoint, tmp_path):
@@ -270,7 +321,7 @@ def test_score_is_by_the_curves_of_the_checkpoint(registrar, checkpoint, tmp_pat
     path = tmp_path / "own.safetensors"
     arrays = load_file(checkpoint)
     geometry = weights.CropGeometry(288, 128, 32)
-    tensor_file.write(path, arrays, weights.metadata(CONFIG, geometry, curves))
+    save_file(arrays, path, weights.metadata(CONFIG, geometry, curves))
     images = ridges(SHAPE), 500, ridges(SHAPE, 1), 500
     uncalibrated, calibrated = registrar.register(*images), Registrar(path).register(*images)
     assert calibrated.score == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)
@@ -351,8 +402,8 @@ def test_map_is_in_px_as_stored_whatever_the_orientation_tags(
         files[name][0].write_bytes(encode(image, "PNG"))
         stored = orientation.as_stored(image, number)
         files[name][1].write_bytes(encode(stored, "PNG", exif=exif(number)))
-    a, b = [registrar.prepare_file(files[name][0], 500) for name in "ab"]
-    turned_a, turned_b = [registrar.prepare_file(files[name][1], 500) for name in "ab"]
+    a, b = [registrar.prepare_file(files[name][0], by_option(500)) for name in "ab"]
+    turned_a, turned_b = [registrar.prepare_file(files[name][1], by_option(500)) for name in "ab"]
     assert np.array_equal(turned_a.prepared.image, a.prepared.image)
     monkeypatch.setattr(
         registrar.network, "match", oracle(registrar, a, b, warp.inverse, inverse=warp)

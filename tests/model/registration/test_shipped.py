@@ -11,6 +11,7 @@ from model.registration.hypotheses import HypothesisParameters, best_hypothesis
 from model.registration.impression import resample_onto
 from model.registration.registrar import Registrar, RegistrarParameters
 from model.registration.ridge_correlation import ridge_correlation
+from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.warp import IDENTITY, apply_affine, invert_affine, pixel_grid, rotation
 from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.generate import SyntheticImpression, synthesize_master
@@ -111,6 +112,28 @@ def test_light_ridges_give_the_same_score(registrar, pairs):
     dark = register(registrar, a, b)
     light = registrar.register(a.image, 500, 255 - b.image, 500)
     assert light.score == pytest.approx(dark.score, abs=0.05)
+
+
+@pytest.mark.parametrize("finger", range(FINGERS))
+def test_light_ridges_that_fill_the_image_are_registered_as_dark_ones(registrar, pairs, finger):
+    """Not half a ridge period beside: a part of A inverted, with B; and both inverted."""
+    a, b = pairs[finger]
+    height, width = a.image.shape
+    reach = round(0.17 * a.ppi)
+    top, left = height // 2 - reach, width // 2 - reach
+    part = np.ascontiguousarray(a.image[top : top + 2 * reach, left : left + 2 * reach])
+    assert registrar.prepare(part, a.ppi).polarity is Polarity.UNDECIDED
+    dark = registrar.register(part, a.ppi, b.image, b.ppi)
+    for image_a, image_b, opposite in (
+        (255 - part, b.image, True),
+        (part, 255 - b.image, True),
+        (255 - part, 255 - b.image, False),
+    ):
+        light = registrar.register(image_a, a.ppi, image_b, b.ppi)
+        assert light.opposite_polarity == opposite
+        assert light.score == pytest.approx(dark.score, abs=0.05)
+        assert np.nanmedian(np.hypot(*np.moveaxis(light.map_ab - dark.map_ab, -1, 0))) < 1
+    assert dark.score > 0.9 and not dark.opposite_polarity
 
 
 def test_both_directions_are_right_and_agree(registrar, pairs):

@@ -1,10 +1,11 @@
-"""Light ridges on dark background are inverted, dark ones on any background are not changed."""
+"""The background beside a finger shows whether its ridges are dark or light, or nothing does."""
 
 import numpy as np
 import pytest
+from prints import finger
 
 from pipeline.imaging import preprocess
-from pipeline.imaging.polarity import is_inverted, with_dark_ridges
+from pipeline.imaging.polarity import Polarity, negative, polarity
 from pipeline.synthesis.generate import synthesize_impression, synthesize_master
 from pipeline.synthesis.sensor import STYLES
 
@@ -20,21 +21,35 @@ def prepared(image, ppi=500):
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-def test_dark_ridges_are_not_changed(style):
+def test_dark_ridges_are_not_taken_for_light_ones(style):
     impression = impression_of(style)
-    plain = prepared(impression.image, impression.ppi)
-    assert with_dark_ridges(plain) is plain
+    assert polarity(prepared(impression.image, impression.ppi)) is not Polarity.LIGHT
 
 
 @pytest.mark.parametrize("style", STYLES[:2], ids=lambda style: style.name)
-def test_inverted_impression_is_inverted_again(style):
+def test_whole_impression_is_decided(style):
     image = impression_of(style).image
     plain, inverted = prepared(image), prepared(255 - image)
-    assert is_inverted(inverted)
-    assert np.array_equal(with_dark_ridges(inverted).image, plain.image)
+    assert polarity(plain) is Polarity.DARK
+    assert polarity(inverted) is Polarity.LIGHT
+    assert np.array_equal(negative(inverted).image, plain.image)
 
 
-def test_impression_that_fills_the_image_is_not_changed():
-    y, x = np.mgrid[:300, :300]
-    waves = 128 + 100 * np.cos(2 * np.pi * np.hypot(x - 150, y - 400) / 9)
-    assert not is_inverted(prepared(waves.astype(np.uint8)))
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("size", [150, 180])
+def test_ridges_that_fill_the_image_decide_nothing(seed, size):
+    """Neither as they are nor inverted, whatever the few px beside the foreground show."""
+    image = finger(seed, 2 * size, 2 * size, period=8.5)[size // 2 :, size // 2 :][:size, :size]
+    image = np.ascontiguousarray(image)
+    assert polarity(prepared(image)) is Polarity.UNDECIDED
+    assert polarity(prepared(255 - image)) is Polarity.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("ground", "expected"),
+    [(30, Polarity.LIGHT), (120, Polarity.UNDECIDED), (250, Polarity.DARK)],
+)
+def test_background_between_ridges_and_valleys_decides_nothing(ground, expected):
+    image = finger(0, 300, 300)
+    corners = np.hypot(*np.meshgrid(np.linspace(-1, 1, 300), np.linspace(-1, 1, 300))) > 0.85
+    assert polarity(prepared(np.where(corners, ground, image).astype(np.uint8))) is expected

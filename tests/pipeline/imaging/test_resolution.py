@@ -1,4 +1,4 @@
-"""Resolution tags of PNG, TIFF and BMP files."""
+"""The resolution of a file: stated by the user or its tag, or decided by its ridge period."""
 
 import struct
 import zlib
@@ -8,12 +8,19 @@ import cv2
 import numpy as np
 import pytest
 import trees
+from prints import finger
 
 from model.registration.registrar import Registrar
-from pipeline.imaging import preprocess, resolution
-from pipeline.imaging.resolution import WORKING_PPI
+from pipeline.imaging.header import UnknownResolution
+from pipeline.imaging.resolution import (
+    WORKING_PPI,
+    ImageResolution,
+    find_resolution,
+    stated_ppi,
+    summarize,
+    warn_of_doubtful,
+)
 from pipeline.sources import sd302
-from shards.foundation.errors import Fault
 from train.evaluation.file_methods import FileMethods
 
 
@@ -46,30 +53,117 @@ def bmp(a_metre):
     [
         (png(19685, 19685, 1), 500),
         (png(39370, 39370, 1), 1000),
-        (png(2835, 2835, 1), 500),  # 72 ppi: what an editor writes
-        (png(19685, 39370, 1), 500),  # unlike along x and y
-        (png(1000, 1000, 0), 500),  # an aspect, no resolution
+        (png(2835, 2835, 1), None),  # 72 ppi: what an editor writes
+        (png(19685, 39370, 1), None),  # unlike along x and y
+        (png(1000, 1000, 0), None),  # an aspect, no resolution
         (tiff("<", (569, 1), (569, 1), 2), 569),
         (tiff(">", (2000, 2), (2000, 2), 2), 1000),
         (tiff("<", (394, 1), (394, 1), 3), 394 * 2.54),
-        (tiff("<", (394, 0), (394, 0), 2), 500),
-        (tiff("<", (394, 1), (394, 1), 9), 500),
+        (tiff("<", (394, 0), (394, 0), 2), None),
+        (tiff("<", (394, 1), (394, 1), 9), None),
         (bmp(39370), 1000),
-        (bmp(0), 500),
-        (tiff("<", (800, 1), (800, 1), 2)[:60], 500),
-        (png(39370, 39370, 1)[:40], 500),
-        (b"", 500),
-        (b"II*\0\xff\xff\xff\xff", 500),
+        (bmp(0), None),
+        (tiff("<", (800, 1), (800, 1), 2)[:60], None),
+        (png(39370, 39370, 1)[:40], None),
+        (b"", None),
+        (b"II*\0\xff\xff\xff\xff", None),
     ],
 )
-def test_resolution_of_a_file(tmp_path, data, ppi):
+def test_tag_of_a_file(tmp_path, data, ppi):
     (tmp_path / "image").write_bytes(data)
-    assert resolution.file_ppi(tmp_path / "image") == pytest.approx(ppi)
+    if ppi is None:
+        with pytest.raises(UnknownResolution):
+            stated_ppi(tmp_path / "image")
+    else:
+        assert stated_ppi(tmp_path / "image") == pytest.approx(ppi)
 
 
-def test_missing_file(tmp_path):
-    with pytest.raises(Fault, match="cannot be read"):
-        resolution.file_ppi(tmp_path / "none")
+def write(path, ppi=500.0, period=9.0, tag=None, seed=0):
+    """A print of a ridge period at 500 ppi, as a PNG of the resolution, and its pixels."""
+    size = round(0.6 * ppi)
+    image = finger(seed, size, size, period=period * ppi / 500)
+    data = cv2.imencode(".png", image)[1].tobytes()
+    if tag:
+        data = data[:33] + png(round(tag / 0.0254), round(tag / 0.0254), 1)[33:54] + data[33:]
+    path.write_bytes(data)
+    return path, image
+
+
+@pytest.mark.parametrize("ppi", [250, 500, 1000])
+@pytest.mark.parametrize("period", [7.2, 9.0, 10.8])
+def test_ridge_period_decides_without_a_tag(tmp_path, ppi, period):
+    found = find_resolution(*write(tmp_path / "a.png", ppi, period))
+    assert found.ppi == ppi
+    assert not found.is_doubtful
+    if ppi == 500:
+        assert found.source == "assumed: no tag; the ridge period agrees"
+    else:
+        assert found.source.startswith("estimated: no tag; the ridge period is ")
+
+
+@pytest.mark.parametrize(("ppi", "period"), [(500, 11.8), (340, 8.5), (2000, 8.5)])
+def test_ridges_between_two_resolutions_do_not_decide(tmp_path, ppi, period):
+    found = find_resolution(*write(tmp_path / "a.png", ppi, period))
+    assert found.ppi == WORKING_PPI
+    assert found.is_doubtful
+    assert found.source.startswith("assumed: no tag; ridges ")
+    warning = warn_of_doubtful({"a.png": found, "b.png": found}, "--ppi")
+    assert warning.startswith("warning: a.png: 500 ppi (assumed: no tag; ridges ")
+    assert "and 1 more image" in warning and warning.endswith("--ppi")
+
+
+def test_without_ridges_nothing_is_decided(tmp_path):
+    path, image = write(tmp_path / "a.png")
+    noise = np.random.default_rng(0).integers(0, 255, image.shape).astype(np.uint8)
+    for shown in (noise, np.full_like(image, 200)):
+        found = find_resolution(path, shown)
+        assert found == (WORKING_PPI, "assumed: no tag; the ridges do not decide")
+        assert found.is_doubtful
+
+
+def test_tag_is_used_and_named(tmp_path):
+    found = find_resolution(*write(tmp_path / "a.png", 1000, tag=1000))
+    assert found.ppi == 1000
+    assert found.kind == "tag"
+    assert not found.is_doubtful
+
+
+def test_absurd_tag_counts_as_none_and_is_named(tmp_path):
+    found = find_resolution(*write(tmp_path / "a.png", 1000, tag=72))
+    assert found.ppi == 1000
+    stated = "its header states 72 × 72 ppi; expected 200 to 4000"
+    assert found.source.startswith(f"estimated: {stated}; the ridge period is 1")
+    found = find_resolution(*write(tmp_path / "a.png", 500, tag=72))
+    assert found == (500, f"assumed: {stated}; the ridge period agrees")
+
+
+@pytest.mark.parametrize("known", [None, ImageResolution(500.0, "option")])
+def test_resolution_that_the_ridges_contradict_is_used_and_doubtful(tmp_path, known):
+    """A tag of 500 ppi in a print of 1000 ppi, as by a program that enlarged it."""
+    found = find_resolution(*write(tmp_path / "a.png", 1000, tag=500), known)
+    assert found.ppi == 500
+    assert found.is_doubtful
+    assert found.kind == ("option" if known else "tag")
+    assert "a ridge period of 17" in found.source or "a ridge period of 18" in found.source
+
+
+def test_resolution_of_the_user_comes_first(tmp_path):
+    found = find_resolution(
+        *write(tmp_path / "a.png", 500, tag=1000), ImageResolution(569.0, "table")
+    )
+    assert found == (569.0, "table")
+
+
+def test_summary_counts_resolutions_and_kinds():
+    found = {
+        "a": ImageResolution(500.0, "assumed: no tag; the ridge period agrees"),
+        "b": ImageResolution(500.0, "assumed: no tag; the ridges do not decide"),
+        "c": ImageResolution(1000.0, "tag: pHYs, px per metre"),
+        "d": ImageResolution(500.0, "option"),
+    }
+    expected = "500 ppi (assumed): 2, 500 ppi (option): 1, 1000 ppi (tag): 1"
+    assert summarize(found) == f"images by resolution: {expected}"
+    assert warn_of_doubtful({"a": found["a"], "d": found["d"]}, "--ppi") is None
 
 
 class Stop(Exception):
@@ -78,28 +172,20 @@ class Stop(Exception):
 
 def registration_ppi(path):
     """The resolution that `python -m model register` gives to a file."""
-    resolutions = []
-
-    def prepare_file(image, ppi, name):
-        resolutions.append(ppi)
-        raise Stop
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(preprocess, "prepare_file", prepare_file)
-        Registrar.prepare_file(SimpleNamespace(), path)
-    return resolutions[0]
+    stub = SimpleNamespace(prepare_image=lambda image, found, name: found.ppi)
+    return Registrar.prepare_file(stub, path)
 
 
 def evaluation_ppi(path):
     """The resolution that `python -m train evaluate --fvc` gives to a file."""
     resolutions = []
 
-    def prepare_file(path, ppi):
-        resolutions.append(ppi)
+    def prepare_image(image, found, name):
+        resolutions.append(found.ppi)
         raise Stop
 
     with pytest.raises(Stop):
-        FileMethods(SimpleNamespace(prepare_file=prepare_file)).compare(path, path)
+        FileMethods(SimpleNamespace(prepare_image=prepare_image)).compare(path, path)
     return resolutions[0]
 
 
@@ -117,4 +203,4 @@ def test_pipeline_registration_and_evaluation_read_the_same_resolution(tmp_path,
     else:
         (note,) = listing.unparsed
         assert f"states {ppi:g} × {ppi:g} ppi; expected 200 to 4000" in note.reason
-        assert registration_ppi(path) == evaluation_ppi(path) == WORKING_PPI
+        assert registration_ppi(path) == evaluation_ppi(path) == 250  # by its ridges

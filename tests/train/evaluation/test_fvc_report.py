@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 from prints import finger
+from safetensors.numpy import save_file
 
-from model.network import tensor_file, weights
+from model.network import weights
 from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration.calibration import UNCALIBRATED
@@ -41,8 +42,8 @@ def root(tmp_path_factory):
         minutiae[f"{name}.png"] = np.c_[points, np.ones((9, 2))]
     np.savez(root / "m.npz", **minutiae)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
-    tensor_file.write(
-        root / "c.safetensors", values, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32))
+    save_file(
+        values, root / "c.safetensors", weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32))
     )
     return root
 
@@ -65,6 +66,7 @@ def test_command_reports_failed_comparisons_and_writes_the_others(root, monkeypa
     assert result.exit_code == 1
     assert "3_1.png: no foreground" in result.output
     assert f": {UNCALIBRATED}" in result.output
+    assert f"{root / 'DB<1>'}: images by resolution: 500 ppi (assumed): 5" in result.output
     summary = json.loads((out / "fvc.json").read_text())
     assert summary["score"] == UNCALIBRATED
     counts = {k: summary[k] for k in ("fingers", "genuine", "impostor", "failed")}
