@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import degradation
-from pipeline.imaging import cropping, preprocess
+from pipeline.imaging import cropping, polarity, preprocess
 from pipeline.imaging.file import Image, ImageFile
 from pipeline.imaging.foreground import Mask
+from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resample import view
 from pipeline.imaging.warp import (
@@ -47,6 +48,7 @@ class CroppedImpression:
         window: foreground at 500 ppi, cut to the window that contains every crop.
         crop_image: uint8 [size, size], the crop without degradation and warp: image A.
         to_original: float64 [2, 3], px of that crop → px of the file.
+        polarity: of the file, as far as its background shows; the pixels are as in the file.
         cells_on_finger: bool [G, G], True where the centre of the crop's cell is on the foreground.
         to_master: warp from px of the file to px of the finger's master; None where unknown.
     """
@@ -55,6 +57,7 @@ class CroppedImpression:
     window: SegmentedImage
     crop_image: Image
     to_original: Array
+    polarity: Polarity
     cells_on_finger: Mask
     to_master: Warp | None
 
@@ -110,8 +113,9 @@ def prepare_impression(
         trace += [("window", window.image), ("A", crop_image)]
     cells_on_finger = window.mask[position.cell_pixels]
     to_original = compose_affine(window.to_original, position.matrix)
+    shown = polarity.polarity(prepared)
     return CroppedImpression(
-        impression, window, crop_image, to_original, cells_on_finger, to_master
+        impression, window, crop_image, to_original, shown, cells_on_finger, to_master
     )
 
 

@@ -13,6 +13,7 @@ from pipeline import plan
 from pipeline.building import state
 from pipeline.building.state import BadImage, ShardState
 from pipeline.imaging.file import ImageFile, decode, read
+from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.pair import CroppedImpression, make_pair, prepare_impression
@@ -25,6 +26,7 @@ from shards.foundation.errors import Fault
 from shards.manifest import ShardEntry
 
 METHOD = 10  # version of the bytes; increase it when the same spec and images give other bytes
+LIGHT_RIDGES = "ridges are light, and built as stored; invert the images for a network of dark ones"
 
 StopRequested = Callable[[], bool]
 
@@ -56,10 +58,7 @@ class ShardTask:
             hashes: sha256 of each image's source.
         """
         numbered = zip(self.shard.images, self.shard.numbers, hashes, strict=True)
-        images = [
-            [i.image_id, i.finger, i.ppi, number, sha256, *(i.raw_size or ())]
-            for i, number, sha256 in numbered
-        ]
+        images = [[i.image_id, i.finger, i.ppi, number, sha256] for i, number, sha256 in numbered]
         settings = shard_settings(self.spec)
         return manifest.json_sha256([settings, record.VERSION, self.shard.name, images])
 
@@ -174,7 +173,7 @@ def _prepare(
 ) -> tuple[str, CroppedImpression | BadImage]:
     """Return the sha256 of an image's source, and the prepared impression or what is wrong.
 
-    Remarks of the reader about the image are appended to `notes`.
+    Remarks about the image are appended to `notes`.
     """
     sha256, data = _read_source(impression, spec)
     try:
@@ -182,7 +181,10 @@ def _prepare(
             raise data
         image, to_master = _decode(impression, data, spec)
         notes += [(str(impression.path), note) for note in image.notes]
-        return sha256, prepare_impression(impression, image, to_master, spec)
+        prepared = prepare_impression(impression, image, to_master, spec)
+        if prepared.polarity is Polarity.LIGHT:
+            notes.append((str(impression.path), LIGHT_RIDGES))
+        return sha256, prepared
     except Fault as fault:
         reason = str(fault).removeprefix(f"{impression.path}: ")
         return sha256, BadImage(impression.image_id, str(impression.path), reason)
@@ -225,8 +227,7 @@ def _decode(
         image, to_master = generated.synthesize(impression)
         return ImageFile(image), to_master
     truth = _truth_path(impression, spec)
-    image_file = decode(data, str(impression.path), impression.raw_size)
-    return image_file, load_truth(truth) if truth else None
+    return decode(data, str(impression.path)), load_truth(truth) if truth else None
 
 
 def _truth_path(impression: Impression, spec: PipelineSpec) -> Path | None:

@@ -46,6 +46,23 @@ def test_command_builds_and_ends_with_a_table(images, tmp_path, complete_set):
     assert f"0 shards built, {shards} were there already" in again.output
 
 
+def test_light_ridges_are_built_as_stored_and_reported(images, tmp_path):
+    """Once for all images, with an example; dark ridges are not mentioned."""
+    folder = tmp_path / "data" / "DB1_B"
+    folder.mkdir(parents=True)
+    for path in (images / "DB1_B").glob("*.tif"):
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(folder / path.name), image if path.name.startswith("103") else 255 - image)
+    outputs = []
+    for data in (tmp_path / "data", images):
+        partition = "--partition", "fvc2002/db1_b", "--set", "pipeline.pairs_per_shard=20"
+        out = tmp_path / f"out{len(outputs)}"
+        outputs.append(invoke("--out", out, "--data", data, *partition).output)
+    assert "18 images: ridges are light, and built as stored; " in outputs[0]
+    assert f"such as {folder / '101_1.tif'}" in outputs[0]
+    assert "ridges are light" not in outputs[1]
+
+
 PLANNED = ["build", "--out", "none", "--dry-run", "--partition", ",".join(PARTITIONS)]
 
 
@@ -111,6 +128,8 @@ def test_show_uses_the_resolution_in_a_png_header(images, tmp_path):
 
     assert run_show(569) == run_show(None, "--ppi=569") == run_show(500, "--ppi=569")
     assert run_show(None) == run_show(72) == run_show(None, "--ppi=500") != run_show(569)
+    shown = CliRunner().invoke(main, ["show", str(path), "--out", str(sheet)])
+    assert f"{path}, 569 ppi (tag: pHYs, px per metre)" in shown.output
     nothing = CliRunner().invoke(main, ["show", str(path), "--out", str(sheet), "--ppi=0"])
     assert nothing.exit_code == 1 and "has a resolution of 0 ppi" in nothing.output
 
