@@ -156,7 +156,7 @@ def build(
 @main.command()
 @click.argument("image", type=Path)
 @click.option("--out", type=Path, required=True, help="The sheet, a PNG.")
-@click.option("--ppi", type=float, help="Resolution; by default that in the file, else 500.")
+@click.option("--ppi", type=float, help="Resolution; by default found in the file.")
 @click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
 @click.option("--set", "overrides", multiple=True, help="key=value, replaces the config's.")
 def show(

@@ -142,9 +142,11 @@ def find_resolution(
         unknown = f"{error}"
         reason = "no tag" if unknown.startswith("its resolution is unknown") else unknown
         return _by_ridges(period, reason, parameters)
+    if period is None or not parameters.accepts(known.ppi):  # `check_ppi` refuses it
+        return known
     low, high = parameters.possible_periods
-    at_working_ppi = (period or 0.0) * WORKING_PPI / known.ppi
-    if period is None or low < at_working_ppi < high:
+    at_working_ppi = period * WORKING_PPI / known.ppi
+    if low < at_working_ppi < high:
         return known
     contradiction = f"a ridge period of {at_working_ppi:.1f} px at {WORKING_PPI:g} ppi"
     return known._replace(source=f"{known.source}; {contradiction} {CONTRADICTED}")
