@@ -18,6 +18,7 @@ LAYOUT ?=
 LIST ?=
 NAME ?=
 PPI ?=
+RAW ?=
 SKIP_BAD ?=
 REBUILD ?=
 RUN ?= $(KAGGLE)checkpoints/dense_reg
@@ -39,7 +40,7 @@ list = $(foreach item,$(subst $(2), ,$(subst $(space),|,$(1))),$(3) $(call path,
 flag = $(if $(filter-out 0,$($(1))),$(2))
 data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
-own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIST))) $(if $(NAME),--name $(NAME)) $(if $(PPI),--ppi $(PPI))
+own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIST))) $(if $(NAME),--name $(NAME)) $(if $(PPI),--ppi $(PPI)) $(if $(RAW),--raw $(RAW))
 settings = $(foreach item,$(SET),--set $(item))
 
 .PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped shipped-today test test-processors lint lock bench \

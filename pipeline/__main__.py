@@ -37,6 +37,9 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
 def layout_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options about anyone's own images to a command."""
     for option in (
+        click.option(
+            "--raw", metavar="WxH", help="Size in px of such images without header (.raw)."
+        ),
         click.option("--ppi", type=float, help="Resolution of the images of --layout or --list."),
         click.option("--name", help="NAME of the partition folder/NAME of --layout or --list."),
         click.option(
@@ -87,6 +90,7 @@ def build(
     list_file: Path | None,
     name: str | None,
     ppi: float | None,
+    raw: str | None,
     partition: tuple[str, ...],
     workers: int | None,
     engine: str,
@@ -124,7 +128,7 @@ def build(
     number = _parse_piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
     wanted = split_names(partition)
-    stated = own.parse_options(layout, list_file, name, ppi, wanted)
+    stated = own.parse_options(layout, list_file, name, ppi, raw, wanted)
     wanted = wanted or stated.partitions or spec.partitions
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
@@ -201,6 +205,7 @@ def audit(
     list_file: Path | None,
     name: str | None,
     ppi: float | None,
+    raw: str | None,
     config: Path | None,
     checksums: bool,
     as_json: bool,
@@ -219,7 +224,7 @@ def audit(
     from pipeline.sources.generated import is_generated
 
     spec = configs.load(config or configs.PAPER).pipeline
-    stated = own.parse_options(layout, list_file, name, ppi)
+    stated = own.parse_options(layout, list_file, name, ppi, raw)
     data_sets = catalog.discover(catalog.data_roots(data + dataset_root, stated), stated)
     wanted = stated.partitions or [p for p in spec.partitions if not is_generated(p, spec)]
     result = audit(data_sets, wanted, spec.held_out, checksums)

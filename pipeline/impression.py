@@ -26,6 +26,7 @@ class Impression:
         generator_address: (seed, finger, impression) of a synthesized image.
         split: "train", "val" or "test" where the user states it; None where the person's name
             decides (`pipeline.split`).
+        raw_size: (width, height) in px of a file without header; None for other files.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Impression:
     truth: Path | None = None
     generator_address: tuple[int, int, int] | None = None
     split: str | None = None
+    raw_size: tuple[int, int] | None = None
 
     @property
     def has_truth(self) -> bool:

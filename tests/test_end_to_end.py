@@ -50,6 +50,13 @@ def demo(tmp_path_factory):
     return root
 
 
+def write_list(folder):
+    """List the first impressions of nine fingers as somebody's own images."""
+    splits = ("test", "val", "train")
+    rows = [f"{number:05d}_0.png,{number},1,{splits[number % 3]}" for number in range(9)]
+    (folder / "own.csv").write_text("\n".join(["path,finger,impression,split", *rows]))
+
+
 def run_all(root):
     """Run the commands of `make demo`; return the output of each by name."""
     images, out, run = root / "images", root / "shards", root / "run"
@@ -63,6 +70,11 @@ def run_all(root):
     outputs["build"] = call(
         pipeline.__main__, "build", "--config", config, "--data", images, "--out", out,
         "--workers", 1,
+    )  # fmt: skip
+    write_list(images / "synthetic/tiny")
+    call(
+        pipeline.__main__, "build", "--config", config, "--out", out, "--workers", 1,
+        "--list", images / "synthetic/tiny/own.csv", "--name", "own",
     )  # fmt: skip
     outputs["verify"] = call(shards.__main__, "verify", out, "--deep")
     outputs["train"] = call(
@@ -88,6 +100,15 @@ def test_shards(demo):
     assert by_kind["genuine-impressions"] == images
     genuine = by_kind["genuine"] + by_kind["genuine-impressions"]
     assert by_kind["impostor"] == pytest.approx(genuine / 3, abs=3)
+
+
+def test_own_images_are_a_partition_like_others(demo):
+    manifest = json.loads((demo / "shards/manifest.json").read_text())
+    assert list(manifest["partitions"]) == ["folder/own", "synthetic/tiny"]
+    own = manifest["partitions"]["folder/own"]["counts"]
+    assert {counts["genuine"] for counts in own.values()} == {9} and len(own) == 3
+    shards = [path.name for path in (demo / "shards").glob("*/folder-own-*.arrayrecord")]
+    assert len(shards) == 3
 
 
 def test_training_left_what_a_matcher_needs(demo):

@@ -85,6 +85,16 @@ def test_a_set_may_be_built_without_bad_images_and_replaced():
         assert tuple(word for word in words("shards", *arguments) if word in options) == expected
 
 
+def test_own_images_keep_their_pattern():
+    pattern = r"re:(?P<person>\d+) (?P<finger>[LR]\d)_.*"
+    line = words("shards", "DATA=/a", f"LAYOUT={pattern}", "NAME=lab", "PPI=500", "RAW=388x374")
+    for option, value in (("--layout", pattern), ("--name", "lab"), ("--ppi", "500")):
+        assert after(line, option) == [value]
+    assert after(line, "--raw") == ["388x374"]
+    assert after(words("shards", "LIST=my list.csv", "NAME=lab"), "--list") == ["my list.csv"]
+    assert not {"--layout", "--list", "--name", "--ppi", "--raw"} & set(words("shards"))
+
+
 @pytest.mark.parametrize("extras", ["", "cuda", "dev cuda", "tpu dev"])
 def test_any_optional_groups_are_installed(extras):
     lines, complaints = commands("test", "-W", "uv.lock", f"EXTRAS={extras}")

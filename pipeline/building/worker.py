@@ -58,7 +58,10 @@ class ShardTask:
             hashes: sha256 of each image's source.
         """
         numbered = zip(self.shard.images, self.shard.numbers, hashes, strict=True)
-        images = [[i.image_id, i.finger, i.ppi, number, sha256] for i, number, sha256 in numbered]
+        images = [
+            [i.image_id, i.finger, i.ppi, number, sha256, *(i.raw_size or ())]
+            for i, number, sha256 in numbered
+        ]
         settings = shard_settings(self.spec)
         return manifest.json_sha256([settings, record.VERSION, self.shard.name, images])
 
@@ -227,7 +230,8 @@ def _decode(
         image, to_master = generated.synthesize(impression)
         return ImageFile(image), to_master
     truth = _truth_path(impression, spec)
-    return decode(data, str(impression.path)), load_truth(truth) if truth else None
+    image_file = decode(data, str(impression.path), impression.raw_size)
+    return image_file, load_truth(truth) if truth else None
 
 
 def _truth_path(impression: Impression, spec: PipelineSpec) -> Path | None:

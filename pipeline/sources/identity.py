@@ -11,14 +11,14 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.imaging import resolution
 from pipeline.imaging.resolution import UnknownResolution, stated_ppi
 from pipeline.impression import Impression
-from pipeline.sources.listing import FORMAT, FORMATS, FileNote, Listing
+from pipeline.sources.listing import FORMAT, FORMATS, RAW_FORMATS, FileNote, Listing
 from pipeline.sources.nist import PLAIN_THUMBS
 from pipeline.sources.pattern import describe
 from shards.manifest import SPLITS
@@ -82,13 +82,19 @@ class Identified:
         return FileNote(self.entry.path, self.impression.partition, identity + split)
 
 
-def identify(entries: Sequence[Entry], partition: str, ppi: float | None) -> Listing:
+def identify(
+    entries: Sequence[Entry],
+    partition: str,
+    ppi: float | None,
+    raw_size: tuple[int, int] | None = None,
+) -> Listing:
     """Return the impressions of entries, with notes about those that are not understood.
 
     Args:
         entries: all images of the partition.
         partition: "folder/NAME".
         ppi: resolution of images whose fields state none; None for the one in the file's header.
+        raw_size: (width, height) in px of files without header.
     """
     listing = Listing()
     understood = []
@@ -98,7 +104,9 @@ def identify(entries: Sequence[Entry], partition: str, ppi: float | None) -> Lis
         if isinstance(result, str):
             listing.unparsed.append(FileNote(entry.path, partition, _at(entry, result)))
         else:
-            understood.append(result)
+            is_raw = entry.path.suffix.lower() in RAW_FORMATS
+            impression = replace(result.impression, raw_size=raw_size if is_raw else None)
+            understood.append(replace(result, impression=impression))
     single = list(_one_format_each(understood, listing))
     conflicts: dict[Entry, str] = {}
     for entry, reason in _conflicts(single):
@@ -190,7 +198,7 @@ def _one_format_each(understood: Sequence[Identified], listing: Listing) -> Iter
             extension = one.entry.path.suffix.lower()
             if by_format.setdefault(extension, one) is not one:
                 yield one  # two files of one format: a conflict
-        best, *others = sorted(by_format, key=FORMATS.index)
+        best, *others = sorted(by_format, key=(*FORMATS, *RAW_FORMATS).index)
         yield by_format[best]
         for extension in others:
             one = by_format[extension]

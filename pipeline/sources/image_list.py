@@ -22,10 +22,12 @@ ELSEWHERE = re.compile(r"^(/|~|[A-Za-z]:/)|\\")  # an absolute path, or one of W
 COLUMNS = "path, finger, impression and, where known, person, frgp, session, ppi, split"
 
 
-def read(path: Path) -> Iterator[tuple[Entry, str | None]]:
+def read(path: Path, raw: bool = False) -> Iterator[tuple[Entry, str | None]]:
     """Yield the entries of a list, each with what is wrong with its file, or None.
 
-    The paths in a list are relative to the list's folder, with "/" between their parts.
+    Args:
+        path: the list; its paths are relative to its folder, with "/" between their parts.
+        raw: it lists files without header too.
 
     Raises:
         Misuse: the file is not such a list.
@@ -37,16 +39,16 @@ def read(path: Path) -> Iterator[tuple[Entry, str | None]]:
         fields = {name: cell for name, cell in cells.items() if name != "path" and cell}
         name = posixpath.normpath(cells["path"])
         entry = Entry(path.parent / name, name, f"{path.name} line {line}", fields)
-        yield entry, _fault(cells["path"], entry)
+        yield entry, _fault(cells["path"], entry, raw)
 
 
-def _fault(text: str, entry: Entry) -> str | None:
+def _fault(text: str, entry: Entry, raw: bool) -> str | None:
     """Return what is wrong with the file of a row; None where it may be an image."""
     if ELSEWHERE.search(text) or entry.name.split("/")[0] == "..":
         return (
             f"its path is {text!r}; expected one below the folder of the list, with / between parts"
         )
-    extension = check_extension(entry.path.name)
+    extension = check_extension(entry.path.name, raw)
     if extension:
         return extension.reason
     is_file = os.path.isfile(entry.path)  # noqa: PTH113  (never raises)

@@ -19,6 +19,7 @@ from pipeline.sources.folders import Folder
 from shards.foundation.errors import Fault
 
 FORMATS = header.EXTENSIONS  # in order of preference for the same image
+RAW_FORMATS = (".raw", ".gray", ".grey", ".dat", ".bin")  # names of files without header
 OTHER_FORMATS = (".gif", ".webp", ".raw", ".heic", ".an2", ".nist", ".eft")
 ACCOMPANYING = re.compile(r"checksum.*\.csv|.*\.json", re.I)  # checksums, truth of synthetic images
 
@@ -158,11 +159,18 @@ def _parse_files(folder: Folder, match: FolderMatch, listing: Listing) -> None:
             listing.unparsed.append(FileNote(path, match.partition, result.reason))
 
 
-def check_extension(name: str) -> Excluded | Unparsed | None:
-    """Return why a file is not an image that can be read; None where it may be one."""
+def check_extension(name: str, raw: bool = False) -> Excluded | Unparsed | None:
+    """Return why a file is not an image that can be read; None where it may be one.
+
+    Args:
+        name: the file's name.
+        raw: files of RAW_FORMATS are images.
+    """
     extension = os.path.splitext(name)[1].lower()  # noqa: PTH122  (a string, 40,000 times)
     if name.startswith("."):
         return Excluded(HIDDEN)
+    if raw and extension in RAW_FORMATS:
+        return None
     if extension in OTHER_FORMATS:
         return Unparsed(f"{extension} is not among the formats read ({', '.join(FORMATS)})")
     return None if extension in FORMATS else Excluded(NOT_IMAGE)

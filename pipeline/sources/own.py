@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.imaging import resolution
+from pipeline.imaging.file import parse_raw_size
 from pipeline.sources import fvc, identity, image_list, published
 from pipeline.sources.folders import walk
 from pipeline.sources.identity import Entry
@@ -41,12 +42,14 @@ class OwnImages:
         pattern: of the images' paths below the data roots.
         list: file that lists the images.
         ppi: resolution of images that state none themselves, in place of the one in their headers.
+        raw_size: (width, height) in px of the files without header.
     """
 
     partition: str
     pattern: Pattern | None = None
     list: Path | None = None
     ppi: float | None = None
+    raw_size: tuple[int, int] | None = None
 
     @property
     def description(self) -> str:
@@ -80,15 +83,17 @@ def parse_options(
     list_file: Path | None,
     name: str | None,
     ppi: float | None,
+    raw: str | None = None,
     partitions: Sequence[str] = (),
 ) -> StatedLayout:
-    """Check the options --layout, --list, --name and --ppi.
+    """Check the options --layout, --list, --name, --ppi and --raw.
 
     Args:
         layout: a pattern, or a competition such as "fvc2004".
         list_file: a list of images.
         name: NAME of the partition; by default that of the one partition folder/NAME.
         ppi: resolution.
+        raw: "WIDTHxHEIGHT" of files without header.
         partitions: names of the option --partition.
 
     Raises:
@@ -98,9 +103,9 @@ def parse_options(
         raise Misuse("expected one of --layout and --list: names are read, or a list is")
     year = fvc.NAMES.get(layout.lower()) if layout else None
     if year or (layout is None and list_file is None):
-        if name is not None or ppi is not None:
+        if (name, ppi, raw) != (None, None, None):
             raise Misuse(
-                "--name and --ppi go with a pattern (--layout) or --list; docs/OWN_DATA.md"
+                "--name, --ppi and --raw go with a pattern (--layout) or --list; docs/OWN_DATA.md"
             )
         return StatedLayout(fvc_year=year)
     if layout and layout.lower() in RECOGNIZED:
@@ -109,7 +114,8 @@ def parse_options(
     partition = _partition(name, partitions)
     if ppi is not None and not resolution.DEFAULT.accepts(ppi):
         raise Misuse(f"--ppi {ppi:g}: {resolution.DEFAULT.expected}")
-    return StatedLayout(OwnImages(partition, pattern, list_file, ppi))
+    raw_size = parse_raw_size(raw) if raw is not None else None
+    return StatedLayout(OwnImages(partition, pattern, list_file, ppi, raw_size))
 
 
 def refuse_partitions(partitions: Sequence[str]) -> None:
@@ -159,7 +165,7 @@ def list_images(own: OwnImages, roots: Sequence[Path]) -> Listing:
     if not entries and not other.unparsed:
         places = ", ".join(map(str, roots)) or "no folder; name one with --data (make: DATA=…)"
         raise Fault(f"{own.partition}: no image files; looked in {places}")
-    listing = identity.identify(entries, own.partition, own.ppi)
+    listing = identity.identify(entries, own.partition, own.ppi, own.raw_size)
     listing.excluded += other.excluded
     listing.unparsed += other.unparsed
     listing.folders = sorted({entry.path.parent for entry in entries} | set(roots))
@@ -168,8 +174,9 @@ def list_images(own: OwnImages, roots: Sequence[Path]) -> Listing:
 
 def _list_entries(own: OwnImages, roots: Sequence[Path], other: Listing) -> Iterator[Entry]:
     """Yield the images; note files that are none, or not understood, in `other`."""
+    raw = own.raw_size is not None
     if own.list is not None:
-        for entry, fault in image_list.read(own.list):
+        for entry, fault in image_list.read(own.list, raw):
             if fault is None:
                 yield entry
             else:
@@ -177,7 +184,7 @@ def _list_entries(own: OwnImages, roots: Sequence[Path], other: Listing) -> Iter
                 other.unparsed.append(FileNote(entry.path, own.partition, reason))
     elif own.pattern is not None:
         for path, name in _walk(roots):
-            result = check_extension(path.name) or own.pattern.parse(name)
+            result = check_extension(path.name, raw) or own.pattern.parse(name)
             if isinstance(result, dict):
                 yield Entry(path, name, name, result)
             elif isinstance(result, Excluded):

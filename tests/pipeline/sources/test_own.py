@@ -168,6 +168,18 @@ def test_files_that_are_not_images_are_counted_or_refused(tmp_path):
     assert len(listing.impressions) == 1
 
 
+def test_files_without_header_need_their_size_and_resolution(tmp_path):
+    for name in ("1_1.raw", "2_1.gray"):
+        (tmp_path / name).write_bytes(bytes(80 * 70))
+    pattern = compile_pattern("{finger}_{impression}")
+    refused = list_images(OwnImages("folder/lab", pattern, None, 500.0), [tmp_path])
+    assert not refused.impressions
+    unknown = list_images(OwnImages("folder/lab", pattern, None, None, (80, 70)), [tmp_path])
+    assert len(unknown.unparsed) == 2 and "--ppi" in unknown.unparsed[0].reason
+    listing = list_images(OwnImages("folder/lab", pattern, None, 500.0, (80, 70)), [tmp_path])
+    assert [i.raw_size for i in listing.impressions] == [(80, 70), (80, 70)]
+
+
 def test_overlapping_roots_are_read_once(tmp_path):
     trees.png(tmp_path / "1_1.png")
     own = OwnImages("folder/lab", compile_pattern("{finger}_{impression}"), None, 500.0)
@@ -334,6 +346,8 @@ def test_wrong_json_lines_are_misuse(tmp_path, line, reason):
         (("{finger}", None, "", None), "--name ''"),
         (("{finger}", None, "x" * 101, None), "--name"),
         (("{finger}", None, "x", 72.0), "--ppi 72: expected 200 to 4000"),
+        (("{finger}", None, "x", 500.0, "388"), "'388' is no size of an image"),
+        ((None, None, None, None, "388x374"), "go with a pattern"),
         ((None, None, "x", None), "go with a pattern"),
         ((None, None, None, 500.0), "go with a pattern"),
         (("fvc2004", None, None, 500.0), "go with a pattern"),
@@ -348,9 +362,9 @@ def test_wrong_options_are_misuse(options, reason):
 
 
 def test_partition_and_name():
-    stated = parse_options("{finger}", None, None, None, ["folder/lab"])
+    stated = parse_options("{finger}", None, None, None, partitions=["folder/lab"])
     assert stated.partitions == ("folder/lab",)
     assert parse_options("FVC2004", None, None, None).fvc_year == 2004
     assert parse_options(None, None, None, None).partitions == ()
     with pytest.raises(Misuse, match="there is only folder/lab"):
-        parse_options("{finger}", None, "lab", None, ["sd302/U", "folder/lab"])
+        parse_options("{finger}", None, "lab", None, partitions=["sd302/U", "folder/lab"])

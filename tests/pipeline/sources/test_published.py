@@ -11,11 +11,11 @@ from pipeline.split import split_of
 CASES = [  # path, partition, person, finger, ppi, FRGP
     ("SOCOFing/Real/100__M_Left_index_finger.BMP", "socofing/real", "100", "100/07", 500, 7),
     ("any/7__F_Right_thumb_finger.png", "socofing/real", "7", "7/01", 500, 1),
-    ("molf/DB1_Lumidgm/100_1_10.png", "molf/db1", "100", "100/10", 500, None),
+    ("molf/DB1_Lumidgm/100_1_10.wsq", "molf/db1", "100", "100/10", 500, None),
     ("DB2_Secugen/png/3_4_01.png", "molf/db2", "3", "3/01", 500, None),
     ("DB3_A_CrossMatchCropped/9_1_2_3.png", "molf/db3_a", "9", "9/slap2-3", 500, None),
     (
-        "contact-based_fingerprints/first_session/24_6.bmp",
+        "contact-based_fingerprints/first_session/24_6.jpg",
         "polyu/contact_first",
         "24",
         "24",
@@ -34,7 +34,7 @@ CASES = [  # path, partition, person, finger, ppi, FRGP
     ("UareU_sample_DB/012_10_8.tif", "neurotechnology/uareu", "012", "012/10", 512, None),
     ("PrintsGAN/17/3.png", "printsgan/all", "17", "17", 500, None),
     ("printsgan_train/000017/a_b.png", "printsgan/all", "000017", "000017", 500, None),
-    ("sd14/F0000010.png", "sd14/all", "0001", "0001/0000010", 500, None),
+    ("sd14/F0000010.WSQ", "sd14/all", "0001", "0001/0000010", 500, None),
     ("sd14/s0000011.png", "sd14/all", "0002", "0002/0000011", 500, None),
 ]
 
