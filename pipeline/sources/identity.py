@@ -23,6 +23,7 @@ from pipeline.sources.nist import PLAIN_THUMBS
 from pipeline.sources.pattern import describe
 from shards.manifest import SPLITS
 
+OTHER_TAG = "; the file states "
 ONE = "they differ in case or leading zeros alone, and one name is expected"
 SAFE = " +,=@()~"  # characters of ids beside letters, digits and "_.-"; others become %XX
 
@@ -177,13 +178,23 @@ def _resolve_ppi(text: str | None, option: float | None, path: Path) -> tuple[fl
             ppi = 0.0
         if not resolution.DEFAULT.accepts(ppi):
             return f"its ppi is {text!r}; {resolution.DEFAULT.expected}"
-        return ppi, "stated for this image"
+        return ppi, "stated for this image" + _other_tag(ppi, path)
     if option is not None:
-        return option, "--ppi"
+        return option, "--ppi" + _other_tag(option, path)
     try:
         return stated_ppi(path), "in the file"
     except UnknownResolution as error:
         return f"{error}; state it with --ppi (make: PPI=500) or in a column or field ppi"
+
+
+def _other_tag(ppi: float, path: Path) -> str:
+    """Return a remark where an image's header states a resolution that differs by 1 % or more."""
+    try:
+        tag = stated_ppi(path)
+    except UnknownResolution:
+        return ""
+    same = abs(tag - ppi) < resolution.DEFAULT.square_tolerance * ppi
+    return "" if same else f"{OTHER_TAG}{tag:g}"
 
 
 def _one_format_each(understood: Sequence[Identified], listing: Listing) -> Iterator[Identified]:

@@ -16,6 +16,8 @@ from pipeline.sources.listing import check_extension
 from shards.foundation.csv_table import read_table, read_text
 from shards.foundation.errors import Misuse
 
+CSV = (".csv", ".txt")
+JSON_LINES = (".jsonl", ".ndjson")
 REQUIRED = ("path", "impression")
 OPTIONAL = ("finger", "person", "frgp", "session", "ppi", "split")
 ELSEWHERE = re.compile(r"^(/|~|[A-Za-z]:/)|\\")  # an absolute path, or one of Windows
@@ -32,9 +34,11 @@ def read(path: Path, raw: bool = False) -> Iterator[tuple[Entry, str | None]]:
     Raises:
         Misuse: the file is not such a list.
     """
-    rows = (
-        _read_json_lines(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _read_csv(path)
-    )
+    suffix = path.suffix.lower()
+    if suffix not in (*CSV, *JSON_LINES):
+        expected = ", ".join((*CSV, *JSON_LINES))
+        raise Misuse(f"{path}: a list ends with {expected}; found {suffix or 'no extension'}")
+    rows = _read_json_lines(path) if suffix in JSON_LINES else _read_csv(path)
     for line, cells in rows:
         fields = {name: cell for name, cell in cells.items() if name != "path" and cell}
         name = posixpath.normpath(cells["path"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.catalog import Catalog
 from pipeline.sources.folders import printable_line
+from pipeline.sources.identity import OTHER_TAG
 from pipeline.sources.listing import FileNote
 from pipeline.sources.own import DATA_SET, OwnImages
 
@@ -29,13 +30,17 @@ def format_overview(
     """Return counts, the first names as understood, and the files that are not."""
     listing = catalog.listings[DATA_SET]
     images = listing.impressions
-    persons = len({image.person for image in images})
-    fingers = len({image.finger for image in images})
+    fingers = {image.finger for image in images}
+    persons = {image.person for image in images}
+    known = "persons are not stated" if persons == fingers else f"{len(persons)} persons"
     lines = [
-        f"{own.partition}: {len(images)} impressions of {fingers} fingers of {persons} persons "
+        f"{own.partition}: {len(images)} impressions of {len(fingers)} fingers, {known} "
         f"({own.description})",
         *_format_notes(listing.understood, parameters.understood, " → "),
     ]
+    others = sum(OTHER_TAG in note.reason for note in listing.understood)
+    if others:
+        lines.append(f"{others} files state another resolution than the one that is used")
     for reason, count in sorted(Counter(note.reason for note in listing.excluded).items()):
         lines.append(f"not used: {count} × {reason}")
     if listing.unparsed:

@@ -112,6 +112,8 @@ def parse_options(
         raise Misuse(f"--layout {layout}: is recognized by its folders and names; leave it out")
     pattern = compile_pattern(layout) if layout is not None else None
     partition = _partition(name, partitions)
+    if ppi is not None and pattern and "ppi" in pattern.fields and not pattern.is_expression:
+        raise Misuse("--ppi and {ppi}: the names state each resolution; leave out --ppi")
     if ppi is not None and not resolution.DEFAULT.accepts(ppi):
         raise Misuse(f"--ppi {ppi:g}: {resolution.DEFAULT.expected}")
     raw_size = parse_raw_size(raw) if raw is not None else None

@@ -44,6 +44,11 @@ class Pattern:
     fields: frozenset[str]
     extension: str = ""
 
+    @property
+    def is_expression(self) -> bool:
+        """Whether the user wrote a regular expression."""
+        return self.text.startswith(REGULAR_EXPRESSION)
+
     def parse(self, path: str) -> dict[str, str] | str:
         """Parse a path.
 

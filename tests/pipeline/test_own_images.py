@@ -18,6 +18,7 @@ from prints import finger
 import pipeline.__main__
 import shards.__main__
 import train.__main__
+from pipeline.sources.pattern import compile_pattern
 from shards.record import decode
 from shards.store import open_set
 
@@ -67,10 +68,18 @@ def test_commands_of_the_page(prints, monkeypatch):
             options += ["--help"]
         output = succeed(name, *options, package=package)
         if "--dry-run" in options:
-            assert "20 impressions of 20 fingers of 20 persons" in output
+            assert "20 impressions of 20 fingers, 20 persons" in output
             assert "person p01, finger left_index, impression 1, 500 ppi (--ppi)" in output
     assert (prints / "data/lab/sheet.png").exists()
     assert not (prints / "data/listed").exists()
+
+
+def test_patterns_of_the_page_fit_their_names():
+    rows = re.findall(r"^\| `([^`]+\.\w+)`.* \| `([^`]+)` \|$", PAGE.read_text(), re.M)
+    assert len(rows) >= 4
+    for name, pattern in rows:
+        fields = compile_pattern(pattern).parse(name)
+        assert isinstance(fields, dict) and len(fields) > 1, (name, pattern, fields)
 
 
 def build(prints, out, *more):

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,37 @@ def test_groups():
 def test_unknown_persons_are_refused(person):
     with pytest.raises(ValueError, match=r"person|number"):
         split_of(person)
+
+
+def test_fvc_of_other_years_is_split_as_fvc2002():
+    for number in range(1, 111):
+        splits = {split_of(f"fvc{year}/db1/{number}") for year in (2000, 2002, 2004)}
+        assert len(splits) == 1
+    assert split_of("fvc2004/db1/1", ()) == split_of("fvc2004/db1/1")
+
+
+@pytest.mark.parametrize(
+    "name", ["folder/lab/{}", "folder/lab/p{:03d}", "molf/{}", "fvc2006/db1/{}"]
+)
+def test_one_of_ten_consecutive_numbers_tests_whatever_is_held_out(name):
+    for held_out in (HELD_OUT, PAPER.held_out, ()):
+        for first in (1, 11, 101, 20241111001):
+            of = Counter(split_of(name.format(n), held_out) for n in range(first, first + 10))
+            assert of == {"test": 1, "val": 1, "train": 8}
+
+
+def test_names_without_numbers_are_split_one_in_ten():
+    names = [
+        f"folder/lab/{a}{b}{c}" for a in "abcdefghij" for b in "klmnopqrst" for c in "uvwxyz_-"
+    ]
+    of = Counter(map(split_of, names))
+    assert 50 < of["test"] < 110 and 50 < of["val"] < 110
+    assert split_of("folder/lab/ann") == "train"
+
+
+def test_a_stated_split_decides():
+    own = replace(impression("folder/lab", "folder/lab/3", 1), split="val")
+    assert split_of(own) == split_of(own, ()) == "val"
 
 
 def test_held_out_names_whole_or_part_groups():

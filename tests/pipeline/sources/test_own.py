@@ -135,6 +135,8 @@ def test_source_of_the_resolution(tmp_path):
     trees.png(tmp_path / "1_1_1000.png", 600)
     assert by_pattern(tmp_path, "{finger}_{impression}_{ppi}").impressions[0].ppi == 1000
     assert by_pattern(tmp_path, "{finger}_{impression}_1000").impressions[0].ppi == 500
+    (note,) = by_pattern(tmp_path, "{finger}_{impression}_{ppi}").understood
+    assert note.reason.endswith("1000 ppi (stated for this image; the file states 600)")
     tagged = by_pattern(tmp_path, "{finger}_{impression}_1000", None)
     assert tagged.impressions[0].ppi == 600
     assert tagged.understood[0].reason.endswith("600 ppi (in the file)")
@@ -304,6 +306,14 @@ def test_tables_that_could_be_read_in_two_ways_are_misuse(tmp_path, lines, reaso
     assert reason in str(misuse.value)
 
 
+@pytest.mark.parametrize("name", ["lab.json", "lab.xlsx", "lab", "gone.csv"])
+def test_other_files_are_no_lists(tmp_path, name):
+    if name != "gone.csv":
+        (tmp_path / name).write_text("path,finger,impression\na.png,1,1\n")
+    with pytest.raises(Misuse, match=name):
+        by_list(tmp_path / name)
+
+
 def test_utf16_is_named(tmp_path):
     for name in ("lab.csv", "lab.jsonl"):
         (tmp_path / name).write_text("path,finger,impression\n", encoding="utf-16")
@@ -348,6 +358,7 @@ def test_wrong_json_lines_are_misuse(tmp_path, line, reason):
         (("{finger}", None, "x", 72.0), "--ppi 72: expected 200 to 4000"),
         (("{finger}", None, "x", 500.0, "388"), "'388' is no size of an image"),
         ((None, None, None, None, "388x374"), "go with a pattern"),
+        (("{finger}_{ppi}", None, "x", 500.0), "the names state each resolution"),
         ((None, None, "x", None), "go with a pattern"),
         ((None, None, None, 500.0), "go with a pattern"),
         (("fvc2004", None, None, 500.0), "go with a pattern"),
