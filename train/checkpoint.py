@@ -12,6 +12,8 @@ renamed once it is complete and on the disk, so that it is complete or absent.
 from __future__ import annotations
 
 import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from train.state import State
 FORMAT = 1
 LATEST, NEXT, PREVIOUS = "latest", "latest.next", "latest.previous"
 NAMES = (LATEST, NEXT, PREVIOUS, "dense_reg_epoch_*")  # of checkpoints in a run's folder
+SPECIAL_CHARACTERS = frozenset("[]\\")
 PARTIAL = ".partial"  # ending of the name of a folder that is being written
 
 Meta = dict[str, Any]  # "format", "step", "epoch", "config", "data", …: JSON values
@@ -55,8 +58,9 @@ def save(path: Path, state: State, meta: Meta) -> None:
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(_plain(arrays)), meta=ocp.args.JsonSave(meta)
         )
-        with _checkpointer() as checkpointer:
-            checkpointer.save(partial.absolute(), args=arguments)
+        with _checkpointer() as checkpointer, _plain_path(partial) as plain:
+            checkpointer.save(plain, args=arguments)
+        _check_saved(partial, arrays)
         write_digests(partial)
         sync(partial)
         delete(path)
@@ -146,10 +150,9 @@ def load_meta(path: Path) -> Meta:
             else "there is no other beside it; train again into another --checkpoint_dir"
         )
         raise Fault(f"{path}: the checkpoint is damaged: {faults[0]}; {advice}")
-    with _checkpointer() as checkpointer:
-        meta = checkpointer.restore(
-            path.absolute(), args=ocp.args.Composite(meta=ocp.args.JsonRestore())
-        ).meta
+    with _checkpointer() as checkpointer, _plain_path(path) as plain:
+        arguments = ocp.args.Composite(meta=ocp.args.JsonRestore())
+        meta = checkpointer.restore(plain, args=arguments).meta
     if meta.get("format") != FORMAT:
         raise Fault(
             f"{path}: checkpoint format {meta.get('format')}, this program reads {FORMAT}; "
@@ -235,10 +238,38 @@ def _restore(path: Path, shapes: dict[str, list[Any]]) -> dict[str, np.ndarray]:
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=device)
         for name, (dtype, shape) in shapes.items()
     }
-    with _checkpointer() as checkpointer:
+    with _checkpointer() as checkpointer, _plain_path(path) as plain:
         arguments = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-        arrays = checkpointer.restore(path.absolute(), args=arguments).state
+        arrays = checkpointer.restore(plain, args=arguments).state
     return {name: np.asarray(value) for name, value in arrays.items()}
+
+
+def _check_saved(path: Path, arrays: dict[str, Any]) -> None:
+    """Read a checkpoint back; OSError where it does not hold the same bytes."""
+    stored = _restore(path, _shapes(arrays))
+    for name, value in arrays.items():
+        if np.asarray(value).tobytes() != stored[name].tobytes():
+            raise OSError(f"{name} was read back with another value")
+
+
+@contextlib.contextmanager
+def _plain_path(path: Path) -> Iterator[Path]:
+    """Give a path to a checkpoint without the characters that orbax does not take literally.
+
+    Its storage library reads "[", "]" and "\\" in a path as parts of a pattern. A symbolic link in
+    a temporary folder leads to a checkpoint in such a folder.
+    """
+    if not SPECIAL_CHARACTERS & set(str(path.absolute())):
+        yield path.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="densereg-") as folder:
+        link = Path(folder) / "link"
+        if path.exists():
+            link.symlink_to(path.absolute())
+            yield link
+        else:  # a new one: its own name is one of NAMES
+            link.symlink_to(path.parent.absolute())
+            yield link / path.name
 
 
 def _checkpointer() -> ocp.Checkpointer:

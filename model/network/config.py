@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 ROTATIONS = (1, 4, 8)  # which a square kernel can be rotated by
 ATTENTIONS = ("softmax", "linear")
 DTYPES = ("float32", "bfloat16")
+LARGEST_NUMBER_OF_STAGES = 8  # the last of 8 stages halves the image 8 times or more
+
+
+@dataclass(frozen=True)
+class ModelLimits:
+    """Upper bounds of `ModelConfig`, chosen: 8 times the published network's or more."""
+
+    image_size: int = 2048  # px
+    stride: int = 2048  # px
+    stem_stride: int = 2048  # px
+    stem_channels: int = 1024
+    stage_channels: int = 4096  # each
+    blocks: int = 64
+    width: int = 4096
+    layers: int = 64
+    heads: int = 256
+    mlp: int = 16384
+
+
+LIMITS = ModelLimits()
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,7 @@ class ModelConfig:
             raise ValueError(f"stage_channels is {self.stage_channels}, expected 1 or more each")
         if self.layers < 0:
             raise ValueError(f"layers is {self.layers}, expected 0 or more")
+        self._check_limits()
         if not 0 <= self.contrast_window <= self.image_size:
             expected = f"0 to image_size {self.image_size}"
             raise ValueError(f"contrast_window is {self.contrast_window}, expected {expected}")
@@ -59,6 +80,18 @@ class ModelConfig:
             raise ValueError(f"attention is {self.attention!r}, expected one of {ATTENTIONS}")
         if self.compute_dtype not in DTYPES:
             raise ValueError(f"compute_dtype is {self.compute_dtype!r}, expected one of {DTYPES}")
+
+    def _check_limits(self) -> None:
+        """Check that the network is not absurdly large, before anything is built."""
+        for limit in fields(LIMITS):
+            largest = getattr(LIMITS, limit.name)
+            value = getattr(self, limit.name)
+            values = value if isinstance(value, tuple) else (value,)
+            if max(values, default=0) > largest:
+                raise ValueError(f"{limit.name} is {value}, expected at most {largest}")
+        if len(self.stage_channels) > LARGEST_NUMBER_OF_STAGES:
+            expected = f"at most {LARGEST_NUMBER_OF_STAGES} stages"
+            raise ValueError(f"stage_channels is {self.stage_channels}, expected {expected}")
 
     def _check_strides(self) -> None:
         """Check that the matching cells are those of a stage, and that the image divides."""

@@ -4,7 +4,7 @@ A file has one tensor per parameter, named by its dotted path in the network
 ("backbone.stem.kernel"), and texts as metadata: "format" (FORMAT), "model_config" (JSON of
 `ModelConfig`), "pipeline" (JSON of `CropGeometry`) and, after `python -m train calibrate`,
 "calibration" (JSON of `CalibrationCurves`). Reading it runs no code, and nothing of it is used
-before names, shapes, types and values are checked.
+before its digest (`model.network.tensor_file`), names, shapes, types and values are checked.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
+from model.network import tensor_file
 from model.network.config import ModelConfig
 from model.network.net import Net, create
 from model.registration.calibration import CalibrationCurves
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation.errors import Fault
 
 FORMAT = "1"
 CALIBRATION = "calibration"
 LISTED_DIFFERENCES = 4  # in one message
 MESSAGE_CHARACTERS = 500
+LARGEST_SIDE = 8192  # px; the largest image that is read (`pipeline.imaging.file`)
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -45,7 +46,7 @@ class CropGeometry:
         grid: cells per side of the ground truth (G).
 
     Raises:
-        ValueError: a number is below 1.
+        ValueError: a number is below 1 or too large.
     """
 
     crop: int
@@ -54,8 +55,9 @@ class CropGeometry:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if min(self.crop, self.size, self.grid) < 1:
-            raise ValueError(f"{self}: expected numbers of 1 or more")
+        numbers = (self.crop, self.size, self.grid)
+        if not 1 <= min(numbers) <= max(numbers) <= LARGEST_SIDE:
+            raise ValueError(f"{self}: expected numbers of 1 to {LARGEST_SIDE}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,26 +75,23 @@ class Checkpoint:
     curves: CalibrationCurves | None = None
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path, digest_required: bool = True) -> Checkpoint:
     """Read a checkpoint.
+
+    Args:
+        path: the file.
+        digest_required: see `model.network.tensor_file.read`.
 
     Raises:
         Misuse: the file does not exist.
         Fault: the file is damaged or is not a checkpoint, or its tensors are not the parameters of
             the network in its metadata; the message names the differences.
     """
-    if not path.is_file():
-        raise Misuse(f"{path}: no such checkpoint; `make train` or `make demo` writes one")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            config, geometry, curves = _parse_metadata(file.metadata() or {}, path)
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            graph, state = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
-            expected = {name: leaf.shape for name, leaf in tensors(state).items()}
-            _check_shapes(shapes, expected, path)
-            values = {name: file.get_tensor(name) for name in shapes}
-    except (SafetensorError, OSError) as error:
-        raise Fault(f"{path}: damaged, or no .safetensors checkpoint: {error}") from error
+    values, texts = tensor_file.read(path, digest_required)
+    config, geometry, curves = _parse_metadata(texts, path)
+    graph, state = _outline(config, path)
+    expected = {name: leaf.shape for name, leaf in tensors(state).items()}
+    _check_shapes({name: value.shape for name, value in values.items()}, expected, path)
     _check_values(values, path)
     for keys, leaf in nnx.to_flat_state(state):
         leaf.set_value(jnp.asarray(values[_name(keys)]))
@@ -114,6 +113,16 @@ def metadata(
 def calibration_metadata(curves: CalibrationCurves) -> dict[str, str]:
     """Return the part of the metadata that holds calibration curves."""
     return {CALIBRATION: json.dumps(dataclasses.asdict(curves))}
+
+
+def _outline(config: ModelConfig, path: Path) -> tuple[nnx.GraphDef[Net], nnx.State]:
+    """Return the graph and the shapes of a network; Fault where it cannot be built."""
+    try:
+        graph, state = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
+    except Exception as error:  # of any type, for settings that fit the schema but not each other
+        message = f"{path}: its metadata states a network that cannot be built: {error}"
+        raise Fault(message[:MESSAGE_CHARACTERS]) from error
+    return graph, state
 
 
 def tensors(params: nnx.State) -> dict[str, Any]:
@@ -159,7 +168,7 @@ def _parse(kind: Any, text: str, key: str, path: Path) -> Any:
         for name, value in fields.items():
             _check_type(name, value, expected[name])
         return kind(**fields)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
         message = f"{path}: its metadata {key!r} is of another network: {error}"
         raise Fault(message[:MESSAGE_CHARACTERS]) from error
 

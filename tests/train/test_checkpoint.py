@@ -221,3 +221,32 @@ def test_differences():
     saved, now = {"a.x": 1, "a.y": 2, "a.z": 3}, {"a.x": 1, "a.y": 5, "b": None}
     assert checkpoint.differences(saved, now, ("a.z",)) == ["a.y 2 in the checkpoint, 5 now"]
     assert checkpoint.differences(saved, now, ("a.y",)) == ["a.z 3 in the checkpoint, 'absent' now"]
+
+
+@pytest.mark.parametrize("name", ["lr=[1e-3]", "a\\b", "{x}*?", "ä ö"])
+def test_special_characters_in_the_path(tmp_path, mesh, name):
+    """Tensorstore takes brackets and backslashes in a path for a pattern."""
+    run = tmp_path / name
+    checkpoint.save_latest(run, make(mesh, 3), {"step": 3})
+    checkpoint.save_latest(run, make(mesh, 4), {"step": 4})
+    assert newest(run, mesh) == 4
+    checkpoint.save(run / "dense_reg_epoch_1", make(mesh, 4), {"step": 4})
+    shutil.move(run / "dense_reg_epoch_1", run / "copy[1]")
+    restored = checkpoint.load_state(run / "copy[1]", make(mesh, 0))
+    assert assert_same(restored, make(mesh, 4))
+
+
+def test_a_save_that_reads_back_differently_is_no_save(tmp_path, mesh, monkeypatch):
+    checkpoint.save_latest(tmp_path, make(mesh, 3), {"step": 3})
+    restore = checkpoint._restore
+
+    def restore_changed(path, shapes):
+        arrays = restore(path, shapes)
+        name = next(iter(arrays))
+        return arrays | {name: arrays[name] + 1}
+
+    monkeypatch.setattr(checkpoint, "_restore", restore_changed)
+    with pytest.raises(Fault, match=r"could not be written: .* was read back with another value"):
+        checkpoint.save_latest(tmp_path, make(mesh, 4), {"step": 4})
+    monkeypatch.undo()
+    assert newest(tmp_path, mesh) == 3

@@ -7,10 +7,9 @@ import re
 import numpy as np
 import pytest
 from flax import nnx
-from safetensors.numpy import save_file
 from training import make_set
 
-from model.network import weights
+from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.net import create
 from shards.foundation.errors import Misuse
@@ -45,7 +44,7 @@ def folder(tmp_path_factory):
     make_set(root / "set", train=0, val=5, shards=1)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
     (root / "run" / "logs").mkdir(parents=True)
-    save_file(values, root / "run" / export.FILE, weights.metadata(CONFIG, GEOMETRY))
+    tensor_file.write(root / "run" / export.FILE, values, weights.metadata(CONFIG, GEOMETRY))
     steps = "".join(json.dumps({"step": k, "loss": 1 / k}) + "\n" for k in range(1, 9))
     (root / "run" / "logs" / "metrics.jsonl").write_text(steps)
     epochs = [{"step": 4, "val": {"pck@2": None, "pck@4": 0.2, "pck@8": 0.4, "epe_median": 9.0}}]

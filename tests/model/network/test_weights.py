@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
-from model.network import weights
+from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration.calibration import DEFAULT_CURVES
@@ -24,7 +24,7 @@ GEOMETRY = weights.CropGeometry(crop=72, size=32, grid=8)
 
 def save(path, net, **changes):
     arrays = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
-    save_file(arrays, path, {**weights.metadata(net.config, GEOMETRY), **changes})
+    tensor_file.write(path, arrays, {**weights.metadata(net.config, GEOMETRY), **changes})
     return arrays
 
 
@@ -70,7 +70,7 @@ def test_file_of_another_kind(path):
 
 
 def test_file_without_metadata(path):
-    save_file({"x": np.zeros(3, np.float32)}, path)
+    tensor_file.write(path, {"x": np.zeros(3, np.float32)}, {})
     with pytest.raises(Fault, match="format None"):
         weights.load(path)
 
@@ -156,7 +156,7 @@ def test_differing_tensors_are_reported(path, net):
     values["extra"] = np.zeros(2, np.float32)
     values["matcher.project.bias"] = np.zeros(7, np.float32)
     del values["matcher.log_scale"]
-    save_file(values, path, weights.metadata(CONFIG, GEOMETRY))
+    tensor_file.write(path, values, weights.metadata(CONFIG, GEOMETRY))
     with pytest.raises(Fault) as fault:
         weights.load(path)
     assert "matcher.log_scale is missing" in str(fault.value)
@@ -170,6 +170,68 @@ def test_differing_tensors_are_reported(path, net):
 )
 def test_unusable_values_are_reported(path, value, message):
     values = {**load_file(path), "matcher.log_scale": value}
-    save_file(values, path, weights.metadata(CONFIG, GEOMETRY))
+    tensor_file.write(path, values, weights.metadata(CONFIG, GEOMETRY))
     with pytest.raises(Fault, match=rf"matcher\.log_scale .*{message}"):
         weights.load(path)
+
+
+def test_every_flipped_bit_is_found(path):
+    """In a parameter, a name, a text or the digest itself."""
+    data = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for position in rng.integers(0, len(data), 60).tolist():
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        with pytest.raises(Fault, match=r"c\.safetensors: (damaged|has no digest|not a check)"):
+            weights.load(path)
+
+
+def test_file_of_an_earlier_version_is_refused_with_the_way_to_convert_it(path, net):
+    save_file(load_file(path), path, weights.metadata(CONFIG, GEOMETRY))
+    with pytest.raises(Fault, match=r"has no digest.*python -m train export --checkpoint"):
+        weights.load(path)
+    assert weights.load(path, digest_required=False).net.config == CONFIG
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": 10**9},
+        {"layers": 10**400},
+        {"width": 1 << 40, "heads": 1},
+        {"image_size": 1 << 30},
+        {"blocks": 10**6},
+        {"stage_channels": [8] * 10_000},
+        {"stage_channels": [[4, 8]]},
+        {"stage_channels": []},
+        {"mlp": 10**12},
+        {"contrast_window": 1e308},
+        {"rotations": 8, "stem_channels": 1, "stage_channels": [1, 1]},
+        {"heads": True},
+        {"attention": "x" * 100_000},
+    ],
+    ids=str,
+)
+def test_absurd_settings_are_refused_before_anything_is_built(path, net, change, monkeypatch):
+    values = load_file(path)
+    fields = {**dataclasses.asdict(CONFIG), **change}
+    texts = weights.metadata(CONFIG, GEOMETRY) | {"model_config": json.dumps(fields)}
+    tensor_file.write(path, values, texts)
+    with pytest.raises(Fault, match=r"c\.safetensors: ") as fault:
+        weights.load(path)
+    assert len(str(fault.value)) < 1000
+
+
+def test_settings_that_do_not_fit_each_other(path, net, monkeypatch):
+    def fail(config, seed):
+        raise ZeroDivisionError("a layer")
+
+    monkeypatch.setattr(weights, "create", fail)
+    with pytest.raises(Fault, match="states a network that cannot be built: a layer"):
+        weights.load(path)
+
+
+def test_same_content_gives_the_same_bytes(path):
+    arrays, texts = tensor_file.read(path)
+    assert tensor_file.pack(dict(reversed(arrays.items())), texts) == path.read_bytes()

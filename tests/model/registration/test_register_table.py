@@ -10,10 +10,9 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 from prints import finger
-from safetensors.numpy import save_file
 
 from model.__main__ import main
-from model.network import weights
+from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration import method_version, pair_table, register_table
@@ -38,7 +37,7 @@ def folder(tmp_path_factory):
     cv2.imwrite(str(root / "blank.png"), np.full((200, 200), 255, np.uint8))
     arrays = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
     geometry = weights.CropGeometry(288, 32, 4)
-    save_file(arrays, root / "c.safetensors", weights.metadata(CONFIG, geometry))
+    tensor_file.write(root / "c.safetensors", arrays, weights.metadata(CONFIG, geometry))
     return root
 
 

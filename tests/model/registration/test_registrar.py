@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 from image_files import encode, exif
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from model.__main__ import main
-from model.network import weights
+from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.matching import Correspondences
 from model.network.net import create
@@ -58,7 +58,7 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "c.safetensors"
     net = create(CONFIG, 0)
     arrays = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(net)).items()}
-    save_file(arrays, path, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32)))
+    tensor_file.write(path, arrays, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32)))
     return path
 
 
@@ -321,7 +321,7 @@ def test_score_is_by_the_curves_of_the_checkpoint(registrar, checkpoint, tmp_pat
     path = tmp_path / "own.safetensors"
     arrays = load_file(checkpoint)
     geometry = weights.CropGeometry(288, 128, 32)
-    save_file(arrays, path, weights.metadata(CONFIG, geometry, curves))
+    tensor_file.write(path, arrays, weights.metadata(CONFIG, geometry, curves))
     images = ridges(SHAPE), 500, ridges(SHAPE, 1), 500
     uncalibrated, calibrated = registrar.register(*images), Registrar(path).register(*images)
     assert calibrated.score == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)

@@ -12,9 +12,8 @@ import pytest
 from click.testing import CliRunner
 from flax import nnx
 from prints import finger
-from safetensors.numpy import save_file
 
-from model.network import weights
+from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration.calibration import UNCALIBRATED
@@ -42,8 +41,8 @@ def root(tmp_path_factory):
         minutiae[f"{name}.png"] = np.c_[points, np.ones((9, 2))]
     np.savez(root / "m.npz", **minutiae)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
-    save_file(
-        values, root / "c.safetensors", weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32))
+    tensor_file.write(
+        root / "c.safetensors", values, weights.metadata(CONFIG, weights.CropGeometry(288, 128, 32))
     )
     return root
 

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from flax import nnx
-from safetensors.numpy import save_file
 from training import make_set
 
-from model.network import weights
+from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration.calibration import UNCALIBRATED
@@ -39,7 +38,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("evaluate")
     make_set(root / "set", train=0, val=9, spec=SPEC)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 0))).items()}
-    save_file(values, root / "c.safetensors", weights.metadata(CONFIG, GEOMETRY))
+    tensor_file.write(root / "c.safetensors", values, weights.metadata(CONFIG, GEOMETRY))
     return root
 
 
@@ -174,7 +173,7 @@ def test_results_of_other_inputs_are_not_reused(folder, tmp_path, measured, monk
     """After a start with another checkpoint, or other shards of the same settings."""
     monkeypatch.setattr(pair_report, "write", lambda *_: None)
     values = {k: np.asarray(v) for k, v in weights.tensors(nnx.state(create(CONFIG, 1))).items()}
-    save_file(values, tmp_path / "other.safetensors", weights.metadata(CONFIG, GEOMETRY))
+    tensor_file.write(tmp_path / "other.safetensors", values, weights.metadata(CONFIG, GEOMETRY))
     make_set(tmp_path / "set", train=0, val=9, seed=5, spec=SPEC)
     out, written = tmp_path / "out", []
     for more in (
