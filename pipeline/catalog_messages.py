@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.sources import published
-from pipeline.sources.folders import printable, printable_line
 from pipeline.sources.listing import FileNote
+from shards.foundation.printable import printable, printable_line
 
 NIST_REQUEST = (
     "https://www.nist.gov/itl/iad/image-group/resources/biometric-special-databases-and-software"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.audit.audit import Audit, PartitionAudit
-from pipeline.sources.folders import printable
+from shards.foundation.printable import printable
 from shards.foundation.text_table import format_table
 from shards.manifest import SPLITS
 

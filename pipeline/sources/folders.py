@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.printable import printable
 
 SYSTEM_FOLDERS = ("__MACOSX", "lost+found", "System Volume Information", "$RECYCLE.BIN", "@eaDir")
 
@@ -29,21 +30,6 @@ class Folder:
 
     path: Path
     files: tuple[str, ...]
-
-
-def printable(text: str) -> str:
-    """Return the text with undecodable bytes and control characters escaped; lines stay lines."""
-    text = "".join(c if c.isprintable() or c in "\n\t" else _escape(c) for c in text)
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def printable_line(text: str) -> str:
-    """Return the text as `printable` does, line breaks escaped too."""
-    return printable(text.replace("\n", "\\n"))
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def walk(roots: Sequence[Path], parameters: WalkParameters = DEFAULT) -> Iterator[Folder]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.catalog import Catalog
-from pipeline.sources.folders import printable_line
 from pipeline.sources.identity import OTHER_TAG
 from pipeline.sources.listing import FileNote
 from pipeline.sources.own import DATA_SET, OwnImages
+from shards.foundation.printable import printable_line
 
 
 @dataclass(frozen=True)

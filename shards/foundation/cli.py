@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from shards.foundation.errors import Fault
+from shards.foundation.printable import printable
 
 
 def split_names(values: Iterable[str]) -> tuple[str, ...]:
@@ -40,8 +41,7 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except Fault as fault:
-            message = str(fault).encode("utf-8", "backslashreplace")  # of undecodable file names
-            click.echo(f"error: {message.decode()}", err=True)
+            click.echo(f"error: {printable(str(fault))}", err=True)
             sys.exit(fault.exit_code)
         except BrokenPipeError:
             sys.exit(1)

@@ -163,12 +163,16 @@ def test_hostile_names_are_printable_and_can_be_built(tmp_path, name):
             path.write_bytes(encode(finger([number], 200, 190), "PNG"))
         except OSError:
             pytest.skip("this file system refuses the name")
-    (tmp_path / f"prints/{name}.png").write_bytes(b"")
+    (tmp_path / f"prints/{name}.png").write_bytes(b"")  # its name does not fit
+    (tmp_path / f"prints/{name}_3_1.png").write_bytes(b"")  # does not decode
     options = ("--data", tmp_path / "prints", "--layout", "{finger}_{impression}", "--name", "x")
     dry = run("build", "--out", tmp_path / "o", *options, "--ppi", 500, "--dry-run")
-    for text in (dry.stdout, dry.stderr):
+    (tmp_path / f"prints/{name}.png").unlink()
+    refused = run("build", "--out", tmp_path / "o", *options, "--ppi", 500)
+    for text in (dry.stdout, dry.stderr, refused.stdout, refused.stderr):
         assert "Traceback" not in text and "\x1b" not in text and "\u202e" not in text
-    assert dry.exit_code == 1
+    assert (dry.exit_code, refused.exit_code) == (1, 1)
+    assert "is an empty file" in refused.stderr
     result = run("build", "--out", tmp_path / "o", *options, "--ppi", 500, "--skip-bad")
     assert result.exit_code == 0, result.output
     succeed("verify", tmp_path / "o", "--deep", package="shards")

@@ -60,7 +60,7 @@ DAMAGE = {
     "is an empty file": lambda data: b"",
     "is truncated": lambda data: data[:-300],
     "is damaged": lambda data: data[:2000] + bytes([data[2000] ^ 1]) + data[2001:],
-    "does not decode": lambda data: b"<html>404 Not Found</html>",
+    "is a web page": lambda data: b"<html>404 Not Found</html>",
 }
 
 

@@ -1,0 +1,18 @@
+"""Text with names of files, made safe for a terminal."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """Return the text with undecodable bytes and control characters escaped; lines stay lines."""
+    text = "".join(c if c.isprintable() or c in "\n\t" else _escape(c) for c in text)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def printable_line(text: str) -> str:
+    """Return the text as `printable` does, line breaks escaped too."""
+    return printable(text.replace("\n", "\\n"))
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
