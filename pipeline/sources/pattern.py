@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -23,7 +23,9 @@ ADVICE = (
     "'re:' and a regular expression with such groups; the fields are "
     f"{', '.join(FIELDS)} (docs/OWN_DATA.md)"
 )
-NUMBERS = {"frgp": "[0-9]+", "ppi": r"[0-9]+(?:\.[0-9]+)?", "impression": "[0-9]+"}
+TEXT = "[^/]+"
+NUMBER = "[0-9]+"
+NUMBERS = ("frgp", "ppi", "impression")  # fields
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,12 @@ def _compile_fields(text: str) -> Pattern:
     _check_fields(text, names)
     readings = [(_expression(parts, NUMBERS, ""), _expression(parts, NUMBERS, "?"))]
     if "impression" in names:  # not a number: a text
-        numbers = {name: digits for name, digits in NUMBERS.items() if name != "impression"}
+        numbers = ("frgp", "ppi")
         readings.append((_expression(parts, numbers, ""), _expression(parts, numbers, "?")))
     return Pattern(text, tuple(readings), frozenset(names), extension.lower())
 
 
-def _expression(parts: list[str], numbers: dict[str, str], lazy: str) -> re.Pattern[str]:
+def _expression(parts: list[str], numbers: Collection[str], lazy: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern's parts; a repeated field must repeat its text."""
     pieces, seen = [], set()
     for k, part in enumerate(parts):
@@ -137,7 +139,9 @@ def _expression(parts: list[str], numbers: dict[str, str], lazy: str) -> re.Patt
             pieces.append(f"(?P={part})")
         else:
             seen.add(part)
-            pieces.append(f"(?P<{part}>{numbers.get(part, '[^/]+' + lazy)})")
+            text = (NUMBER if part in numbers else TEXT) + lazy
+            decimals = rf"(?:\.{NUMBER}{lazy})?{lazy}" if part == "ppi" else ""
+            pieces.append(f"(?P<{part}>{text}{decimals})")
     return re.compile("".join(pieces), re.DOTALL)
 
 

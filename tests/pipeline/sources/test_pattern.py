@@ -47,6 +47,8 @@ def test_fields_of_a_path(pattern, path, fields):
         ("{person}_{finger}_{impression}", "a_b_c_1.tif", "in two ways: person a_b, finger c"),
         ("{finger}_{impression}", "a_b_c.tif", "in two ways"),
         ("{person}{finger}", "123.tif", "in two ways"),
+        ("{person}_{frgp}{impression}", "ann_0112.tif", "in two ways"),
+        ("{finger}_{ppi}{impression}", "7_5002.tif", "in two ways"),
         ("{person}_{frgp}", "a_seven.tif", "does not fit"),
         ("f.{finger}", "fx1.tif", "does not fit"),
     ],
