@@ -37,6 +37,11 @@ from shards.foundation.errors import Fault
 
 KINDS = ("genuine", "genuine-impressions", "impostor")
 NOISES = ("none", "sensor", "dryness", "pressure")
+# Data set → number of the parts of a finger's identity after it, where the last but one is a person
+PARTS_WITH_PERSON = {
+    **dict.fromkeys(("nist", "socofing", "sd14", "molf", "neurotechnology"), 2),
+    "folder": 3,
+}
 TEXT_FIELDS = ("finger_a", "finger_b", "image_id_a", "image_id_b")
 VERSION = 1
 MAGIC = b"DREG"
@@ -160,10 +165,11 @@ def kind_and_noise(data: bytes) -> tuple[str, str]:
 def person_of_finger(finger: str) -> str:
     """Return the person of a finger's identity: splits are by person.
 
-    "nist/00002303/07" gives "nist/00002303". In other data sets (FVC, synthetic fingers) each
-    finger counts as its own person.
+    "nist/00002303/07" gives "nist/00002303", and "folder/lab/ann/07" gives "folder/lab/ann". Where
+    persons are not known (FVC, synthetic fingers, "folder/lab/07") each finger counts as its own.
     """
-    return finger.rpartition("/")[0] if finger.startswith("nist/") else finger
+    data_set, *parts = finger.split("/")
+    return finger.rpartition("/")[0] if len(parts) == PARTS_WITH_PERSON.get(data_set) else finger
 
 
 def _check_arrays(pair: Pair) -> None:

@@ -128,9 +128,11 @@ def test_a_pair_that_does_not_fit_a_record_is_refused(changes):
         encode(dataclasses.replace(PAIR, **changes))
 
 
-def test_a_nist_finger_has_a_person_and_any_other_finger_is_its_own_person():
+def test_person_of_a_finger():
     assert person_of_finger("nist/00002303/07") == "nist/00002303"
     assert person_of_finger("fvc2002/db1/101") == "fvc2002/db1/101"
+    assert person_of_finger("folder/lab/ann/07") == "folder/lab/ann"
+    assert person_of_finger("folder/lab/07") == "folder/lab/07"
 
 
 def test_the_documented_layout_can_be_read_with_struct_and_numpy():

@@ -9,6 +9,7 @@ from pipeline.sources.own import OwnImages, list_images, parse_options
 from pipeline.sources.pattern import compile_pattern
 from pipeline.split import split_of
 from shards.foundation.errors import Fault, Misuse
+from shards.record import person_of_finger
 
 
 def by_pattern(root, pattern, ppi=500.0):
@@ -47,6 +48,7 @@ def test_a_finger_is_a_person_and_a_name(tmp_path):
         ("folder/lab/ann%2Fr1_1", "folder/lab/ann", "folder/lab/ann/r1"),
         ("folder/lab/bob%2Fl1_1", "folder/lab/bob", "folder/lab/bob/l1"),
     ]
+    assert all(person_of_finger(i.finger) == i.person for i in listing.impressions)
     assert [note.reason for note in listing.understood][:1] == [
         "person ann, finger l1, impression 1, 500 ppi (--ppi)"
     ]
@@ -56,6 +58,7 @@ def test_a_finger_without_person_is_its_own_person(tmp_path):
     trees.png(tmp_path / "7_1.png")
     (impression,) = by_pattern(tmp_path, "{finger}_{impression}").impressions
     assert impression.person == impression.finger == "folder/lab/7"
+    assert person_of_finger(impression.finger) == impression.person
 
 
 def test_finger_positions(tmp_path):

@@ -7,6 +7,7 @@ from trees import list_files
 from pipeline import catalog
 from pipeline.sources import published
 from pipeline.split import split_of
+from shards.record import person_of_finger
 
 CASES = [  # path, partition, person, finger, ppi, FRGP
     ("SOCOFing/Real/100__M_Left_index_finger.BMP", "socofing/real", "100", "100/07", 500, 7),
@@ -47,6 +48,7 @@ def test_identity_and_resolution(tmp_path, path, partition, person, finger, ppi,
     (impression,) = data_sets.partitions[partition]
     prefix = partition.partition("/")[0]
     assert (impression.person, impression.finger) == (f"{prefix}/{person}", f"{prefix}/{finger}")
+    assert person_of_finger(impression.finger) == impression.person
     assert (impression.ppi, impression.frgp) == (ppi, frgp)
     assert split_of(impression) in ("train", "val", "test")
 
