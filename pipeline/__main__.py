@@ -118,7 +118,7 @@ def build(
     import configs
     from pipeline import catalog, plan, split
     from pipeline.audit.audit import incomplete_partitions
-    from pipeline.building import summary_table
+    from pipeline.building import stated_layout, summary_table
     from pipeline.building.build import BuildOptions, summarize
     from pipeline.building.build import build as run_build
     from pipeline.building.state import BadImage
@@ -130,6 +130,10 @@ def build(
     wanted = split_names(partition)
     stated = own.parse_options(layout, list_file, name, ppi, raw, wanted)
     wanted = wanted or stated.partitions or spec.partitions
+    if stated == own.NOTHING_STATED and len(wanted) == 1:
+        stated = own.StatedLayout(stated_layout.read(out, wanted[0]))
+        if stated.own_images:
+            click.echo(f"{wanted[0]}: {stated.own_images.description}, as before", err=True)
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
     roots = data + dataset_root
@@ -153,6 +157,8 @@ def build(
     ]
     options = BuildOptions(workers, number, skip_bad, tuple(left_out), rebuild, engine)
     report = run_build(spec, selection, out, options, functools.partial(click.echo, err=True))
+    if stated.own_images:
+        stated_layout.write(out, stated.own_images)
     click.echo(summary_table.format_rows(summary_table.count_built(report.entries)))
     click.echo(summarize(report, out))
 

@@ -54,7 +54,8 @@ class OwnImages:
     @property
     def description(self) -> str:
         """The source in words."""
-        return f"pattern {self.pattern.text}" if self.pattern else f"list {self.list}"
+        source = f"pattern {self.pattern.text}" if self.pattern else f"list {self.list}"
+        return source + (f", --ppi {self.ppi:g}" if self.ppi is not None else "")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from prints import finger
 import pipeline.__main__
 import shards.__main__
 import train.__main__
+from pipeline.building import stated_layout
 from pipeline.sources.pattern import compile_pattern
 from shards.record import decode
 from shards.store import open_set
@@ -99,6 +100,12 @@ def test_partition_is_built_again_to_the_same_bytes(prints, tmp_path):
     assert "1 shards built, 2 were there already" in result.stdout
     assert {p: p.read_bytes() for p in files} == files
     succeed("verify", tmp_path / "out", "--deep", package="shards")
+    damaged.unlink()
+    options = ("--out", tmp_path / "out", "--partition", "folder/lab", "--workers", 1)
+    again = run("build", "--data", prints / "prints", *options)
+    assert "1 shards built, 2 were there already" in again.stdout
+    assert f"folder/lab: pattern {PATTERN}, --ppi 500, as before" in again.stderr
+    assert {p: p.read_bytes() for p in files} == files
     pair = decode(open_set(tmp_path / "out").read("test", [0])[0])
     assert pair.finger_a.startswith("folder/lab/p")
     assert pair.image_id_a.endswith("%2Fleft_index_1")
@@ -205,6 +212,30 @@ def test_own_partition_without_its_layout_is_misuse(prints, tmp_path):
     result = run("build", "--out", tmp_path, "--data", prints, "--partition", "folder/lab")
     assert result.exit_code == 2
     assert "folder/lab: needs --layout PATTERN or --list FILE" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"layout": "fingers", "list": null, "ppi": null, "raw": null}',
+        '{"layout": 7, "list": null, "ppi": null, "raw": null}',
+        '{"layout": "{finger}", "list": "x.csv", "ppi": null, "raw": null}',
+        '{"layout": "{finger}", "list": null, "ppi": "500", "raw": null}',
+        '{"layout": "{finger}", "list": null, "ppi": null, "raw": "5"}',
+    ],
+)
+def test_damaged_statement_counts_as_none(tmp_path, text):
+    path = tmp_path / ".build/layouts/folder-lab.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert stated_layout.read(tmp_path, "folder/lab") is None
+    path.write_text('{"layout": "{finger}", "list": null, "ppi": 500, "raw": "90x80"}')
+    kept = stated_layout.read(tmp_path, "folder/lab")
+    assert (kept.pattern.text, kept.ppi, kept.raw_size) == ("{finger}", 500, (90, 80))
+    assert stated_layout.read(tmp_path, "folder/../lab") is None
 
 
 def test_list_and_data_exclude_each_other(prints, tmp_path):
