@@ -59,7 +59,7 @@ def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) ->
     for index, noise in enumerate(plan.DEGRADATIONS):
         rows.append(_pair_row(prepared, Address("genuine", noise, index), path.name, spec))
     sheet = _stack(rows)
-    files.write_bytes(out, cv2.imencode(".png", sheet)[1].tobytes())
+    files.write_bytes(out, cv2.imencode(".png", sheet)[1].tobytes(), follow_links=True)
     return resolution
 
 

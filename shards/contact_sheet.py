@@ -51,7 +51,7 @@ def write_sheet(
     if not tiles:
         raise Fault("the set has no record to show")
     picture = _arrange_tiles(tiles, parameters)
-    files.write_bytes(out, cv2.imencode(".png", picture)[1].tobytes())
+    files.write_bytes(out, cv2.imencode(".png", picture)[1].tobytes(), follow_links=True)
     return len(tiles)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from shards.foundation import files
 from shards.foundation.text_table import format_table
 from shards.manifest import SPLITS, Manifest
 from shards.store import load_manifest
@@ -28,7 +29,7 @@ def summarize(directory: Path) -> dict[str, Any]:
     """
     manifest = load_manifest(directory)
     quarantine = directory / QUARANTINE
-    lines = quarantine.read_bytes().splitlines() if quarantine.is_file() else []
+    lines = files.read_bytes(quarantine).splitlines() if quarantine.is_file() else []
     return {
         "records": sum(entry.records for entry in manifest.shards),
         "shards": len(manifest.shards),

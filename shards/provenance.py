@@ -48,7 +48,7 @@ def check_file(directory: Path, partition: str, expected_hash: str, images: int)
     """
     sha256, lines = hashlib.sha256(), 0
     try:
-        with (directory / file_name(partition)).open("rb") as file:
+        with files.open_file(directory / file_name(partition)) as file:
             for piece in files.read_pieces(file):
                 sha256.update(piece)
                 lines += piece.count(b"\n")
@@ -75,4 +75,4 @@ def read(directory: Path, partition: str, expected_hash: str, images: int) -> di
     if message := check_file(directory, partition, expected_hash, images):
         raise Fault(message)
     path = directory / file_name(partition)
-    return dict(map(json.loads, path.read_bytes().splitlines())) if images else {}
+    return dict(map(json.loads, files.read_bytes(path).splitlines())) if images else {}

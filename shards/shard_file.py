@@ -116,7 +116,10 @@ def open_reader(path: str | Path, records: int | None = None) -> ArrayRecordRead
         Fault: the footer is damaged, or the number of records differs.
     """
     try:
+        files.open_file(Path(path)).close()  # a pipe would be waited on for ever
         reader = ArrayRecordReader(str(path), READER_OPTIONS)
+    except OSError as error:
+        raise Fault(f"cannot be opened: {error.strerror}") from error
     except (RuntimeError, ValueError) as error:
         raise Fault(f"cannot be opened: {_shorten(error)}") from error
     if not reader.ok():  # a damaged footer raises nothing

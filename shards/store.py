@@ -59,7 +59,7 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
     """
     for partition, hashes in images.items():
         path, data = directory / provenance.file_name(partition), provenance.to_bytes(hashes)
-        if not path.is_file() or path.read_bytes() != data:
+        if not path.is_file() or files.read_bytes(path) != data:
             files.write_bytes(path, data, durable=True)
 
 
@@ -75,7 +75,7 @@ def inspect_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
             f"{directory}: no shard set here (no {manifests.FILE}); build one with make shards"
         )
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             return parse(file)
     except OSError as error:
         return None, [f"cannot be read: {error}"]

@@ -34,7 +34,7 @@ def compute_digests(folder: Path) -> dict[str, list[Any]]:
 def find_damage(folder: Path) -> list[str]:
     """List the files of a checkpoint that are missing, surplus or changed; empty where sound."""
     try:
-        expected = json.loads((folder / DIGESTS).read_text())
+        expected = json.loads(files.read_bytes(folder / DIGESTS))
         actual = compute_digests(folder)
     except (OSError, ValueError) as error:
         return [f"{DIGESTS} cannot be used ({error})"]

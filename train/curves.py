@@ -17,7 +17,7 @@ Metrics = dict[str, Any]
 def read_steps(run: Path) -> list[Metrics]:
     """Read metrics.jsonl of a run; a line that was cut off by a kill ends the list."""
     path = run / "logs" / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = files.read_text(path).splitlines() if path.is_file() else []
     steps: list[Metrics] = []
     for line in lines:
         try:

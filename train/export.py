@@ -67,4 +67,6 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
 def _write_pickle(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
     parsed = {key: json.loads(text) for key, text in metadata.items()}
     contiguous = {name: np.array(array, order="C") for name, array in arrays.items()}
-    files.write_bytes(path, pickle.dumps({"params": contiguous, **parsed}, protocol=4))
+    files.write_bytes(
+        path, pickle.dumps({"params": contiguous, **parsed}, protocol=4), follow_links=True
+    )

@@ -108,8 +108,8 @@ class RunLog:
 
     def _append(self, name: str, text: str) -> None:
         if self._writes:
-            with (self.directory / name).open("a") as file:
-                file.write(text)
+            with files.open_to_append(self.directory / name) as file:
+                file.write(text.encode())
 
     def _replace(self, name: str, text: str) -> None:
         if self._writes:

@@ -7,6 +7,7 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from shards.foundation import files
 from shards.foundation.errors import Misuse
 
 
@@ -27,7 +28,7 @@ def sole_owner(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise Misuse(f"{directory}: is a file, or lies under one; a run needs a folder") from error
-    with (directory / ".lock").open("w") as file:
+    with files.open_to_append(directory / ".lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

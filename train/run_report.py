@@ -98,12 +98,12 @@ def write(
         evaluated=f"{summary['pairs']:,} pairs of fingers that were never trained on ({split}).",
         **pair_report.accuracy_section(summary),
         example=_example(shards, split, rows, registrar),
-        picture=html.embed_image(picture.read_bytes()) if picture else None,
+        picture=html.embed_image(files.read_bytes(picture)) if picture else None,
         curves=_curves(run),
         sheet=_sheet(shards, split, rows, parameters),
         facts=_facts(shards, run, registrar),
     )
-    with files.temporary_file(out) as temporary:
+    with files.temporary_file(out, follow_links=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -151,7 +151,7 @@ def _curves(run: Path) -> str | None:
     path = run / "logs" / "metrics.json"
     if not steps or not path.is_file():
         return None
-    epochs = [epoch for epoch in json.loads(path.read_text()) if epoch.get("val")]
+    epochs = [epoch for epoch in json.loads(files.read_bytes(path)) if epoch.get("val")]
     position = [epoch["step"] for epoch in epochs]
     figure = Figure(figsize=(10, 3.4), dpi=130, layout="constrained")
     loss, pck, error = figure.subplots(1, 3)
@@ -212,7 +212,7 @@ def _facts(shards: ShardSet, run: Path, registrar: Registrar) -> dict[str, dict[
 
 def _run_facts(path: Path) -> dict[str, Any]:
     """Return devices, settings, commit and versions of a run from its run.json."""
-    started = json.loads(path.read_text()) if path.is_file() else {}
+    started = json.loads(files.read_bytes(path)) if path.is_file() else {}
     settings = {
         key.removeprefix("train."): _text(value)
         for key, value in started.get("config", {}).items()

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import jax
 
+from shards.foundation import files
+
 
 def enable() -> None:
     """Read compiled programs from the user's cache, and write new ones to it.
@@ -54,6 +56,6 @@ def _remove_damaged(folder: Path) -> None:
     """Remove programs that are cut off or changed: JAX would never write them again."""
     for path in folder.glob("*-cache"):
         try:
-            zlib.decompress(path.read_bytes())
+            zlib.decompress(files.read_bytes(path))
         except zlib.error:
             path.unlink(missing_ok=True)

@@ -114,8 +114,7 @@ def read_scores(path: Path) -> list[ScoreRow]:
     if not path.exists():
         return []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+        header, *rows = csv.reader(io.StringIO(files.read_text(path), newline=""))
     except (OSError, csv.Error, ValueError) as error:
         raise Misuse(f"{path}: cannot be read ({error}); name another --out") from error
     if not {"row", "a", "b", "score", "inputs"} <= set(header):
@@ -135,8 +134,10 @@ def write_scores(path: Path, scores: Iterable[ScoreRow]) -> None:
 
 def append_scores(path: Path, scores: Iterable[ScoreRow]) -> None:
     """Add rows to the table of scores; Fault where it cannot be written."""
-    with files.report_write_errors(path), path.open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(scores)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(scores)
+    with files.report_write_errors(path), files.open_to_append(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _parse_ppi(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model.registration.result import Registration
-from shards.foundation.errors import Fault
+from shards.foundation import files
 
 # Without their lightest colours, which are invisible on white.
 CONFIDENCE_COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0, 0.88, 256)))
@@ -59,11 +60,9 @@ def save_plot(
 ) -> None:
     """Write the plot of a registration as PNG; Fault where the file cannot be written."""
     figure = plot_registration(image_a, image_b, registration)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png")
-    except OSError as error:
-        raise Fault(f"{path}: cannot be written: {error.strerror}") from error
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    files.write_bytes(path, data.getvalue(), follow_links=True)
 
 
 def plot_registration(image_a: GreyImage, image_b: GreyImage, registration: Registration) -> Figure:

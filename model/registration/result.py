@@ -57,7 +57,7 @@ class Registration:
         """
         with (
             files.report_write_errors(path),
-            files.temporary_file(path) as temporary,
+            files.temporary_file(path, follow_links=True) as temporary,
             temporary.open("wb") as file,
         ):
             np.savez(file, **self._arrays())

@@ -7,6 +7,7 @@ beside `png`). Its columns are sha256 or checksum, and filename or name, dependi
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -118,8 +119,9 @@ def _find_lists(folder: Path) -> list[Path]:
 def _read_list(path: Path, faults: list[str]) -> list[Row]:
     """Read the rows of a list; report a damaged list and damaged rows in `faults`."""
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            header, *rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
+        text = files.read_bytes(path).decode("utf-8-sig", "replace")
+        lines = csv.reader(io.StringIO(text, newline=""))
+        header, *rows = [[cell.strip() for cell in row] for row in lines if row]
     except (OSError, ValueError, csv.Error) as error:
         faults.append(f"{path}: is not a list of checksums ({error})")
         return []

@@ -55,7 +55,7 @@ def find_damage(
 
 def _read_end(path: Path, last_bytes: int) -> tuple[int, bytes]:
     """Return the size and the last bytes of a file."""
-    with path.open("rb") as file:
+    with files.open_file(path) as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - last_bytes))
         return size, file.read()

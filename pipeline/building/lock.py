@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.building.state import FOLDER
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 
 
@@ -29,10 +30,10 @@ def lock_output(out: Path, piece: str | None = None) -> Iterator[None]:
     with contextlib.ExitStack() as stack, _report_errors(out):
         folder = out / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        set_lock = stack.enter_context((folder / "lock").open("w"))
+        set_lock = stack.enter_context(files.open_to_append(folder / "lock"))
         fcntl.flock(set_lock, (fcntl.LOCK_SH if piece else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         if piece:
-            piece_lock = stack.enter_context((folder / f"lock-{piece}").open("w"))
+            piece_lock = stack.enter_context(files.open_to_append(folder / f"lock-{piece}"))
             fcntl.flock(piece_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         locks = stack.pop_all()
     with locks:
@@ -51,7 +52,7 @@ def lock_manifest(out: Path) -> Iterator[None]:
         Fault: the folder cannot be written.
     """
     with contextlib.ExitStack() as stack, _report_errors(out):
-        file = stack.enter_context((out / FOLDER / "turn").open("w"))
+        file = stack.enter_context(files.open_to_append(out / FOLDER / "turn"))
         fcntl.flock(file, fcntl.LOCK_EX)
         locks = stack.pop_all()
     with locks:

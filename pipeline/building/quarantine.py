@@ -44,7 +44,7 @@ def _partition_of(image: BadImage) -> str:
 def _read(path: Path, warn: Callable[[str], None]) -> list[BadImage]:
     """Read the images in the file; none where it does not exist."""
     try:
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        lines = files.read_bytes(path).splitlines() if path.exists() else []
     except OSError as error:
         raise Fault(f"{path}: cannot be read: {error.strerror}") from error
     parsed = [_parse(line) for line in lines]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pipeline.imaging import header, orientation
 from pipeline.imaging.formats.common import DamagedFile, Decoded, UnsupportedFile
 from pipeline.imaging.warp import Array
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 
 Image = NDArray[np.uint8]  # [H, W], dark ridges
@@ -74,7 +75,7 @@ def load(path: Path, raw_size: header.Size | None = None) -> ImageFile:
 def read(path: Path) -> bytes:
     """Return the bytes of a file; a Fault names it where it cannot be read."""
     try:
-        return path.read_bytes()
+        return files.read_bytes(path)
     except OSError as error:
         raise Fault(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from pipeline.imaging import header
 from pipeline.imaging.file import Image
 from pipeline.imaging.header import UnknownResolution
 from pipeline.imaging.ridge_period import ridge_period
+from shards.foundation import files
 from shards.foundation.errors import Fault
 
 WORKING_PPI = 500.0  # by definition: all lengths "at 500 ppi" are px of this resolution
@@ -75,7 +76,7 @@ def stated_ppi(path: Path, parameters: ResolutionParameters = DEFAULT) -> float:
 def _stated(path: Path, parameters: ResolutionParameters) -> tuple[float, str]:
     """Return the resolution that a file states, and the tag that states it; see `stated_ppi`."""
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             x, y, tag = header.image_resolution(file)
     except OSError as error:
         raise UnknownResolution(f"cannot be read: {error.strerror}") from error

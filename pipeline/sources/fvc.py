@@ -23,6 +23,7 @@ from pipeline.imaging.header import image_size
 from pipeline.impression import Impression
 from pipeline.sources.folders import Folder
 from pipeline.sources.listing import FORMATS, ExpectedCounts, FolderMatch, ParsedFile, Unparsed
+from shards.foundation import files
 
 Size = tuple[int, int]  # (width, height), px
 
@@ -192,7 +193,7 @@ def odd_size(path: Path, partition: str) -> bool:
 def read_size(path: Path) -> Size | None:
     """Return the (width, height) in px that an image's header states; None where it is unknown."""
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             return image_size(file)
     except (OSError, DamagedFile, UnsupportedFile):
         return None

@@ -16,6 +16,7 @@ from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.sources.folders import Folder
 from pipeline.sources.listing import FolderMatch, ParsedFile, Unparsed
+from shards.foundation import files
 from shards.foundation.errors import Fault
 
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -60,7 +61,7 @@ def load_truth(path: Path) -> Warp:
         Fault: the sidecar is missing or damaged.
     """
     try:
-        return Warp.from_json(json.loads(path.read_text())["warp"])
+        return Warp.from_json(json.loads(files.read_bytes(path))["warp"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Fault(
             f"{path}: is not the sidecar of a synthetic impression ({type(error).__name__}: "

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from shards.foundation import files
 from shards.foundation.errors import Misuse
 
 UTF8 = "save it as CSV in UTF-8"
@@ -175,7 +176,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def read_text(path: Path) -> str:
     """Read a text file in UTF-8; Misuse where it is unreadable or something else, by its name."""
     try:
-        data = path.read_bytes()
+        data = files.read_bytes(path)
     except (OSError, ValueError) as error:
         raise Misuse(f"{path}: is not a readable table: {error}") from error
     for start, what in OTHER_FORMATS.items():

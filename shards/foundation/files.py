@@ -1,16 +1,20 @@
-"""Write files atomically, read and write JSON, compute the sha256 of a file.
+"""Open files, write them atomically, read and write JSON, compute the sha256 of a file.
 
-A file written here is complete or absent: its content goes into a temporary file in the same
-folder, which takes the final name at the end. The name of a temporary file begins with "." and
-ends with ".tmp"; a killed process may leave one behind.
+Regular files alone are opened: a pipe would be waited on for ever, and a device or a sparse file
+can be without end. A file written here is complete or absent: its content goes into a temporary
+file in the same folder, which takes the final name at the end. The name of a temporary file begins
+with "." and ends with ".tmp"; a killed process may leave one behind.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import io
 import json
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,13 +29,75 @@ class FileParameters:
     """Limits of reading and of messages."""
 
     piece_bytes: int = 1 << 20  # read at a time; chosen: little memory, few calls
+    # Bytes of a file that is read whole. Chosen: the largest, an image of 8192×8192 px with 16
+    # bits and four channels, has half of it.
+    largest: int = 1 << 30
     message_characters: int = 200  # of a library's error message; chosen: two lines
 
 
 DEFAULT = FileParameters()
 
 
-def write_bytes(path: Path, data: bytes, durable: bool = False) -> None:
+def open_file(path: Path) -> io.BufferedReader:
+    """Open a regular file for reading.
+
+    Raises:
+        OSError: the file cannot be opened, or is a folder, a pipe or a device. Its `strerror`
+            continues a message about the file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _require_regular(handle)
+        return os.fdopen(handle, "rb")
+    except OSError:
+        os.close(handle)
+        raise
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a regular file for writing at its end, and create it where it is missing.
+
+    Raises:
+        OSError: see `open_file`.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+    handle = os.open(path, flags, 0o666)
+    try:
+        _require_regular(handle)
+        return os.fdopen(handle, "ab")
+    except OSError:
+        os.close(handle)
+        raise
+
+
+def _require_regular(handle: int) -> None:
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device; expected a regular file")
+
+
+def read_bytes(path: Path, largest: int = DEFAULT.largest) -> bytes:
+    """Return the content of a regular file of at most `largest` bytes.
+
+    Raises:
+        OSError: see `open_file`; or the file is larger.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > largest:
+            message = f"it has {size:,} bytes; expected at most {largest:,}"
+            raise OSError(errno.EFBIG, message)
+        return file.read(largest)
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a regular file as UTF-8; see `read_bytes`."""
+    return read_bytes(path).decode("utf-8")
+
+
+def write_bytes(path: Path, data: bytes, durable: bool = False, follow_links: bool = False) -> None:
     """Write a file atomically, and the folders above it.
 
     Args:
@@ -39,11 +105,12 @@ def write_bytes(path: Path, data: bytes, durable: bool = False) -> None:
         data: its whole content.
         durable: wait until the content and the name are on the disk, so that they also survive a
             crash of the machine.
+        follow_links: see `temporary_file`.
 
     Raises:
         Fault: the file cannot be written. An existing file is unchanged then.
     """
-    with report_write_errors(path), temporary_file(path, durable) as temporary:
+    with report_write_errors(path), temporary_file(path, durable, follow_links) as temporary:
         temporary.write_bytes(data)
 
 
@@ -62,7 +129,7 @@ def read_json(path: Path) -> Any:
         Fault: the file cannot be read or is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_bytes(path))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -72,8 +139,8 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """Return the sha256 of a file's content as 64 hexadecimal digits; OSError passes through."""
-    with path.open("rb") as file:
+    """Return the sha256 of a regular file's content as 64 hexadecimal digits; see `open_file`."""
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -84,7 +151,7 @@ def read_pieces(file: BinaryIO, parameters: FileParameters = DEFAULT) -> Iterato
 
 
 @contextlib.contextmanager
-def temporary_file(path: Path, durable: bool = False) -> Iterator[Path]:
+def temporary_file(path: Path, durable: bool = False, follow_links: bool = False) -> Iterator[Path]:
     """Give a temporary path that becomes `path` when the block ends without an exception.
 
     The block writes the file at the temporary path. After an exception the temporary file is
@@ -93,10 +160,15 @@ def temporary_file(path: Path, durable: bool = False) -> Iterator[Path]:
     Args:
         path: the final path; its folder is created.
         durable: see `write_bytes`.
+        follow_links: where the path is a symbolic link, write the file that it leads to. For files
+            that a user names; within the program's own folders a link is replaced, so that nothing
+            outside of them is written.
 
     Raises:
-        Fault: the folder cannot be created, or the temporary file cannot be renamed.
+        Fault: the path is a pipe or a device, the folder cannot be created, or the temporary file
+            cannot be renamed.
     """
+    path = _writable_path(path, follow_links)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     with report_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +183,19 @@ def temporary_file(path: Path, durable: bool = False) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _writable_path(path: Path, follow_links: bool) -> Path:
+    """Return the path to write; Fault for a folder, a pipe or a device, which no file replaces."""
+    with report_write_errors(path, (OSError, RuntimeError)):  # a loop of links
+        if path.is_symlink() and not follow_links:
+            return path
+        path = path.resolve() if follow_links else path
+        mode = path.stat().st_mode if path.exists() else stat.S_IFREG
+    if not stat.S_ISREG(mode):
+        kind = "folder" if stat.S_ISDIR(mode) else "pipe or a device"
+        raise Fault(f"{path}: is a {kind}; expected the name of a file")
+    return path
 
 
 @contextlib.contextmanager

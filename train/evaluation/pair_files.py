@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,11 @@ def read(out: Path, inputs: Row) -> tuple[dict[str, Any], list[dict[str, str]]] 
         None without these files, or if they were computed from other inputs.
     """
     try:
-        summary = json.loads((out / SUMMARY).read_text())
+        summary = json.loads(files.read_bytes(out / SUMMARY))
         if any(summary.get(key) != value for key, value in inputs.items()):
             return None
-        with (out / PAIRS).open(newline="") as file:
-            return summary, list(csv.DictReader(file))
+        text = files.read_text(out / PAIRS)
+        return summary, list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError):
         return None
 

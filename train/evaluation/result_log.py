@@ -51,7 +51,7 @@ class ResultLog:
         if lines:
             _check_inputs(_parse(lines[0], path), inputs, path)
             self.rows = [_parse(line, path) for line in lines[1:]]
-        self._file = path.open("ab")
+        self._file = files.open_to_append(path)
         self._file.truncate(sum(map(len, lines)))
         if not lines:
             self._write(inputs)
@@ -82,7 +82,7 @@ class ResultLog:
 def has_inputs(path: Path, inputs: Row) -> bool:
     """Return whether the log at `path` was started with these inputs; False for a damaged one."""
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             return bool(json.loads(file.readline()) == inputs)
     except (OSError, ValueError):
         return False
@@ -129,7 +129,7 @@ def _complete_lines(path: Path) -> list[bytes]:
     """Return the lines of a file that end with a line feed; none without the file."""
     if not path.exists():
         return []
-    return [line for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")]
+    return [line for line in files.read_bytes(path).splitlines(True) if line.endswith(b"\n")]
 
 
 def _check_inputs(logged: Row, inputs: Row, path: Path) -> None:

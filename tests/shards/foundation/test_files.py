@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_write_error_names_the_file(tmp_path):
     with pytest.raises(Fault, match=r"file/a\.bin: cannot be written: File exists"):
         files.write_bytes(tmp_path / "file" / "a.bin", b"data")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(Fault, match="folder: cannot be written"):
+    with pytest.raises(Fault, match="folder: is a folder"):
         files.write_bytes(tmp_path / "folder", b"data")
     assert not list(tmp_path.glob(".*.tmp"))
 
@@ -90,3 +91,71 @@ def test_sha256_of_a_file(tmp_path):
     assert files.sha256(tmp_path / "a.bin") == hashlib.sha256(b"data").hexdigest()
     with pytest.raises(FileNotFoundError):
         files.sha256(tmp_path / "missing")
+
+
+@pytest.fixture(params=["pipe", "device", "folder", "socket"])
+def special(request, tmp_path):
+    """A path that is no regular file."""
+    path = tmp_path / "special"
+    match request.param:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as server:
+                server.bind(str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    "read",
+    [files.open_file, files.read_bytes, files.sha256, files.open_to_append],
+    ids=lambda read: read.__name__,
+)
+def test_special_files_are_refused_without_waiting(special, read):
+    with pytest.raises(OSError, match=r"regular file|directory|No such device"):
+        read(special)
+
+
+def test_special_files_are_not_replaced(special):
+    before = special.stat()
+    with pytest.raises(Fault, match=r"special: is a|zero: is a pipe or a device"):
+        files.write_bytes(special, b"x", follow_links=True)
+    assert os.path.samestat(special.stat(), before)
+
+
+def test_link_is_written_through_where_a_user_names_it(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/file").write_bytes(b"before")
+    (tmp_path / "link").symlink_to(tmp_path / "real/file")
+    (tmp_path / "dangling").symlink_to(tmp_path / "real/new")
+    files.write_bytes(tmp_path / "link", b"after", follow_links=True)
+    files.write_bytes(tmp_path / "dangling", b"new", follow_links=True)
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "dangling").is_symlink()
+    assert (tmp_path / "real/file").read_bytes() == b"after"
+    assert (tmp_path / "real/new").read_bytes() == b"new"
+
+
+def test_link_in_the_programs_own_folder_is_replaced(tmp_path):
+    (tmp_path / "outside").write_bytes(b"before")
+    (tmp_path / "link").symlink_to(tmp_path / "outside")
+    files.write_bytes(tmp_path / "link", b"after")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "outside").read_bytes() == b"before"
+
+
+def test_loop_of_links_is_reported(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(Fault, match="cannot be written"):
+        files.write_bytes(tmp_path / "a", b"x", follow_links=True)
+
+
+def test_large_files_are_refused_unread(tmp_path):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(300 << 30)
+    with pytest.raises(OSError, match="322,122,547,200 bytes; expected at most"):
+        files.read_bytes(tmp_path / "sparse")
