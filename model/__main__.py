@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.imaging import resolution
+from pipeline.imaging import file, resolution
+from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution, by_option, warn_of_doubtful
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
@@ -39,6 +40,7 @@ def main() -> None:
 @click.option("--picture", type=Path, help="Also plot the registration, as PNG.")
 @click.option("--ppi-a", type=PPI, help="Resolution of A.")
 @click.option("--ppi-b", type=PPI, help="Resolution of B.")
+@click.option("--raw", metavar="WxH", help="Size in px of images without header, such as 388x374.")
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -53,6 +55,7 @@ def register(
     picture: Path | None,
     ppi_a: float | None,
     ppi_b: float | None,
+    raw: str | None,
     workers: int | None,
 ) -> None:
     """Register image A with image B: a dense map A → B, a score, the matches.
@@ -62,6 +65,9 @@ def register(
     x_b, y_b, probability. Positions are px of the image files. ppi_a, ppi_b, ppi_a_source and
     ppi_b_source are the resolutions; opposite_polarity tells whether ridges are dark in one file
     and light in the other.
+
+    Positions are px of the images as stored, whatever their orientation tags say; an image is
+    processed upright.
 
     The resolution is --ppi-a and --ppi-b, else that of the file's tag. Without a usable tag the
     ridge period decides between 250, 500 and 1000 ppi; where it does not, 500 ppi is assumed and a
@@ -77,16 +83,17 @@ def register(
     Example: python -m model register 101_1.tif 101_2.tif --out map.npz --picture map.png
              python -m model register --pairs pairs.csv --no-maps --out results
     """
+    raw_size = file.parse_raw_size(raw) if raw else None
     if pairs is not None:
         if images or picture:
             raise Misuse("--pairs takes its images from the table and plots no picture")
-        _register_table(checkpoint, pairs, out, (ppi_a, ppi_b), workers, maps)
+        _register_table(checkpoint, pairs, out, (ppi_a, ppi_b), workers, maps, raw_size)
     elif not maps:
         raise Misuse("--no-maps needs --pairs")
     elif len(images) != 2:
         raise Misuse(f"expected two images A B, or --pairs; got {len(images)} images")
     else:
-        _register_two(checkpoint, images, out, picture, (ppi_a, ppi_b))
+        _register_two(checkpoint, images, out, picture, (ppi_a, ppi_b), raw_size)
 
 
 @main.command()
@@ -111,17 +118,19 @@ def _register_two(
     out: Path,
     picture: Path | None,
     ppi: tuple[float | None, float | None],
+    raw_size: Size | None,
 ) -> None:
     """Register two images, write the map, and plot it."""
     from model.network import compilation_cache
     from model.registration.registrar import Registrar, require_two_files
-    from pipeline.imaging import file
 
     require_two_files(*images)
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
     known = [by_option(value) for value in ppi]
-    a, b = [registrar.prepare_file(*image) for image in zip(images, known, strict=True)]
+    a, b = [
+        registrar.prepare_file(path, ppi, raw_size) for path, ppi in zip(images, known, strict=True)
+    ]
     _report_images(images, (a, b))
     registration = registrar.register_impressions(a, b)
     registration.save(out)
@@ -133,7 +142,8 @@ def _register_two(
     if picture is not None:
         from model.registration.plot import save_plot
 
-        save_plot(file.load(images[0]).stored, file.load(images[1]).stored, registration, picture)
+        stored_a, stored_b = [file.load(path, raw_size).stored for path in images]
+        save_plot(stored_a, stored_b, registration, picture)
         click.echo(picture)
 
 
@@ -147,7 +157,8 @@ def _report_images(
     for name, path, impression in zip("AB", paths, impressions, strict=True):
         height, width = impression.shape
         inverted = ", light ridges" if impression.polarity is Polarity.LIGHT else ""
-        click.echo(f"{name} {path}: {width}×{height} px, {impression.resolution}{inverted}")
+        notes = "".join(f"; {note}" for note in impression.notes)
+        click.echo(f"{name} {path}: {width}×{height} px, {impression.resolution}{inverted}{notes}")
         option = f"--ppi-{name.lower()}"
         warning = warn_of_doubtful({str(path): impression.resolution}, option)
         if warning:
@@ -164,6 +175,7 @@ def _register_table(
     ppi: tuple[float | None, float | None],
     workers: int | None,
     maps: bool,
+    raw_size: Size | None,
 ) -> None:
     """Register the rows of a table, and exit with status 1 where one of them fails."""
     from model.network import weights
@@ -171,7 +183,7 @@ def _register_table(
     from model.registration.register_table import SCORES, register_table
 
     known_a, known_b = map(by_option, ppi)
-    errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps)
+    errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps, raw_size)
     found: dict[str, ImageResolution] = {}
     for score in pair_table.read_scores(out / SCORES):
         found |= score.resolutions

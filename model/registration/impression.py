@@ -46,6 +46,7 @@ class PreparedImpression:
         resolution: of the image file.
         polarity: of the image file; where it is undecided, `prepared` has that of the file.
         orientation: number of the file's orientation tag.
+        notes: remarks of the reader about the file (`ImageFile.notes`).
         features_by_size: features by the size of the window, px; computed when they are needed.
     """
 
@@ -54,6 +55,7 @@ class PreparedImpression:
     resolution: ImageResolution
     polarity: Polarity
     orientation: int = orientation.AS_STORED
+    notes: tuple[str, ...] = ()
     features_by_size: dict[int, WindowFeatures] = field(default_factory=dict)
 
     @property

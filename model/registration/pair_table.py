@@ -47,6 +47,7 @@ class ScoreRow(NamedTuple):
         matches: number of matches; empty after an error.
         ppi_a, ppi_b: resolution that was used; empty after an error.
         ppi_a_source, ppi_b_source: how it is known (`ImageResolution`).
+        notes: remarks of the reader about the images, such as which page was read.
         fault: the error message; empty without one.
         inputs: digest of everything that the result depends on.
     """
@@ -60,6 +61,7 @@ class ScoreRow(NamedTuple):
     ppi_b: str = ""
     ppi_a_source: str = ""
     ppi_b_source: str = ""
+    notes: str = ""
     fault: str = ""
     inputs: str = ""
 

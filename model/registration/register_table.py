@@ -23,6 +23,7 @@ from model.registration.impression_cache import ImpressionCache
 from model.registration.method_version import describe_method
 from model.registration.pair_table import PairRow, ScoreRow
 from model.registration.registrar import Registrar, require_two_files
+from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution
 from shards.foundation import files, pool
 from shards.foundation.errors import Fault, Misuse
@@ -54,12 +55,14 @@ class TableJob:
         out: folder of the results.
         maps: whether the map and the matches of each row are written.
         method: what the results depend on besides the images (`describe_method`).
+        raw_size: (width, height) in px of files without header.
     """
 
     checkpoint: Path
     out: Path
     maps: bool
     method: dict[str, str]
+    raw_size: Size | None = None
 
     def map_path(self, pair: PairRow) -> Path:
         """Return the path of the map of a row."""
@@ -68,7 +71,7 @@ class TableJob:
     def input_digest(self, pair: PairRow) -> str:
         """Return a digest of everything that the result of a row depends on."""
         images = [_file_digest(pair.a), pair.known_a, _file_digest(pair.b), pair.known_b]
-        inputs = json.dumps([self.method, images], sort_keys=True)
+        inputs = json.dumps([self.method, images, self.raw_size], sort_keys=True)
         return hashlib.sha256(inputs.encode()).hexdigest()[:16]
 
     def is_reusable(self, pair: PairRow, score: ScoreRow) -> bool:
@@ -88,6 +91,7 @@ def register_table(
     known_b: ImageResolution | None = None,
     workers: int | None = None,
     maps: bool = True,
+    raw_size: Size | None = None,
 ) -> list[str]:
     """Register every row of a table of pairs.
 
@@ -101,6 +105,7 @@ def register_table(
         ppi_a, ppi_b: resolution for rows that state none; None for that of the image file.
         workers: number of processes; None for as many as the rows and the processor's cores allow.
         maps: whether to write the maps and matches.
+        raw_size: (width, height) in px of files without header.
 
     Returns:
         A message for each row that failed.
@@ -114,8 +119,9 @@ def register_table(
         raise Misuse(f"{out}: is a file; expected a folder for the results (--out)")
     _file_digest.cache_clear()  # files may have changed since an earlier call
     _load_registrar.cache_clear()
-    _load_registrar(checkpoint)  # an unusable checkpoint is reported before results are removed
-    job = TableJob(checkpoint, out, maps, describe_method(checkpoint))
+    # An unusable checkpoint is reported before results are removed.
+    _load_registrar(checkpoint, raw_size)
+    job = TableJob(checkpoint, out, maps, describe_method(checkpoint), raw_size)
     scores = _reusable_scores(job, pairs)
     pair_table.write_scores(out / SCORES, scores)
     finished = {score.row for score in scores}
@@ -167,7 +173,7 @@ def _register_task(job: TableJob, pairs: list[PairRow], stop: Callable[[], bool]
 
 def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
     """Register one row; an error becomes its "fault"."""
-    registrar, impressions = _load_registrar(job.checkpoint)
+    registrar, impressions = _load_registrar(job.checkpoint, job.raw_size)
     map_path, score = job.map_path(pair), ScoreRow(pair.row, str(pair.a), str(pair.b))
     try:
         map_path.unlink(missing_ok=True)  # may be the result of other inputs
@@ -186,6 +192,7 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
         ppi_b=f"{b.resolution.ppi:g}",
         ppi_a_source=a.resolution.source,
         ppi_b_source=b.resolution.source,
+        notes="; ".join([f"a: {note}" for note in a.notes] + [f"b: {note}" for note in b.notes]),
         inputs=job.input_digest(pair),
     )
 
@@ -201,11 +208,11 @@ def _error_messages(table: Path, pairs: list[PairRow], scores: list[ScoreRow]) -
 
 
 @functools.lru_cache(1)
-def _load_registrar(checkpoint: Path) -> tuple[Registrar, ImpressionCache]:
+def _load_registrar(checkpoint: Path, raw_size: Size | None) -> tuple[Registrar, ImpressionCache]:
     """Load the network of this process, with an empty cache of impressions."""
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
-    return registrar, ImpressionCache(registrar.prepare_file)
+    return registrar, ImpressionCache(functools.partial(registrar.prepare_file, raw_size=raw_size))
 
 
 @functools.cache

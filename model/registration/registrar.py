@@ -32,7 +32,7 @@ from model.registration.result import Registration, empty_registration
 from model.registration.similarity import rotation_angle
 from pipeline.imaging import cropping, file, polarity, preprocess
 from pipeline.imaging.file import ImageFile
-from pipeline.imaging.orientation import AS_STORED
+from pipeline.imaging.header import Size
 from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resolution import ImageResolution, find_resolution
@@ -111,11 +111,22 @@ class Registrar:
             Fault: the image shows no finger.
         """
         prepared = preprocess.prepare(image, ppi, name)
-        return _with_dark_ridges(prepared, image, ImageResolution(ppi, "argument"))
+        return _with_dark_ridges(prepared, ImageFile(image), ImageResolution(ppi, "argument"))
 
-    def prepare_file(self, path: Path, known: ImageResolution | None = None) -> PreparedImpression:
-        """Prepare the image in a file, of a known resolution or of its own (`find_resolution`)."""
-        image = file.load(path)
+    def prepare_file(
+        self, path: Path, known: ImageResolution | None = None, raw_size: Size | None = None
+    ) -> PreparedImpression:
+        """Prepare the image in a file.
+
+        Args:
+            path: the file.
+            known: its resolution; None for that of `find_resolution`.
+            raw_size: (width, height) in px of a file without header.
+
+        Raises:
+            Fault: the file cannot be read, or shows no finger.
+        """
+        image = file.load(path, raw_size)
         found = find_resolution(path, image.stored, known)
         return self.prepare_image(image, found, str(path))
 
@@ -124,7 +135,7 @@ class Registrar:
     ) -> PreparedImpression:
         """Prepare the content of an image file of a resolution; Fault as `prepare`."""
         prepared = preprocess.prepare_file(image, found.ppi, name)
-        return _with_dark_ridges(prepared, image.stored, found, image.orientation)
+        return _with_dark_ridges(prepared, image, found)
 
     def register(
         self, image_a: NDArray[np.uint8], ppi_a: float, image_b: NDArray[np.uint8], ppi_b: float
@@ -247,17 +258,14 @@ def require_two_files(a: Path, b: Path) -> None:
 
 
 def _with_dark_ridges(
-    prepared: SegmentedImage,
-    stored: NDArray[np.uint8],
-    resolution: ImageResolution,
-    orientation: int = AS_STORED,
+    prepared: SegmentedImage, image: ImageFile, resolution: ImageResolution
 ) -> PreparedImpression:
     """Return the impression, inverted where its background shows that its ridges are light."""
     shown = polarity.polarity(prepared)
     if shown is Polarity.LIGHT:
         prepared = polarity.negative(prepared)
-    shape = stored.shape[0], stored.shape[1]
-    return PreparedImpression(shape, prepared, resolution, shown, orientation)
+    shape = image.stored.shape[0], image.stored.shape[1]
+    return PreparedImpression(shape, prepared, resolution, shown, image.orientation, image.notes)
 
 
 def _matches_in_file_pixels(

@@ -141,7 +141,7 @@ def find_resolution(
         known = known or _tagged(path, parameters)
     except UnknownResolution as error:
         unknown = f"{error}"
-        reason = "no tag" if unknown.startswith("its resolution is unknown") else unknown
+        reason = unknown if unknown.startswith("its header states") else "no tag"
         return _by_ridges(period, reason, parameters)
     if period is None or not parameters.accepts(known.ppi):  # `check_ppi` refuses it
         return known

@@ -97,7 +97,9 @@ class FastRegistrar:
         if not path.exists():
             raise Fault(f"{path}: cannot be read")
         self.prepared.append((path.name, known))
-        return SimpleNamespace(resolution=known or ImageResolution(500.0, "tag: pHYs"))
+        return SimpleNamespace(
+            resolution=known or ImageResolution(500.0, "tag: pHYs"), notes=("page 1 of 2",)
+        )
 
     def register_impressions(self, a, b):
         if self.registrations == self.most:
@@ -115,7 +117,7 @@ def fast(monkeypatch):
 
     def run(table, out, *ppi, most=10**6, workers=1, **options):
         registrar = FastRegistrar(most)
-        load = functools.cache(lambda checkpoint: (registrar, registrar))
+        load = functools.cache(lambda checkpoint, raw_size: (registrar, registrar))
         monkeypatch.setattr(register_table, "_load_registrar", load)
         checkpoint = table.with_name("checkpoint")
         checkpoint.touch()
@@ -215,6 +217,9 @@ def test_resolution_of_a_row(tmp_path, fast):
         ["1000", "table", "600", "option"],
         ["500", "tag: pHYs", "250.5", "table"],
     ]
+    assert {row["notes"] for row in read_scores(tmp_path / "out")} == {
+        "a: page 1 of 2; b: page 1 of 2"
+    }
 
 
 @pytest.mark.parametrize("ppi", ["many", "0", "nan", "-500"])
@@ -259,7 +264,7 @@ def test_scores_of_another_program_are_not_replaced(tmp_path, fast, text):
 
 
 def test_missing_file_at_row_812_of_a_thousand(folder, tmp_path, monkeypatch):
-    stand_in = functools.cache(lambda checkpoint: (FastRegistrar(), FastRegistrar()))
+    stand_in = functools.cache(lambda checkpoint, raw_size: (FastRegistrar(), FastRegistrar()))
     monkeypatch.setattr(register_table, "_load_registrar", stand_in)
     rows = [("0.png", "gone.png" if k == 812 else "1.png") for k in range(1000)]
     table = write_table(tmp_path / "pairs.csv", folder, rows)

@@ -383,7 +383,7 @@ def test_output_that_cannot_be_written_is_named(folder, checkpoint):
     images = folder / "a.png", folder / "b.png"
     result = run_register(*images, "--checkpoint", checkpoint, "--out", folder / "taken")
     assert result.exit_code == 1
-    assert "taken: cannot be written" in result.output
+    assert "taken: is a folder; expected the name of a file" in result.output
     assert not list(folder.glob(".*.tmp"))
 
 
@@ -421,3 +421,20 @@ def test_map_is_in_px_as_stored_whatever_the_orientation_tags(
     assert np.allclose(
         turned.matches[:, :2], apply_affine(a_stored, plain.matches[:, :2]), atol=1e-3
     )
+
+
+def test_command_reads_raw_images_and_says_how_files_were_read(folder, checkpoint):
+    raw, turned = folder / "a.raw", folder / "turned.png"
+    raw.write_bytes(ridges(SHAPE).tobytes())
+    turned.write_bytes(encode(ridges(SHAPE, 1), "PNG", exif=exif(6)))
+    options = "--checkpoint", checkpoint, "--out", folder / "o.npz", "--raw", "400x420"
+    result = run_register(raw, turned, *options, "--picture", folder / "p.png")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    agrees = "500 ppi (assumed: no tag; the ridge period agrees)"
+    assert lines[0] == f"A {raw}: 400×420 px, {agrees}; no header, read as 400×420 px"
+    assert lines[1] == f"B {turned}: 400×420 px, {agrees}; orientation tag 6, processed upright"
+    result = run_register(raw, turned, *options[:-1], "400x421")
+    assert result.exit_code == 1
+    assert f"{raw}: has 168000 bytes; a raw image of 400×421 px has 168400" in result.stderr
+    assert run_register(raw, turned, *options[:-1], "400").exit_code == 2
