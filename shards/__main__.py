@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import click
 
 from shards.foundation.cli import CommandGroup, split_names
+from shards.foundation.errors import Finding
 
 
 @click.group(cls=CommandGroup)
@@ -21,25 +24,50 @@ def main() -> None:
 @click.argument("directory", type=Path)
 @click.option("--quick", "level", flag_value="quick", help="Files, sizes, counts, footers only.")
 @click.option("--deep", "level", flag_value="deep", help="Also the meaning of records; see above.")
+@click.option(
+    "--data",
+    type=Path,
+    multiple=True,
+    help="Data root: records are built again from its images and compared byte by byte.",
+)
+@click.option(
+    "--sample",
+    metavar="1%|N|all",
+    help="Records that are built again; all by default with --data, none without.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all faults.")
-def verify(directory: Path, level: str | None, workers: int | None, as_json: bool) -> None:
+def verify(
+    directory: Path,
+    level: str | None,
+    data: tuple[Path, ...],
+    sample: str | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
     """Check the integrity of the shard set in DIRECTORY, with the sha256 of its files.
 
     --deep decodes every record and checks ranges, ids, persons in two splits, repeated pairs, and
-    each map against its images. A sample of 16 impostor pairs per shard is searched for images of
-    one finger.
+    each map against its images; and it compares the records with the plan that follows from the
+    set's settings and the names of its images, and with each other. A sample of 16 impostor pairs
+    per shard is searched for images of one finger.
+
+    --data builds records again from the images below the data roots and compares all bytes, which
+    finds everything that --deep cannot. --sample chooses how many; without --data the roots are
+    those of a build (DENSEREG_DATA, data/raw), and synthesized fingers need none.
 
     Each fault is a line: file, record, message. Exit status: 0 for a sound set, 1 for a set with
     faults, 2 where there is no set.
 
     Example: python -m shards verify data/shards --deep
-    """
-    from shards.verify.verify import verify
 
+    Example: python -m shards verify data/shards --data /data/fvc2002 --sample 1%
+    """
     level = level or "full"
     faults = []
-    with contextlib.closing(verify(directory, level, workers)) as findings:
+    if data and sample is None:
+        sample = "all"
+    with contextlib.closing(_find_faults(directory, level, data, sample, workers)) as findings:
         for finding in findings:
             faults.append({"file": finding.file, "record": finding.record, "what": finding.message})
             if not as_json:
@@ -50,6 +78,26 @@ def verify(directory: Path, level: str | None, workers: int | None, as_json: boo
     else:
         click.echo(f"{directory}: " + (f"{len(faults)} faults" if faults else f"sound ({level})"))
     sys.exit(1 if faults else 0)
+
+
+def _find_faults(
+    directory: Path,
+    level: str,
+    data: tuple[Path, ...],
+    sample: str | None,
+    workers: int | None,
+) -> Generator[Finding]:
+    """Yield the faults of a set; `sample` None builds nothing again."""
+    from shards.verify.verify import verify
+
+    yield from verify(directory, level, workers)
+    if level == "deep" or sample is not None:
+        # The plan of a set and its images are known to the pipeline alone, see tests/
+        # test_architecture.py.
+        from pipeline.verification.verification import VerificationOptions, verify_plan
+
+        options = VerificationOptions(level == "deep", sample, data, workers)
+        yield from verify_plan(directory, options, functools.partial(click.echo, err=True))
 
 
 @main.command()

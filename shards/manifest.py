@@ -12,7 +12,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -66,11 +66,14 @@ class Partition:
         source_hash: sha256 of the image ids and the sha256 of their files (shards.provenance).
         images: number of images.
         counts: split → kind → number of records.
+        libraries: library → version with which its records were built; where several versions
+            built parts of it, all of them. Empty in sets of earlier versions of this program.
     """
 
     source_hash: str
     images: int
     counts: dict[str, dict[str, int]]
+    libraries: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ def assemble(
     images: Mapping[str, Mapping[str, str]],
     shards: Iterable[ShardEntry],
     others: Mapping[str, Partition] = MappingProxyType({}),
+    libraries: Mapping[str, dict[str, str]] = MappingProxyType({}),
 ) -> Manifest:
     """Make the manifest of a complete set.
 
@@ -106,12 +110,15 @@ def assemble(
         images: for each partition, image id → sha256 of its file.
         shards: all shards of the set, in any order.
         others: further partitions, whose images need no reading because they are unchanged.
+        libraries: for partitions, library → version with which its records were built.
     """
     shards = tuple(sorted(shards, key=lambda entry: entry.name))
     counts = count_kinds(shards)
     partitions = dict(others)
     for name, hashes in images.items():
-        partitions[name] = Partition(provenance.source_hash(hashes), len(hashes), counts[name])
+        source_hash = provenance.source_hash(hashes)
+        versions = libraries.get(name, {})
+        partitions[name] = Partition(source_hash, len(hashes), counts[name], versions)
     plain_spec = json.loads(_canonical_json(dict(spec)))
     return Manifest(plain_spec, dict(sorted(partitions.items())), shards)
 

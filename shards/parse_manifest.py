@@ -39,7 +39,12 @@ MEMBER_TYPES: dict[str, type] = {
     "partitions": dict,
     "shards": list,
 }
-PARTITION_TYPES: dict[str, type] = {"source_hash": str, "images": int, "counts": dict}
+PARTITION_TYPES: dict[str, type] = {
+    "source_hash": str,
+    "images": int,
+    "counts": dict,
+    "libraries": dict,
+}
 SHARD_TYPES: dict[str, type] = {
     "name": str,
     "partition": str,
@@ -149,9 +154,12 @@ def _read_partition(named: tuple[str, Any]) -> Partition:
     name, item = named
     if not PARTITION_PATTERN.fullmatch(name):
         raise Fault("is not a partition's name; expected one like sd302/U")
+    if isinstance(item, dict):
+        item.setdefault("libraries", {})  # manifests of earlier versions have none
     _check_types(item, PARTITION_TYPES)
     if not SHA256_PATTERN.fullmatch(item["source_hash"]):
         raise Fault(f"has source_hash {item['source_hash']!r:.80}, expected a sha256")
+    _check_types(item["libraries"], dict.fromkeys(item["libraries"], str))
     return Partition(**item)
 
 

@@ -271,10 +271,24 @@ def _write_manifest(
         images,
         [*(others.shards if others else ()), *report.entries],
         others.partitions if others else {},
+        _merge_libraries(finished),
     )
     quarantine.write(out, report.bad, set(images), warn)
     store.write_manifest(out, new)
     reconcile.delete_stale_shards(out, set(images), new, warn)
+
+
+def _merge_libraries(finished: Iterable[ShardResult]) -> dict[str, dict[str, str]]:
+    """Return for each partition the versions of the libraries that built its shards."""
+    merged: dict[str, dict[str, set[str]]] = {}
+    for result in finished:
+        libraries = merged.setdefault(result.task.shard.partition, {})
+        for name, version in (result.state.libraries if result.state else {}).items():
+            libraries.setdefault(name, set()).add(version)
+    return {
+        partition: {name: ", ".join(sorted(versions)) for name, versions in libraries.items()}
+        for partition, libraries in merged.items()
+    }
 
 
 def _check_space(out: Path, tasks: Iterable[ShardTask]) -> None:

@@ -153,7 +153,8 @@ def restore_states(tasks: Sequence[ShardTask], before: Images, old: Manifest | N
             continue
         if entry.records == task.planned_pairs and not state.read(task.out, entry.name):
             hashes = [images[image.image_id] for image in task.shard.images]
-            state.write(task.out, ShardState(task.key(hashes), entry, [], hashes))
+            libraries = old.partitions[entry.partition].libraries if old else {}
+            state.write(task.out, ShardState(task.key(hashes), entry, [], hashes, libraries))
 
 
 def withdraw_shards(out: Path, tasks: Sequence[ShardTask]) -> None:

@@ -35,12 +35,14 @@ class ShardState(NamedTuple):
         entry: the shard's entry in the manifest.
         bad: images of the shard that could not be used.
         hashes: sha256 of each of its images; empty in states of manifest schema 1.
+        libraries: library → version with which it was built; empty where unknown.
     """
 
     key: str
     entry: ShardEntry
     bad: list[BadImage]
     hashes: list[str]
+    libraries: dict[str, str]
 
 
 def read(out: Path, name: str) -> ShardState | None:
@@ -49,8 +51,9 @@ def read(out: Path, name: str) -> ShardState | None:
     try:
         entry = ShardEntry(**fields["entry"])
         bad = [BadImage(*image) for image in fields["bad"]]
-        return ShardState(fields["key"], entry, bad, fields.get("hashes", []))
-    except (KeyError, TypeError):
+        libraries = dict(fields.get("libraries", {}))
+        return ShardState(fields["key"], entry, bad, fields.get("hashes", []), libraries)
+    except (KeyError, TypeError, ValueError):
         return None
 
 

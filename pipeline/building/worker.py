@@ -23,6 +23,7 @@ from pipeline.sources.synthetic import load_truth
 from pipeline.spec import PipelineSpec
 from shards import manifest, record, shard_file
 from shards.foundation.errors import Fault
+from shards.foundation.versions import BUILD_DISTRIBUTIONS, library_versions
 from shards.manifest import ShardEntry
 
 METHOD = 10  # version of the bytes; increase it when the same spec and images give other bytes
@@ -150,7 +151,7 @@ def build_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) 
     for k, impression in enumerate(task.shard.images):
         if stop_requested():
             raise Stopped
-        sha256, result = _prepare(impression, task.spec, notes)
+        sha256, result = prepare(impression, task.spec, notes)
         hashes.append(sha256)
         if isinstance(result, BadImage):
             bad.append(result)
@@ -160,7 +161,8 @@ def build_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) 
         return ShardResult(task, None, bad, hashes, notes)
 
     def state_of(entry: ShardEntry) -> ShardState:
-        return ShardState(task.key(hashes), entry, bad, hashes)
+        versions = library_versions(BUILD_DISTRIBUTIONS)
+        return ShardState(task.key(hashes), entry, bad, hashes, versions)
 
     # The state is written just before the shard gets its name: a shard is never without state.
     path = task.out / task.shard.name
@@ -171,7 +173,7 @@ def build_shard(task: ShardTask, stop_requested: StopRequested = lambda: False) 
     return ShardResult(task, state_of(entry), bad, hashes, notes)
 
 
-def _prepare(
+def prepare(
     impression: Impression, spec: PipelineSpec, notes: list[tuple[str, str]]
 ) -> tuple[str, CroppedImpression | BadImage]:
     """Return the sha256 of an image's source, and the prepared impression or what is wrong.

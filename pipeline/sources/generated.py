@@ -50,14 +50,14 @@ def list_impressions(partition: str, spec: PipelineSpec) -> list[Impression]:
             f"{partition}: expected synthetic/NAME of letters, digits, dots, dashes and underscores"
         )
     impressions = [
-        _impression(partition, spec.finger_seed, finger, number)
+        impression(partition, spec.finger_seed, finger, number)
         for finger in range(spec.fingers)
         for number in range(spec.impressions)
     ]
     return sorted(impressions, key=lambda impression: impression.image_id)
 
 
-def _impression(partition: str, seed: int, finger: int, number: int) -> Impression:
+def impression(partition: str, seed: int, finger: int, number: int) -> Impression:
     from pipeline.synthesis import generate
 
     finger_id = f"{partition}/{finger:05d}"

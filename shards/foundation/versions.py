@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import metadata
 
 # Library → the distributions that may provide it. OpenCV is published under four names.
@@ -16,15 +17,24 @@ DISTRIBUTIONS = {
         "opencv-contrib-python",
     ),
 }
+# The libraries on which the bytes of shards depend.
+BUILD_DISTRIBUTIONS = {
+    "numpy": DISTRIBUTIONS["numpy"],
+    "opencv": DISTRIBUTIONS["opencv"],
+    "pyfastnoiselite": ("pyfastnoiselite",),
+    "scipy": ("scipy",),
+}
 
 
-def library_versions() -> dict[str, str]:
+def library_versions(
+    distributions: Mapping[str, tuple[str, ...]] = DISTRIBUTIONS,
+) -> dict[str, str]:
     """Return the installed version of each library, such as {"jax": "0.10.2", …}.
 
     The versions come from the installed package metadata: no library is imported. A result that is
     stored together with them is used again only where all of them are the same.
     """
-    return {library: _version(names) for library, names in DISTRIBUTIONS.items()}
+    return {library: _version(names) for library, names in distributions.items()}
 
 
 def _version(distributions: tuple[str, ...]) -> str:

@@ -1,0 +1,195 @@
+"""Compare the images, maps and masks of a shard's records with each other, by their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.imaging.file import Image
+from pipeline.imaging.foreground import Mask
+from pipeline.imaging.warp import Array, Warp
+from pipeline.pair_geometry import DEFAULT as GEOMETRY_PARAMETERS
+from pipeline.pair_geometry import cell_centres
+from pipeline.plan import PairPlan, ShardPlan
+from pipeline.spec import PipelineSpec
+from pipeline.verification import expected_view
+from pipeline.verification.expected_view import ViewParameters
+from shards.record import Pair
+
+
+@dataclass(frozen=True)
+class ContentParameters:
+    """Tolerances of the comparison of records."""
+
+    map_steps: float = 1.5  # of 1 / 1024 px, between a map and its own warp; chosen: rounding
+    fit_cells: int = 24  # visible cells from which a map is continued; chosen: 2 % of the grid
+    # Cells around those that must be visible, so that a mask's edge does not matter. Chosen.
+    edge_cells: int = 2
+    # Share of the cells that must be visible, which may still be missing. Measured (docs/LOG.md,
+    # 2026-11-29, "Lies in a set with correct checksums").
+    missing_share: float = 0.15
+    view: ViewParameters = expected_view.DEFAULT
+
+
+DEFAULT = ContentParameters()
+
+
+@dataclass
+class Reference:
+    """What the records of a shard say of one of its images.
+
+    Attributes:
+        number: of the first record that shows it as image A.
+        crop: uint8 [size, size], its image A there.
+        to_original: float64 [2, 3], its transform there.
+        known: bool [G, G], cells whose mask is known from pairs of the image with itself.
+        on_finger: bool [G, G], those of them that are on the finger.
+    """
+
+    number: int
+    crop: Image
+    to_original: Array
+    known: Mask
+    on_finger: Mask
+
+
+class ShardContent:
+    """References of a shard's images, and the checks of its records against them."""
+
+    def __init__(
+        self, shard: ShardPlan, spec: PipelineSpec, parameters: ContentParameters = DEFAULT
+    ) -> None:
+        self.shard, self.spec, self.parameters = shard, spec, parameters
+        self.references: dict[int, Reference] = {}  # by the image's position in the plan
+
+    def add(self, number: int, pair: Pair, planned: PairPlan) -> Iterator[str]:
+        """Take a record into the references; yield what contradicts an earlier record.
+
+        All records are added before the first one is checked.
+        """
+        reference = self.references.get(planned.a)
+        if reference is None:
+            none = np.zeros(pair.visible.shape, np.bool_)
+            crop, matrix = pair.image_a.copy(), pair.to_original_a.copy()
+            reference = Reference(number, crop, matrix, none, none.copy())
+            self.references[planned.a] = reference
+        earlier = f"record {reference.number}, which shows the same image"
+        if not np.array_equal(reference.crop, pair.image_a):
+            yield f"has another image_a than {earlier}"
+        if not np.array_equal(reference.to_original, pair.to_original_a):
+            yield f"has another to_original_a than {earlier}"
+        if planned.a == planned.b:
+            yield from self._add_mask(reference, pair, planned)
+
+    def check(self, pair: Pair, planned: PairPlan) -> Iterator[str]:
+        """Check image B, its transform and the map of a record against the references."""
+        reference = self.references.get(planned.b)
+        if reference is None:
+            return  # its absence is reported with the missing pairs
+        if not np.array_equal(reference.to_original, pair.to_original_b):
+            yield f"has another to_original_b than record {reference.number} has for the image"
+        warp = self._warp(planned)
+        yield from self._check_view(pair, planned, reference, warp)
+        if planned.a == planned.b:
+            yield from self._check_own_map(pair, warp)
+        elif pair.genuine:
+            yield from self._check_visible(pair, self.references[planned.a], reference, warp)
+
+    def is_explained(self, planned: PairPlan) -> bool:
+        """Return whether a planned pair may be missing because nothing of it is visible."""
+        address = planned.address
+        if address.kind == "impostor":
+            return False
+        if address.kind == "genuine-impressions":
+            return True  # counted, see `pipeline.verification.verification`
+        reference = self.references.get(planned.a)
+        _, inside = expected_view.map_of_one_image(self._warp(planned), self.spec)
+        return reference is not None and not (inside & reference.known & reference.on_finger).any()
+
+    def _warp(self, planned: PairPlan) -> Warp:
+        return expected_view.warp_of(planned.address, self.shard.partition, self.spec)
+
+    def _add_mask(self, reference: Reference, pair: Pair, planned: PairPlan) -> Iterator[str]:
+        _, inside = expected_view.map_of_one_image(self._warp(planned), self.spec)
+        if (pair.visible & ~inside).any():
+            yield f"has {int((pair.visible & ~inside).sum())} visible cells outside of image B"
+        both = inside & reference.known
+        if different := int((both & (pair.visible != reference.on_finger)).sum()):
+            yield f"has {different} visible cells otherwise than earlier pairs of the image"
+        reference.on_finger |= pair.visible & inside & ~reference.known
+        reference.known |= inside
+
+    def _check_view(
+        self, pair: Pair, planned: PairPlan, reference: Reference, warp: Warp
+    ) -> Iterator[str]:
+        parameters = self.parameters.view
+        whole, quadrants = expected_view.resemblance(
+            pair.image_b,
+            reference.crop,
+            planned.address,
+            self.shard.partition,
+            warp,
+            self.spec,
+            parameters,
+        )
+        lowest = min(quadrants, default=whole)
+        if whole < parameters.floor or lowest < parameters.floor_quadrant:
+            yield (
+                f"has an image_b that is not {pair.image_id_b!r:.80} with its noise and warp:"
+                f" correlation {whole:.2f}, {lowest:.2f} in the worst quadrant"
+            )
+
+    def _check_own_map(self, pair: Pair, warp: Warp) -> Iterator[str]:
+        positions, _ = expected_view.map_of_one_image(warp, self.spec)
+        error = np.abs(pair.map_ab - positions)[pair.visible].max(initial=0.0)
+        if error > self.parameters.map_steps / GEOMETRY_PARAMETERS.map_steps:
+            yield f"has a map that is off by up to {error:.2f} px from its own warp"
+
+    def _check_visible(
+        self, pair: Pair, a: Reference, b: Reference, warp: Warp
+    ) -> Iterator[str]:
+        """Compare the visible cells of two impressions with the masks of both images.
+
+        The map is continued from the visible cells to the others by an affine map.
+        """
+        if (pair.visible & a.known & ~a.on_finger).any():
+            yield "has visible cells that are not on the finger in other pairs of image A"
+        if pair.visible.sum() < self.parameters.fit_cells:
+            return
+        cells = cell_centres(self.spec)
+        in_crop_b = warp(pair.map_ab[pair.visible].astype(np.float64))
+        in_crop_b = _continue_affinely(cells[pair.visible], in_crop_b, cells)
+        _, inside = expected_view.map_through(warp, in_crop_b, self.spec)
+        edge = self.parameters.edge_cells
+        expected = _erode(a.on_finger, edge) & _erode(inside, edge)
+        expected &= self._on_mask(_erode(b.on_finger, edge), in_crop_b)
+        missing = int((expected & ~pair.visible).sum())
+        if missing > self.parameters.missing_share * int(expected.sum()):
+            yield f"has {missing} of {int(expected.sum())} cells not visible that both images show"
+
+    def _on_mask(self, mask: Mask, points: Array) -> Mask:
+        """Return whether points (x, y) [..., 2] of a crop are in cells of a mask [G, G]."""
+        stride = self.spec.size // self.spec.grid
+        column, row = np.moveaxis(np.floor((points + 0.5) / stride).astype(np.intp), -1, 0)
+        cells = len(mask)
+        valid = (column >= 0) & (column < cells) & (row >= 0) & (row < cells)
+        return np.asarray(valid & mask[np.where(valid, row, 0), np.where(valid, column, 0)])
+
+
+def _continue_affinely(points: Array, images: Array, everywhere: Array) -> Array:
+    """Fit an affine map to points [N, 2] and their images [N, 2]; apply it to [..., 2]."""
+    ones = np.ones((len(points), 1))
+    matrix = np.linalg.lstsq(np.hstack([points, ones]), images, rcond=None)[0]
+    result: NDArray[np.float64] = everywhere @ matrix[:2] + matrix[2]
+    return result
+
+
+def _erode(mask: Mask, cells: int) -> Mask:
+    """Erode a mask [G, G] by some cells; cells beyond the grid count as outside."""
+    kernel = np.ones((2 * cells + 1, 2 * cells + 1), np.uint8)
+    border = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
+    return np.asarray(cv2.erode(mask.astype(np.uint8), kernel, **border), np.uint8).view(np.bool_)
