@@ -58,6 +58,7 @@ def list_impressions(partition: str, spec: PipelineSpec) -> list[Impression]:
 
 
 def impression(partition: str, seed: int, finger: int, number: int) -> Impression:
+    """Return the impression `number` of a finger of a partition that is generated."""
     from pipeline.synthesis import generate
 
     finger_id = f"{partition}/{finger:05d}"
@@ -104,6 +105,20 @@ def synthesize(impression: Impression) -> tuple[Image, Warp]:
     master = _master(seed, partition, finger)
     synthetic = generate.synthesize_impression(master, seed, partition, finger, number)
     return synthetic.image, synthetic.warp
+
+
+def to_master(impression: Impression, attempt: int) -> Warp:
+    """Return the warp of an attempt at a synthesized impression, without its image.
+
+    Args:
+        impression: an impression that is generated.
+        attempt: 0, 1, …; the image is that of the first attempt with a foreground.
+    """
+    from pipeline.synthesis import generate
+
+    assert impression.generator_address is not None
+    seed, finger, number = impression.generator_address
+    return generate.sample_warp(seed, impression.partition, finger, number, attempt)
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,8 @@
 """Synthetic fingers and impressions by address.
 
-The same (seed, partition, finger, impression) gives the same bytes, in any order and process.
+The same (seed, partition, finger, impression) gives the same bytes, in any order and process. An
+impression without a foreground, such as that of a dry finger that hardly touches the sensor, is
+sampled again from the same address with the number of the attempt.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.imaging import preprocess
 from pipeline.imaging.warp import Warp
 from pipeline.synthesis import contact, manner, master, touch
 from pipeline.synthesis.contact import compute_contact
@@ -20,7 +23,8 @@ from pipeline.synthesis.frame import PPI
 from pipeline.synthesis.manner import sample_manner
 from pipeline.synthesis.master import Master, sample_master
 from pipeline.synthesis.sensor import STYLES, Style, render_image
-from pipeline.synthesis.touch import sample_touch
+from pipeline.synthesis.touch import Touch, sample_touch
+from shards.foundation.errors import Fault
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class ImpressionParameters:
     manner: manner.MannerParameters = manner.DEFAULT
     touch: touch.TouchParameters = touch.DEFAULT
     contact: contact.ContactParameters = contact.DEFAULT
+    # Attempts at an impression with a foreground. Chosen: one in 300 attempts fails (measured).
+    attempts: int = 20
 
 
 DEFAULT = ImpressionParameters()
@@ -65,9 +71,10 @@ def synthesize_impression(
     styles: Sequence[Style] = STYLES,
     parameters: ImpressionParameters = DEFAULT,
 ) -> SyntheticImpression:
-    """Synthesize one impression of a finger.
+    """Synthesize one impression of a finger; it always has a foreground.
 
-    The address gives two generators: one for the parameters that are recorded, one for noise.
+    The address gives two generators: one for the parameters that are recorded, one for noise. The
+    sensor type is the same in all attempts.
 
     Args:
         master: skin of the finger.
@@ -77,11 +84,33 @@ def synthesize_impression(
         impression: fourth part, 0, 1, …
         styles: sensor types to choose from.
         parameters: numbers of the impression before the sensor.
+
+    Raises:
+        Fault: no attempt has a foreground.
     """
-    rng, noise = _generator(seed, partition, finger, 1 + impression).spawn(2)
-    style = _choose(rng, styles)
-    sampled_manner = sample_manner(rng, parameters.manner)
-    sampled_touch = sample_touch(rng, style.placement, sampled_manner, parameters.touch)
+    address = (seed, partition, finger, 1 + impression)
+    for attempt in range(parameters.attempts):
+        result = _synthesize(master, _generator(*address, attempt), styles, parameters)
+        if _has_foreground(result):
+            if attempt:
+                result.params["attempt"] = attempt
+            return result
+        styles = (sample_style(seed, partition, finger, impression, styles),)
+    raise Fault(
+        f"{partition}: impression {impression} of finger {finger} has no foreground after"
+        f" {parameters.attempts} attempts; take another seed"
+    )
+
+
+def _synthesize(
+    master: Master,
+    generator: np.random.Generator,
+    styles: Sequence[Style],
+    parameters: ImpressionParameters,
+) -> SyntheticImpression:
+    """Synthesize one attempt at an impression."""
+    rng, noise = generator.spawn(2)
+    style, sampled_touch = _sample_style_and_touch(rng, styles, parameters)
     sensor = style.sample(rng)
     skin, pressure = compute_contact(master, sampled_touch, noise, parameters.contact)
     image = render_image(sensor, style.ppi, skin, pressure, noise)
@@ -89,6 +118,38 @@ def synthesize_impression(
     del params["warp"]  # a field of its own
     warp = sampled_touch.warp.at_scale(style.ppi / PPI)
     return SyntheticImpression(image, warp, master.flow.label, params, style.ppi)
+
+
+def sample_warp(seed: int, partition: str, finger: int, impression: int, attempt: int) -> Warp:
+    """Sample the warp of an attempt at an impression without its image.
+
+    Returns:
+        The warp from px of the image to px of the master that `synthesize_impression` returns
+        where this attempt is the first one with a foreground.
+    """
+    styles: Sequence[Style] = STYLES
+    if attempt:
+        styles = (sample_style(seed, partition, finger, impression),)
+    generator = _generator(seed, partition, finger, 1 + impression, attempt)
+    style, sampled_touch = _sample_style_and_touch(generator.spawn(2)[0], styles, DEFAULT)
+    return sampled_touch.warp.at_scale(style.ppi / PPI)
+
+
+def _sample_style_and_touch(
+    rng: np.random.Generator, styles: Sequence[Style], parameters: ImpressionParameters
+) -> tuple[Style, Touch]:
+    style = _choose(rng, styles)
+    manner_of_touch = sample_manner(rng, parameters.manner)
+    return style, sample_touch(rng, style.placement, manner_of_touch, parameters.touch)
+
+
+def _has_foreground(impression: SyntheticImpression) -> bool:
+    """Return whether a build can use the image."""
+    try:
+        preprocess.prepare(impression.image, impression.ppi)
+    except Fault:
+        return False
+    return True
 
 
 def sample_style(
@@ -102,6 +163,9 @@ def _choose(rng: np.random.Generator, styles: Sequence[Style]) -> Style:
     return styles[int(rng.integers(len(styles)))]
 
 
-def _generator(seed: int, partition: str, finger: int, stage: int) -> np.random.Generator:
+def _generator(
+    seed: int, partition: str, finger: int, stage: int, attempt: int = 0
+) -> np.random.Generator:
     """Generator of an address; stage 0 is the master, 1 + k impression k."""
-    return np.random.default_rng([seed, crc32(partition.encode()), finger, stage])
+    attempts = [attempt] if attempt else []
+    return np.random.default_rng([seed, crc32(partition.encode()), finger, stage, *attempts])

@@ -107,9 +107,9 @@ def _check_records(
             if task.content:
                 messages += content.add(number, pair, planned)
         if planned is not None and number in task.sample:
-            if message := rebuilder.compare(planned, data):
-                messages.append(message)
-                report.differing += 1
+            differences = rebuilder.compare(planned, data)
+            messages += differences
+            report.differing += len(differences)
         for message in messages:
             report.add(number, message)
     if task.content:

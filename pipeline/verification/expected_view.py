@@ -91,19 +91,19 @@ def resemblance(
         parameters: which quadrants are compared.
     """
     size, matrix = spec.size, crop_position(spec, GEOMETRY_PARAMETERS).matrix
-    side = 2 * crop_position(spec, GEOMETRY_PARAMETERS).radius
-    border = cv2.BORDER_REPLICATE
-    window = cv2.warpAffine(crop, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=border)
+    window = _enlarge(crop, spec)
     sampled = degradation.sample(address.noise, address.rng(spec.seed, partition, NOISE))
-    view_b = view((side, side), matrix, size, warp)
-    degraded = degradation.apply(np.asarray(window, np.uint8), sampled, view_b.part)
+    view_b = view(window.shape, matrix, size, warp)
+    degraded = degradation.apply(window, sampled, view_b.part)
     x, y = warp.planes(size, size)
     inside = (x >= 0) & (x <= size - 1) & (y >= 0) & (y <= size - 1)
     expected = extract_ridges(view_b.render(degraded)) * inside
     actual = extract_ridges(image_b) * inside
     half = size // 2
     quadrants = [
-        (slice(top, top + half), slice(left, left + half)) for top in (0, half) for left in (0, half)
+        (slice(top, top + half), slice(left, left + half))
+        for top in (0, half)
+        for left in (0, half)
     ]
     compared = [
         part
@@ -113,6 +113,14 @@ def resemblance(
     ]
     correlations = (_correlate(expected[part], actual[part]) for part in compared)
     return Resemblance(_correlate(expected, actual), tuple(correlations))
+
+
+def _enlarge(crop: Image, spec: PipelineSpec) -> Image:
+    """Return the window at 500 ppi around a crop, which repeats the crop's edge around it."""
+    margin = crop_position(spec, GEOMETRY_PARAMETERS).radius - spec.crop // 2
+    enlarged = cv2.resize(crop, (spec.crop, spec.crop), interpolation=cv2.INTER_CUBIC)
+    margins = (margin, margin, margin, margin)
+    return np.asarray(cv2.copyMakeBorder(enlarged, *margins, cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _correlate(a: np.ndarray, b: np.ndarray) -> float:

@@ -32,12 +32,16 @@ class Rebuilder:
         self.shard, self.spec, self.hashes = shard, spec, hashes
         self._images: dict[int, CroppedImpression | str] = {}  # or what is wrong with it
 
-    def compare(self, planned: PairPlan, data: bytes) -> str | None:
-        """Build a pair again and compare it with its record; None where all bytes are equal."""
+    def compare(self, planned: PairPlan, data: bytes) -> list[str]:
+        """Build a pair again and compare it with its record.
+
+        Returns:
+            No message where all bytes are equal, else one.
+        """
         if message := self._first_fault((planned.a, planned.b)):
-            return message
+            return [message]
         rebuilt = record.encode(self._make(planned))
-        return None if rebuilt == data else describe_difference(data, rebuilt)
+        return [] if rebuilt == data else [describe_difference(data, rebuilt)]
 
     def is_omitted(self, planned: PairPlan) -> bool:
         """Return whether a build leaves a pair out: a bad image, or nothing of it is visible."""
@@ -63,7 +67,7 @@ class Rebuilder:
         impression = self.shard.images[position]
         shown = f"shows {impression.image_id!r:.80}"
         try:
-            sha256, result = worker.prepare(impression, self.spec)
+            sha256, result = worker.prepare(impression, self.spec, [])
         except Fault as fault:
             return f"{shown}, which cannot be read: {fault}"
         if sha256 != self.hashes.get(impression.image_id):

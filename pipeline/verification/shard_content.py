@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from pipeline.imaging.file import Image
 from pipeline.imaging.foreground import Mask
-from pipeline.imaging.warp import Array, Warp
+from pipeline.imaging.warp import Array, Warp, apply_affine, invert_affine
 from pipeline.pair_geometry import DEFAULT as GEOMETRY_PARAMETERS
 from pipeline.pair_geometry import cell_centres
 from pipeline.plan import PairPlan, ShardPlan
+from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
 from pipeline.verification import expected_view
 from pipeline.verification.expected_view import ViewParameters
@@ -32,6 +34,8 @@ class ContentParameters:
     # Share of the cells that must be visible, which may still be missing. Measured (docs/LOG.md,
     # 2026-11-29, "Lies in a set with correct checksums").
     missing_share: float = 0.15
+    # Attempts at a synthesized image that are tried; chosen: a third one occurs once in 10⁵.
+    attempts: int = 2
     view: ViewParameters = expected_view.DEFAULT
 
 
@@ -65,6 +69,7 @@ class ShardContent:
     ) -> None:
         self.shard, self.spec, self.parameters = shard, spec, parameters
         self.references: dict[int, Reference] = {}  # by the image's position in the plan
+        self._warps_to_master: dict[tuple[int, int], Warp] = {}  # by position and attempt
 
     def add(self, number: int, pair: Pair, planned: PairPlan) -> Iterator[str]:
         """Take a record into the references; yield what contradicts an earlier record.
@@ -97,7 +102,9 @@ class ShardContent:
         if planned.a == planned.b:
             yield from self._check_own_map(pair, warp)
         elif pair.genuine:
-            yield from self._check_visible(pair, self.references[planned.a], reference, warp)
+            yield from self._check_two_impressions(
+                pair, planned, self.references[planned.a], reference, warp
+            )
 
     def is_explained(self, planned: PairPlan) -> bool:
         """Return whether a planned pair may be missing because nothing of it is visible."""
@@ -149,20 +156,69 @@ class ShardContent:
         if error > self.parameters.map_steps / GEOMETRY_PARAMETERS.map_steps:
             yield f"has a map that is off by up to {error:.2f} px from its own warp"
 
-    def _check_visible(
-        self, pair: Pair, a: Reference, b: Reference, warp: Warp
+    def _check_two_impressions(
+        self, pair: Pair, planned: PairPlan, a: Reference, b: Reference, warp: Warp
     ) -> Iterator[str]:
-        """Compare the visible cells of two impressions with the masks of both images.
+        """Check the map of two impressions where it is known, and the visible cells.
 
-        The map is continued from the visible cells to the others by an affine map.
+        Where the map is not known, it is continued from the visible cells by an affine map.
         """
         if (pair.visible & a.known & ~a.on_finger).any():
             yield "has visible cells that are not on the finger in other pairs of image A"
-        if pair.visible.sum() < self.parameters.fit_cells:
-            return
         cells = cell_centres(self.spec)
-        in_crop_b = warp(pair.map_ab[pair.visible].astype(np.float64))
-        in_crop_b = _continue_affinely(cells[pair.visible], in_crop_b, cells)
+        if self.shard.images[planned.a].generator_address is not None:
+            in_crop_b, error = self._map_of_generated(pair, planned, a, b, warp)
+            if error > self.parameters.map_steps / GEOMETRY_PARAMETERS.map_steps:
+                yield f"has a map that is off by up to {error:.2f} px from the generator's"
+                return
+        elif pair.visible.sum() >= self.parameters.fit_cells:
+            in_crop_b = warp(pair.map_ab[pair.visible].astype(np.float64))
+            in_crop_b = _continue_affinely(cells[pair.visible], in_crop_b, cells)
+        else:
+            return
+        yield from self._check_visible(pair, a, b, in_crop_b, warp)
+
+    def _map_of_generated(
+        self, pair: Pair, planned: PairPlan, a: Reference, b: Reference, warp: Warp
+    ) -> tuple[Array, float]:
+        """Return A's cells in the crop of B [G, G, 2], and the largest error of the map in px.
+
+        It is not known in which attempt an image was synthesized: those that agree best count.
+        """
+        tolerance = self.parameters.map_steps / GEOMETRY_PARAMETERS.map_steps
+        results: list[tuple[float, Array]] = []
+        for attempt_a, attempt_b in product(range(self.parameters.attempts), repeat=2):
+            to_master_a = self._to_master(planned.a, attempt_a)
+            to_master_b = self._to_master(planned.b, attempt_b)
+            on_master = to_master_a(apply_affine(a.to_original, cell_centres(self.spec)))
+            in_file_b = to_master_b.inverse(on_master)
+            in_crop_b = apply_affine(invert_affine(b.to_original), in_file_b)
+            positions, _ = expected_view.map_through(warp, in_crop_b, self.spec)
+            error = float(np.abs(pair.map_ab - positions)[pair.visible].max(initial=0.0))
+            results.append((error, in_crop_b))
+            if error <= tolerance:
+                break
+        error, in_crop_b = min(results, key=lambda result: result[0])
+        return in_crop_b, error
+
+    def _to_master(self, position: int, attempt: int) -> Warp:
+        key = position, attempt
+        if key not in self._warps_to_master:
+            image = self.shard.images[position]
+            self._warps_to_master[key] = generated.to_master(image, attempt)
+        return self._warps_to_master[key]
+
+    def _check_visible(
+        self, pair: Pair, a: Reference, b: Reference, in_crop_b: Array, warp: Warp
+    ) -> Iterator[str]:
+        """Compare the visible cells of two impressions with the masks of both images.
+
+        Args:
+            pair: the pair.
+            a, b: references of both images.
+            in_crop_b: positions (x, y) of A's cells in the crop of B [G, G, 2].
+            warp: of image B.
+        """
         _, inside = expected_view.map_through(warp, in_crop_b, self.spec)
         edge = self.parameters.edge_cells
         expected = _erode(a.on_finger, edge) & _erode(inside, edge)
@@ -191,5 +247,8 @@ def _continue_affinely(points: Array, images: Array, everywhere: Array) -> Array
 def _erode(mask: Mask, cells: int) -> Mask:
     """Erode a mask [G, G] by some cells; cells beyond the grid count as outside."""
     kernel = np.ones((2 * cells + 1, 2 * cells + 1), np.uint8)
-    border = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
-    return np.asarray(cv2.erode(mask.astype(np.uint8), kernel, **border), np.uint8).view(np.bool_)
+    padded = cv2.copyMakeBorder(
+        mask.view(np.uint8), cells, cells, cells, cells, cv2.BORDER_CONSTANT
+    )
+    inner = slice(cells, -cells)
+    return np.asarray(cv2.erode(padded, kernel), np.uint8)[inner, inner].view(np.bool_)

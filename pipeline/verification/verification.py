@@ -257,9 +257,7 @@ def _make_tasks(
         chosen = sample.get(entry.name, frozenset())
         left_out = omitted.intersection(ids)
         tasks.append(
-            VerificationTask(
-                root, entry, shard, spec, left_out, options.content, hashes, chosen
-            )
+            VerificationTask(root, entry, shard, spec, left_out, options.content, hashes, chosen)
         )
     return tasks
 

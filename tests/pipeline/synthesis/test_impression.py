@@ -154,6 +154,7 @@ def test_image_has_the_size_of_the_sensor(master):
 def test_style_of_an_address_can_be_sampled_without_its_image(master, monkeypatch):
     blank = np.zeros((4, 4), np.float32)
     monkeypatch.setattr(generate, "compute_contact", lambda *_: (blank, blank))
+    monkeypatch.setattr(generate, "_has_foreground", lambda _: True)
     styles = set()
     for k in range(30):
         address = (5, PARTITION, k % 7, k)
