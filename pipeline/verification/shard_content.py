@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
 from pipeline.verification import expected_view
 from pipeline.verification.expected_view import ViewParameters
+from pipeline.verification.segmented_crop import SegmentedCrop, erode, segment_crop
 from shards.record import Pair
 
 
@@ -31,9 +31,10 @@ class ContentParameters:
     fit_cells: int = 24  # visible cells from which a map is continued; chosen: 2 % of the grid
     # Cells around those that must be visible, so that a mask's edge does not matter. Chosen.
     edge_cells: int = 2
-    # Share of the cells that must be visible, which may still be missing. Measured (docs/LOG.md,
-    # 2026-11-29, "Lies in a set with correct checksums").
-    missing_share: float = 0.15
+    # Share and number of the cells that must be visible, which may still be missing. Measured
+    # (docs/LOG.md, 2026-11-29, "Lies in a set with correct checksums").
+    missing_share: float = 0.1
+    missing_cells: int = 4
     # Attempts at a synthesized image that are tried; chosen: a third one occurs once in 10⁵.
     attempts: int = 2
     view: ViewParameters = expected_view.DEFAULT
@@ -43,22 +44,46 @@ DEFAULT = ContentParameters()
 
 
 @dataclass
+class Crop:
+    """The crop of an image, as some of its records show it as image A.
+
+    Attributes:
+        number: of the first of these records.
+        image: uint8 [size, size].
+        to_original: float64 [2, 3], px of the crop → px of the file.
+        records: number of these records.
+    """
+
+    number: int
+    image: Image
+    to_original: Array
+    records: int = 0
+
+    def is_of(self, pair: Pair) -> bool:
+        """Return whether a pair shows this crop as image A."""
+        same = np.array_equal(self.image, pair.image_a)
+        return same and np.array_equal(self.to_original, pair.to_original_a)
+
+
+@dataclass
 class Reference:
     """What the records of a shard say of one of its images.
 
     Attributes:
-        number: of the first record that shows it as image A.
-        crop: uint8 [size, size], its image A there.
-        to_original: float64 [2, 3], its transform there.
+        crops: the crops that they show; one in a correct shard.
         known: bool [G, G], cells whose mask is known from pairs of the image with itself.
         on_finger: bool [G, G], those of them that are on the finger.
     """
 
-    number: int
-    crop: Image
-    to_original: Array
+    crops: list[Crop]
     known: Mask
     on_finger: Mask
+    segmented: SegmentedCrop | None = None  # the crop that most records show
+
+    @property
+    def crop(self) -> Crop:
+        """The crop that most records show."""
+        return max(self.crops, key=lambda crop: crop.records)
 
 
 class ShardContent:
@@ -72,39 +97,48 @@ class ShardContent:
         self._warps_to_master: dict[tuple[int, int], Warp] = {}  # by position and attempt
 
     def add(self, number: int, pair: Pair, planned: PairPlan) -> Iterator[str]:
-        """Take a record into the references; yield what contradicts an earlier record.
+        """Take a record into the references; yield where its mask contradicts an earlier one.
 
         All records are added before the first one is checked.
         """
-        reference = self.references.get(planned.a)
-        if reference is None:
-            none = np.zeros(pair.visible.shape, np.bool_)
-            crop, matrix = pair.image_a.copy(), pair.to_original_a.copy()
-            reference = Reference(number, crop, matrix, none, none.copy())
-            self.references[planned.a] = reference
-        earlier = f"record {reference.number}, which shows the same image"
-        if not np.array_equal(reference.crop, pair.image_a):
-            yield f"has another image_a than {earlier}"
-        if not np.array_equal(reference.to_original, pair.to_original_a):
-            yield f"has another to_original_a than {earlier}"
+        none = np.zeros(pair.visible.shape, np.bool_)
+        empty = Reference([], none, none.copy())
+        reference = self.references.setdefault(planned.a, empty)
+        crop = next((crop for crop in reference.crops if crop.is_of(pair)), None)
+        if crop is None:
+            crop = Crop(number, pair.image_a.copy(), pair.to_original_a.copy())
+            reference.crops.append(crop)
+        crop.records += 1
         if planned.a == planned.b:
             yield from self._add_mask(reference, pair, planned)
 
     def check(self, pair: Pair, planned: PairPlan) -> Iterator[str]:
-        """Check image B, its transform and the map of a record against the references."""
+        """Check images, transforms and the map of a record against the references."""
+        crop = self.references[planned.a].crop
+        if not crop.is_of(pair):
+            yield f"has another image_a or to_original_a than record {crop.number} of the image"
         reference = self.references.get(planned.b)
         if reference is None:
             return  # its absence is reported with the missing pairs
-        if not np.array_equal(reference.to_original, pair.to_original_b):
-            yield f"has another to_original_b than record {reference.number} has for the image"
+        if not np.array_equal(reference.crop.to_original, pair.to_original_b):
+            yield f"has another to_original_b than record {reference.crop.number} of the image"
         warp = self._warp(planned)
         yield from self._check_view(pair, planned, reference, warp)
         if planned.a == planned.b:
-            yield from self._check_own_map(pair, warp)
+            yield from self._check_own_map(pair, reference, warp)
         elif pair.genuine:
             yield from self._check_two_impressions(
                 pair, planned, self.references[planned.a], reference, warp
             )
+
+    def count_inverted(self) -> int:
+        """Return the number of images whose crop has light ridges."""
+        return sum(self._segment(reference).inverted for reference in self.references.values())
+
+    def _segment(self, reference: Reference) -> SegmentedCrop:
+        if reference.segmented is None:
+            reference.segmented = segment_crop(reference.crop.image, self.spec)
+        return reference.segmented
 
     def is_explained(self, planned: PairPlan) -> bool:
         """Return whether a planned pair may be missing because nothing of it is visible."""
@@ -136,7 +170,7 @@ class ShardContent:
         parameters = self.parameters.view
         whole, quadrants = expected_view.resemblance(
             pair.image_b,
-            reference.crop,
+            reference.crop.image,
             planned.address,
             self.shard.partition,
             warp,
@@ -150,8 +184,9 @@ class ShardContent:
                 f" correlation {whole:.2f}, {lowest:.2f} in the worst quadrant"
             )
 
-    def _check_own_map(self, pair: Pair, warp: Warp) -> Iterator[str]:
-        positions, _ = expected_view.map_of_one_image(warp, self.spec)
+    def _check_own_map(self, pair: Pair, reference: Reference, warp: Warp) -> Iterator[str]:
+        positions, inside = expected_view.map_of_one_image(warp, self.spec)
+        yield from self._compare_visible(pair, inside & self._segment(reference).on_finger)
         error = np.abs(pair.map_ab - positions)[pair.visible].max(initial=0.0)
         if error > self.parameters.map_steps / GEOMETRY_PARAMETERS.map_steps:
             yield f"has a map that is off by up to {error:.2f} px from its own warp"
@@ -190,9 +225,9 @@ class ShardContent:
         for attempt_a, attempt_b in product(range(self.parameters.attempts), repeat=2):
             to_master_a = self._to_master(planned.a, attempt_a)
             to_master_b = self._to_master(planned.b, attempt_b)
-            on_master = to_master_a(apply_affine(a.to_original, cell_centres(self.spec)))
+            on_master = to_master_a(apply_affine(a.crop.to_original, cell_centres(self.spec)))
             in_file_b = to_master_b.inverse(on_master)
-            in_crop_b = apply_affine(invert_affine(b.to_original), in_file_b)
+            in_crop_b = apply_affine(invert_affine(b.crop.to_original), in_file_b)
             positions, _ = expected_view.map_through(warp, in_crop_b, self.spec)
             error = float(np.abs(pair.map_ab - positions)[pair.visible].max(initial=0.0))
             results.append((error, in_crop_b))
@@ -220,12 +255,16 @@ class ShardContent:
             warp: of image B.
         """
         _, inside = expected_view.map_through(warp, in_crop_b, self.spec)
-        edge = self.parameters.edge_cells
-        expected = _erode(a.on_finger, edge) & _erode(inside, edge)
-        expected &= self._on_mask(_erode(b.on_finger, edge), in_crop_b)
-        missing = int((expected & ~pair.visible).sum())
-        if missing > self.parameters.missing_share * int(expected.sum()):
-            yield f"has {missing} of {int(expected.sum())} cells not visible that both images show"
+        expected = self._segment(a).on_finger & erode(inside, self.parameters.edge_cells)
+        expected &= self._on_mask(self._segment(b).on_finger, in_crop_b)
+        yield from self._compare_visible(pair, expected)
+
+    def _compare_visible(self, pair: Pair, expected: Mask) -> Iterator[str]:
+        """Compare the visible cells with those [G, G] that both images surely show."""
+        missing, total = int((expected & ~pair.visible).sum()), int(expected.sum())
+        limit = max(self.parameters.missing_cells, self.parameters.missing_share * total)
+        if missing > limit:
+            yield f"has {missing} of {total} cells not visible that both images show"
 
     def _on_mask(self, mask: Mask, points: Array) -> Mask:
         """Return whether points (x, y) [..., 2] of a crop are in cells of a mask [G, G]."""
@@ -242,13 +281,3 @@ def _continue_affinely(points: Array, images: Array, everywhere: Array) -> Array
     matrix = np.linalg.lstsq(np.hstack([points, ones]), images, rcond=None)[0]
     result: NDArray[np.float64] = everywhere @ matrix[:2] + matrix[2]
     return result
-
-
-def _erode(mask: Mask, cells: int) -> Mask:
-    """Erode a mask [G, G] by some cells; cells beyond the grid count as outside."""
-    kernel = np.ones((2 * cells + 1, 2 * cells + 1), np.uint8)
-    padded = cv2.copyMakeBorder(
-        mask.view(np.uint8), cells, cells, cells, cells, cv2.BORDER_CONSTANT
-    )
-    inner = slice(cells, -cells)
-    return np.asarray(cv2.erode(padded, kernel), np.uint8)[inner, inner].view(np.bool_)

@@ -46,6 +46,10 @@ class VerificationParameters:
     # docs/LOG.md, 2026-11-29, "Lies in a set with correct checksums".
     missing_impressions: float = 0.1
     shown_images: int = 3  # ids in a message; chosen
+    # Share and number of a partition's crops with light ridges, both of which must be exceeded. Of
+    # 400 crops 3 were taken for inverted, of their negatives 377 (same entry).
+    inverted_share: float = 0.5
+    inverted_images: int = 3
 
 
 DEFAULT = VerificationParameters()
@@ -129,12 +133,16 @@ class _PartitionCounts:
     differing: Counter[str] = field(default_factory=Counter)
     planned: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    images: Counter[str] = field(default_factory=Counter)
+    inverted: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: VerificationReport) -> None:
         name = report.entry.partition
         self.differing[name] += report.differing
         self.planned[name] += report.planned_impressions
         self.missing[name] += report.missing_impressions
+        self.images[name] += report.images
+        self.inverted[name] += report.inverted_images
 
     def findings(
         self, manifest: Manifest, parameters: VerificationParameters = DEFAULT
@@ -146,6 +154,11 @@ class _PartitionCounts:
                     " so many cannot be without a common area"
                 )
                 yield Finding(name, None, message)
+        for name, inverted in self.inverted.items():
+            limit = parameters.inverted_share * self.images[name]
+            if inverted > max(limit, parameters.inverted_images):
+                message = f"shows light ridges in {inverted} of {self.images[name]} images"
+                yield Finding(name, None, f"{message}, expected dark ridges")
         for name, differing in self.differing.items():
             if differing:
                 message = f"{differing} records differ from those built again: "

@@ -7,13 +7,18 @@ has none. A search over rotations then distinguishes a wrong map from images of 
 
 A and B of a "genuine" pair are one image, of which B is degraded, so that other defects are in
 both. Two impressions differ in more, and their floors are lower.
+
+Lengths are px of the image, in which a ridge period is about 4 px by the published settings. Images
+in which it is shorter than `CorrespondenceParameters.least_period` show no ridges and are not
+compared here; `pipeline.verification` compares those of a build at every size.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -45,10 +50,24 @@ class CorrespondenceParameters:
     flat_gain: float = 0.1  # least gain of a shift over the map of two impressions; measured
     independent_area: float = 4.0  # px² per independent value: half a ridge period squared; chosen
     chance_deviations: float = 2.0  # of the gain by chance (docs/LOG.md, 2026-11-23, VERSION 6)
-    search_floor: float = 0.35  # one finger gives 0.43 or more, two fingers up to 0.25; measured
+    # Correlation of a search from which two images show one finger, at `search_size`. Measured on
+    # real impostor pairs (docs/LOG.md, 2026-11-29, "Lies in a set with correct checksums"): of
+    # 6,000 none is above 0.32, one in 10⁵ is expected above 0.42 in the worst of four sets.
+    search_floor: float = 0.45
+    search_size: int = 128  # px
+    # Fewer px agree better by chance: the floor grows with this power of search_size / size. Fitted
+    # to the same measurement at 96 and 64 px, where it is 0.57 and 0.81.
+    search_exponent: float = 0.85
     search_gain: float = 0.2  # of a rotation over the map that is called wrong; chosen
     search_step: float = math.radians(2.5)  # rad; a third of a ridge at the edge of the patch
     search_range: tuple[float, float] = (-math.radians(65), math.radians(65))  # rad; ±60° in pairs
+    least_period: float = 3.0  # px, ridge period from which images are compared; measured
+    ridge_period: float = 9.0  # px at 500 ppi; docs/GLOSSARY.md
+    published_crop: int = 288  # px at 500 ppi, of specs that do not contain it
+    # Of an image and its degraded copy, in each quadrant; correct maps have 0.36 and 0.82 or more.
+    quadrant_floor_sensor: float = 0.15
+    quadrant_floor: float = 0.4  # of all other noise
+    quadrant_area: float = 0.25  # share of a quadrant in the common area that is compared; chosen
     least_contrast: float = 0.01  # deviation of a patch that can be searched; chosen: flat images
     smoothing: float = 0.8  # px, deviation of the filter against noise; chosen
     background: float = 3.0  # px, deviation of the filter that gives the background; chosen
@@ -60,6 +79,23 @@ class CorrespondenceParameters:
         if pair.kind == "genuine-impressions":
             return self.floor_impressions
         return float(getattr(self, f"floor_{pair.noise}"))
+
+    def at_size(self, size: int) -> CorrespondenceParameters:
+        """Return the parameters for images of another size in px."""
+        factor = max(1.0, self.search_size / size) ** self.search_exponent
+        return replace(self, search_floor=self.search_floor * factor)
+
+    def shows_ridges(self, size: int, spec: Mapping[str, Any]) -> bool:
+        """Return whether images of `size` px are fine enough to be compared.
+
+        Args:
+            size: px per side.
+            spec: the set's spec, of which the crop is used; it may come from anywhere.
+        """
+        crop = spec.get("crop")
+        if type(crop) is not int or crop < 1:
+            crop = self.published_crop
+        return self.ridge_period * size / crop >= self.least_period
 
 
 DEFAULT = CorrespondenceParameters()
@@ -92,7 +128,7 @@ def check_map(
             f" {agreement.best:.2f} at this shift, {agreement.correlation:.2f} at the map"
         )
     if agreement.correlation >= (parameters.floor_flat if flat else floor):
-        return None
+        return None if impressions else _check_quadrants(pair, parameters)
     rotated = search(pair.image_a, pair.image_b, parameters)
     if rotated >= max(parameters.search_floor, agreement.correlation + parameters.search_gain):
         return (
@@ -100,6 +136,26 @@ def check_map(
             f" {rotated:.2f} after a rotation"
         )
     return f"{NO_AGREEMENT}: correlation {agreement.correlation:.2f} by their map, expected {floor}"
+
+
+def _check_quadrants(pair: Pair, parameters: CorrespondenceParameters) -> str | None:
+    """Check each quadrant of A by itself: a part of the images or of the map may be wrong."""
+    height, width = pair.image_a.shape
+    positions, common = upsample_map(pair, height, width)
+    a = extract_ridges(pair.image_a, parameters) * common
+    b = resample(extract_ridges(pair.image_b, parameters), positions) * common
+    sensor = pair.noise == "sensor"
+    floor = parameters.quadrant_floor_sensor if sensor else parameters.quadrant_floor
+    for rows in (slice(0, height // 2), slice(height // 2, height)):
+        for columns in (slice(0, width // 2), slice(width // 2, width)):
+            part = (rows, columns)
+            energy = math.sqrt(float((a[part] ** 2).sum()) * float((b[part] ** 2).sum()))
+            if common[part].mean() < parameters.quadrant_area or energy == 0:
+                continue
+            correlation = float((a[part] * b[part]).sum()) / energy
+            if correlation < floor:
+                return f"images agree in part only: correlation {correlation:.2f} in a quadrant"
+    return None
 
 
 def least_gain(pair: Pair, parameters: CorrespondenceParameters = DEFAULT) -> float:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
+from numpy.typing import NDArray
 
 from shards import provenance, shard_file
 from shards.foundation import files
@@ -22,6 +24,8 @@ from shards.record import Pair, decode, person_of_finger
 from shards.verify import check_correspondence, check_record
 from shards.verify.check_correspondence import CorrespondenceParameters
 
+THUMBNAIL_STEP = 1 / 16  # grey levels
+
 
 @dataclass(frozen=True)
 class DeepCheckParameters:
@@ -30,6 +34,7 @@ class DeepCheckParameters:
     # Impostor pairs per shard that are searched for showing one finger, 8 ms each: of a shard with
     # one wrong pair in six it finds 95 % (docs/LOG.md, 2026-11-23, Parts of one build).
     impostors: int = 16
+    sliver: float = 0.02  # share of visible cells below which a genuine pair is a sliver; chosen
     correspondence: CorrespondenceParameters = check_correspondence.DEFAULT
 
 
@@ -64,8 +69,10 @@ class ShardReport:
         persons: person → number of the first record that shows the person.
         records: (number, index, hash of the images) of each record.
         offsets: shifts (x, y) in px between images and maps of the correct genuine pairs.
+        thumbnails: uint16 [4, 4] of image B of each record, see `thumbnail`.
         inconclusive: pairs of two impressions that agree nowhere; faults if there are many.
         impressions: number of pairs of two impressions.
+        slivers: by kind, number of genuine pairs with hardly a visible cell.
         counts: number of records by "kind/noise".
     """
 
@@ -75,8 +82,10 @@ class ShardReport:
     persons: dict[str, int] = field(default_factory=dict)
     records: list[tuple[int, int, int]] = field(default_factory=list)
     offsets: list[tuple[float, float]] = field(default_factory=list)
+    thumbnails: list[NDArray[np.uint16]] = field(default_factory=list)
     inconclusive: list[Finding] = field(default_factory=list)
     impressions: int = 0
+    slivers: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: int | None, message: str) -> None:
@@ -160,14 +169,34 @@ def _read_one(reader: ArrayRecordReader, number: int) -> bytes | Fault:
         return fault
 
 
+def read_pair(root: str, entry: ShardEntry, number: int) -> Pair | None:
+    """Read one record of a shard; None where it is damaged."""
+    try:
+        reader = shard_file.open_reader(Path(root, entry.name), entry.records)
+        try:
+            return decode(shard_file.read_records(reader, [number])[0])
+        finally:
+            reader.close()
+    except (Fault, OSError):
+        return None
+
+
 def _note_for_comparison(report: ShardReport, number: int, pair: Pair) -> None:
     sha256 = hashlib.sha256(pair.image_a.data)
     sha256.update(pair.image_b.data)
     image_hash = int.from_bytes(sha256.digest()[:8], "little")
     report.counts[f"{pair.kind}/{pair.noise}"] += 1
     report.records.append((number, pair.index, image_hash))
+    report.thumbnails.append(thumbnail(pair.image_b))
+    report.slivers[pair.kind] += pair.genuine and pair.visible.mean() < DEFAULT.sliver
     for finger in (pair.finger_a, pair.finger_b):
         report.persons.setdefault(person_of_finger(finger), number)
+
+
+def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Return the means of 4 × 4 parts of an image, in units of `THUMBNAIL_STEP` grey levels."""
+    means = cv2.resize(image.astype(np.float32), (4, 4), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.rint(np.asarray(means) / THUMBNAIL_STEP), np.uint16)
 
 
 def _check_pair(
@@ -182,7 +211,10 @@ def _check_pair(
     faults = list(check_record.check_pair(pair, name, job.manifest.spec, images))
     if faults:
         return faults
-    parameters = job.parameters.correspondence
+    size = min(pair.image_a.shape)
+    if not job.parameters.correspondence.shows_ridges(size, job.manifest.spec):
+        return []
+    parameters = job.parameters.correspondence.at_size(size)
     if pair.genuine:
         return check_images_of_genuine_pair(report, number, pair, parameters)
     return _check_images_of_impostor_pair(pair, parameters) if search_impostor else []

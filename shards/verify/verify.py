@@ -4,8 +4,11 @@
             records
     full    also the sha256 of each file; a file with a wrong one is searched for damaged records
     deep    also the meaning of each record: ranges, ids, map against visibility, map against
-            images (check_correspondence); splits disjoint by person; no pair twice; a sample of
-            the impostor pairs is searched for showing one finger
+            images (check_correspondence); splits disjoint by person; no pair twice, up to a grey
+            level; not many pairs with hardly a visible cell; a sample of the impostor pairs is
+            searched for showing one finger
+
+`pipeline.verification` compares a set with its plan and with the images it was built from.
 
 Shards are checked in several processes and findings are yielded at once, so that memory does not
 grow with the set, apart from what `compare_shards` keeps.
@@ -26,7 +29,7 @@ from shards.foundation import pool
 from shards.foundation.errors import Finding
 from shards.foundation.progress import Progress
 from shards.manifest import Manifest, ShardEntry
-from shards.verify.check_shard import Job, ShardReport, check_shard
+from shards.verify.check_shard import Job, ShardReport, check_shard, read_pair
 from shards.verify.compare_shards import ShardComparison
 
 LEVELS = ("quick", "full", "deep")
@@ -84,7 +87,7 @@ def verify(
     names = {entry.sha256: entry.name for entry in entries}
     # The job goes to each process, which gets its entries apart.
     job = Job(os.path.realpath(directory), replace(manifest, shards=()), level)
-    comparison = ShardComparison()
+    comparison = ShardComparison(functools.partial(read_pair, job.root))
     with (
         Progress(f"verify {level}", len(entries), "shards") as progress,
         closing(_check_shards(job, entries, workers, parameters)) as reports,

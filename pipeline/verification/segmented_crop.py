@@ -1,0 +1,74 @@
+"""Segment the crop of an image: where the finger surely is, and whether its ridges are dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from pipeline.imaging import polarity
+from pipeline.imaging.file import Image
+from pipeline.imaging.foreground import Mask, foreground
+from pipeline.imaging.preprocess import SegmentedImage
+from pipeline.imaging.warp import IDENTITY
+from pipeline.spec import PipelineSpec
+from shards.foundation.errors import Fault
+
+
+@dataclass(frozen=True)
+class CropParameters:
+    """Settings of the segmentation of crops."""
+
+    # px, ridge period of a crop in which ridges can be segmented. Chosen: below it they vanish.
+    least_period: float = 3.0
+    ridge_period: float = 9.0  # px at 500 ppi; docs/GLOSSARY.md
+    # Cells along the edge of the finger that are not sure: the crop has lost what surrounds it.
+    # Chosen.
+    edge_cells: int = 2
+
+
+DEFAULT = CropParameters()
+
+
+class SegmentedCrop(NamedTuple):
+    """What can be seen in a crop without its records."""
+
+    inverted: bool  # its background is dark; False where too little background is visible
+    on_finger: Mask  # bool [G, G], cells that are surely on the finger
+
+
+def segment_crop(
+    crop: Image, spec: PipelineSpec, parameters: CropParameters = DEFAULT
+) -> SegmentedCrop:
+    """Segment a crop as a build segments its image.
+
+    Args:
+        crop: uint8 [size, size].
+        spec: size of the crop in the image.
+        parameters: of the cells that are surely on the finger.
+    """
+    nowhere = np.zeros((spec.grid, spec.grid), np.bool_)
+    side, grid = (spec.crop, spec.crop), (spec.grid, spec.grid)
+    image = np.asarray(cv2.resize(crop, side, interpolation=cv2.INTER_CUBIC), np.uint8)
+    try:
+        mask = foreground(image)
+    except Fault:
+        return SegmentedCrop(False, nowhere)
+    inverted = polarity.is_inverted(SegmentedImage(image, mask, IDENTITY, (0.0, 0.0)))
+    if parameters.ridge_period * spec.size / spec.crop < parameters.least_period:
+        return SegmentedCrop(inverted, nowhere)
+    white = np.uint8(255)
+    shares = cv2.resize(mask.view(np.uint8) * white, grid, interpolation=cv2.INTER_AREA)
+    return SegmentedCrop(inverted, erode(np.asarray(shares) == white, parameters.edge_cells))
+
+
+def erode(mask: Mask, cells: int) -> Mask:
+    """Erode a mask [G, G] by some cells; cells beyond the grid count as outside."""
+    kernel = np.ones((2 * cells + 1, 2 * cells + 1), np.uint8)
+    padded = cv2.copyMakeBorder(
+        mask.view(np.uint8), cells, cells, cells, cells, cv2.BORDER_CONSTANT
+    )
+    inner = slice(cells, -cells)
+    return np.asarray(cv2.erode(padded, kernel), np.uint8)[inner, inner].view(np.bool_)
