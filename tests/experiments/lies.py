@@ -26,11 +26,12 @@ def measure(directory, lie, options):
     """Tell a lie; return (changed records, named ones, findings without a named record)."""
     with tempfile.TemporaryDirectory() as folder:
         changed = lies.tell(directory, Path(folder), lie)
-        command = [sys.executable, "-m", "shards", "verify", folder, "--json", *options]
-        result = subprocess.run(command, capture_output=True, text=True)
+        command = [sys.executable, "-m", "shards", "verify", folder, "--json", "--workers", "1"]
+        result = subprocess.run([*command, *options], capture_output=True, text=True)
     faults = json.loads(result.stdout)["faults"]
-    named = {(fault["file"], fault["record"]) for fault in faults}
-    return len(changed), len(named & set(changed)), len(named - set(changed))
+    named = [(fault["file"], fault["record"]) for fault in faults]
+    others = sum(place not in set(changed) for place in named)
+    return len(changed), len(set(named) & set(changed)), others
 
 
 def main():

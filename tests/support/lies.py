@@ -53,13 +53,12 @@ def tell(directory, out, lie):
 
 
 def _change(pairs, applies, change, step=STEP):
-    """Replace every `step`-th pair that `applies` by `change(pair, name, number)`."""
+    """Replace every `step`-th pair that `applies` by change(pair, name, number), unless None."""
     places = [(n, k) for n, items in pairs.items() for k, p in enumerate(items) if applies(p)]
-    places = places[::step]
-    new = [(name, k, change(pairs[name][k], name, k)) for name, k in places]
-    for name, k, pair in new:
-        pairs[name][k] = pair
-    return places
+    new = {(name, k): change(pairs[name][k], name, k) for name, k in places[::step]}
+    for (name, k), pair in new.items():
+        pairs[name][k] = pair or pairs[name][k]
+    return [place for place, pair in new.items() if pair]
 
 
 def _genuine(pair):
@@ -83,9 +82,10 @@ def _any(_):
 
 
 def _other(pairs, name, number, condition):
-    """Return the next pair of the shard that meets a condition."""
+    """Return the next pair of the shard that meets a condition; None where there is none."""
     items = pairs[name]
-    return next(p for k in range(1, len(items)) if condition(p := items[(number + k) % len(items)]))
+    others = (items[(number + k) % len(items)] for k in range(1, len(items)))
+    return next((pair for pair in others if condition(pair)), None)
 
 
 def _with_map(pair, map_ab):
@@ -136,7 +136,7 @@ def another_fingers_b(pairs):
 
     def change(pair, name, k):
         other = _other(pairs, name, k, lambda p: p.finger_b != pair.finger_b)
-        return replace(pair, image_b=other.image_b)
+        return other and replace(pair, image_b=other.image_b)
 
     return _change(pairs, _genuine, change)
 
@@ -221,6 +221,8 @@ def exchanged_ids(pairs):
                 finger_b=pair.finger_a,
             )
         other = _other(pairs, name, k, lambda p: _one(p) and p.image_id_a != pair.image_id_a)
+        if other is None:
+            return None
         ids = {"image_id_a": other.image_id_a, "image_id_b": other.image_id_a}
         return replace(pair, finger_a=other.finger_a, finger_b=other.finger_a, **ids)
 
@@ -239,7 +241,7 @@ def map_of_another_pair(pairs):
 
     def change(pair, name, k):
         other = _other(pairs, name, k, lambda p: p.genuine and p.image_id_a != pair.image_id_a)
-        return replace(pair, map_ab=other.map_ab, visible=other.visible)
+        return other and replace(pair, map_ab=other.map_ab, visible=other.visible)
 
     return _change(pairs, _genuine, change)
 
@@ -249,7 +251,7 @@ def impostors_made_genuine(pairs):
 
     def change(pair, name, k):
         other = _other(pairs, name, k, _genuine)
-        return replace(
+        return other and replace(
             pair,
             kind="genuine-impressions",
             finger_b=pair.finger_a,
@@ -266,7 +268,7 @@ def genuine_made_impostors(pairs):
     def change(pair, name, k):
         other = _other(pairs, name, k, lambda p: p.finger_b != pair.finger_a)
         none = np.zeros_like(pair.visible)
-        return replace(
+        return other and replace(
             pair,
             kind="impostor",
             finger_b=other.finger_b,
@@ -283,6 +285,8 @@ def repeated_records(pairs):
 
     def change(pair, name, k):
         other = _other(pairs, name, k, lambda p: p.kind == pair.kind)
+        if other is None:
+            return None
         image_b = np.clip(other.image_b.astype(np.int16) + 1, 0, 255).astype(np.uint8)
         return replace(other, image_b=image_b, index=pair.index)
 
@@ -328,7 +332,7 @@ def another_impression_as_a(pairs):
             k,
             lambda p: p.finger_a == pair.finger_a and p.image_id_a != pair.image_id_a,
         )
-        return replace(pair, image_a=other.image_a, to_original_a=other.to_original_a)
+        return other and replace(pair, image_a=other.image_a, to_original_a=other.to_original_a)
 
     return _change(pairs, _genuine, change)
 
