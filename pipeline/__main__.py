@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from shards.foundation.cli import CommandGroup, split_names
+from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Misuse
 
 
@@ -32,30 +32,6 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
         "--data", type=Path, multiple=True, help="Data root; may be given several times."
     )
     return data(published(command))
-
-
-def layout_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options about anyone's own images to a command."""
-    for option in (
-        click.option(
-            "--raw", metavar="WxH", help="Size in px of such images without header (.raw)."
-        ),
-        click.option("--ppi", type=float, help="Resolution of the images of --layout or --list."),
-        click.option("--name", help="NAME of the partition folder/NAME of --layout or --list."),
-        click.option(
-            "--list",
-            "list_file",
-            type=Path,
-            help="Your own images: CSV or JSON lines with path, finger, impression, person, …",
-        ),
-        click.option(
-            "--layout",
-            help="Your own images: a pattern such as '{person}/{finger}_{impression}'; or the "
-            "year of an FVC whose folders do not state it, such as fvc2004.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @main.command()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from shards.foundation.cli import CommandGroup, split_names
+from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Finding
 
 
@@ -30,6 +30,7 @@ def main() -> None:
     multiple=True,
     help="Data root: records are built again from its images and compared byte by byte.",
 )
+@layout_options
 @click.option(
     "--sample",
     metavar="1%|N|all",
@@ -41,6 +42,11 @@ def verify(
     directory: Path,
     level: str | None,
     data: tuple[Path, ...],
+    layout: str | None,
+    list_file: Path | None,
+    name: str | None,
+    ppi: float | None,
+    raw: str | None,
     sample: str | None,
     workers: int | None,
     as_json: bool,
@@ -54,7 +60,8 @@ def verify(
 
     --data builds records again from the images below the data roots and compares all bytes, which
     finds everything that --deep cannot. --sample chooses how many; without --data the roots are
-    those of a build (DENSEREG_DATA, data/raw), and synthesized fingers need none.
+    those of a build (DENSEREG_DATA, data/raw), and synthesized fingers need none. Your own images
+    need the options --layout, --list, --name, --ppi and --raw of their build.
 
     Each fault is a line: file, record, message. Exit status: 0 for a sound set, 1 for a set with
     faults, 2 where there is no set.
@@ -65,9 +72,11 @@ def verify(
     """
     level = level or "full"
     faults = []
-    if data and sample is None:
+    if (data or list_file or layout) and sample is None:
         sample = "all"
-    with contextlib.closing(_find_faults(directory, level, data, sample, workers)) as findings:
+    stated = (layout, list_file, name, ppi, raw)
+    faults_of_set = _find_faults(directory, level, data, stated, sample, workers)
+    with contextlib.closing(faults_of_set) as findings:
         for finding in findings:
             faults.append({"file": finding.file, "record": finding.record, "what": finding.message})
             if not as_json:
@@ -84,19 +93,25 @@ def _find_faults(
     directory: Path,
     level: str,
     data: tuple[Path, ...],
+    stated: tuple[str | None, Path | None, str | None, float | None, str | None],
     sample: str | None,
     workers: int | None,
 ) -> Generator[Finding]:
-    """Yield the faults of a set; `sample` None builds nothing again."""
+    """Yield the faults of a set; `sample` None builds nothing again.
+
+    `stated` are the values of --layout, --list, --name, --ppi and --raw.
+    """
     from shards.verify.verify import verify
 
     yield from verify(directory, level, workers)
     if level == "deep" or sample is not None:
         # The plan of a set and its images are known to the pipeline alone, see tests/
         # test_architecture.py.
+        from pipeline.sources import own
         from pipeline.verification.verification import VerificationOptions, verify_plan
 
-        options = VerificationOptions(level == "deep", sample, data, workers)
+        layout = own.parse_options(*stated, ())
+        options = VerificationOptions(level == "deep", sample, data, workers, layout)
         yield from verify_plan(directory, options, functools.partial(click.echo, err=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,8 +55,7 @@ class VerificationReport:
         differing: number of records whose bytes differ from those that were built again.
         planned_impressions: number of planned pairs of two impressions.
         missing_impressions: how many of them have no record.
-        images: number of images whose crop was looked at.
-        inverted_images: how many of them have light ridges.
+        polarities: number of images by the polarity of their crop.
     """
 
     entry: ShardEntry
@@ -63,8 +63,7 @@ class VerificationReport:
     differing: int = 0
     planned_impressions: int = 0
     missing_impressions: int = 0
-    images: int = 0
-    inverted_images: int = 0
+    polarities: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: int | None, message: str) -> None:
         """Add a fault of a record, or of the whole shard (None)."""
@@ -123,8 +122,7 @@ def _check_records(
             if number in matched:
                 for message in content.check(pair, matched[number]):
                     report.add(number, message)
-        report.images = len(content.references)
-        report.inverted_images = content.count_inverted()
+        report.polarities = content.count_polarities()
     _check_missing(task, report, comparison, content, rebuilder)
 
 

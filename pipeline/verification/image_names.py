@@ -14,7 +14,7 @@ from shards.record import person_of_finger
 
 # Image ids in which the finger is: of the FVC data sets (the number after the database's name) and
 # of synthetic fingers.
-FVC_ID = re.compile(r"(fvc\d{4}/db\d)_[ab]/(\d{1,4})_\d{1,2}", re.ASCII)
+FVC_ID = re.compile(r"(fvc\d{4}/db\d)(_[ab])/(\d{1,4})_\d{1,2}", re.ASCII)
 SYNTHETIC_ID = re.compile(r"(synthetic/[A-Za-z0-9._-]+)/(\d{5,9})_(\d{1,9})", re.ASCII)
 NIST_ID = re.compile(r"(sd300|sd301a|sd302)/(\w+)/([\w-]+)", re.ASCII)
 
@@ -69,7 +69,9 @@ def _from_file(partition: str, image_id: str) -> Impression:
 
 def _finger(image_id: str) -> str | None:
     if match := FVC_ID.fullmatch(image_id):
-        return f"{match[1]}/{int(match[2])}"
+        # A B set of FVC2006 may repeat numbers of the A set (pipeline.sources.fvc).
+        part = match[2] if match[1].startswith("fvc2006/") and match[2] == "_b" else ""
+        return f"{match[1]}{part}/{int(match[3])}"
     if match := SYNTHETIC_ID.fullmatch(image_id):
         return f"{match[1]}/{match[2]}"
     if match := NIST_ID.fullmatch(image_id):

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.imaging import polarity
 from pipeline.imaging.file import Image
 from pipeline.imaging.foreground import Mask, foreground
+from pipeline.imaging.polarity import Polarity, polarity
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.warp import IDENTITY
 from pipeline.spec import PipelineSpec
@@ -35,7 +35,7 @@ DEFAULT = CropParameters()
 class SegmentedCrop(NamedTuple):
     """What can be seen in a crop without its records."""
 
-    inverted: bool  # its background is dark; False where too little background is visible
+    polarity: Polarity  # by the background beside the finger, where enough of it is visible
     on_finger: Mask  # bool [G, G], cells that are surely on the finger
 
 
@@ -55,13 +55,14 @@ def segment_crop(
     try:
         mask = foreground(image)
     except Fault:
-        return SegmentedCrop(False, nowhere)
-    inverted = polarity.is_inverted(SegmentedImage(image, mask, IDENTITY, (0.0, 0.0)))
+        return SegmentedCrop(Polarity.UNDECIDED, nowhere)
+    segmented = SegmentedImage(image, mask, IDENTITY, (0.0, 0.0))
+    ridges = polarity(segmented)
     if parameters.ridge_period * spec.size / spec.crop < parameters.least_period:
-        return SegmentedCrop(inverted, nowhere)
+        return SegmentedCrop(ridges, nowhere)
     white = np.uint8(255)
     shares = cv2.resize(mask.view(np.uint8) * white, grid, interpolation=cv2.INTER_AREA)
-    return SegmentedCrop(inverted, erode(np.asarray(shares) == white, parameters.edge_cells))
+    return SegmentedCrop(ridges, erode(np.asarray(shares) == white, parameters.edge_cells))
 
 
 def erode(mask: Mask, cells: int) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -131,9 +132,10 @@ class ShardContent:
                 pair, planned, self.references[planned.a], reference, warp
             )
 
-    def count_inverted(self) -> int:
-        """Return the number of images whose crop has light ridges."""
-        return sum(self._segment(reference).inverted for reference in self.references.values())
+    def count_polarities(self) -> Counter[str]:
+        """Return the number of images by the polarity of their crop."""
+        references = self.references.values()
+        return Counter(self._segment(reference).polarity.name for reference in references)
 
     def _segment(self, reference: Reference) -> SegmentedCrop:
         if reference.segmented is None:

@@ -13,14 +13,16 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline import catalog, plan
 from pipeline.catalog import Catalog
+from pipeline.imaging.polarity import Polarity
 from pipeline.impression import Impression
 from pipeline.plan import ShardPlan
 from pipeline.sources import generated
+from pipeline.sources.own import NOTHING_STATED, StatedLayout
 from pipeline.spec import PipelineSpec
 from pipeline.verification.check_shard import VerificationReport, VerificationTask, check_shard
 from pipeline.verification.image_names import name_impressions
@@ -46,10 +48,9 @@ class VerificationParameters:
     # docs/LOG.md, 2026-11-29, "Lies in a set with correct checksums".
     missing_impressions: float = 0.1
     shown_images: int = 3  # ids in a message; chosen
-    # Share and number of a partition's crops with light ridges, both of which must be exceeded. Of
-    # 400 crops 3 were taken for inverted, of their negatives 377 (same entry).
-    inverted_share: float = 0.5
-    inverted_images: int = 3
+    # Crops with light ridges, from which a partition that shows no more with dark ones is faulty.
+    # Of 1,120 crops none was taken for light, of their negatives half (same entry).
+    light_images: int = 2
 
 
 DEFAULT = VerificationParameters()
@@ -64,12 +65,14 @@ class VerificationOptions:
         sample: the records that are built again, as of `sample.count_records`; None for none.
         data: data roots, as of the option --data of a build.
         workers: number of processes; as many as cores by default.
+        layout: what the user states about the layout of the files, as for a build.
     """
 
     content: bool = True
     sample: str | None = None
     data: tuple[Path, ...] = ()
     workers: int | None = None
+    layout: StatedLayout = NOTHING_STATED
 
 
 @dataclass
@@ -133,16 +136,14 @@ class _PartitionCounts:
     differing: Counter[str] = field(default_factory=Counter)
     planned: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
-    images: Counter[str] = field(default_factory=Counter)
-    inverted: Counter[str] = field(default_factory=Counter)
+    polarities: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, report: VerificationReport) -> None:
         name = report.entry.partition
         self.differing[name] += report.differing
         self.planned[name] += report.planned_impressions
         self.missing[name] += report.missing_impressions
-        self.images[name] += report.images
-        self.inverted[name] += report.inverted_images
+        self.polarities.setdefault(name, Counter()).update(report.polarities)
 
     def findings(
         self, manifest: Manifest, parameters: VerificationParameters = DEFAULT
@@ -154,11 +155,11 @@ class _PartitionCounts:
                     " so many cannot be without a common area"
                 )
                 yield Finding(name, None, message)
-        for name, inverted in self.inverted.items():
-            limit = parameters.inverted_share * self.images[name]
-            if inverted > max(limit, parameters.inverted_images):
-                message = f"shows light ridges in {inverted} of {self.images[name]} images"
-                yield Finding(name, None, f"{message}, expected dark ridges")
+        for name, polarities in self.polarities.items():
+            light, dark = polarities[Polarity.LIGHT.name], polarities[Polarity.DARK.name]
+            if light >= parameters.light_images and light > dark:
+                message = f"shows light ridges in {light} of {polarities.total()} images"
+                yield Finding(name, None, f"{message} and dark ones in {dark}, expected dark ones")
         for name, differing in self.differing.items():
             if differing:
                 message = f"{differing} records differ from those built again: "
@@ -194,16 +195,22 @@ def _plan_partitions(
 ) -> Iterator[Finding]:
     """Plan all partitions into `plans`; yield the faults of those that cannot be planned."""
     from_files = [name for name in manifest.partitions if not generated.is_generated(name, spec)]
-    data_sets = None
-    if options.sample is not None and from_files:
-        data_sets = catalog.discover(catalog.data_roots(options.data))
+    own_images = set(options.layout.partitions)
+    own_sets = data_sets = None
+    if options.sample is not None and own_images & manifest.partitions.keys():
+        roots = catalog.data_roots(options.data, options.layout)
+        own_sets = catalog.discover(roots, options.layout)
+    if options.sample is not None and set(from_files) - own_images:
+        published = replace(options.layout, own_images=None)
+        data_sets = catalog.discover(catalog.data_roots(options.data), published)
     for name, part in manifest.partitions.items():
         try:
             hashes = provenance.read(directory, name, part.source_hash, part.images)
         except (Fault, ValueError, TypeError, RecursionError):
             continue  # reported with the lists of images
         try:
-            impressions = _list_impressions(name, hashes, spec, data_sets)
+            available = own_sets if name in own_images else data_sets
+            impressions = _list_impressions(name, hashes, spec, available)
             if impressions is None:
                 warn(
                     f"{name}: its fingers are not in the names of its images; its plan is compared"

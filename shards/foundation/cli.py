@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +21,30 @@ def split_names(values: Iterable[str]) -> tuple[str, ...]:
     """
     names = (name.strip() for value in values for name in value.split(","))
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def layout_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options about anyone's own images to a command."""
+    for option in (
+        click.option(
+            "--raw", metavar="WxH", help="Size in px of such images without header (.raw)."
+        ),
+        click.option("--ppi", type=float, help="Resolution of the images of --layout or --list."),
+        click.option("--name", help="NAME of the partition folder/NAME of --layout or --list."),
+        click.option(
+            "--list",
+            "list_file",
+            type=Path,
+            help="Your own images: CSV or JSON lines with path, finger, impression, person, …",
+        ),
+        click.option(
+            "--layout",
+            help="Your own images: a pattern such as '{person}/{finger}_{impression}'; or the "
+            "year of an FVC whose folders do not state it, such as fvc2004.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 class CommandGroup(click.Group):

@@ -12,7 +12,7 @@ from pipeline.building.build import BuildOptions, build
 from pipeline.sources import generated
 
 SHIPPED = configs.load(configs.PAPER.with_name("shipped.py")).pipeline
-SMALL = dataclasses.replace(SHIPPED, partitions=(), crop=144, size=64, grid=16)
+SMALL = dataclasses.replace(SHIPPED, crop=144, size=64, grid=16)
 GENERATED = dataclasses.replace(SMALL, fingers=10, impressions=2, finger_seed=5)
 
 
@@ -41,5 +41,5 @@ def file_root(tmp_path_factory):
 def fingers_in_files(tmp_path_factory, file_root):
     """Build a set of image files."""
     out = tmp_path_factory.mktemp("files")
-    build_set(file_root, out, SMALL, ("fvc2002/db1_b",))
+    build_set(file_root, out, SHIPPED, ("fvc2002/db1_b",))
     return out

@@ -16,6 +16,10 @@ MAPS = {
 }
 
 
+# Small crops show too little background for their polarity.
+UNSEEN = {"light ridges, all pairs"}
+
+
 def findings(directory, options):
     """Return the findings of the plan, the crops and the images."""
     with closing(verify_plan(directory, options)) as result:
@@ -35,7 +39,7 @@ def test_sound_sets_have_no_fault(generated_fingers, fingers_in_files, file_root
     assert findings(fingers_in_files, options) == []
 
 
-@pytest.mark.parametrize("lie", lies.LIES | MAPS)
+@pytest.mark.parametrize("lie", sorted((lies.LIES | MAPS).keys() - UNSEEN))
 def test_each_lie_about_synthesized_fingers_is_found(generated_fingers, tmp_path, lie):
     """Without building anything again."""
     changed = lies.tell(generated_fingers, tmp_path, (lies.LIES | MAPS)[lie])
@@ -53,6 +57,12 @@ def test_every_record_of_image_files_that_lies_is_named(fingers_in_files, file_r
     named = {(fault.file, fault.record) for fault in faults}
     assert faults
     assert changed <= named or lie == "val and test exchanged"  # whole shards are named
+
+
+@pytest.mark.parametrize("lie", sorted(UNSEEN))
+def test_lies_that_need_background_are_found_in_large_crops(fingers_in_files, tmp_path, lie):
+    lies.tell(fingers_in_files, tmp_path, lies.LIES[lie])
+    assert any("shows light ridges in" in fault.message for fault in deep(tmp_path))
 
 
 def test_every_changed_record_of_synthesized_fingers_is_named(generated_fingers, tmp_path):
