@@ -92,7 +92,7 @@ def build(
     data/shards --config configs/demo.py --partition synthetic/big --set pipeline.fingers=1000
     """
     import configs
-    from pipeline import catalog, plan, split
+    from pipeline import catalog, partition_choice, plan, split
     from pipeline.audit.audit import incomplete_partitions
     from pipeline.building import stated_layout, summary_table
     from pipeline.building.build import BuildOptions, summarize
@@ -105,7 +105,10 @@ def build(
     spec = configs.load(config or configs.PAPER, overrides).pipeline
     wanted = split_names(partition)
     stated = own.parse_options(layout, list_file, name, ppi, raw, wanted)
-    wanted = wanted or stated.partitions or spec.partitions
+    existing = () if wanted or stated.partitions else partition_choice.of_shard_set(out)
+    if existing and set(existing) != set(spec.partitions):
+        click.echo(f"{out}: builds its own partitions again: {', '.join(existing)}", err=True)
+    wanted = wanted or stated.partitions or existing or spec.partitions
     if stated == own.NOTHING_STATED and len(wanted) == 1:
         stated = own.StatedLayout(stated_layout.read(out, wanted[0]))
         if stated.own_images:

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from pipeline import catalog_messages as messages
+from pipeline import partition_choice
 from pipeline.impression import Impression
 from pipeline.sources import fvc, generated, own, published, sd300, sd301a, sd302, synthetic
 from pipeline.sources.folders import Folder, walk
@@ -199,7 +200,7 @@ def select_impressions(
     Args:
         data: folders of the option --data; they are not searched where all partitions are
             synthesized.
-        partitions: names of partitions.
+        partitions: names of partitions, or of several (`partition_choice.expand`).
         spec: decides which synthetic partitions are synthesized.
         skip_bad: leave out files that are not understood.
         layout: what the user states about the layout of the files.
@@ -221,6 +222,9 @@ def select_impressions(
         return selection, []
     catalog = discover(data_roots(data, layout), layout)
     show(catalog)
+    if any(map(partition_choice.is_choice, from_files)):
+        catalog.require_data()
+        from_files = partition_choice.expand(from_files, catalog.partitions)
     selection |= catalog.select(from_files, skip_bad)
     return selection, catalog.unparsed(from_files)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,15 @@ def missing_partitions(
     return (
         f"missing partitions: {', '.join(missing)}; {_searched(roots, defaults)} and found "
         f"{', '.join(available) or 'no usable image'}. Expected:\n{layouts}\n"
-        f"{_format_hints(hints)}Add the data, or narrow the choice with --partition."
+        f"{_format_hints(hints)}Add the data"
+        + (f", or build what is there:\n  {_make_line(roots, available)}" if available else ".")
     )
+
+
+def _make_line(roots: Sequence[Path], partitions: Sequence[str]) -> str:
+    """Return the command that builds these partitions."""
+    data = shlex.quote(":".join(map(str, roots)))
+    return f"make shards DATA={data} PARTITION={','.join(partitions)}"
 
 
 def unparsed_files(notes: Sequence[FileNote]) -> str:
