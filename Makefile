@@ -25,8 +25,13 @@ RUN ?= $(KAGGLE)checkpoints/dense_reg
 RESUME ?=
 SHIPPED := model/dense_reg.safetensors
 TRAINED = $(RUN)/dense_reg_ckpt.safetensors
-# the network of RUN if it is given; else that of the default RUN if it exists, else the one that ships
-CHECKPOINT ?= $(if $(filter file,$(origin RUN)),$(or $(wildcard $(TRAINED)),$(SHIPPED)),$(TRAINED))
+CHECKPOINT ?=
+# a variable that the user set: in the environment or on the command line
+given = $(filter-out undefined default file,$(origin $(1)))
+# the network to register with: CHECKPOINT, that of RUN if it is given, else the one that ships
+NETWORK = $(or $(CHECKPOINT),$(if $(call given,RUN),$(TRAINED),$(SHIPPED)))
+# the network to evaluate: the same, but that of the default RUN once it was trained
+EVALUATED = $(or $(CHECKPOINT),$(if $(call given,RUN),$(TRAINED),$(or $(wildcard $(TRAINED)),$(SHIPPED))))
 PLATFORM ?=
 SET ?=
 TOPOLOGY ?= v5e:2x4
@@ -44,7 +49,7 @@ own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIS
 settings = $(foreach item,$(SET),--set $(item))
 
 .PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped shipped-today test test-processors lint lock bench \
-  bench-gpu bench-here tpu-seen
+  bench-gpu bench-here tpu-seen gpu-seen
 .DEFAULT_GOAL := help
 
 help:
@@ -70,11 +75,10 @@ extras = $(sort $(1) $(EXTRAS))
 stamp = .venv/.installed$(subst $() ,,$(addprefix -,$(call extras,$(1))))
 BASE := $(call stamp,)
 DEV := $(call stamp,dev)
-TPU := $(call stamp,tpu)
 
 # the optional groups of a stamp such as .venv/.installed-cuda-dev
 groups = $(filter-out installed,$(subst -, ,$*))
-$(sort $(BASE) $(DEV) $(TPU)): .venv/.%: uv.lock pyproject.toml
+$(sort $(BASE) $(DEV)): .venv/.%: uv.lock pyproject.toml
 	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	  echo "error: '$(PYTHON)' is not Python 3.11 to 3.13; choose another: make ... PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv .venv || { rm -rf .venv; \
@@ -87,43 +91,48 @@ $(sort $(BASE) $(DEV) $(TPU)): .venv/.%: uv.lock pyproject.toml
 # --- all stages on synthetic fingers ---
 demo: $(BASE)
 	@echo "1/6 synthetic fingers"
-	@$(PY) -m pipeline synth --out $(DEMO)/images --name demo --fingers 160 --impressions 4 --seed 1
+	@exec $(PY) -m pipeline synth --out $(DEMO)/images --name demo --fingers 160 --impressions 4 --seed 1
 	@echo "2/6 shards"
-	@$(PY) -m pipeline build --config configs/demo.py --data $(DEMO)/images --out $(DEMO)/shards --skip-bad
+	@exec $(PY) -m pipeline build --config configs/demo.py --data $(DEMO)/images --out $(DEMO)/shards --skip-bad
 	@echo "3/6 integrity"
-	@$(PY) -m shards verify $(DEMO)/shards --deep
+	@exec $(PY) -m shards verify $(DEMO)/shards --deep
 	@echo "4/6 training"
-	@$(PY) -m train run --config configs/demo.py --shards $(DEMO)/shards --checkpoint_dir $(DEMO)/run
+	@exec $(PY) -m train run --config configs/demo.py --shards $(DEMO)/shards --checkpoint_dir $(DEMO)/run
 	@echo "5/6 one pair of two impressions of a finger that was held out"
-	@$(PY) -m model register $(DEMO_PAIR) --checkpoint $(DEMO)/run/dense_reg_ckpt.safetensors --out $(DEMO)/registration.npz --picture $(DEMO)/registration.png
+	@exec $(PY) -m model register $(DEMO_PAIR) --checkpoint $(DEMO)/run/dense_reg_ckpt.safetensors --out $(DEMO)/registration.npz --picture $(DEMO)/registration.png
 	@echo "6/6 accuracy on held-out fingers, report"
-	@$(PY) -m train report --shards $(DEMO)/shards --run $(DEMO)/run --picture $(DEMO)/registration.png --out $(DEMO)/report.html
+	@exec $(PY) -m train report --shards $(DEMO)/shards --run $(DEMO)/run --picture $(DEMO)/registration.png --out $(DEMO)/report.html
 
 # --- from data to a trained network ---
 shards: $(BASE)
-	$(PY) -m pipeline build --out $(call path,$(OUT)) --config $(call path,$(CONFIG)) $(data) $(own) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(if $(ENGINE),--engine $(ENGINE)) $(call flag,SKIP_BAD,--skip-bad) $(call flag,REBUILD,--rebuild) $(settings)
+	exec $(PY) -m pipeline build --out $(call path,$(OUT)) --config $(call path,$(CONFIG)) $(data) $(own) $(partitions) $(if $(WORKERS),--workers $(WORKERS)) $(if $(ENGINE),--engine $(ENGINE)) $(call flag,SKIP_BAD,--skip-bad) $(call flag,REBUILD,--rebuild) $(settings)
 
 verify: $(BASE)
-	$(PY) -m shards verify $(call path,$(OUT))
+	exec $(PY) -m shards verify $(call path,$(OUT))
 
 show: $(BASE)
-	$(PY) -m shards show $(call path,$(OUT)) --out $(call path,$(OUT))/sheet.png $(partitions)
+	exec $(PY) -m shards show $(call path,$(OUT)) --out $(call path,$(OUT))/sheet.png $(partitions)
 
 train: $(BASE)
-	$(PY) -m train run --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+	exec $(PY) -m train run --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 
 ifeq ($(PLATFORM),cpu)
 train-tpu: $(BASE)
-	JAX_PLATFORMS=cpu $(PY) -m train run --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) --devices 8 $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+	exec env JAX_PLATFORMS=cpu $(PY) -m train run --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) --devices 8 $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 else
-train-tpu: tpu-seen $(TPU)
-	$(PY) -m train run --require tpu --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+train-tpu: tpu-seen .venv-tpu/.installed
+	exec .venv-tpu/bin/python -m train run --require tpu --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 endif
 
 # Checked before anything is installed. JAX itself decides later whether there are cores.
 tpu-seen:
-	@test -n "$(wildcard /dev/accel* /dev/vfio/[0-9]*)" || \
-	  echo "no TPU found (/dev/accel*, /dev/vfio/*); PLATFORM=cpu uses 8 CPU devices instead" >&2
+	@test -n "$(wildcard /dev/accel* /dev/vfio/[0-9]*)$(TPU_ACCELERATOR_TYPE)$(TPU_NAME)" || { \
+	  echo "error: no TPU found (/dev/accel*, /dev/vfio/*, TPU_ACCELERATOR_TYPE, TPU_NAME);" \
+	    "make train-tpu PLATFORM=cpu uses 8 CPU devices instead" >&2; exit 1; }
+
+gpu-seen:
+	@test -n "$(wildcard /dev/nvidia[0-9]* /dev/nvidiactl /dev/dxg)" || { \
+	  echo "error: no NVIDIA GPU found (/dev/nvidia*, /dev/dxg); make bench measures this machine's CPU" >&2; exit 1; }
 
 # An environment of its own: with libtpu beside it, JAX would look for TPU cores in every other command.
 .venv-tpu/.installed: uv.lock pyproject.toml | $(BASE)
@@ -132,15 +141,15 @@ tpu-seen:
 	@touch $@
 
 check-tpu: .venv-tpu/.installed
-	@JAX_PLATFORMS=cpu TPU_WORKER_HOSTNAMES=localhost TPU_ACCELERATOR_TYPE=v5litepod-8 ALLOW_MULTIPLE_LIBTPU_LOAD=1 \
+	@exec env JAX_PLATFORMS=cpu TPU_WORKER_HOSTNAMES=localhost TPU_ACCELERATOR_TYPE=v5litepod-8 ALLOW_MULTIPLE_LIBTPU_LOAD=1 \
 	  .venv-tpu/bin/python -m train check-tpu --config $(call path,$(CONFIG)) --topology $(TOPOLOGY) $(settings)
 
 evaluate: $(BASE)
-	$(PY) -m train evaluate --shards $(call path,$(OUT)) --checkpoint $(call path,$(CHECKPOINT)) --out $(call path,$(RUN))/evaluation
+	exec $(PY) -m train evaluate --shards $(call path,$(OUT)) --checkpoint $(call path,$(EVALUATED)) --out $(call path,$(RUN))/evaluation
 
 register: $(BASE)
 	@test -n "$(A)" -a -n "$(B)" || { echo "usage: make register A=image B=image [CHECKPOINT=file]" >&2; exit 2; }
-	$(PY) -m model register $(call path,$(A)) $(call path,$(B)) --checkpoint $(call path,$(CHECKPOINT)) --out registration.npz --picture registration.png
+	exec $(PY) -m model register $(call path,$(A)) $(call path,$(B)) --checkpoint $(call path,$(NETWORK)) --out registration.npz --picture registration.png
 
 # --- the network that ships ---
 # The commit whose program and uv.lock made model/dense_reg.safetensors (model/dense_reg.md)
@@ -151,25 +160,25 @@ shipped: $(BASE)
 	  "fetch the whole history: git fetch --unshallow" >&2; exit 1; }
 	@test -d $(FROM)/source || git worktree add --detach $(FROM)/source $(SHIPPED_COMMIT)
 	$(MAKE) -C $(FROM)/source shipped
-	$(PY) -m train export --checkpoint $(FROM)/source/model/dense_reg.safetensors --out $(FROM)/dense_reg.safetensors
+	exec $(PY) -m train export --checkpoint $(FROM)/source/model/dense_reg.safetensors --out $(FROM)/dense_reg.safetensors
 	@cmp -s $(FROM)/dense_reg.safetensors $(SHIPPED) && echo "the same bytes as $(SHIPPED)" || \
 	  echo "$(FROM)/dense_reg.safetensors differs from $(SHIPPED), as rounding differs between processors"
 
 # The same recipe with today's program and lock: a candidate for shipping
 shipped-today: $(BASE)
-	$(PY) -m pipeline synth --out $(FROM)/images --name shipped --fingers 900 --impressions 8 --seed 7
-	$(PY) -m pipeline build --config configs/shipped.py --data $(FROM)/images --out $(FROM)/shards --skip-bad
-	$(PY) -m train run --config configs/shipped.py --shards $(FROM)/shards --checkpoint_dir $(FROM)/run
-	$(PY) -m train calibrate --shards $(FROM)/shards --checkpoint $(FROM)/run/dense_reg_ckpt.safetensors
+	exec $(PY) -m pipeline synth --out $(FROM)/images --name shipped --fingers 900 --impressions 8 --seed 7
+	exec $(PY) -m pipeline build --config configs/shipped.py --data $(FROM)/images --out $(FROM)/shards --skip-bad
+	exec $(PY) -m train run --config configs/shipped.py --shards $(FROM)/shards --checkpoint_dir $(FROM)/run
+	exec $(PY) -m train calibrate --shards $(FROM)/shards --checkpoint $(FROM)/run/dense_reg_ckpt.safetensors
 
 # --- development ---
 test: $(DEV)
-	$(PY) -m pytest -n 2
+	exec $(PY) -m pytest -n 2
 
 # The tests with the instructions that XLA, OpenBLAS and OpenCV would use on older processors. Four runs
 # of `make test`.
 test-processors: $(DEV)
-	$(PY) -m pytest -n 2
+	exec $(PY) -m pytest -n 2
 	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(PY) -m pytest -n 2
 	OPENBLAS_CORETYPE=Prescott $(PY) -m pytest -n 2
 	OPENCV_CPU_DISABLE=AVX512-SKX $(PY) -m pytest -n 2
@@ -180,14 +189,14 @@ lint: $(DEV)
 	.venv/bin/mypy
 
 bench: $(BASE)
-	@$(PY) tests/bench
+	@exec $(PY) tests/bench
 
 # The published network in bfloat16 on synthetic shards: pairs/s, utilisation, hours of a whole run
-bench-gpu:
+bench-gpu: gpu-seen
 	@$(MAKE) --no-print-directory EXTRAS='$(sort cuda $(EXTRAS))' bench-here REQUIRE='--require gpu'
 
 bench-here: $(BASE)
-	@$(PY) tests/bench/bench_train.py $(REQUIRE) --config $(CONFIG) --set model.compute_dtype=bfloat16 $(settings)
+	@exec $(PY) tests/bench/bench_train.py $(REQUIRE) --config $(CONFIG) --set model.compute_dtype=bfloat16 $(settings)
 
 lock: $(DEV)
 	.venv/bin/uv lock --upgrade

@@ -46,9 +46,7 @@ def _matching(name: str, partitions: Sequence[str]) -> list[str]:
         return list(partitions)
     pattern = (name if "/" in name else f"{name}/*").casefold()
     return [
-        partition
-        for partition in partitions
-        if fnmatch.fnmatchcase(partition.casefold(), pattern)
+        partition for partition in partitions if fnmatch.fnmatchcase(partition.casefold(), pattern)
     ]
 
 

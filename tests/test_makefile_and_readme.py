@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +62,12 @@ def words(*arguments):
 
 def test_names_with_spaces_stay_whole():
     line = words("register", "A=my print (1).tif", "B=b c.png", "CHECKPOINT=my net")
-    assert line[3:8] == ["register", "my print (1).tif", "b c.png", "--checkpoint", "my net"]
+    assert line[4:9] == ["register", "my print (1).tif", "b c.png", "--checkpoint", "my net"]
     line = words("shards", "DATA=/my disk:/nist:", "OUT=my shards")
     assert after(line, "--data") == ["/my disk", "/nist"] and after(line, "--out") == ["my shards"]
     assert after(words("train", "RUN=my run"), "--checkpoint_dir") == ["my run"]
     line = words("show", "OUT=~/my shards")
-    assert line[4:] == [f"{Path.home()}/my shards", "--out", f"{Path.home()}/my shards/sheet.png"]
+    assert line[5:] == [f"{Path.home()}/my shards", "--out", f"{Path.home()}/my shards/sheet.png"]
 
 
 def after(line, option):
@@ -102,3 +103,71 @@ def test_any_optional_groups_are_installed(extras):
     groups = after(next(line.split() for line in lines if " sync " in line), "--extra")
     assert groups == sorted({"dev", *extras.split()})
     assert f"touch .venv/.installed-{'-'.join(groups)}" in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "network"),
+    [
+        ([], "model/dense_reg.safetensors"),
+        (["RUN=runs/x"], "runs/x/dense_reg_ckpt.safetensors"),
+        (["CHECKPOINT=net.safetensors"], "net.safetensors"),
+        (["RUN=runs/x", "CHECKPOINT=net.safetensors"], "net.safetensors"),
+    ],
+)
+def test_the_network_that_ships_registers_unless_another_is_named(arguments, network, tmp_path):
+    line = words("register", "A=a", "B=b", *arguments)
+    assert after(line, "--checkpoint") == [network]
+
+
+LONG = ("shards", "verify", "show", "train", "train-tpu", "evaluate", "bench", "test", "check-tpu")
+
+
+@pytest.mark.parametrize("target", LONG)
+def test_long_recipes_replace_their_shell(target):
+    """A shell between make and the program would die on TERM before the program has saved."""
+    lines, _ = commands(target, "PLATFORM=cpu")
+    recipe = "\n".join(lines).replace("\\\n", " ").splitlines()
+    assert recipe[-1].split()[0] == "exec"
+
+
+def test_make_returns_after_a_stopped_training_has_saved(tmp_path):
+    program = tmp_path / "python"
+    program.write_text(
+        "#!/bin/sh\n"
+        "trap 'sleep 1; echo saved > \"$SAVED\"; exit 0' TERM\n"
+        'echo started > "$STARTED"\n'
+        "while :; do sleep 0.1; done\n"
+    )
+    program.chmod(0o755)
+    started, saved = tmp_path / "started", tmp_path / "saved"
+    environment = {**os.environ, "STARTED": str(started), "SAVED": str(saved)}
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        environment.pop(name, None)
+    command = ["make", "train", f"PY={program}", "-o", ".venv/.installed"]
+    make = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not started.exists():
+        assert make.poll() is None
+        time.sleep(0.05)
+    make.terminate()
+    make.wait()
+    assert saved.exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [("train-tpu", "no TPU found"), ("bench-gpu", "no NVIDIA GPU found")]
+)
+def test_missing_accelerators_are_refused_before_anything_is_installed(target, message):
+    """With a GNU make that only lists, the check itself is the first line that would run."""
+    if list(Path("/dev").glob("accel*")) or list(Path("/dev").glob("nvidia*")):
+        pytest.skip("there is an accelerator here")
+    done = subprocess.run(
+        ["make", target, "-o", ".venv/.installed", "PY=false"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr and "installing" not in done.stdout
