@@ -16,6 +16,7 @@ from shards import manifest as manifests
 from shards import record
 from shards.foundation import files
 from shards.foundation.errors import Fault
+from shards.foundation.threads import require_threads
 from shards.manifest import ShardEntry
 
 WRITER_OPTIONS = "group_size:1,uncompressed"  # a random read needs the bytes of one record only
@@ -29,6 +30,9 @@ class ShardFileParameters:
     # Records read at a time from a whole shard; chosen: 5 MB of published records (42 kB each)
     block_records: int = 128
     message_characters: int = 200  # of an error of ArrayRecord; chosen: two lines
+    # Threads that ArrayRecord starts for the first reader of a process, whatever READER_OPTIONS
+    # say (counted in /proc/self/task, array_record 0.8)
+    reader_threads: int = 64
 
 
 DEFAULT = ShardFileParameters()
@@ -113,8 +117,10 @@ def open_reader(path: str | Path, records: int | None = None) -> ArrayRecordRead
         records: the number of records in the manifest, if it is to be compared.
 
     Raises:
-        Fault: the footer is damaged, or the number of records differs.
+        Fault: the footer is damaged, the number of records differs, or this process cannot start
+            the threads of a reader.
     """
+    require_threads(DEFAULT.reader_threads)
     try:
         files.open_file(Path(path)).close()  # a pipe would be waited on for ever
         reader = ArrayRecordReader(str(path), READER_OPTIONS)

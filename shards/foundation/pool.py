@@ -5,23 +5,29 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shards.foundation.errors import Fault
+from shards.foundation.threads import require_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
 Work = Callable[[T, Callable[[], bool]], R]  # (task, a function that is True when it should stop)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+THREADS = 4  # of this process beside a pool: two of the executor, and room for one in the libraries
+PATIENCE = 5.0  # s to wait for the end of a worker that was asked to end; chosen
+REASONS = {"SIGKILL": "usually because memory ran out"}  # of the end by a signal
 
 
 def cores() -> int:
@@ -45,7 +51,7 @@ def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Gen
         The results in the order of the tasks.
 
     Raises:
-        Fault: the system killed a worker.
+        Fault: a worker cannot start, lacks memory, or was ended by the system or by a library.
     """
     workers = workers or cores()
     if workers == 1 or len(tasks) <= 1:
@@ -56,20 +62,44 @@ def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Gen
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _start_worker, (stop,))
+    processes: list[BaseProcess] = []
     try:
         with delay_signals():
-            futures = deque(pool.submit(_run_task, work, task) for task in tasks)
+            futures = _submit(pool, [(work, task) for task in tasks])
+        processes = multiprocessing.active_children()
         while futures:
             yield futures.popleft().result()
     except BrokenProcessPool as error:
         raise Fault(
-            "a worker process was killed by the system, usually because memory ran out; finished "
-            "work is kept: run the same command again, perhaps with fewer --workers"
+            f"a worker process {_describe_end(processes)}; finished work is kept: run the same "
+            "command again, perhaps with fewer --workers"
         ) from error
     finally:
         with delay_signals():  # make, for one, sends Ctrl-C a second time
             stop.set()
             pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, tasks: list[tuple[Any, Any]]) -> deque[Future[Any]]:
+    """Start the workers and give them all tasks; Fault where this process cannot."""
+    require_threads(THREADS)
+    try:
+        return deque(pool.submit(_run_task, pickle.dumps(task)) for task in tasks)
+    except OSError as error:
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise Fault(f"no worker process can be started: {error}; try --workers 1") from error
+
+
+def _describe_end(processes: Iterable[BaseProcess]) -> str:
+    """Say how the first worker ended, as a phrase; the others are ended by SIGTERM."""
+    for process in processes:
+        process.join(PATIENCE)
+    codes = {-(process.exitcode or 0) for process in processes}
+    for number in sorted(codes & set(signal.valid_signals()) - {signal.SIGTERM}):
+        name = signal.Signals(number).name
+        return f"was ended by {name}, {REASONS.get(name, 'usually by a fault in a library')}"
+    return "could not start or was ended, usually because memory ran out"
 
 
 @contextlib.contextmanager
@@ -125,22 +155,26 @@ def _signal_handler(
 
 
 _stop: Event  # of this worker process
+_start_error: Exception | None = None  # why this worker process could not be prepared
 
 
 def _start_worker(stop: Event) -> None:
-    """Prepare a worker process.
+    """Prepare a worker process; its tasks report where that fails.
 
     It uses one core, ignores the terminal's signals and ends when its parent has ended.
     """
-    global _stop
-    import cv2
-
+    global _stop, _start_error
     _stop = stop
-    cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_exit_after_parent, daemon=True).start()
-    threading.Thread(target=_exit_on_signal_of_parent, daemon=True).start()
+    try:
+        threading.Thread(target=_exit_after_parent, daemon=True).start()
+        threading.Thread(target=_exit_on_signal_of_parent, daemon=True).start()
+        import cv2
+
+        cv2.setNumThreads(1)
+    except (RuntimeError, MemoryError, OSError, ImportError) as error:
+        _start_error = error
 
 
 def _exit_after_parent() -> None:
@@ -163,5 +197,16 @@ def _exit_on_signal_of_parent() -> None:
         os._exit(1)
 
 
-def _run_task(work: Work[T, R], task: T) -> R:
-    return work(task, _stop.is_set)
+def _run_task(pickled: bytes) -> Any:
+    """Run a pickled (work, task); a Fault names what the worker lacks, as loading may fail too."""
+    error: Exception | None = _start_error
+    if error is None:
+        try:
+            work, task = pickle.loads(pickled)  # noqa: S301 (from the parent process)
+            return work(task, _stop.is_set)
+        except (MemoryError, ImportError) as failure:
+            error = failure
+    raise Fault(
+        f"a worker process failed: {str(error) or type(error).__name__}; finished work is kept: run"
+        " the same command again with fewer --workers, or allow more memory (ulimit -v)"
+    ) from error

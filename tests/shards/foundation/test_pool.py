@@ -1,7 +1,10 @@
 """Tasks in several processes: order of results, early end, Ctrl-C and killed workers."""
 
 import contextlib
+import ctypes
+import errno
 import functools
+import multiprocessing
 import os
 import select
 import signal
@@ -36,6 +39,18 @@ def kill_worker(task, stopped):
     return task
 
 
+def crash_in_a_library(task, stopped):
+    if task == 1:
+        ctypes.string_at(0)
+    return task
+
+
+def lack_memory(task, stopped):
+    if task == 1:
+        raise MemoryError
+    return task
+
+
 def wait_or_stop(task, stopped):
     path, number = task
     for _ in range(2000 * number):
@@ -60,8 +75,36 @@ def test_workers_stop_when_the_generator_is_closed(tmp_path):
 
 
 def test_a_killed_worker_is_a_fault():
-    with pytest.raises(Fault, match="killed by the system"):
+    with pytest.raises(Fault, match="ended by SIGKILL, usually because memory ran out"):
         list(pool.run(kill_worker, [0, 1, 2], 2))
+
+
+def test_a_worker_that_dies_in_a_library_is_a_fault_with_its_signal():
+    with pytest.raises(Fault, match="ended by SIGSEGV, usually by a fault in a library"):
+        list(pool.run(crash_in_a_library, [0, 1, 2], 2))
+
+
+def test_a_worker_without_memory_is_a_fault():
+    with pytest.raises(Fault, match="worker process failed: MemoryError; finished work is kept"):
+        list(pool.run(lack_memory, [0, 1, 2], 2))
+
+
+def test_a_worker_that_cannot_load_a_library_is_a_fault(tmp_path, monkeypatch):
+    """The worker finds a module `cv2` that fails as OpenCV does where memory is short."""
+    message = "failed to map segment from shared object"
+    (tmp_path / "cv2.py").write_text(f"raise ImportError({message!r})")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(Fault, match=f"a worker process failed: {message}"):
+        list(pool.run(slow_first, [0, 1, 2], 2))
+
+
+def test_no_process_to_start_is_a_fault(monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "_Popen", refuse)
+    with pytest.raises(Fault, match=r"no worker process can be started: .*temporarily unavailable"):
+        list(pool.run(slow_first, [0, 1, 2], 2))
 
 
 def test_a_signal_is_delayed_whichever_thread_receives_it():
