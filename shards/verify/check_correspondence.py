@@ -62,6 +62,7 @@ class CorrespondenceParameters:
     search_step: float = math.radians(2.5)  # rad; a third of a ridge at the edge of the patch
     search_range: tuple[float, float] = (-math.radians(65), math.radians(65))  # rad; ±60° in pairs
     least_period: float = 3.0  # px, ridge period from which images are compared; measured
+    largest_period: float = 4.0  # px, to which images are reduced for a search; as published
     ridge_period: float = 9.0  # px at 500 ppi; docs/GLOSSARY.md
     published_crop: int = 288  # px at 500 ppi, of specs that do not contain it
     # Of an image and its degraded copy, in each quadrant; correct maps have 0.36 and 0.82 or more.
@@ -85,8 +86,8 @@ class CorrespondenceParameters:
         factor = max(1.0, self.search_size / size) ** self.search_exponent
         return replace(self, search_floor=self.search_floor * factor)
 
-    def shows_ridges(self, size: int, spec: Mapping[str, Any]) -> bool:
-        """Return whether images of `size` px are fine enough to be compared.
+    def period(self, size: int, spec: Mapping[str, Any]) -> float:
+        """Return the ridge period in px of images of `size` px.
 
         Args:
             size: px per side.
@@ -95,7 +96,7 @@ class CorrespondenceParameters:
         crop = spec.get("crop")
         if type(crop) is not int or crop < 1:
             crop = self.published_crop
-        return self.ridge_period * size / crop >= self.least_period
+        return self.ridge_period * size / crop
 
 
 DEFAULT = CorrespondenceParameters()
@@ -221,6 +222,33 @@ def search(
         float(cv2.matchTemplate(_rotate(b, angle, centre), patch, cv2.TM_CCOEFF_NORMED).max())
         for angle in np.arange(*parameters.search_range, parameters.search_step)
     )
+
+
+def search_impostor(
+    pair: Pair, period: float, parameters: CorrespondenceParameters = DEFAULT
+) -> str | None:
+    """Search an impostor pair for images of one finger.
+
+    Args:
+        pair: the pair.
+        period: px, ridge period of its images; finer ones than published are reduced.
+        parameters: of the search.
+
+    Returns:
+        A message that describes the fault, or None.
+    """
+    size = min(pair.image_a.shape)
+    if period > parameters.largest_period:
+        size = max(16, round(size * parameters.largest_period / period))
+    images = [
+        np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+        for image in (pair.image_a, pair.image_b)
+    ]
+    parameters = parameters.at_size(size)
+    correlation = search(images[0], images[1], parameters)
+    if correlation < parameters.search_floor:
+        return None
+    return f"is an impostor pair whose images agree (correlation {correlation:.2f})"
 
 
 def extract_ridges(

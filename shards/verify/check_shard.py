@@ -211,13 +211,14 @@ def _check_pair(
     faults = list(check_record.check_pair(pair, name, job.manifest.spec, images))
     if faults:
         return faults
-    size = min(pair.image_a.shape)
-    if not job.parameters.correspondence.shows_ridges(size, job.manifest.spec):
+    parameters, size = job.parameters.correspondence, min(pair.image_a.shape)
+    period = parameters.period(size, job.manifest.spec)
+    if period < parameters.least_period:
         return []
-    parameters = job.parameters.correspondence.at_size(size)
     if pair.genuine:
-        return check_images_of_genuine_pair(report, number, pair, parameters)
-    return _check_images_of_impostor_pair(pair, parameters) if search_impostor else []
+        return check_images_of_genuine_pair(report, number, pair, parameters.at_size(size))
+    message = search_impostor and check_correspondence.search_impostor(pair, period, parameters)
+    return [message] if message else []
 
 
 @functools.lru_cache(maxsize=1)  # shards come by partition
@@ -249,13 +250,6 @@ def check_images_of_genuine_pair(
             report.inconclusive.append(Finding(report.entry.name, number, message))
         return []
     return [message]
-
-
-def _check_images_of_impostor_pair(pair: Pair, parameters: CorrespondenceParameters) -> list[str]:
-    correlation = check_correspondence.search(pair.image_a, pair.image_b, parameters)
-    if correlation < parameters.search_floor:
-        return []
-    return [f"is an impostor pair whose images agree (correlation {correlation:.2f})"]
 
 
 def _check_counts(report: ShardReport) -> None:
