@@ -48,7 +48,7 @@ partitions = $(call list,$(PARTITION),$(comma),--partition)
 own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIST))) $(if $(NAME),--name $(NAME)) $(if $(PPI),--ppi $(PPI)) $(if $(RAW),--raw $(RAW))
 settings = $(foreach item,$(SET),--set $(item))
 
-.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped shipped-today test test-processors lint lock bench \
+.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped shipped-today wheel test test-processors lint lock bench \
   bench-gpu bench-here tpu-seen gpu-seen
 .DEFAULT_GOAL := help
 
@@ -65,12 +65,13 @@ help:
 	@echo "make register A=image B=image  a dense map, a score, a picture, by the network that ships or RUN=dir"
 	@echo "make shipped                   trains the network that ships again, with the program of its commit: hours on two cores"
 	@echo "make shipped-today             trains such a network with the program as it is now"
+	@echo "make wheel                     dist/denseregistration-VERSION-py3-none-any.whl: the library densereg (docs/API.md)"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
 	@echo "make test-processors           the tests as on processors without AVX-512, four times"
 	@echo "make bench                     speeds of build, loader, training and registration, as ratios"
 	@echo "make bench-gpu                 the published network on a GPU: pairs/s, utilisation, hours of a whole run"
 
-# --- installation: one stamp for each set of optional groups ---
+# --- installation: one stamp for each set of optional groups; shards and train always belong to it ---
 extras = $(sort $(1) $(EXTRAS))
 stamp = .venv/.installed$(subst $() ,,$(addprefix -,$(call extras,$(1))))
 BASE := $(call stamp,)
@@ -85,7 +86,7 @@ $(sort $(BASE) $(DEV)): .venv/.%: uv.lock pyproject.toml
 	  echo "error: '$(PYTHON) -m venv' failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing into .venv from uv.lock $(if $(groups),($(groups)))"
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@.venv/bin/uv sync --quiet --frozen --inexact --python $(PY) $(addprefix --extra ,$(groups))
+	@.venv/bin/uv sync --quiet --frozen --inexact --python $(PY) $(addprefix --extra ,shards train $(groups))
 	@touch $@
 
 # --- all stages on synthetic fingers ---
@@ -137,7 +138,7 @@ gpu-seen:
 # An environment of its own: with libtpu beside it, JAX would look for TPU cores in every other command.
 .venv-tpu/.installed: uv.lock pyproject.toml | $(BASE)
 	@echo "installing into .venv-tpu from uv.lock (tpu)"
-	@UV_PROJECT_ENVIRONMENT=.venv-tpu .venv/bin/uv sync --quiet --frozen --python $(PY) --extra tpu
+	@UV_PROJECT_ENVIRONMENT=.venv-tpu .venv/bin/uv sync --quiet --frozen --python $(PY) --extra shards --extra train --extra tpu
 	@touch $@
 
 check-tpu: .venv-tpu/.installed
@@ -170,6 +171,11 @@ shipped-today: $(BASE)
 	exec $(PY) -m pipeline build --config configs/shipped.py --data $(FROM)/images --out $(FROM)/shards --skip-bad
 	exec $(PY) -m train run --config configs/shipped.py --shards $(FROM)/shards --checkpoint_dir $(FROM)/run
 	exec $(PY) -m train calibrate --shards $(FROM)/shards --checkpoint $(FROM)/run/dense_reg_ckpt.safetensors
+
+# --- the library: one package, densereg (docs/API.md) ---
+wheel: $(BASE)
+	@.venv/bin/uv build --quiet --wheel --out-dir dist --python $(PY) .
+	@echo "pip install dist/*.whl installs the library densereg and the command densereg"
 
 # --- development ---
 test: $(DEV)

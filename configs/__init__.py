@@ -37,15 +37,19 @@ def load(path: Path = PAPER, overrides: tuple[str, ...] = ()) -> Config:
     """Load the CONFIG of a Python file and apply overrides.
 
     Args:
-        path: Config file. It is run, so it must be trusted.
+        path: Config file, or the name of one that ships, such as demo. It is run, so it must be
+            trusted.
         overrides: Texts `key=value`, such as "train.steps=100".
 
     Raises:
         Misuse: The file defines no CONFIG, a key is unknown (the message suggests the nearest), or
             a value has the wrong type.
     """
+    shipped = PAPER.with_name(f"{path.name}.py")
+    if path == Path(path.name) and shipped.is_file() and not path.exists():
+        path = shipped
     if not path.is_file():
-        raise Misuse(f"{path}: no such config file; configs/ holds {_names()}")
+        raise Misuse(f"{path}: no such config file; those that ship are {_names()}")
     spec = importlib.util.spec_from_file_location("config_file", path)
     if spec is None or spec.loader is None:
         raise Misuse(f"{path}: a config must be a Python file (.py)")
@@ -72,7 +76,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _names() -> str:
-    return ", ".join(path.name for path in sorted(PAPER.parent.glob("[a-z]*.py")))
+    return ", ".join(path.stem for path in sorted(PAPER.parent.glob("[a-z]*.py")))
 
 
 def _override(config: Config, override: str) -> Config:

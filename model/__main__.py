@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from model import SHIPPED
 from pipeline.imaging import file, resolution
 from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution, by_option, warn_of_doubtful
@@ -17,7 +18,6 @@ from shards.foundation.errors import Misuse
 if TYPE_CHECKING:
     from model.registration.impression import PreparedImpression
 
-SHIPPED = Path(__file__).with_name("dense_reg.safetensors")
 PPI = click.FloatRange(*resolution.DEFAULT.ppi_range)
 
 

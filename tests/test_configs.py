@@ -1,6 +1,7 @@
 """Config files, overrides, messages about wrong ones; spelling of options and exit codes."""
 
 import math
+from pathlib import Path
 
 import click
 import pytest
@@ -75,8 +76,17 @@ def test_wrong_override(override, message):
     assert message in str(fault.value) and override.split("=")[0] in str(fault.value)
 
 
+def test_a_config_that_ships_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    demo = configs.load(configs.PAPER.with_name("demo.py"))
+    assert configs.load(Path("demo")) == demo != configs.load()
+    (tmp_path / "demo").write_text("CONFIG = 1")  # a file of this name comes first
+    with pytest.raises(Misuse):
+        configs.load(Path("demo"))
+
+
 def test_wrong_files(tmp_path):
-    with pytest.raises(Misuse, match=r"no such config file; configs/ holds .*paper\.py"):
+    with pytest.raises(Misuse, match=r"no such config file; those that ship are demo, .*paper"):
         configs.load(tmp_path / "none.py")
     (tmp_path / "broken.py").write_text("CONFIG = 1 +")
     with pytest.raises(Misuse, match="SyntaxError"):

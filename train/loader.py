@@ -1,14 +1,4 @@
-"""Batches of a shard set: ordered by the seed, resumable, divided among hosts.
-
-Dimension letters: B pairs of a batch, H W pixels of an image, G cells per side of the truth. A
-batch is a dict of numpy arrays:
-
-    image_a, image_b  uint8 [B, H, W]
-    map_ab            float32 [B, G, G, 2], (x, y) px in B; 0 where not visible
-    visible           bool [B, G, G]
-    genuine           bool [B]
-    kind, noise       uint8 [B], indices into shards.record.KINDS and NOISES
-"""
+"""Batches of a shard set (`shards.batch`): ordered by the seed, resumable, divided among hosts."""
 
 from __future__ import annotations
 
@@ -20,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shards import record
+from shards.batch import Batch, read_batch
 from shards.foundation.errors import Fault, Misuse
 from shards.manifest import json_sha256
 from shards.store import ShardSet
-
-Batch = dict[str, NDArray[Any]]
 
 # One thread that reads up to 4 batches ahead: more threads only contend (measured by
 # tests/bench/bench_shards.py).
@@ -73,7 +62,7 @@ class TrainingBatches:
         self._global_batches = order.batch(batch_size, batch_fn=np.asarray)
         local = self._global_batches.map(lambda indices: np.split(indices, processes)[process])
         repeated = local[:1].repeat(reseed_each_epoch=False) if overfit else local.repeat()
-        batches = repeated.map(lambda indices: read(shards, "train", indices))
+        batches = repeated.map(lambda indices: read_batch(shards, "train", indices))
         self._iterator = batches.to_iter_dataset(READ_OPTIONS).__iter__()
         self.identity = {
             "training shards": _split_digest(shards, "train"),
@@ -155,49 +144,10 @@ def evaluation_batches(
     def load(start: int) -> tuple[Batch, int]:
         part = selected[start : start + batch_size]
         local = np.split(np.resize(part, batch_size), processes)[process]
-        return read(shards, split, local), len(part)
+        return read_batch(shards, split, local), len(part)
 
     source = grain.MapDataset.source(starts).map(load) if len(selected) else ()
     return iter(source.to_iter_dataset(READ_OPTIONS) if source else ())
-
-
-def read(shards: ShardSet, split: str, indices: NDArray[np.int64]) -> Batch:
-    """Read the pairs with these indices of a split as a batch.
-
-    Args:
-        shards: The shard set.
-        split: "train", "val" or "test".
-        indices: int64 [B].
-
-    Raises:
-        Fault: A record is damaged; the message names shard and record.
-    """
-    data = shards.read(split, indices.tolist())
-    pairs = [_decode(shards, split, *item) for item in zip(indices.tolist(), data, strict=True)]
-    size, (height, width), cells = len(pairs), pairs[0].image_a.shape, len(pairs[0].visible)
-    batch: Batch = {
-        "image_a": np.empty((size, height, width), np.uint8),
-        "image_b": np.empty((size, height, width), np.uint8),
-        "map_ab": np.zeros((size, cells, cells, 2), np.float32),
-        "visible": np.empty((size, cells, cells), np.bool_),
-        "genuine": np.array([pair.genuine for pair in pairs], np.bool_),
-        "kind": np.array([record.KINDS.index(pair.kind) for pair in pairs], np.uint8),
-        "noise": np.array([record.NOISES.index(pair.noise) for pair in pairs], np.uint8),
-    }
-    for k, pair in enumerate(pairs):
-        batch["image_a"][k], batch["image_b"][k] = pair.image_a, pair.image_b
-        batch["visible"][k] = pair.visible
-        # No NaN may reach the device: even a masked one poisons a gradient.
-        np.copyto(batch["map_ab"][k], pair.map_ab, where=pair.visible[..., None])
-    return batch
-
-
-def _decode(shards: ShardSet, split: str, index: int, data: bytes) -> record.Pair:
-    try:
-        return record.decode(data)
-    except Fault as fault:
-        entry, number = shards.locate(split, index)
-        raise Fault(f"{shards.directory / entry.name}: record {number} {fault}") from fault
 
 
 def _split_digest(shards: ShardSet, split: str) -> str:

@@ -16,7 +16,8 @@ from tensorboardX import SummaryWriter
 from shards.foundation import files
 from train.curves import plot_curves, read_epochs, read_steps
 
-ROOT = Path(__file__).parents[1]
+# The folder that this package is imported from: the repository, or site-packages
+ROOT = Path(__file__).parents[__name__.count(".")]
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 Metrics = dict[str, Any]
@@ -118,6 +119,8 @@ class RunLog:
 
 def _commit() -> str | None:
     """Commit of the code; None where it is not under git."""
+    if not (ROOT / ".git").exists():  # a package installed within somebody else's repository
+        return None
     try:
         result = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],

@@ -16,10 +16,10 @@ from model.network.config import ModelConfig
 from model.network.flops import count_flops
 from model.network.loss import loss
 from model.network.metrics import evaluate_batch
+from shards.batch import Batch
 from shards.foundation.errors import Misuse
 from train import state as states
 from train.config import TrainConfig
-from train.loader import Batch
 from train.state import State, over_data, replicated
 
 LOSS_INPUTS = ("image_a", "image_b", "map_ab", "visible")  # arrays of a batch that the loss reads

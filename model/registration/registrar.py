@@ -155,7 +155,7 @@ class Registrar:
         score = self.curves.probability(correlation)
         resolutions = a.resolution, b.resolution
         if deformation is None or score < self.parameters.least_probability:
-            return empty_registration(a.shape, score, resolutions, self.calibrated)
+            return empty_registration(a.shape, score, resolutions, b.shape, self.calibrated)
         distances = np.hypot(*(deformation(matches[:, :2]) - matches[:, 2:4]).T)
         explained = matches[distances < self.parameters.explained_distance]
         if first is not a:
@@ -170,6 +170,7 @@ class Registrar:
             _matches_in_file_pixels(explained, a, b, self.curves),
             rotation_angle(deformation.matrix),
             resolutions,
+            b.shape,
             inverted != ((a.polarity is Polarity.LIGHT) != (b.polarity is Polarity.LIGHT)),
             self.calibrated,
         )

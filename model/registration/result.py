@@ -25,6 +25,7 @@ class Registration:
             network's matches that lie near the map.
         angle: rotation from A to B in rad, counter-clockwise as seen; NaN without a map.
         resolutions: of A and of B.
+        shape_b: (height, width) of the file of B.
         opposite_polarity: whether the ridges of one are dark in its file and those of the other
             light.
         calibrated: whether the checkpoint has calibration curves; without them the score and the
@@ -36,6 +37,7 @@ class Registration:
     matches: NDArray[np.float32]
     angle: float
     resolutions: tuple[ImageResolution, ImageResolution]
+    shape_b: tuple[int, int]
     opposite_polarity: bool = False
     calibrated: bool = True
 
@@ -52,8 +54,9 @@ class Registration:
     def save(self, path: Path) -> None:
         """Write an .npz file atomically; Fault where it cannot be written.
 
-        Its arrays are map_ab, score, matches, opposite_polarity, and ppi_a, ppi_b, ppi_a_source,
-        ppi_b_source.
+        Its arrays are map_ab, score, matches, angle_degrees, opposite_polarity, calibrated, ppi_a,
+        ppi_b, ppi_a_source, ppi_b_source, and shape_b, the height and the width of B;
+        `model.registration.registration_file` reads them.
         """
         with (
             files.report_write_errors(path),
@@ -68,7 +71,10 @@ class Registration:
             "map_ab": self.map_ab,
             "score": self.score,
             "matches": self.matches,
+            "angle_degrees": np.degrees(self.angle),
             "opposite_polarity": self.opposite_polarity,
+            "calibrated": self.calibrated,
+            "shape_b": np.array(self.shape_b),
             "ppi_a": a.ppi,
             "ppi_b": b.ppi,
             "ppi_a_source": a.source,
@@ -80,9 +86,10 @@ def empty_registration(
     shape: tuple[int, int],
     score: float,
     resolutions: tuple[ImageResolution, ImageResolution],
+    shape_b: tuple[int, int],
     calibrated: bool,
 ) -> Registration:
-    """Return a registration of an image A of `shape` (height, width) without a map."""
+    """Return a registration without a map of an image A of `shape` (height, width) and B."""
     nowhere = np.full((*shape, 2), np.nan, np.float32)
-    matches = np.zeros((0, 5), np.float32)
-    return Registration(nowhere, score, matches, float("nan"), resolutions, calibrated=calibrated)
+    matches, angle = np.zeros((0, 5), np.float32), float("nan")
+    return Registration(nowhere, score, matches, angle, resolutions, shape_b, calibrated=calibrated)

@@ -28,7 +28,8 @@ except ImportError as error:
 
 Work = Callable[[ShardTask, Callable[[], bool]], ShardResult]
 
-ROOT = Path(__file__).parents[2]
+# The folder that this package is imported from: the repository, or site-packages
+ROOT = Path(__file__).parents[__name__.count(".")]
 
 
 @dataclass(frozen=True)

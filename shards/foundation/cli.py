@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from shards.foundation import extras
 from shards.foundation.errors import Fault
 from shards.foundation.printable import printable
 
@@ -64,7 +65,8 @@ class CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; print the message of a Fault and exit."""
         try:
-            return super().invoke(ctx)
+            with extras.report_missing():
+                return super().invoke(ctx)
         except Fault as fault:
             click.echo(f"error: {printable(str(fault))}", err=True)
             sys.exit(fault.exit_code)

@@ -37,6 +37,10 @@ class FileParameters:
 
 DEFAULT = FileParameters()
 
+# Not to wait for a pipe, nor to pass the file on to other programs. Windows has neither flag, and
+# opens files as text without a flag of its own.
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+
 
 def open_file(path: Path) -> io.BufferedReader:
     """Open a regular file for reading.
@@ -45,7 +49,7 @@ def open_file(path: Path) -> io.BufferedReader:
         OSError: the file cannot be opened, or is a folder, a pipe or a device. Its `strerror`
             continues a message about the file.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | _FLAGS)
     try:
         _require_regular(handle)
         return os.fdopen(handle, "rb")
@@ -60,7 +64,7 @@ def open_to_append(path: Path) -> BinaryIO:
     Raises:
         OSError: see `open_file`.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FLAGS
     handle = os.open(path, flags, 0o666)
     try:
         _require_regular(handle)

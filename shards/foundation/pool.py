@@ -32,14 +32,17 @@ REASONS = {"SIGKILL": "usually because memory ran out"}  # of the end by a signa
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Generator[R]:
     """Apply `work` to all tasks in several processes.
 
     Close the generator where it is not used to its end: the workers are then asked to stop, and
-    the pool waits for them. One worker or one task needs no further process.
+    the pool waits for them. One worker or one task needs no further process. One process does all
+    outside of Linux, which has the signals by which workers end with their parent.
 
     Args:
         work: a function that can be pickled. Its second argument is a function that returns True
@@ -54,7 +57,7 @@ def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Gen
         Fault: a worker cannot start, lacks memory, or was ended by the system or by a library.
     """
     workers = workers or cores()
-    if workers == 1 or len(tasks) <= 1:
+    if workers == 1 or len(tasks) <= 1 or not hasattr(signal, "sigwaitinfo"):
         yield from (work(task, lambda: False) for task in tasks)
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by numpy in the workers

@@ -7,8 +7,9 @@ import pytest
 from training import SPEC, make_set
 
 from shards import record
+from shards.batch import read_batch
 from shards.foundation.errors import Fault, Misuse
-from train.loader import TrainingBatches, evaluation_batches, read
+from train.loader import TrainingBatches, evaluation_batches
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def same(one, two):
 
 
 def test_batch_holds_the_records(shards):
-    batch = read(shards, "train", np.array([7, 3, 30]))
+    batch = read_batch(shards, "train", np.array([7, 3, 30]))
     pairs = [record.decode(data) for data in shards.read("train", [7, 3, 30])]
     assert {k: (v.dtype.name, v.shape) for k, v in batch.items()} == {
         "image_a": ("uint8", (3, 32, 32)),
@@ -62,7 +63,7 @@ def test_epochs_are_fresh_permutations(shards):
 def test_batches_are_those_of_their_indices(shards):
     batches = TrainingBatches(shards, 8, seed=5)
     for step, batch in enumerate(take(batches, 14)):
-        assert same(batch, read(shards, "train", batches.indices(step)))
+        assert same(batch, read_batch(shards, "train", batches.indices(step)))
     wanted = [record.decode(d) for d in shards.read("train", batches.indices(7).tolist())]
     assert batches.image_ids(7) == [(pair.image_id_a, pair.image_id_b) for pair in wanted]
 
@@ -72,7 +73,7 @@ def test_hosts_share_the_same_global_batches(shards, processes):
     whole = TrainingBatches(shards, 8, seed=1)
     hosts = [TrainingBatches(shards, 8, 1, (k, processes)) for k in range(processes)]
     for step, parts in enumerate(zip(*(take(host, 8) for host in hosts), strict=True)):
-        expected = read(shards, "train", whole.indices(step))
+        expected = read_batch(shards, "train", whole.indices(step))
         for k, part in enumerate(parts):
             ours = np.split(expected["image_a"], processes)[k]
             assert np.array_equal(part["image_a"], ours)
@@ -114,7 +115,7 @@ def test_position_in_another_set_is_refused(shards, tmp_path):
 
 
 def test_overfit_repeats_the_first_batch(shards):
-    first = read(shards, "train", TrainingBatches(shards, 8, seed=4).indices(0))
+    first = read_batch(shards, "train", TrainingBatches(shards, 8, seed=4).indices(0))
     batches = TrainingBatches(shards, 8, seed=4, overfit=True)
     assert all(same(batch, first) for batch in take(batches, 9))
     assert np.array_equal(batches.indices(7), batches.indices(0))
@@ -129,7 +130,7 @@ def test_evaluation_sees_every_pair_once(shards):
     batches_and_counts = list(evaluation_batches(shards, "val", 4))
     assert [count for _, count in batches_and_counts] == [4, 4, 2]
     assert all(len(batch["image_a"]) == 4 for batch, _ in batches_and_counts)
-    every = read(shards, "val", np.arange(10))
+    every = read_batch(shards, "val", np.arange(10))
     images = np.concatenate([batch["image_a"][:count] for batch, count in batches_and_counts])
     assert np.array_equal(images, every["image_a"])
     hosts = [list(evaluation_batches(shards, "val", 4, host=(k, 2))) for k in (0, 1)]
@@ -155,4 +156,4 @@ def test_damaged_record_is_named(tmp_path):
 
 def test_set_of_another_size_gives_its_own_shapes(tmp_path):
     shards = make_set(tmp_path, train=4, val=0, shards=1, spec={**SPEC, "size": 64, "grid": 16})
-    assert read(shards, "train", np.array([0]))["map_ab"].shape == (1, 16, 16, 2)
+    assert read_batch(shards, "train", np.array([0]))["map_ab"].shape == (1, 16, 16, 2)

@@ -8,9 +8,9 @@ import pytest
 from training import MODEL, TRAIN, assert_same_metrics, distance, make_set
 
 from model.network import weights
+from shards.batch import read_batch
 from shards.foundation.errors import Misuse
 from train import state, step
-from train.loader import read
 
 SCALE = 72 / 32
 GOLDEN = {"loss": 13.641549110412598, "grad_norm": 20.553226470947266}
@@ -18,7 +18,9 @@ GOLDEN = {"loss": 13.641549110412598, "grad_norm": 20.553226470947266}
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory):
-    return read(make_set(tmp_path_factory.mktemp("set"), train=8, val=0), "train", np.arange(8))
+    return read_batch(
+        make_set(tmp_path_factory.mktemp("set"), train=8, val=0), "train", np.arange(8)
+    )
 
 
 def learn(batch, steps, config=TRAIN, devices=1):

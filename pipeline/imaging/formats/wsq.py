@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from pipeline.imaging.formats.common import (
     Resolution,
     Size,
     UnknownResolution,
+    UnsupportedFile,
     unpack,
 )
 
@@ -51,6 +53,11 @@ def resolution(file: BinaryIO) -> Resolution:
 
 def decode(data: bytes) -> Decoded:
     """Decode a WSQ. The format has no checksum: damage shows where the data ends too early."""
+    if importlib.util.find_spec("wsq") is None:
+        raise UnsupportedFile(
+            "is a WSQ, and the package wsq, which decodes them on Linux, is not installed; convert"
+            " it to PNG"
+        )
     result = wsq_process.DECODER.decode(data)
     if result is None:
         raise DamagedFile("its pixels do not decode")

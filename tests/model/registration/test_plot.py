@@ -83,10 +83,10 @@ def test_grid_shows_distortion(image):
 def test_plot_is_written_as_png(tmp_path, image, count):
     rng = np.random.default_rng(0)
     matches = np.c_[rng.uniform(0, 150, (count, 4)), rng.random(count)].astype(np.float32)
-    registration = Registration(shift_map(5), 0.5, matches, 0.1, RESOLUTIONS)
+    registration = Registration(shift_map(5), 0.5, matches, 0.1, RESOLUTIONS, SHAPE)
     if not count:
         nowhere = np.full((*SHAPE, 2), np.nan, np.float32)
-        registration = Registration(nowhere, 0.0, matches, float("nan"), RESOLUTIONS)
+        registration = Registration(nowhere, 0.0, matches, float("nan"), RESOLUTIONS, SHAPE)
     image_b = np.roll(image, 5, 1)[:150]
     figure = plot.plot_registration(image, image_b, registration)
     titles = [axes.get_title() for axes in figure.get_axes()]

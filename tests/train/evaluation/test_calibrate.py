@@ -17,8 +17,9 @@ from model.registration import calibration
 from model.registration.registrar import DEFAULT
 from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
+from shards.batch import read_batch
 from shards.foundation.errors import Fault, Misuse
-from train import export, loader
+from train import export
 from train.__main__ import main
 from train.evaluation import calibrate, calibration_samples, pairs
 from train.evaluation.calibration_samples import Samples
@@ -73,7 +74,7 @@ def test_pairs_of_a_block(fingers):
 def test_matches_are_right_as_in_the_evaluation(checkpoint, shards):
     loaded = weights.load(checkpoint)
     confidence, right = calibration_samples.match_samples(loaded, shards)
-    batch = loader.read(shards, "val", np.arange(20))
+    batch = read_batch(shards, "val", np.arange(20))
     arrays, matches = pairs.compile_network(loaded.net, GEOMETRY)(batch)
     used = np.asarray(matches.mutual & (matches.confidence > DEFAULT.least_confidence))
     assert 0 < used.sum() == len(confidence)

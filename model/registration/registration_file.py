@@ -1,0 +1,123 @@
+"""Read the .npz files that `Registration.save` writes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.registration.result import Registration
+from pipeline.imaging.file import DEFAULT as IMAGE_FILE
+from pipeline.imaging.resolution import ImageResolution
+from shards.foundation import files
+from shards.foundation.errors import Fault, Misuse
+
+# Array → its dtype's kind and its shape; None for any extent
+ARRAYS: dict[str, tuple[str, tuple[int | None, ...]]] = {
+    "map_ab": ("f", (None, None, 2)),
+    "score": ("f", ()),
+    "matches": ("f", (None, 5)),
+    "angle_degrees": ("f", ()),
+    "opposite_polarity": ("b", ()),
+    "calibrated": ("b", ()),
+    "shape_b": ("i", (2,)),
+    "ppi_a": ("f", ()),
+    "ppi_b": ("f", ()),
+    "ppi_a_source": ("U", ()),
+    "ppi_b_source": ("U", ()),
+}
+
+# What zipfile, zlib and numpy raise for a damaged file
+DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+
+
+@dataclass(frozen=True)
+class RegistrationFileParameters:
+    """Limits of the files that are read."""
+
+    # Bytes of all arrays, unpacked. Chosen: a map of the largest image has half of it.
+    largest: int = 1 << 30
+
+
+DEFAULT = RegistrationFileParameters()
+
+
+def load(path: Path, parameters: RegistrationFileParameters = DEFAULT) -> Registration:
+    """Read a registration.
+
+    Args:
+        path: the .npz file.
+        parameters: limits of its size.
+
+    Raises:
+        Misuse: there is no such file.
+        Fault: the file is damaged, or is not a registration of this version.
+    """
+    try:
+        arrays = _read_arrays(path, parameters)
+    except FileNotFoundError as error:
+        raise Misuse(f"{path}: no such registration") from error
+    except DAMAGE as error:
+        raise Fault(f"{path}: cannot be read as a registration: {error}") from error
+    for name, (kind, shape) in ARRAYS.items():
+        if name not in arrays:
+            raise Fault(f"{path}: holds no array {name}, as of another version; register again")
+        _check_array(path, name, arrays[name], kind, shape)
+    height, width = arrays["shape_b"].tolist()
+    if not 1 <= min(height, width) <= max(height, width) <= IMAGE_FILE.side_range[1]:
+        raise Fault(f"{path}: shape_b is [{height}, {width}]; expected the size of an image")
+    return Registration(
+        map_ab=np.asarray(arrays["map_ab"], np.float32),
+        score=float(arrays["score"]),
+        matches=np.asarray(arrays["matches"], np.float32),
+        angle=float(np.radians(arrays["angle_degrees"])),
+        resolutions=(_resolution(arrays, "ppi_a"), _resolution(arrays, "ppi_b")),
+        shape_b=(height, width),
+        opposite_polarity=bool(arrays["opposite_polarity"]),
+        calibrated=bool(arrays["calibrated"]),
+    )
+
+
+def _read_arrays(path: Path, parameters: RegistrationFileParameters) -> dict[str, Any]:
+    """Return the arrays of `ARRAYS` that a file holds; ValueError where they are too large."""
+    data = io.BytesIO(files.read_bytes(path, parameters.largest))
+    with zipfile.ZipFile(data) as members:
+        size = sum(member.file_size for member in members.infolist())
+    if size > parameters.largest:
+        raise ValueError(f"it unpacks to {size:,} bytes; expected at most {parameters.largest:,}")
+    data.seek(0)
+    with np.load(data, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in ARRAYS if name in arrays.files}
+
+
+def _check_array(
+    path: Path, name: str, array: Any, kind: str, shape: tuple[int | None, ...]
+) -> None:
+    """Raise a Fault where an array has another type or shape than `ARRAYS` says."""
+    same = len(array.shape) == len(shape) and all(
+        expected in (None, extent) for expected, extent in zip(shape, array.shape, strict=True)
+    )
+    if array.dtype.kind != kind or not same:
+        extents = ["N" if extent is None else extent for extent in shape]
+        raise Fault(
+            f"{path}: {name} is {array.dtype} {list(array.shape)}; expected kind {kind!r} and"
+            f" shape [{', '.join(map(str, extents))}]"
+        )
+
+
+def _resolution(arrays: dict[str, Any], name: str) -> ImageResolution:
+    return ImageResolution(float(arrays[name]), str(arrays[f"{name}_source"]))

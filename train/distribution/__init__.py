@@ -1,0 +1,1 @@
+"""Build of the wheel: the package `densereg`, which holds the packages of this repository."""

@@ -1,0 +1,136 @@
+"""Accuracy of the dense maps of any method, by true maps or by reference minutiae."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.network import metrics
+from pipeline.imaging.resolution import WORKING_PPI
+from pipeline.imaging.warp import Array
+from shards.foundation.errors import Misuse
+from train.evaluation import reference_minutiae
+from train.evaluation.file_methods import sample_map
+
+Map = NDArray[np.floating[Any]]  # [H_a, W_a, 2], as `map_ab` of a registration
+
+
+@dataclass(frozen=True)
+class MapAccuracyParameters:
+    """How maps are compared with true ones."""
+
+    # px between the pixels that are compared, along both axes. Chosen: half a ridge period.
+    step: int = 4
+
+
+DEFAULT = MapAccuracyParameters()
+
+
+def by_truth(
+    maps: Sequence[Map],
+    truth: Sequence[Map],
+    ppi_b: float | Sequence[float] = WORKING_PPI,
+    parameters: MapAccuracyParameters = DEFAULT,
+) -> dict[str, float]:
+    """Compare the maps of P pairs with the true ones.
+
+    Args:
+        maps: of each pair, NaN where the method finds no correspondence.
+        truth: true map of each pair, NaN where there is no correspondence.
+        ppi_b: resolution of the images B, of all or of each.
+        parameters: see `MapAccuracyParameters`.
+
+    Returns:
+        "pairs"; "coverage", the share of the pixels with a correspondence that have a map;
+        "epe_median" and "epe_mean", the end-point error where there is a map, px at 500 ppi; and
+        "pck@2", "pck@4" and "pck@8", the share within so many px, where a pixel without a map is
+        wrong. NaN where a metric is undefined.
+
+    Raises:
+        Misuse: the numbers of pairs, or the sizes of two maps, differ.
+    """
+    _check_pairs(maps, truth, "truth")
+    resolutions = np.broadcast_to(np.asarray(ppi_b, np.float64), len(maps))
+    errors = [
+        _errors(map_ab, true_map, parameters.step) * WORKING_PPI / ppi
+        for map_ab, true_map, ppi in zip(maps, truth, resolutions, strict=True)
+    ]
+    error = np.concatenate([np.zeros(0), *errors])
+    mapped = error[np.isfinite(error)]
+    distances = metrics.DEFAULT.pck_distances
+    return {
+        "pairs": len(maps),
+        "coverage": _mean(np.isfinite(error)),
+        "epe_median": float(np.median(mapped)) if len(mapped) else float("nan"),
+        "epe_mean": _mean(mapped),
+        **{f"pck@{distance}": _mean(error <= distance) for distance in distances},
+    }
+
+
+def by_minutiae(maps: Sequence[Map], minutiae: Sequence[tuple[Array, Array]]) -> dict[str, float]:
+    """Measure the maps of P genuine pairs by reference minutiae.
+
+    Args:
+        maps: of each pair.
+        minutiae: of A [N, 4] and of B [M, 4] of each pair (`train.evaluation.reference_minutiae`).
+
+    Returns:
+        "pairs"; "confirmed", the mean share of the minutiae that the map confirms; "oracle", that
+        of the rigid oracle; "aligned", the share of aligned pairs; "residual", the median distance
+        of confirmed minutiae, px of the images B. NaN where a metric is undefined.
+
+    Raises:
+        Misuse: the numbers of pairs differ, or minutiae have another shape.
+    """
+    _check_pairs(maps, minutiae, "minutiae")
+    confirmed, oracle, distances = [], [], [np.zeros(0)]
+    for map_ab, (a, b) in zip(maps, minutiae, strict=True):
+        a, b = _as_minutiae(a), _as_minutiae(b)
+        point_map = functools.partial(sample_map, np.asarray(map_ab, np.float32))
+        distances.append(reference_minutiae.distances(a, b, point_map))
+        confirmed.append(reference_minutiae.share(len(distances[-1]), a, b))
+        oracle.append(reference_minutiae.rigid_oracle(a, b)[0])
+    aligned_share = reference_minutiae.DEFAULT.aligned_share
+    aligned = np.array(confirmed) >= aligned_share * np.array(oracle)
+    residuals = np.concatenate(distances)
+    return {
+        "pairs": len(maps),
+        "confirmed": _mean(np.array(confirmed)),
+        "oracle": _mean(np.array(oracle)),
+        "aligned": _mean(aligned),
+        "residual": float(np.median(residuals)) if len(residuals) else float("nan"),
+    }
+
+
+def _errors(map_ab: Map, truth: Map, step: int) -> NDArray[np.float64]:
+    """Return the distances [K] of a map from the true one where this exists; inf without map."""
+    map_ab, truth = np.asarray(map_ab), np.asarray(truth)
+    if map_ab.ndim != 3 or map_ab.shape[-1] != 2 or map_ab.shape != truth.shape:
+        shapes = f"{list(map_ab.shape)} and {list(truth.shape)}"
+        raise Misuse(f"a map and its truth are arrays {shapes}; expected both [H, W, 2]")
+    offset = (map_ab[::step, ::step].astype(np.float64) - truth[::step, ::step]).reshape(-1, 2)
+    true = np.isfinite(truth[::step, ::step]).all(-1).ravel()
+    return np.nan_to_num(np.hypot(*offset[true].T), nan=np.inf)
+
+
+def _as_minutiae(minutiae: Any) -> Array:
+    """Return minutiae as float64 [N, 3 or more]; Misuse for another shape."""
+    array = np.asarray(minutiae, np.float64)
+    if array.ndim != 2 or array.shape[1] < 3:
+        raise Misuse(f"minutiae are an array {list(array.shape)}; expected [N, 4] x, y, direction")
+    return array
+
+
+def _check_pairs(maps: Sequence[Any], others: Sequence[Any], name: str) -> None:
+    if len(maps) != len(others):
+        raise Misuse(f"{len(maps)} maps, but {name} of {len(others)} pairs; expected as many")
+
+
+def _mean(values: NDArray[Any]) -> float:
+    """Return the mean of values [V]; NaN without any."""
+    return float(values.mean()) if values.size else float("nan")
