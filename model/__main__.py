@@ -120,18 +120,22 @@ def _register_two(
     ppi: tuple[float | None, float | None],
     raw_size: Size | None,
 ) -> None:
-    """Register two images, write the map, and plot it."""
+    """Register two images, write the map and the page on it, and plot it."""
     from model.network import compilation_cache
+    from model.registration.page import write_page
     from model.registration.registrar import Registrar, require_two_files
 
     require_two_files(*images)
+    page = out.with_suffix(".html")
+    if page in (out, picture):
+        raise Misuse(f"{page}: is the page on the registration; name --out and --picture otherwise")
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
     known = [by_option(value) for value in ppi]
     a, b = [
         registrar.prepare_file(path, ppi, raw_size) for path, ppi in zip(images, known, strict=True)
     ]
-    _report_images(images, (a, b))
+    warnings = _report_images(images, (a, b))
     registration = registrar.register_impressions(a, b)
     registration.save(out)
     click.echo(
@@ -139,33 +143,41 @@ def _register_two(
         f" {registration.mapped_share:.0%} mapped"
         f"{'; ridges are dark in one image, light in the other' * registration.opposite_polarity}"
     )
+    stored_a, stored_b = [file.load(path, raw_size).stored for path in images]
+    names = str(images[0]), str(images[1])
+    write_page(page, names, (stored_a, stored_b), registration, a.finger_area, warnings)
+    click.echo(page)
     if picture is not None:
         from model.registration.plot import save_plot
 
-        stored_a, stored_b = [file.load(path, raw_size).stored for path in images]
         save_plot(stored_a, stored_b, registration, picture)
         click.echo(picture)
 
 
 def _report_images(
     paths: tuple[Path, ...], impressions: tuple[PreparedImpression, PreparedImpression]
-) -> None:
-    """Print the size, the resolution and the polarity of A and B, and warnings about them."""
+) -> list[str]:
+    """Print the size, the resolution and the polarity of A and B; print and return warnings."""
     from model.registration import finger_names
     from pipeline.imaging.polarity import Polarity
 
+    warnings = []
     for name, path, impression in zip("AB", paths, impressions, strict=True):
         height, width = impression.shape
         inverted = ", light ridges" if impression.polarity is Polarity.LIGHT else ""
         notes = "".join(f"; {note}" for note in impression.notes)
         click.echo(f"{name} {path}: {width}×{height} px, {impression.resolution}{inverted}{notes}")
+        warnings += [f"{name}: {note}" for note in impression.notes]
         option = f"--ppi-{name.lower()}"
         warning = warn_of_doubtful({str(path): impression.resolution}, option)
         if warning:
             click.echo(warning, err=True)
+            warnings.append(warning)
     difference = finger_names.describe_difference(*paths)
     if difference:
         click.echo(f"warning: {difference}", err=True)
+        warnings.append(f"warning: {difference}")
+    return warnings
 
 
 def _register_table(

@@ -67,6 +67,12 @@ class PreparedImpression:
             largest = max(largest, float(np.abs(ends - centre).max()))
         return 2 * largest + 1
 
+    @property
+    def finger_area(self) -> float:
+        """Number of the file's pixels that are foreground."""
+        pixels = abs(float(np.linalg.det(self.prepared.to_original[:, :2])))
+        return pixels * int(self.prepared.mask.sum())
+
     @functools.cached_property
     def negative(self) -> PreparedImpression:
         """The impression with dark ridges light and light ones dark."""

@@ -154,8 +154,16 @@ class Registrar:
         (matches, deformation, correlation), inverted = self._find_in_either_polarity(first, second)
         score = self.curves.probability(correlation)
         resolutions = a.resolution, b.resolution
-        if deformation is None or score < self.parameters.least_probability:
-            return empty_registration(a.shape, score, resolutions, b.shape, self.calibrated)
+        least = self.parameters.least_probability
+        if deformation is None or score < least:
+            refusal = (
+                "the matches support no smooth map"
+                if deformation is None
+                else f"the ridges agree too little (score {score:.2g}; a map needs {least:g})"
+            )
+            return empty_registration(
+                a.shape, score, resolutions, b.shape, self.calibrated, refusal
+            )
         distances = np.hypot(*(deformation(matches[:, :2]) - matches[:, 2:4]).T)
         explained = matches[distances < self.parameters.explained_distance]
         if first is not a:

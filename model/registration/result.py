@@ -30,6 +30,7 @@ class Registration:
             light.
         calibrated: whether the checkpoint has calibration curves; without them the score and the
             probabilities order pairs and matches, but are not probabilities.
+        refusal: why there is no map; empty where there is one.
     """
 
     map_ab: NDArray[np.float32]
@@ -40,6 +41,7 @@ class Registration:
     shape_b: tuple[int, int]
     opposite_polarity: bool = False
     calibrated: bool = True
+    refusal: str = ""
 
     @property
     def score_text(self) -> str:
@@ -88,8 +90,18 @@ def empty_registration(
     resolutions: tuple[ImageResolution, ImageResolution],
     shape_b: tuple[int, int],
     calibrated: bool,
+    refusal: str,
 ) -> Registration:
     """Return a registration without a map of an image A of `shape` (height, width) and B."""
     nowhere = np.full((*shape, 2), np.nan, np.float32)
     matches, angle = np.zeros((0, 5), np.float32), float("nan")
-    return Registration(nowhere, score, matches, angle, resolutions, shape_b, calibrated=calibrated)
+    return Registration(
+        nowhere,
+        score,
+        matches,
+        angle,
+        resolutions,
+        shape_b,
+        calibrated=calibrated,
+        refusal=refusal,
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:  # pages without plots do without matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
 

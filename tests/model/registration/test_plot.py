@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from model.registration import plot
+from model.registration import overlay, plot
 from model.registration.result import Registration
 from pipeline.imaging.resolution import ImageResolution
 from pipeline.imaging.warp import apply_affine, pixel_grid, rotation
@@ -29,7 +29,7 @@ def test_resampling_follows_the_map(image):
     shifted = np.roll(image, 5, 1)
     map_ab = shift_map(5)
     map_ab[:20] = np.nan
-    resampled = plot.resample_onto_a(shifted, map_ab)
+    resampled = overlay.resample_onto_a(shifted, map_ab)
     assert np.isnan(resampled[:20]).all()
     np.testing.assert_allclose(resampled[20:, :170], image[20:, :170])
 
@@ -37,7 +37,7 @@ def test_resampling_follows_the_map(image):
 def test_ink_is_on_dark_ridges_and_not_on_background(image):
     page = np.full(SHAPE, 250, np.uint8)
     page[50:150, 40:140] = image[50:150, 40:140]
-    ink = plot.ridge_ink(page)
+    ink = overlay.ridge_ink(page)
     inner = page[70:130, 60:120]
     assert ink[70:130, 60:120][inner < 100].min() > 0.7
     assert ink[70:130, 60:120][inner > 200].max() < 0.1
@@ -46,9 +46,35 @@ def test_ink_is_on_dark_ridges_and_not_on_background(image):
 
 
 def test_coinciding_ridges_are_darker(image):
-    right = plot.overlay(image, image.astype(np.float32))
-    wrong = plot.overlay(image, np.roll(image, 4, 1).astype(np.float32))
+    right = overlay.overlay(image, image.astype(np.float32))
+    wrong = overlay.overlay(image, np.roll(image, 4, 1).astype(np.float32))
     assert (right.max(2) < 60).mean() > 0.3 > 0.1 > (wrong.max(2) < 60).mean()
+
+
+def test_faint_ridges_have_as_much_ink_as_strong_ones(image):
+    """The lower half has a twelfth of the contrast of the upper one."""
+    faint = image.astype(float)
+    faint[100:] = 128 + (faint[100:] - 128) / 12
+    known = np.ones(SHAPE, bool)
+    ink = overlay.ridge_ink(faint.astype(np.uint8), known)
+    upper, lower = ink[20:70, 20:-20].mean(), ink[130:180, 20:-20].mean()
+    assert lower == pytest.approx(upper, rel=0.15)
+    quarter = (128 + (image.astype(float) - 128) / 4).astype(np.uint8)
+    shown = overlay.even_contrast(np.r_[image, quarter])
+    assert shown[260:380, 20:-20].std() == pytest.approx(shown[20:140, 20:-20].std(), rel=0.15)
+
+
+def test_an_inverted_impression_is_laid_over_with_the_polarity_of_the_other(image):
+    matches, map_ab = np.zeros((0, 5), np.float32), shift_map(0)
+    registration = Registration(map_ab, 0.9, matches, 0.0, RESOLUTIONS, opposite_polarity=True)
+    pictures = [
+        axes.get_images()[0].get_array()
+        for axes in plot.plot_registration(image, 255 - image, registration).get_axes()
+        if axes.get_title().startswith("Ridges after")
+    ]
+    np.testing.assert_array_equal(
+        pictures[0], overlay.overlay(image, image, np.isfinite(map_ab[..., 0]))
+    )
 
 
 def plotted_grid(image, map_ab):
@@ -91,5 +117,8 @@ def test_plot_is_written_as_png(tmp_path, image, count):
     figure = plot.plot_registration(image, image_b, registration)
     titles = [axes.get_title() for axes in figure.get_axes()]
     assert "A: 500 ppi (option)\nB: 1000 ppi (tag: pHYs)" in titles
+    assert {"A", "B"} <= {text.get_text() for axes in figure.get_axes() for text in axes.texts}
+    colour_bars = [axes.get_ylabel() for axes in figure.get_axes() if axes.get_ylabel()]
+    assert ("probability of a match" in colour_bars) == (count > 0)
     plot.save_plot(image, image_b, registration, tmp_path / "new" / "p.png")
     assert cv2.imread(str(tmp_path / "new" / "p.png")) is not None

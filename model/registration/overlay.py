@@ -1,0 +1,103 @@
+"""Images of two registered impressions in the frame of A: B resampled, ridges laid over ridges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Rgb = tuple[float, float, float]
+ColourImage = NDArray[np.uint8]  # [H, W, 3], red green blue
+GreyImage = NDArray[np.uint8]  # [H, W], dark ridges
+Ink = NDArray[np.float32]  # [H, W], amount of ridge in [0, 1]
+Mask = NDArray[np.bool_]  # [H, W]
+
+
+@dataclass(frozen=True)
+class OverlayParameters:
+    """Colours of the ridges. All are chosen."""
+
+    ridges_a: Rgb = (0.84, 0.19, 0.15)  # red
+    ridges_b: Rgb = (0.13, 0.40, 0.67)  # blue
+
+
+@dataclass(frozen=True)
+class InkParameters:
+    """Parameters of `ridge_ink`. All are chosen."""
+
+    window: float = 1 / 50  # standard deviation, in sides of the image: about a ridge period
+    finger_percentile: float = 75.0  # of the contrast, by which the finger is told from background
+    # Contrast over that percentile that is background alone, and that is ridges alone.
+    background_range: tuple[float, float] = (0.1, 0.2)
+    contrast_floor: float = 1.0  # grey levels added to the contrast, so that flat areas stay flat
+    offset: float = 0.15  # ink at the local mean of the grey levels
+
+
+OVERLAY, INK = OverlayParameters(), InkParameters()
+
+
+def resample_onto_a(image_b: GreyImage, map_ab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Resample B into the frame of A: float32 [H_a, W_a], NaN where nothing corresponds."""
+    valid = np.isfinite(map_ab[..., 0])
+    x, y = np.moveaxis(np.where(valid[..., None], map_ab, -1).astype(np.float32), -1, 0)
+    resampled = cv2.remap(image_b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.where(valid, resampled, np.nan).astype(np.float32)
+
+
+def ridge_ink(image: NDArray, finger: Mask | None = None, parameters: InkParameters = INK) -> Ink:
+    """Return the amount of ridge relative to the local tone and contrast.
+
+    Faint ridges get as much ink as strong ones. Where the contrast is far below that of most of the
+    image there is background, whose grain is not shown.
+
+    Args:
+        image: [H, W] with dark ridges. NaN counts as background.
+        finger: pixels that are known to be on the finger, whatever their contrast.
+        parameters: see `InkParameters`.
+    """
+    valid = np.isfinite(image).astype(np.float32)
+    grey = np.nan_to_num(np.asarray(image, np.float32))
+    deviation = max(image.shape) * parameters.window
+    share = np.maximum(cv2.GaussianBlur(valid, (0, 0), deviation), 1e-3)
+
+    def local_mean(values: NDArray) -> NDArray:
+        return cv2.GaussianBlur(values * valid, (0, 0), deviation) / share
+
+    darkness = local_mean(grey) - grey
+    contrast = np.sqrt(local_mean(darkness**2)) + parameters.contrast_floor
+    high = np.percentile(contrast[valid > 0], parameters.finger_percentile) if valid.any() else 1.0
+    least, most = parameters.background_range
+    shown = np.clip((contrast / high - least) / (most - least), 0, 1)
+    if finger is not None:
+        shown = np.where(finger, 1, shown)
+    ink = np.clip(parameters.offset + (1 - parameters.offset) * darkness / contrast, 0, 1)
+    return np.asarray(ink * shown * valid, np.float32)
+
+
+def overlay(
+    image_a: GreyImage, image_b: NDArray[np.float32], finger: Mask | None = None
+) -> ColourImage:
+    """Plot ridges of A in red and of B in blue on white; dark where they coincide.
+
+    Args:
+        image_a: [H, W].
+        image_b: [H, W], B in the frame of A.
+        finger: pixels of both that are known to be on the finger.
+    """
+    ink_a, ink_b = ridge_ink(image_a, finger)[..., None], ridge_ink(image_b, finger)[..., None]
+    white = np.ones(3)
+    shown_a = 1 - ink_a * (white - np.array(OVERLAY.ridges_a))
+    shown_b = 1 - ink_b * (white - np.array(OVERLAY.ridges_b))
+    return np.round(255 * shown_a * shown_b).astype(np.uint8)
+
+
+def even_contrast(image: GreyImage, darkest: int = 0) -> GreyImage:
+    """Return the ridges of an image with equal contrast everywhere, `darkest` … 255 (white)."""
+    return np.round(255 - (255 - darkest) * ridge_ink(image)).astype(np.uint8)
+
+
+def with_polarity_of_a(image_b: GreyImage, opposite_polarity: bool) -> GreyImage:
+    """Return B with ridges as dark or light as those of A."""
+    return 255 - image_b if opposite_polarity else image_b
