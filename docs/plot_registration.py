@@ -35,9 +35,11 @@ def main() -> None:
     for manner in (PLAIN, HARD[0]):
         touch = sample_touch(rng, OPTICAL.placement, manner)
         images.append(synthesize_image(OPTICAL, *compute_contact(master, touch, rng), rng))
-    registration = Registrar(SHIPPED).register(images[0], 500, images[1], 500)
+    registrar = Registrar(SHIPPED)
+    a, b = [registrar.prepare(image, 500) for image in images]
+    registration = registrar.register_impressions(a, b)
     path = Path(__file__).with_name("registration.png")
-    plot.save_plot(images[0], images[1], registration, path)
+    plot.save_plot(images[0], images[1], registration, path, (a.foreground, b.foreground))
     step = 255 / (LEVELS - 1)
     levels = np.rint(np.asarray(cv2.imread(str(path))) / step)
     reduced = np.rint(levels * step).astype(np.uint8)

@@ -145,12 +145,13 @@ def _register_two(
     )
     stored_a, stored_b = [file.load(path, raw_size).stored for path in images]
     names = str(images[0]), str(images[1])
-    write_page(page, names, (stored_a, stored_b), registration, a.finger_area, warnings)
+    fingers = a.foreground, b.foreground
+    write_page(page, names, (stored_a, stored_b), registration, fingers, warnings)
     click.echo(page)
     if picture is not None:
         from model.registration.plot import save_plot
 
-        save_plot(stored_a, stored_b, registration, picture)
+        save_plot(stored_a, stored_b, registration, picture, fingers)
         click.echo(picture)
 
 

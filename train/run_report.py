@@ -136,7 +136,9 @@ def _example(shards: ShardSet, split: str, rows: PairRows, registrar: Registrar)
     a = pair_report.crop_as_impression(pair.image_a, registrar.geometry)
     b = pair_report.crop_as_impression(pair.image_b, registrar.geometry)
     registration = registrar.register_impressions(a, b)
-    figure = plot_registration(a.prepared.image, b.prepared.image, registration)
+    figure = plot_registration(
+        a.prepared.image, b.prepared.image, registration, (a.foreground, b.foreground)
+    )
     return {
         "image": html.embed_figure(figure),
         "text": f"Registered by model.registration.registrar: {row['a']} and {row['b']}"

@@ -68,10 +68,11 @@ class PreparedImpression:
         return 2 * largest + 1
 
     @property
-    def finger_area(self) -> float:
-        """Number of the file's pixels that are foreground."""
-        pixels = abs(float(np.linalg.det(self.prepared.to_original[:, :2])))
-        return pixels * int(self.prepared.mask.sum())
+    def foreground(self) -> NDArray[np.bool_]:
+        """The foreground in px of the image file, [H, W]."""
+        height, width = self.shape
+        mask = self.prepared.mask.astype(np.float32)
+        return cv2.warpAffine(mask, self.prepared.to_original, (width, height)) > 0.5
 
     @functools.cached_property
     def negative(self) -> PreparedImpression:

@@ -15,6 +15,8 @@ from model.registration import plain_words
 from model.registration.distortion import grid_spacing, nearest_similarity
 from model.registration.embedded_map import embed_map
 from model.registration.overlay import (
+    UNKNOWN,
+    Fingers,
     GreyImage,
     even_contrast,
     overlay,
@@ -45,7 +47,7 @@ def write_page(
     names: tuple[str, str],
     images: tuple[GreyImage, GreyImage],
     registration: Registration,
-    finger_area: float | None = None,
+    fingers: Fingers = UNKNOWN,
     remarks: Sequence[str] = (),
     sigma: NDArray[np.float32] | None = None,
 ) -> None:
@@ -56,7 +58,7 @@ def write_page(
         names: of A and B.
         images: A and B, uint8 [H, W], as in the files.
         registration: of both.
-        finger_area: px of A's file that show the finger; None where it is not known.
+        fingers: their foregrounds, bool [H, W], outside of which no ridges are shown.
         remarks: more sentences for the reader, such as warnings.
         sigma: float32 [H_a, W_a], px, standard deviation of the map; None where it is not known.
 
@@ -64,12 +66,13 @@ def write_page(
         Fault: the file cannot be written.
     """
     name_a, name_b = map(printable_line, names)
+    finger_area = None if fingers[0] is None else int(fingers[0].sum())
     text = html.render(
         TEMPLATE,
         title=" and ".join(_short_names(name_a, name_b)),
         sentences=[*plain_words.describe(registration, finger_area), *map(printable_line, remarks)],
         names={"a": name_a, "b": name_b},
-        images=_images(images, registration),
+        images=_images(images, registration, fingers),
         mapped=bool(registration.mapped_share),
         matches=len(registration.matches),
         data=_data(images, registration, sigma),
@@ -84,24 +87,26 @@ def _short_names(name_a: str, name_b: str) -> tuple[str, str]:
 
 
 def _images(
-    images: tuple[GreyImage, GreyImage], registration: Registration
+    images: tuple[GreyImage, GreyImage], registration: Registration, fingers: Fingers
 ) -> dict[str, dict[str, Any]]:
     """Return the address and the size of each image of the page."""
     a, b = images[0], with_polarity_of_a(images[1], registration.opposite_polarity)
+    finger_a, finger_b = fingers
     mapped = np.isfinite(registration.map_ab[..., 0])
+    onto_a = resample_onto_a(b, registration.map_ab)
     stored, even = (
         np.nan_to_num(resample_onto_a(image, registration.map_ab)).astype(np.uint8)
-        for image in (_stretch(b), even_contrast(b))
+        for image in (_stretch(b), even_contrast(b, finger_b))
     )
     pictures = {
         "a": _stretch(a),
-        "a_even": even_contrast(a),
+        "a_even": even_contrast(a, finger_a),
         "b": _stretch(b),
-        "b_even": even_contrast(b),
-        "b_grid": even_contrast(b, PAGE.grid_grey),
+        "b_even": even_contrast(b, finger_b),
+        "b_grid": even_contrast(b, finger_b, PAGE.grid_grey),
         "b_on_a": _with_opacity(stored, mapped),
         "b_on_a_even": _with_opacity(even, mapped),
-        "ridges": overlay(a, resample_onto_a(b, registration.map_ab), mapped)[..., ::-1],
+        "ridges": overlay(a, onto_a, finger_a, mapped)[..., ::-1],
     }
     return {name: _embed(picture) for name, picture in pictures.items()}
 

@@ -22,7 +22,7 @@ def summary(registration: Registration) -> list[str]:
     ]
 
 
-def describe(registration: Registration, finger_area: float | None = None) -> list[str]:
+def describe(registration: Registration, finger_area: int | None = None) -> list[str]:
     """Return sentences on a registration, the most important one first.
 
     Args:

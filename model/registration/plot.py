@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from model.registration import plain_words
 from model.registration.distortion import TO_COMPLEX, grid_spacing, nearest_similarity
 from model.registration.overlay import (
+    UNKNOWN,
+    ColourImage,
+    Fingers,
     GreyImage,
+    Mask,
     even_contrast,
     overlay,
     resample_onto_a,
@@ -47,21 +51,31 @@ PLOT = PlotParameters()
 
 
 def save_plot(
-    image_a: GreyImage, image_b: GreyImage, registration: Registration, path: Path
+    image_a: GreyImage,
+    image_b: GreyImage,
+    registration: Registration,
+    path: Path,
+    fingers: Fingers = UNKNOWN,
 ) -> None:
-    """Write the plot of a registration as PNG; Fault where the file cannot be written."""
-    figure = plot_registration(image_a, image_b, registration)
+    """Write `plot_registration` as PNG; Fault where the file cannot be written."""
+    figure = plot_registration(image_a, image_b, registration, fingers)
     data = io.BytesIO()
     figure.savefig(data, format="png")
     files.write_bytes(path, data.getvalue(), follow_links=True)
 
 
-def plot_registration(image_a: GreyImage, image_b: GreyImage, registration: Registration) -> Figure:
+def plot_registration(
+    image_a: GreyImage,
+    image_b: GreyImage,
+    registration: Registration,
+    fingers: Fingers = UNKNOWN,
+) -> Figure:
     """Plot the matches, the ridges before and after registration, and the deformation grid.
 
     Args:
         image_a, image_b: uint8 [H, W], as in the files.
         registration: of both.
+        fingers: their foregrounds, bool [H, W], outside of which no ridges are shown.
     """
     figure = Figure(figsize=(12, 9.2), dpi=110, layout="constrained", facecolor="white")
     rows = figure.add_gridspec(2, 1, height_ratios=[1.1, 1])
@@ -69,16 +83,17 @@ def plot_registration(image_a: GreyImage, image_b: GreyImage, registration: Regi
     figure.suptitle("   ".join(plain_words.summary(registration)), fontsize=13)
     image_b = with_polarity_of_a(image_b, registration.opposite_polarity)
     matches = top.subplots()
-    plot_matches(matches, image_a, image_b, registration.matches)
+    plot_matches(matches, image_a, image_b, registration.matches, fingers)
     a, b = registration.resolutions
     matches.set_title(f"A: {a}\nB: {b}", fontsize=9)
     before, after, grid = bottom.subplots(1, 3)
-    before.imshow(overlay(image_a, _paste(image_b, image_a.shape)))
+    before.imshow(_overlay_unregistered(image_a, image_b, fingers))
     before.set_title("Ridges before: A red, B blue", fontsize=11)
     mapped = np.isfinite(registration.map_ab[..., 0])
-    after.imshow(overlay(image_a, resample_onto_a(image_b, registration.map_ab), mapped))
+    onto_a = resample_onto_a(image_b, registration.map_ab)
+    after.imshow(overlay(image_a, onto_a, fingers[0], mapped))
     after.set_title("Ridges after: dark where both coincide", fontsize=11)
-    plot_grid(grid, image_b, registration.map_ab)
+    plot_grid(grid, image_b, registration.map_ab, fingers[1])
     grid.set_title("B with a grid of A (thin: rigid)", fontsize=11)
     for axes in (before, after, grid):
         axes.set_axis_off()
@@ -86,14 +101,20 @@ def plot_registration(image_a: GreyImage, image_b: GreyImage, registration: Regi
 
 
 def plot_matches(
-    axes: Axes, image_a: GreyImage, image_b: GreyImage, matches: NDArray[np.float32]
+    axes: Axes,
+    image_a: GreyImage,
+    image_b: GreyImage,
+    matches: NDArray[np.float32],
+    fingers: Fingers = UNKNOWN,
 ) -> None:
     """Plot both impressions side by side, with lines between matches [K, 5] by probability."""
     shift = image_a.shape[1] + round(PLOT.gap * image_a.shape[1])
     height = max(len(image_a), len(image_b))
     canvas = np.full((height, shift + image_b.shape[1]), 255, np.uint8)
-    canvas[: len(image_a), : image_a.shape[1]] = even_contrast(image_a, PLOT.matches_grey)
-    canvas[: len(image_b), shift:] = even_contrast(image_b, PLOT.matches_grey)
+    canvas[: len(image_a), : image_a.shape[1]] = even_contrast(
+        image_a, fingers[0], PLOT.matches_grey
+    )
+    canvas[: len(image_b), shift:] = even_contrast(image_b, fingers[1], PLOT.matches_grey)
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255)
     for letter, left in (("A", 0), ("B", shift)):
         axes.annotate(
@@ -117,13 +138,15 @@ def plot_matches(
     axes.figure.colorbar(lines, ax=axes, label="probability of a match", shrink=0.7, pad=0.01)
 
 
-def plot_grid(axes: Axes, image_b: GreyImage, map_ab: NDArray[np.float32]) -> None:
+def plot_grid(
+    axes: Axes, image_b: GreyImage, map_ab: NDArray[np.float32], finger_b: Mask | None = None
+) -> None:
     """Plot a regular grid of A mapped onto B, coloured by its distance from the nearest similarity.
 
     The grid mapped by that similarity transform lies below in grey: the difference of both is the
     distortion of the skin.
     """
-    axes.imshow(even_contrast(image_b, PLOT.grid_grey), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(even_contrast(image_b, finger_b, PLOT.grid_grey), cmap="gray", vmin=0, vmax=255)
     spacing = grid_spacing(map_ab.shape)
     mapped = map_ab @ TO_COMPLEX
     similarity = nearest_similarity(map_ab)
@@ -155,7 +178,16 @@ def _grid_segments(field: NDArray, spacing: int) -> NDArray:
     return np.concatenate(segments)
 
 
-def _paste(image_b: GreyImage, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _overlay_unregistered(image_a: GreyImage, image_b: GreyImage, fingers: Fingers) -> ColourImage:
+    """Plot the ridges of A and of B with the top-left corners of both files together."""
+    finger_a, finger_b = fingers
+    pasted = _paste(image_b, image_a.shape)
+    if finger_b is not None:
+        finger_b = _paste(finger_b, image_a.shape) > 0
+    return overlay(image_a, pasted, finger_a, finger_b)
+
+
+def _paste(image_b: NDArray, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Place B unchanged into a frame of A's `shape`, with the top-left corners together."""
     pasted = np.full(shape, np.nan, np.float32)
     height, width = min(shape[0], image_b.shape[0]), min(shape[1], image_b.shape[1])

@@ -134,7 +134,8 @@ def _plot_files(path_a: Path, path_b: Path, registrar: Registrar, ppi: float | N
     known = by_option(ppi)
     a, b = registrar.prepare_file(path_a, known), registrar.prepare_file(path_b, known)
     registration = registrar.register_impressions(a, b)
-    return plot.plot_registration(file.load(path_a).stored, file.load(path_b).stored, registration)
+    image_a, image_b = file.load(path_a).stored, file.load(path_b).stored
+    return plot.plot_registration(image_a, image_b, registration, (a.foreground, b.foreground))
 
 
 def _table(metrics: dict[str, dict[str, float]], columns: Sequence[Column]) -> Any:

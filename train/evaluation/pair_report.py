@@ -206,5 +206,7 @@ def _plot_pair(pair: record.Pair, registrar: Registrar, parameters: WorstPairsPa
     a = crop_as_impression(pair.image_a, registrar.geometry)
     b = crop_as_impression(pair.image_b, registrar.geometry)
     registration = registrar.register_impressions(a, b)
-    figure = plot.plot_registration(a.prepared.image, b.prepared.image, registration)
+    figure = plot.plot_registration(
+        a.prepared.image, b.prepared.image, registration, (a.foreground, b.foreground)
+    )
     return html.embed_figure(figure, "jpeg", parameters.jpeg_dpi)

@@ -53,7 +53,7 @@ def sigma():
 def page_file(images, registration, sigma, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "registration.html"
     names = ("a/<b>&.png", "c/d.png")
-    write_page(path, names, images, registration, 20_000.0, ["warning: <i>"], sigma)
+    write_page(path, names, images, registration, (None, None), ["warning: <i>"], sigma)
     return path
 
 

@@ -4,9 +4,13 @@ import cv2
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from prints import ridges
 
 from model.registration import overlay, plot
+from model.registration.impression import PreparedImpression
 from model.registration.result import Registration
+from pipeline.imaging import preprocess
+from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.resolution import ImageResolution
 from pipeline.imaging.warp import apply_affine, pixel_grid, rotation
 
@@ -122,3 +126,27 @@ def test_plot_is_written_as_png(tmp_path, image, count):
     assert ("probability of a match" in colour_bars) == (count > 0)
     plot.save_plot(image, image_b, registration, tmp_path / "new" / "p.png")
     assert cv2.imread(str(tmp_path / "new" / "p.png")) is not None
+
+
+def test_no_ridges_are_shown_off_the_finger(image):
+    """Grain beside the finger is not shown where the foreground is known."""
+    rng = np.random.default_rng(0)
+    noisy = np.where(np.arange(SHAPE[1]) < 90, image, rng.integers(0, 255, SHAPE)).astype(np.uint8)
+    finger = np.zeros(SHAPE, bool)
+    finger[:, :90] = True
+    ink = overlay.ridge_ink(noisy, finger)
+    assert ink[:, 90:].max() == 0 and ink[:, :90].max() > 0.9
+    assert overlay.ridge_ink(noisy)[:, 90:].max() > 0.5
+
+
+def test_foreground_is_in_px_of_the_file():
+    """An image at 1000 ppi: the foreground of its half, twice as large."""
+    image, inside = ridges(400, 360, period=18.0)
+    prepared = preprocess.prepare(image, 1000.0)
+    resolution = ImageResolution(1000.0, "option")
+    impression = PreparedImpression(image.shape, prepared, resolution, Polarity.DARK)
+    foreground = impression.foreground
+    assert foreground.shape == image.shape and foreground.dtype == bool
+    assert (foreground & inside).sum() > 0.85 * (foreground | inside).sum()
+    centres = [np.argwhere(mask).mean(0) for mask in (foreground, inside)]
+    np.testing.assert_allclose(*centres, atol=3)
