@@ -41,7 +41,7 @@ def images():
 def registration():
     rng = np.random.default_rng(0)
     matches = np.c_[rng.uniform(20, 160, (40, 4)), np.linspace(0.01, 0.99, 40)].astype(np.float32)
-    return Registration(bent_map(), 0.93, matches, 0.3, RESOLUTIONS)
+    return Registration(bent_map(), 0.93, matches, 0.3, RESOLUTIONS, (HEIGHT + 20, WIDTH + 30))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,9 @@ def test_the_page_needs_nothing_else(page_file):
 
 
 def test_a_page_without_a_map(images, tmp_path):
-    registration = empty_registration((HEIGHT, WIDTH), 0.01, RESOLUTIONS, True, "no ridges agree")
+    registration = empty_registration(
+        (HEIGHT, WIDTH), 0.01, RESOLUTIONS, (9, 9), True, "no ridges agree"
+    )
     write_page(tmp_path / "r.html", ("a", "b"), images, registration)
     text = (tmp_path / "r.html").read_text()
     assert "No map: no ridges agree" in text

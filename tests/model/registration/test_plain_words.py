@@ -17,7 +17,7 @@ def register(score=0.987, degrees=-24, **values):
     map_ab = apply_affine(rotation(angle, (40, 50)), pixel_grid(100, 80)).astype(np.float32)
     map_ab[:, 40:] = np.nan
     matches = np.array([[1, 2, 3, 4, p] for p in (0.5, 0.8, 0.9)], np.float32)
-    return Registration(map_ab, score, matches, angle, RESOLUTIONS, **values)
+    return Registration(map_ab, score, matches, angle, RESOLUTIONS, (100, 80), **values)
 
 
 def test_sentences_on_a_map():
@@ -65,7 +65,7 @@ def test_polarity_and_missing_calibration_are_stated():
 
 def test_the_reason_for_no_map_is_stated():
     registration = empty_registration(
-        (9, 8), 0.01, RESOLUTIONS, True, "the ridges agree too little"
+        (9, 8), 0.01, RESOLUTIONS, (9, 8), True, "the ridges agree too little"
     )
     assert "No map: the ridges agree too little" in plain_words.describe(registration)
     assert plain_words.summary(registration) == ["same finger: 0.01", "no common region found"]

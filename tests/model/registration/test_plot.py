@@ -70,7 +70,9 @@ def test_faint_ridges_have_as_much_ink_as_strong_ones(image):
 
 def test_an_inverted_impression_is_laid_over_with_the_polarity_of_the_other(image):
     matches, map_ab = np.zeros((0, 5), np.float32), shift_map(0)
-    registration = Registration(map_ab, 0.9, matches, 0.0, RESOLUTIONS, opposite_polarity=True)
+    registration = Registration(
+        map_ab, 0.9, matches, 0.0, RESOLUTIONS, SHAPE, opposite_polarity=True
+    )
     pictures = [
         axes.get_images()[0].get_array()
         for axes in plot.plot_registration(image, 255 - image, registration).get_axes()
