@@ -61,7 +61,7 @@ def verify(
     --data builds records again from the images below the data roots and compares all bytes, which
     finds everything that --deep cannot. --sample chooses how many; without --data the roots are
     those of a build (DENSEREG_DATA, data/raw), and synthesized fingers need none. Your own images
-    need the options --layout, --list, --name, --ppi and --raw of their build.
+    are found by the --layout or --list of their build, which may be given again.
 
     Each fault is a line: file, record, message. Exit status: 0 for a sound set, 1 for a set with
     faults, 2 where there is no set.

@@ -39,6 +39,11 @@ class SegmentedCrop(NamedTuple):
     on_finger: Mask  # bool [G, G], cells that are surely on the finger
 
 
+def shows_ridges(spec: PipelineSpec, parameters: CropParameters = DEFAULT) -> bool:
+    """Return whether the crops of a spec are fine enough to show ridges."""
+    return parameters.ridge_period * spec.size / spec.crop >= parameters.least_period
+
+
 def segment_crop(
     crop: Image, spec: PipelineSpec, parameters: CropParameters = DEFAULT
 ) -> SegmentedCrop:
@@ -58,7 +63,7 @@ def segment_crop(
         return SegmentedCrop(Polarity.UNDECIDED, nowhere)
     segmented = SegmentedImage(image, mask, IDENTITY, (0.0, 0.0))
     ridges = polarity(segmented)
-    if parameters.ridge_period * spec.size / spec.crop < parameters.least_period:
+    if not shows_ridges(spec, parameters):
         return SegmentedCrop(ridges, nowhere)
     white = np.uint8(255)
     shares = cv2.resize(mask.view(np.uint8) * white, grid, interpolation=cv2.INTER_AREA)

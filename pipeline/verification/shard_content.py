@@ -10,7 +10,6 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.imaging.file import Image
 from pipeline.imaging.foreground import Mask
 from pipeline.imaging.warp import Array, Warp, apply_affine, invert_affine
 from pipeline.pair_geometry import DEFAULT as GEOMETRY_PARAMETERS
@@ -19,8 +18,15 @@ from pipeline.plan import PairPlan, ShardPlan
 from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
 from pipeline.verification import expected_view
+from pipeline.verification.crop_agreement import find_disagreement
 from pipeline.verification.expected_view import ViewParameters
-from pipeline.verification.segmented_crop import SegmentedCrop, erode, segment_crop
+from pipeline.verification.reference import Crop, Reference
+from pipeline.verification.segmented_crop import (
+    SegmentedCrop,
+    erode,
+    segment_crop,
+    shows_ridges,
+)
 from shards.record import Pair
 
 
@@ -42,49 +48,6 @@ class ContentParameters:
 
 
 DEFAULT = ContentParameters()
-
-
-@dataclass
-class Crop:
-    """The crop of an image, as some of its records show it as image A.
-
-    Attributes:
-        number: of the first of these records.
-        image: uint8 [size, size].
-        to_original: float64 [2, 3], px of the crop → px of the file.
-        records: number of these records.
-    """
-
-    number: int
-    image: Image
-    to_original: Array
-    records: int = 0
-
-    def is_of(self, pair: Pair) -> bool:
-        """Return whether a pair shows this crop as image A."""
-        same = np.array_equal(self.image, pair.image_a)
-        return same and np.array_equal(self.to_original, pair.to_original_a)
-
-
-@dataclass
-class Reference:
-    """What the records of a shard say of one of its images.
-
-    Attributes:
-        crops: the crops that they show; one in a correct shard.
-        known: bool [G, G], cells whose mask is known from pairs of the image with itself.
-        on_finger: bool [G, G], those of them that are on the finger.
-    """
-
-    crops: list[Crop]
-    known: Mask
-    on_finger: Mask
-    segmented: SegmentedCrop | None = None  # the crop that most records show
-
-    @property
-    def crop(self) -> Crop:
-        """The crop that most records show."""
-        return max(self.crops, key=lambda crop: crop.records)
 
 
 class ShardContent:
@@ -209,11 +172,22 @@ class ShardContent:
                 yield f"has a map that is off by up to {error:.2f} px from the generator's"
                 return
         elif pair.visible.sum() >= self.parameters.fit_cells:
+            yield from self._check_agreement(pair, b, warp)
             in_crop_b = warp(pair.map_ab[pair.visible].astype(np.float64))
             in_crop_b = _continue_affinely(cells[pair.visible], in_crop_b, cells)
         else:
             return
         yield from self._check_visible(pair, a, b, in_crop_b, warp)
+
+    def _check_agreement(self, pair: Pair, b: Reference, warp: Warp) -> Iterator[str]:
+        """Check the map of two impressions by their crops, where these show ridges."""
+        if not shows_ridges(self.spec):
+            return
+        if worst := find_disagreement(pair, b.crop.image, warp):
+            yield (
+                f"has a map that is wrong in a quadrant: correlation {worst.correlation:.2f} of"
+                f" both crops by the map, {worst.best:.2f} at a shift of {worst.shift:.1f} px"
+            )
 
     def _map_of_generated(
         self, pair: Pair, planned: PairPlan, a: Reference, b: Reference, warp: Warp

@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline import catalog, plan
+from pipeline.building import stated_layout
 from pipeline.catalog import Catalog
-from pipeline.imaging.polarity import Polarity
 from pipeline.impression import Impression
 from pipeline.plan import ShardPlan
-from pipeline.sources import generated
+from pipeline.sources import generated, own
 from pipeline.sources.own import NOTHING_STATED, StatedLayout
 from pipeline.spec import PipelineSpec
-from pipeline.verification.check_shard import VerificationReport, VerificationTask, check_shard
+from pipeline.verification.check_shard import VerificationTask, check_shard
 from pipeline.verification.image_names import name_impressions
+from pipeline.verification.partition_counts import PartitionCounts
 from pipeline.verification.sample import sample_records
 from pipeline.verification.set_spec import read_spec
 from shards import manifest as manifests
@@ -33,7 +33,6 @@ from shards import provenance, store
 from shards.foundation import pool
 from shards.foundation.errors import Fault, Finding
 from shards.foundation.progress import Progress
-from shards.foundation.versions import BUILD_DISTRIBUTIONS, library_versions
 from shards.info import QUARANTINE
 from shards.manifest import Manifest, ShardEntry
 
@@ -42,15 +41,9 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class VerificationParameters:
-    """Limits of a partition, and of messages."""
+    """Lengths of messages."""
 
-    # Share of the planned pairs of two impressions that may show nothing in common. Measured:
-    # docs/LOG.md, 2026-11-29, "Lies in a set with correct checksums".
-    missing_impressions: float = 0.1
     shown_images: int = 3  # ids in a message; chosen
-    # Crops with light ridges, from which a partition that shows no more with dark ones is faulty.
-    # Of 1,120 crops none was taken for light, of their negatives half (same entry).
-    light_images: int = 2
 
 
 DEFAULT = VerificationParameters()
@@ -117,7 +110,7 @@ def verify_plan(
     entries = [entry for entry in manifest.shards if entry.partition in plans.partitions]
     yield from _compare_names(plans, entries)
     tasks = _make_tasks(directory, entries, spec, options, plans)
-    counts = _PartitionCounts()
+    counts = PartitionCounts()
     with (
         Progress("compare", len(tasks), "shards") as progress,
         closing(pool.run(check_shard, tasks, options.workers)) as reports,
@@ -127,62 +120,6 @@ def verify_plan(
             counts.add(report)
             progress.advance()
     yield from counts.findings(manifest)
-
-
-@dataclass
-class _PartitionCounts:
-    """Sums over the shards of each partition."""
-
-    differing: Counter[str] = field(default_factory=Counter)
-    planned: Counter[str] = field(default_factory=Counter)
-    missing: Counter[str] = field(default_factory=Counter)
-    polarities: dict[str, Counter[str]] = field(default_factory=dict)
-
-    def add(self, report: VerificationReport) -> None:
-        name = report.entry.partition
-        self.differing[name] += report.differing
-        self.planned[name] += report.planned_impressions
-        self.missing[name] += report.missing_impressions
-        self.polarities.setdefault(name, Counter()).update(report.polarities)
-
-    def findings(
-        self, manifest: Manifest, parameters: VerificationParameters = DEFAULT
-    ) -> Iterator[Finding]:
-        for name, missing in self.missing.items():
-            if missing > parameters.missing_impressions * self.planned[name] + 1:
-                message = (
-                    f"lacks {missing} of {self.planned[name]} planned pairs of two impressions;"
-                    " so many cannot be without a common area"
-                )
-                yield Finding(name, None, message)
-        for name, polarities in self.polarities.items():
-            light, dark = polarities[Polarity.LIGHT.name], polarities[Polarity.DARK.name]
-            if light >= parameters.light_images and light > dark:
-                message = f"shows light ridges in {light} of {polarities.total()} images"
-                yield Finding(name, None, f"{message} and dark ones in {dark}, expected dark ones")
-        for name, differing in self.differing.items():
-            if differing:
-                message = f"{differing} records differ from those built again: "
-                message += _describe_versions(manifest.partitions[name].libraries)
-                yield Finding(name, None, message)
-
-
-def _describe_versions(recorded: dict[str, str]) -> str:
-    """Describe which libraries differ from those that a partition was built with."""
-    installed = library_versions(BUILD_DISTRIBUTIONS)
-    changes = [
-        f"{name} {version}, here {installed.get(name, 'not installed')}"
-        for name, version in sorted(recorded.items())
-        if installed.get(name) != version
-    ]
-    if not recorded:
-        return "the manifest does not say with which libraries they were built"
-    if changes:
-        return f"they were built with {'; '.join(changes)}, which may be the reason"
-    return (
-        "they were built with the same libraries; synthesized images also depend on the"
-        " processor's vector instructions (docs/DATA.md)"
-    )
 
 
 def _plan_partitions(
@@ -195,11 +132,8 @@ def _plan_partitions(
 ) -> Iterator[Finding]:
     """Plan all partitions into `plans`; yield the faults of those that cannot be planned."""
     from_files = [name for name in manifest.partitions if not generated.is_generated(name, spec)]
-    own_images = set(options.layout.partitions)
-    own_sets = data_sets = None
-    if options.sample is not None and own_images & manifest.partitions.keys():
-        roots = catalog.data_roots(options.data, options.layout)
-        own_sets = catalog.discover(roots, options.layout)
+    own_images = {name for name in from_files if name.startswith(own.PREFIX)}
+    data_sets = None
     if options.sample is not None and set(from_files) - own_images:
         published = replace(options.layout, own_images=None)
         data_sets = catalog.discover(catalog.data_roots(options.data), published)
@@ -209,7 +143,9 @@ def _plan_partitions(
         except (Fault, ValueError, TypeError, RecursionError):
             continue  # reported with the lists of images
         try:
-            available = own_sets if name in own_images else data_sets
+            available = data_sets
+            if options.sample is not None and name in own_images:
+                available = _discover_own(directory, name, options)
             impressions = _list_impressions(name, hashes, spec, available)
             if impressions is None:
                 warn(
@@ -224,6 +160,17 @@ def _plan_partitions(
         plans.partitions.append(name)
         plans.hashes.update(hashes)
         plans.shards.update((shard.name, shard) for shard in shards)
+
+
+def _discover_own(directory: Path, name: str, options: VerificationOptions) -> Catalog:
+    """List anyone's own images by what is stated now, or was stated when the set was built."""
+    layout = options.layout
+    if name not in layout.partitions:
+        layout = StatedLayout(stated_layout.read(directory, name))
+    if layout.own_images is None:
+        own.refuse_partitions([name])
+    roots = () if layout.own_images and layout.own_images.list else options.data
+    return catalog.discover(catalog.data_roots(roots, layout), layout)
 
 
 def _list_impressions(

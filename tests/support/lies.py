@@ -100,21 +100,21 @@ def _masked(map_ab, visible):
     return np.where(visible[..., None], map_ab, np.nan).astype(np.float32)
 
 
-def shifted(distance, kind=_genuine):
+def shifted(distance, kind=_genuine, step=STEP):
     """Return the lie that moves maps by a distance in px, in a direction that varies."""
 
     def lie(pairs):
         def change(pair, _, k):
             angle = 2.4 * k
-            step = distance * np.array([math.cos(angle), math.sin(angle)])
-            return _with_map(pair, pair.map_ab + step)
+            shift = distance * np.array([math.cos(angle), math.sin(angle)])
+            return _with_map(pair, pair.map_ab + shift)
 
-        return _change(pairs, kind, change)
+        return _change(pairs, kind, change, step)
 
     return lie
 
 
-def rotated(degrees, kind=_genuine):
+def rotated(degrees, kind=_genuine, step=STEP):
     """Return the lie that turns maps about the middle of their visible cells."""
 
     def lie(pairs):
@@ -126,7 +126,7 @@ def rotated(degrees, kind=_genuine):
             middle = pair.map_ab[pair.visible].mean(0)
             return _with_map(pair, (pair.map_ab - middle) @ turn.T + middle)
 
-        return _change(pairs, kind, change)
+        return _change(pairs, kind, change, step)
 
     return lie
 
