@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from model import SHIPPED
+from model.network.start_jax import start_jax
 from pipeline.imaging import file, resolution
 from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution, by_option, warn_of_doubtful
@@ -106,6 +107,7 @@ def summary(config: Path | None, overrides: tuple[str, ...]) -> None:
 
     Example: python -m model summary --config configs/paper.py --set model.layers=2
     """
+    start_jax()
     import configs
     from model.network.summary import summarise
 
@@ -121,6 +123,7 @@ def _register_two(
     raw_size: Size | None,
 ) -> None:
     """Register two images, write the map and the page on it, and plot it."""
+    start_jax()
     from model.network import compilation_cache
     from model.registration.page import write_page
     from model.registration.registrar import Registrar, require_two_files
@@ -191,6 +194,7 @@ def _register_table(
     raw_size: Size | None,
 ) -> None:
     """Register the rows of a table, and exit with status 1 where one of them fails."""
+    start_jax()
     from model.network import weights
     from model.registration import calibration, pair_table
     from model.registration.register_table import SCORES, register_table

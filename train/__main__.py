@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import configs
+from model.network.start_jax import report_start_errors, start_jax
 from pipeline.imaging import resolution
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault, Misuse
@@ -72,6 +73,8 @@ def run(
     Example: python -m train run --shards data/shards --checkpoint_dir runs/a --set train.epochs=10
     """
     chosen = configs.load(config, overrides)
+    with report_start_errors():  # find_devices starts JAX, after the processes have joined
+        import jax  # noqa: F401
     from train import hosts, kaggle, loop
     from train.state import find_devices
 
@@ -135,6 +138,7 @@ def evaluate(
         raise Misuse("expected one of --shards and --fvc")
     if fvc is None and (ppi or minutiae):
         raise Misuse("--ppi and --minutiae go with --fvc")
+    start_jax()
     if shards is not None:
         _evaluate_shards(shards, checkpoint, out, split)
     elif fvc is not None:
@@ -166,6 +170,7 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
     """
     import itertools
 
+    start_jax()
     from model.network import compilation_cache
     from pipeline.sources import generated
     from pipeline.spec import PipelineSpec
@@ -199,6 +204,7 @@ def export(checkpoint: Path, out: Path) -> None:
 
     Example: python -m train export --checkpoint runs/a/dense_reg_epoch_50 --out e50.safetensors
     """
+    start_jax()
     from train import export as exports
 
     arrays, metadata = exports.load(checkpoint)
@@ -236,6 +242,7 @@ def check_tpu(config: Path, overrides: tuple[str, ...], topology: str) -> None:
     Example: JAX_PLATFORMS=cpu python -m train check-tpu --topology v5e:2x4
     """
     chosen = configs.load(config, overrides)
+    start_jax()
     from train import compile_tpu
 
     compiled = compile_tpu.compile_step(chosen.model, chosen.train, chosen.pipeline.grid, topology)
@@ -264,6 +271,7 @@ def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
 
     Example: python -m train report --shards data/shards --run runs/a --out runs/a/report.html
     """
+    start_jax()
     from train import run_report
     from train.evaluation import output
 

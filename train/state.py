@@ -14,6 +14,7 @@ from flax import nnx
 
 from model.network.config import ModelConfig
 from model.network.net import create
+from model.network.start_jax import report_start_errors
 from shards.foundation.errors import Misuse
 from train.config import TrainConfig
 
@@ -95,11 +96,8 @@ def find_devices(count: int | None = None, require: str | None = None) -> list[j
     if count:
         with contextlib.suppress(RuntimeError):  # too late: JAX has its devices already
             jax.config.update("jax_num_cpu_devices", count)
-    try:
+    with report_start_errors(f"; {HOW_TO_GET[require]}" if require else ""):
         devices = jax.devices()
-    except RuntimeError as error:
-        hint = f"; {HOW_TO_GET[require]}" if require else ""
-        raise Misuse(f"JAX starts on no device: {error}{hint}") from error
     summary = f"{len(devices)} × {devices[0].platform} ({devices[0].device_kind})"
     if require and devices[0].platform != require:
         raise Misuse(f"no {require.upper()} here: JAX finds {summary}; {HOW_TO_GET[require]}")

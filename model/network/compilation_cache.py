@@ -26,11 +26,11 @@ def enable() -> None:
     """
     if jax.config.values["jax_compilation_cache_dir"]:
         return
-    folder = _cache_folder()
     try:
+        folder = _cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         _remove_damaged(folder)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: neither HOME nor an entry of the user
         return
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     jax.config.update("jax_compilation_cache_dir", str(folder))

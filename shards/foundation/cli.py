@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from shards.foundation import extras
 from shards.foundation.errors import Fault
 from shards.foundation.printable import printable
+from shards.foundation.standard_streams import named_streams
 
 
 def split_names(values: Iterable[str]) -> tuple[str, ...]:
@@ -62,13 +64,19 @@ class CommandGroup(click.Group):
         )
         super().__init__(*arguments, **options)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, *arguments: Any, **options: Any) -> Any:
         """Run the command; print the message of a Fault and exit."""
         try:
-            with extras.report_missing():
-                return super().invoke(ctx)
+            with named_streams(), extras.report_missing():
+                return super().main(*arguments, **options)
         except Fault as fault:
-            click.echo(f"error: {printable(str(fault))}", err=True)
-            sys.exit(fault.exit_code)
-        except BrokenPipeError:
-            sys.exit(1)
+            _exit(str(fault), fault.exit_code)
+        except MemoryError as error:
+            _exit(f"too little memory: {error}; allow more (ulimit -v), or use fewer --workers", 1)
+
+
+def _exit(message: str, code: int) -> NoReturn:
+    """Print an error and exit; where standard error cannot be written, the status alone tells."""
+    with contextlib.suppress(OSError):
+        click.echo(f"error: {printable(message)}", err=True)
+    sys.exit(code)

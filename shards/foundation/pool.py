@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import multiprocessing
 import os
-import pickle
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -64,7 +66,10 @@ def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Gen
     # A forked process deadlocks where an ArrayRecord reader was used before, so spawn them.
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _start_worker, (stop,))
+    function = work.func if isinstance(work, functools.partial) else work
+    pool = ProcessPoolExecutor(
+        min(workers, len(tasks)), context, _start_worker, (stop, function.__module__)
+    )
     processes: list[BaseProcess] = []
     try:
         with delay_signals():
@@ -87,7 +92,7 @@ def _submit(pool: ProcessPoolExecutor, tasks: list[tuple[Any, Any]]) -> deque[Fu
     """Start the workers and give them all tasks; Fault where this process cannot."""
     require_threads(THREADS)
     try:
-        return deque(pool.submit(_run_task, pickle.dumps(task)) for task in tasks)
+        return deque(pool.submit(_run_task, *task) for task in tasks)
     except OSError as error:
         for process in multiprocessing.active_children():
             process.kill()
@@ -158,15 +163,18 @@ def _signal_handler(
 
 
 _stop: Event  # of this worker process
-_start_error: Exception | None = None  # why this worker process could not be prepared
 
 
-def _start_worker(stop: Event) -> None:
-    """Prepare a worker process; its tasks report where that fails.
+def _start_worker(stop: Event, module: str) -> None:
+    """Prepare a worker process; say why, and end, where that fails.
 
     It uses one core, ignores the terminal's signals and ends when its parent has ended.
+
+    Args:
+        stop: set when the work should stop.
+        module: name of the module of the work.
     """
-    global _stop, _start_error
+    global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -176,8 +184,12 @@ def _start_worker(stop: Event) -> None:
         import cv2
 
         cv2.setNumThreads(1)
+        importlib.import_module(module)
     except (RuntimeError, MemoryError, OSError, ImportError) as error:
-        _start_error = error
+        reason = str(error) or type(error).__name__
+        sys.stderr.write(f"error: a worker process cannot start: {reason}\n")
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _exit_after_parent() -> None:
@@ -200,16 +212,11 @@ def _exit_on_signal_of_parent() -> None:
         os._exit(1)
 
 
-def _run_task(pickled: bytes) -> Any:
-    """Run a pickled (work, task); a Fault names what the worker lacks, as loading may fail too."""
-    error: Exception | None = _start_error
-    if error is None:
-        try:
-            work, task = pickle.loads(pickled)  # noqa: S301 (from the parent process)
-            return work(task, _stop.is_set)
-        except (MemoryError, ImportError) as failure:
-            error = failure
-    raise Fault(
-        f"a worker process failed: {str(error) or type(error).__name__}; finished work is kept: run"
-        " the same command again with fewer --workers, or allow more memory (ulimit -v)"
-    ) from error
+def _run_task(work: Work[T, R], task: T) -> R:
+    try:
+        return work(task, _stop.is_set)
+    except MemoryError as error:
+        raise Fault(
+            "a worker process has too little memory; finished work is kept: run the same command "
+            "again with fewer --workers, or allow more memory (ulimit -v)"
+        ) from error

@@ -1,0 +1,68 @@
+"""JAX that cannot start: the error names the variables of the environment that JAX reads."""
+
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model.network import compilation_cache
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "JAX_PLATFORMS=cuda",
+        "JAX_PLATFORMS=nonsense",
+        "JAX_ENABLE_X64=maybe",
+        "JAX_NUM_CPU_DEVICES=x",
+    ],
+)
+def test_a_wrong_variable_is_named_without_a_traceback(tmp_path, variable):
+    name, _, value = variable.partition("=")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    command = ["model", "register", "a.png", "b.png", "--out", str(tmp_path / "map.npz")]
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env={**environment, name: value},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: JAX does not start with {variable}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_training_names_a_wrong_variable_too(tmp_path):
+    command = ["train", "run", "--shards", str(tmp_path), "--checkpoint_dir", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "nonsense"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "error: JAX does not start with" in done.stderr
+    assert "JAX_PLATFORMS=nonsense" in done.stderr
+
+
+def test_an_unknown_user_without_home_has_no_compilation_cache(monkeypatch):
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    updates = []
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(compilation_cache.jax.config.values, "jax_compilation_cache_dir", None)
+    monkeypatch.setattr(compilation_cache.jax.config, "update", lambda *item: updates.append(item))
+    compilation_cache.enable()
+    assert not updates
