@@ -15,6 +15,7 @@ from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution, by_option, warn_of_doubtful
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
+from shards.foundation.printable import counted
 
 if TYPE_CHECKING:
     from model.registration.impression import PreparedImpression
@@ -92,7 +93,7 @@ def register(
     elif not maps:
         raise Misuse("--no-maps needs --pairs")
     elif len(images) != 2:
-        raise Misuse(f"expected two images A B, or --pairs; got {len(images)} images")
+        raise Misuse(f"expected two images A B, or --pairs; got {counted(len(images), 'image')}")
     else:
         _register_two(checkpoint, images, out, picture, (ppi_a, ppi_b), raw_size)
 
@@ -142,7 +143,8 @@ def _register_two(
     registration = registrar.register_impressions(a, b)
     registration.save(out)
     click.echo(
-        f"{out}: {registration.score_text}, {len(registration.matches)} matches,"
+        f"{out}: {registration.score_text},"
+        f" {counted(len(registration.matches), 'match', 'matches')},"
         f" {registration.mapped_share:.0%} mapped"
         f"{'; ridges are dark in one image, light in the other' * registration.opposite_polarity}"
     )

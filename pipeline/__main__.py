@@ -12,6 +12,7 @@ import click
 
 from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Misuse
+from shards.foundation.printable import counted
 
 
 @click.group(cls=CommandGroup)
@@ -98,7 +99,9 @@ def build(
     from pipeline.building.build import BuildOptions, summarize
     from pipeline.building.build import build as run_build
     from pipeline.building.state import BadImage
+    from pipeline.building.worker import shard_settings
     from pipeline.sources import overview, own
+    from shards import store
     from shards.foundation import pool
 
     number = _parse_piece(piece)
@@ -115,6 +118,13 @@ def build(
             click.echo(f"{wanted[0]}: {stated.own_images.description}, as before", err=True)
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
+    earlier = store.find_set(out, lambda message: None)
+    if earlier != out and not (dry_run or rebuild or stated.own_images):
+        settings, old = shard_settings(spec), store.load_manifest(earlier)
+        if set(wanted) <= set(old.partitions) and settings == old.spec:
+            click.echo(f"{earlier}: has these partitions with the same settings; nothing to build")
+            click.echo(f"(--rebuild, make: REBUILD=1, builds them in {out})")
+            return
     roots = data + dataset_root
 
     def show(data_sets: catalog.Catalog) -> None:
@@ -258,7 +268,7 @@ def synth(
     report = write_set(out, fingers, impressions, seed, workers, name, layout)
     reused = f", {report.reused} were there already" if report.reused else ""
     remark = f" ({report.remark})" if report.remark else ""
-    click.echo(f"{report.folder}: {report.written} images made{reused}{remark}")
+    click.echo(f"{report.folder}: {counted(report.written, 'image')} made{reused}{remark}")
 
 
 @main.command()
