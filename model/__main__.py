@@ -69,14 +69,15 @@ def register(
     and light in the other.
 
     Positions are px of the images as stored, whatever their orientation tags say; an image is
-    processed upright.
+    processed upright. A page to look at is written beside OUT, as .html.
 
     The resolution is --ppi-a and --ppi-b, else that of the file's tag. Without a usable tag the
     ridge period decides between 250, 500 and 1000 ppi; where it does not, 500 ppi is assumed and a
     warning printed.
 
     With --pairs, OUT/scores.csv has one line per row (row, a, b, score, matches, the resolutions,
-    fault), and OUT/000000.npz and so on are the maps, unless --no-maps. The table may have the
+    fault), and OUT/000000.npz and so on are the maps, unless --no-maps; OUT/index.html shows all
+    rows. The table may have the
     columns ppi_a and ppi_b too; relative paths in it start at the working directory. Results of an
     earlier call with the same images, checkpoint and version are kept: the same command continues a
     table.
@@ -217,7 +218,7 @@ def _register_table(
         click.echo(f"error: {error}", err=True)
     if errors:
         sys.exit(1)
-    click.echo(f"{out}: every row registered, {SCORES}")
+    click.echo(f"{out}: every row registered, {SCORES}{', index.html' * maps}")
 
 
 if __name__ == "__main__":
