@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Misuse
 from shards.foundation.printable import counted
+
+if TYPE_CHECKING:
+    from pipeline.spec import PipelineSpec
 
 
 @click.group(cls=CommandGroup)
@@ -99,7 +103,6 @@ def build(
     from pipeline.building.build import BuildOptions, summarize
     from pipeline.building.build import build as run_build
     from pipeline.building.state import BadImage
-    from pipeline.building.worker import shard_settings
     from pipeline.sources import overview, own
     from shards import store
     from shards.foundation import pool
@@ -118,13 +121,6 @@ def build(
             click.echo(f"{wanted[0]}: {stated.own_images.description}, as before", err=True)
     if not wanted:
         raise Misuse("the config names no partitions; name some with --partition")
-    earlier = store.find_set(out, lambda message: None)
-    if earlier != out and not (dry_run or rebuild or stated.own_images):
-        settings, old = shard_settings(spec), store.load_manifest(earlier)
-        if set(wanted) <= set(old.partitions) and settings == old.spec:
-            click.echo(f"{earlier}: has these partitions with the same settings; nothing to build")
-            click.echo(f"(--rebuild, make: REBUILD=1, builds them in {out})")
-            return
     roots = data + dataset_root
 
     def show(data_sets: catalog.Catalog) -> None:
@@ -140,6 +136,11 @@ def build(
         time = summary_table.format_time(rows, workers or pool.cores())
         click.echo("\n".join([summary_table.format_rows(rows), *remarks, time]))
         return
+    earlier = store.find_set(out, lambda message: None)
+    if earlier != out and not rebuild and _has_partitions(earlier, selection, spec):
+        click.echo(f"{earlier}: has these partitions with the same settings; nothing to build")
+        click.echo(f"(--rebuild, make: REBUILD=1, builds them in {out})")
+        return
     left_out = [
         BadImage(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
         for note in unparsed
@@ -150,6 +151,18 @@ def build(
         stated_layout.write(out, stated.own_images)
     click.echo(summary_table.format_rows(summary_table.count_built(report.entries)))
     click.echo(summarize(report, out))
+
+
+def _has_partitions(directory: Path, partitions: Iterable[str], spec: PipelineSpec) -> bool:
+    """Return whether the shard set in a folder has these partitions, built with these settings."""
+    import json
+
+    from pipeline.building.worker import shard_settings
+    from shards import store
+
+    manifest = store.load_manifest(directory)
+    settings = json.loads(json.dumps(shard_settings(spec)))  # as a manifest has them
+    return set(partitions) <= set(manifest.partitions) and settings == manifest.spec
 
 
 @main.command()
