@@ -5,18 +5,13 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Misuse
-from shards.foundation.printable import counted
-
-if TYPE_CHECKING:
-    from pipeline.spec import PipelineSpec
 
 
 @click.group(cls=CommandGroup)
@@ -104,7 +99,6 @@ def build(
     from pipeline.building.build import build as run_build
     from pipeline.building.state import BadImage
     from pipeline.sources import overview, own
-    from shards import store
     from shards.foundation import pool
 
     number = _parse_piece(piece)
@@ -136,11 +130,6 @@ def build(
         time = summary_table.format_time(rows, workers or pool.cores())
         click.echo("\n".join([summary_table.format_rows(rows), *remarks, time]))
         return
-    earlier = store.find_set(out, lambda message: None)
-    if earlier != out and not rebuild and _has_partitions(earlier, selection, spec):
-        click.echo(f"{earlier}: has these partitions with the same settings; nothing to build")
-        click.echo(f"(--rebuild, make: REBUILD=1, builds them in {out})")
-        return
     left_out = [
         BadImage(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
         for note in unparsed
@@ -153,38 +142,34 @@ def build(
     click.echo(summarize(report, out))
 
 
-def _has_partitions(directory: Path, partitions: Iterable[str], spec: PipelineSpec) -> bool:
-    """Return whether the shard set in a folder has these partitions, built with these settings."""
-    import json
-
-    from pipeline.building.worker import shard_settings
-    from shards import store
-
-    manifest = store.load_manifest(directory)
-    settings = json.loads(json.dumps(shard_settings(spec)))  # as a manifest has them
-    return set(partitions) <= set(manifest.partitions) and settings == manifest.spec
-
-
 @main.command()
 @click.argument("image", type=Path)
 @click.option("--out", type=Path, required=True, help="The sheet, a PNG.")
 @click.option("--ppi", type=float, help="Resolution; by default found in the file.")
+@click.option("--raw", metavar="WxH", help="Size in px of an image without header.")
 @click.option("--config", type=Path, help="Config file; configs/paper.py by default.")
 @click.option("--set", "overrides", multiple=True, help="key=value, replaces the config's.")
 def show(
-    image: Path, out: Path, ppi: float | None, config: Path | None, overrides: tuple[str, ...]
+    image: Path,
+    out: Path,
+    ppi: float | None,
+    raw: str | None,
+    config: Path | None,
+    overrides: tuple[str, ...],
 ) -> None:
     """Plot every stage from an image file to its pairs.
 
     Example: python -m pipeline show 101_1.tif --out sheet.png --ppi 569
     """
     import configs
+    from pipeline.imaging.file import parse_raw_size
     from pipeline.imaging.resolution import warn_of_doubtful
     from pipeline.stage_sheet import write_sheet
 
     spec = configs.load(config or configs.PAPER, overrides).pipeline
-    resolution = write_sheet(image, out, ppi, spec)
-    click.echo(f"{out}: every stage of {image}, {resolution}")
+    raw_size = parse_raw_size(raw) if raw is not None else None
+    resolution, notes = write_sheet(image, out, ppi, spec, raw_size)
+    click.echo("; ".join([f"{out}: every stage of {image}, {resolution}", *notes]))
     warning = warn_of_doubtful({str(image): resolution}, "--ppi")
     if warning:
         click.echo(warning, err=True)
@@ -281,7 +266,7 @@ def synth(
     report = write_set(out, fingers, impressions, seed, workers, name, layout)
     reused = f", {report.reused} were there already" if report.reused else ""
     remark = f" ({report.remark})" if report.remark else ""
-    click.echo(f"{report.folder}: {counted(report.written, 'image')} made{reused}{remark}")
+    click.echo(f"{report.folder}: {report.written} images made{reused}{remark}")
 
 
 @main.command()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline import plan
 from pipeline.imaging.file import load
+from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution, by_option, find_resolution
 from pipeline.impression import Impression
 from pipeline.pair import Address, CroppedImpression, Trace, make_pair, prepare_impression
@@ -35,7 +36,9 @@ class SheetParameters:
 DEFAULT = SheetParameters()
 
 
-def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) -> ImageResolution:
+def write_sheet(
+    path: Path, out: Path, ppi: float | None, spec: PipelineSpec, raw_size: Size | None = None
+) -> tuple[ImageResolution, tuple[str, ...]]:
     """Write a PNG with the stages of an image in a row and its three degraded pairs below.
 
     Args:
@@ -43,14 +46,15 @@ def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) ->
         out: PNG to write.
         ppi: resolution of the image; None to find it (`find_resolution`).
         spec: settings of the pairs.
+        raw_size: (width, height) in px of an image without header.
 
     Returns:
-        The resolution that was used.
+        The resolution that was used, and the remarks of the reader.
 
     Raises:
         Fault: the image cannot be used, or the sheet cannot be written.
     """
-    image = load(path)
+    image = load(path, raw_size)
     resolution = find_resolution(path, image.stored, by_option(ppi))
     impression = Impression(path, f"show/{path.stem}", "show", "show", "show", resolution.ppi)
     stages: Trace = []
@@ -60,7 +64,7 @@ def write_sheet(path: Path, out: Path, ppi: float | None, spec: PipelineSpec) ->
         rows.append(_pair_row(prepared, Address("genuine", noise, index), path.name, spec))
     sheet = _stack(rows)
     files.write_bytes(out, cv2.imencode(".png", sheet)[1].tobytes(), follow_links=True)
-    return resolution
+    return resolution, image.notes
 
 
 def _pair_row(

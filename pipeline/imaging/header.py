@@ -23,7 +23,10 @@ from pipeline.imaging.formats.common import (
 
 EXPECTED = "expected PNG, TIFF, BMP, JPEG, JPEG 2000, WSQ or PGM in grey"
 # In order of preference for the same image: those without loss first
-EXTENSIONS = (".tif", ".tiff", ".png", ".bmp", ".pgm", ".jp2", ".j2k", ".wsq", ".jpg", ".jpeg")
+EXTENSIONS = (
+    *(".tif", ".tiff", ".png", ".bmp", ".dib", ".pgm", ".pnm", ".ppm"),
+    *(".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc", ".wsq", ".jpg", ".jpeg", ".jpe", ".jfif"),
+)
 SIGNATURE_BYTES = 12  # of the longest signature
 
 
@@ -64,7 +67,10 @@ def describe_unknown(start: bytes) -> str:
     """Return what a file of no format that is read is, by its first bytes, and what to do."""
     if not start:
         return f"is an empty file; {EXPECTED}"
-    return foreign.describe(start) or f"does not decode as an image; {EXPECTED}"
+    return (
+        foreign.describe(start)
+        or f"does not decode as an image; {EXPECTED}, or --raw WIDTHxHEIGHT where it has no header"
+    )
 
 
 def image_size(file: BinaryIO) -> Size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import posixpath
@@ -11,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
 from pipeline.sources.identity import Entry
 from pipeline.sources.listing import check_extension
-from shards.foundation.csv_table import read_table, read_text
+from shards.foundation.csv_table import read_table, read_text, resembles
 from shards.foundation.errors import Misuse
 
 CSV = (".csv", ".txt")
@@ -61,6 +62,8 @@ def _fault(text: str, entry: Entry, raw: bool) -> str | None:
 
 def _read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     table = read_table(path, REQUIRED, OPTIONAL)
+    if table.ignored:
+        click.echo(f"{path}: ignores the columns {', '.join(table.ignored)}", err=True)
     if not {"finger", "frgp"} & table.rows[0].cells.keys():
         raise Misuse(f"{path}: has no column finger; expected {COLUMNS}")
     for row in table.rows:
@@ -84,11 +87,9 @@ def _parse_object(line: str, where: str) -> dict[str, str]:
     known = (*REQUIRED, *OPTIONAL)
     row: dict[str, str] = {}
     for name, value in pairs:
-        close = difflib.get_close_matches(
-            name.strip().lower().replace("dpi", "ppi"), known, 1, 0.75
-        )
-        if name not in known and close:
-            raise Misuse(f"{where}: {name!r} looks like {close[0]!r}; rename it")
+        meant = resembles(name, known)
+        if meant:
+            raise Misuse(f"{where}: {name!r} looks like {meant!r}; rename it")
         if name in row:
             raise Misuse(f"{where}: {name!r} occurs twice")
         if name in known:

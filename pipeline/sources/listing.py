@@ -20,7 +20,11 @@ from shards.foundation.errors import Fault
 
 FORMATS = header.EXTENSIONS  # in order of preference for the same image
 RAW_FORMATS = (".raw", ".gray", ".grey", ".dat", ".bin")  # names of files without header
-OTHER_FORMATS = (".gif", ".webp", ".raw", ".heic", ".an2", ".nist", ".eft")
+OTHER_FORMATS = (
+    *(".gif", ".webp", ".raw", ".heic", ".heif", ".avif", ".jxl", ".jls", ".pbm", ".pam"),
+    *(".an2", ".nist", ".nst", ".eft", ".fir"),
+)
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")  # after the extension of the image inside
 ACCOMPANYING = re.compile(r"checksum.*\.csv|.*\.json", re.I)  # checksums, truth of synthetic images
 
 # Reasons of exclusion; the audit counts files by them.
@@ -173,6 +177,9 @@ def check_extension(name: str, raw: bool = False) -> Excluded | Unparsed | None:
         return None
     if extension in OTHER_FORMATS:
         return Unparsed(f"{extension} is not among the formats read ({', '.join(FORMATS)})")
+    inner = os.path.splitext(name.removesuffix(extension))[1].lower()  # noqa: PTH122
+    if extension in COMPRESSED and inner in FORMATS:
+        return Unparsed(f"is a compressed image ({inner}{extension}); unpack it first")
     return None if extension in FORMATS else Excluded(NOT_IMAGE)
 
 

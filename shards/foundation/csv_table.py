@@ -24,7 +24,8 @@ OTHER_FORMATS = {  # first bytes → what such a file is
     b"%PDF": "is a PDF document",
 }
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}  # of other kinds of tables
-SYNONYMS = {"dpi": "ppi", "resolution": "ppi", "res": "ppi"}  # in names of columns
+# In names of columns: word → the word that is used here
+SYNONYMS = {"dpi": "ppi", "resolution": "ppi", "res": "ppi", "subject": "person"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class _Columns:
             first = self.header.index(name) + 1
             if name and first < number:
                 raise self._misuse(f"columns {first} and {number} are both {name!r}; remove one")
-            meant = self._resembles(name)
+            meant = resembles(name, self.known)
             if meant:
                 what = f"column {number} is {name!r}; if it is meant for {meant!r}, name it so"
                 raise self._misuse(f"{what}, else rename it")
@@ -132,14 +133,6 @@ class _Columns:
         by_name = dict(zip(self.header, cells, strict=True))
         return CsvRow(line, {name: by_name[name] for name in self.known if name in by_name})
 
-    def _resembles(self, name: str, parameters: CsvTableParameters = DEFAULT) -> str | None:
-        """Return the known column that an unknown name resembles; None for a known name."""
-        if name in self.known:
-            return None
-        keys = {_key(known): known for known in self.known}
-        close = difflib.get_close_matches(_key(name), keys, 1, parameters.similar_names)
-        return keys[close[0]] if close else None
-
     @property
     def _expected(self) -> str:
         optional = f", optionally {','.join(self.optional)}" if self.optional else ""
@@ -154,6 +147,17 @@ class _Columns:
 
     def _misuse(self, what: str, line: int | None = None) -> Misuse:
         return Misuse(f"{self.path}: line {line or self.line}: {what}")
+
+
+def resembles(
+    name: str, known: Sequence[str], parameters: CsvTableParameters = DEFAULT
+) -> str | None:
+    """Return the known column that an unknown name resembles; None for a known name."""
+    if name in known:
+        return None
+    keys = {_key(column): column for column in known}
+    close = difflib.get_close_matches(_key(name), keys, 1, parameters.similar_names)
+    return keys[close[0]] if close else None
 
 
 def _key(name: str) -> str:

@@ -173,6 +173,23 @@ def test_files_that_are_not_images_are_counted_or_refused(tmp_path):
     assert len(listing.impressions) == 1
 
 
+def test_every_extension_of_a_format_is_an_image(tmp_path):
+    for number, extension in enumerate((".ppm", ".JPE", ".jfif", ".j2c", ".dib"), 1):
+        trees.png(tmp_path / f"{number}_1{extension}")
+    for name in ("6_1.tif.gz", "7_1.jxl", "images.tar.gz"):
+        (tmp_path / name).write_bytes(b"x")
+    listing = by_pattern(tmp_path, "{finger}_{impression}")
+    assert len(listing.impressions) == 5
+    reasons = {note.path.name: note.reason for note in listing.unparsed}
+    assert reasons["6_1.tif.gz"] == "is a compressed image (.tif.gz); unpack it first"
+    assert reasons.keys() == {"6_1.tif.gz", "7_1.jxl"}
+
+
+def test_ignored_columns_of_a_list_are_named(tmp_path, capsys):
+    by_list(rows(tmp_path, "path,finger,impression,device", "a.png,1,1,U"))
+    assert "lab.csv: ignores the columns device" in capsys.readouterr().err
+
+
 def test_files_without_header_need_their_size_and_resolution(tmp_path):
     for name in ("1_1.raw", "2_1.gray"):
         (tmp_path / name).write_bytes(bytes(80 * 70))
@@ -298,6 +315,7 @@ def test_contradictions_of_a_list_are_named(tmp_path, lines, reason):
         (["path,impression", "a.png,1"], "no column finger"),
         (["path,Finger,impression", "a.png,1,1"], "'Finger'"),
         (["path,finger,impression,dpi", "a.png,1,1,500"], "'dpi'"),
+        (["path,Subject_ID,finger,impression", "a.png,7,1,1"], "'Subject_ID'"),
         (["path,finger,finger,impression", "a.png,1,1,1"], "both 'finger'"),
         (["path,finger,impression", "a.png,1"], "line 2: has no cell for the column 'impression'"),
         (["path,finger,impression", "a.png,1,1,9"], "line 2: column 4"),
