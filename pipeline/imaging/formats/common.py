@@ -63,7 +63,7 @@ def unpack(file: BinaryIO, layout: str) -> tuple[Any, ...]:
     return struct.unpack(layout, file.read(struct.calcsize(layout)))
 
 
-def ppi_of_metric(px_per_metre: int) -> float:
+def ppi_of_metric(px_per_metre: float) -> float:
     """Convert px per metre to px per inch; 19,685 is 500 and not 499.999.
 
     Headers hold whole px per metre, one of which is 0.0254 ppi: a whole ppi within this step is

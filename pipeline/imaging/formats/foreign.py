@@ -9,8 +9,8 @@ KINDS = {
     rb"version https://git-lfs": "is a Git LFS pointer instead of the image; run: git lfs pull",
     rb"1\.0*1:\d+": "is an ANSI/NIST-ITL container; write its images to files first, as with"
     " NIST NBIS (an2ktool -print all FILE fields.txt), and give those files",
-    rb"\s*<\?xml|\s*<itl:": "is an XML file; if it is an ANSI/NIST-ITL container, decode the base64"
-    " image inside and give that file",
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml|<itl:)": "is an XML file; if it is an ANSI/NIST-ITL container,"
+    " decode the base64 image inside and give that file",
     rb"F[IM]R\0": "is an ISO/IEC 19794 record (FIR or FMR); unpack its images first",
     rb"(?i)\s*<(!doctype )?html": "is a web page, perhaps the error page of a download",
     rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf|BZh|\xfd7zXZ": "is an archive; unpack it first",

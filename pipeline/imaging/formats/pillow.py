@@ -62,6 +62,7 @@ def decode_pixels(data: bytes, kind: str) -> NDArray[np.uint8] | NDArray[np.uint
         raise
     except Exception as error:  # of any type for hostile files
         raise DamagedFile(f"its pixels do not decode ({error})") from error
+    _check_palette(image)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     if image.mode in CONVERSIONS:
@@ -71,6 +72,15 @@ def decode_pixels(data: bytes, kind: str) -> NDArray[np.uint8] | NDArray[np.uint
     if image.mode not in ARRAY_MODES:
         raise UnsupportedFile(f"has pixels of kind {image.mode}; expected 8-bit or 16-bit grey")
     return np.asarray(image)
+
+
+def _check_palette(image: Image.Image) -> None:
+    """Raise DamagedFile where pixels are of no entry of the palette; Pillow makes them black."""
+    if image.mode == "P":
+        palette = image.palette
+        entries = len(palette.palette) // len(palette.mode) if palette else 0
+        if np.asarray(image).max() >= entries:
+            raise DamagedFile(f"has px of no entry of its palette of {entries} colours")
 
 
 def _wide_array(pixels: NDArray[np.generic]) -> NDArray[np.uint16]:

@@ -6,7 +6,11 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.imaging.formats import exif, pillow
 from pipeline.imaging.formats.common import (
@@ -15,12 +19,16 @@ from pipeline.imaging.formats.common import (
     Resolution,
     Size,
     UnknownResolution,
+    UnsupportedFile,
     ppi_of_metric,
     unpack,
 )
+from pipeline.imaging.formats.library_output import suppress_library_output
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PILLOW_NAME = "PNG"
+GREY, COLOUR = 0, 2  # colour types without palette and alpha
+CHANNELS_OF_16_BITS = (2, 4, 6)  # colour types of several channels
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type → channels
 # The seven passes of interlaced pixels: first x and y, step along x and y
 ADAM7 = (
@@ -59,22 +67,62 @@ def resolution(file: BinaryIO) -> Resolution:
 
 
 def decode(data: bytes) -> Decoded:
-    """Decode a PNG after verifying the checksum of every chunk and the length of its pixels."""
-    file, orientation = io.BytesIO(data), 1
-    inflated = _Inflated()
+    """Decode a PNG after verifying the checksum of every chunk and the length of its pixels.
+
+    An animation (chunk acTL) holds further images; the one that all programs show is decoded.
+    """
+    chunks, inflated = _read_chunks(data)
+    expected = _pixel_bytes(*struct.unpack_from(">IIBBxxB", data, 16))
+    if inflated.length < expected:
+        raise DamagedFile(f"its pixels unfold to {inflated.length} bytes; expected {expected}")
+    bits, colour_type = data[24], data[25]
+    if bits == 16 and colour_type in CHANNELS_OF_16_BITS:
+        pixels = _decode_wide_channels(data)
+    else:
+        pixels = pillow.decode_pixels(data, PILLOW_NAME)
+    if b"tRNS" in chunks and colour_type in (GREY, COLOUR):
+        _check_transparent(pixels, chunks[b"tRNS"], bits)
+    maximum = 255 * 257 if pixels.itemsize == 2 else 255
+    notes: tuple[str, ...] = ()
+    if b"acTL" in chunks:
+        notes = ("the still image of an animated PNG",)
+    orientation = exif.orientation(chunks[b"eXIf"]) if b"eXIf" in chunks else 1
+    return Decoded(pixels, maximum, orientation, notes)
+
+
+def _read_chunks(data: bytes) -> tuple[dict[bytes, bytes], _Inflated]:
+    """Return the content of each chunk but IDAT by its type, and the length of the pixels."""
+    file, chunks, inflated = io.BytesIO(data), {}, _Inflated()
     for kind, length in _chunks(file):
         content = file.read(length)
         if unpack(file, ">I")[0] != zlib.crc32(content, zlib.crc32(kind)):
             raise DamagedFile("a part of the PNG fails its checksum")
-        if kind == b"eXIf":
-            orientation = exif.orientation(content)
-        elif kind == b"IDAT":
+        if kind == b"IDAT":
             inflated.add(content)
-    expected = _pixel_bytes(*struct.unpack_from(">IIBBxxB", data, 16))
-    if inflated.length < expected:
-        raise DamagedFile(f"its pixels unfold to {inflated.length} bytes; expected {expected}")
-    pixels = pillow.decode_pixels(data, PILLOW_NAME)
-    return Decoded(pixels, 255 * 257 if pixels.itemsize == 2 else 255, orientation)
+        else:
+            chunks[kind] = content
+    return chunks, inflated
+
+
+def _decode_wide_channels(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Decode several channels of 16 bits, of which Pillow keeps 8, to uint16 [H, W, channels]."""
+    with suppress_library_output():
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16:
+        raise DamagedFile("its pixels do not decode")
+    return np.asarray(pixels, np.uint16)  # blue first, which does not matter for grey
+
+
+def _check_transparent(pixels: NDArray[Any], content: bytes, bits: int) -> None:
+    """Raise UnsupportedFile where px have the grey or colour that tRNS states as transparent."""
+    count = 1 if pixels.ndim == 2 else 3
+    if len(content) != 2 * count:
+        raise DamagedFile("its chunk tRNS is damaged")
+    scale = 255 // (2**bits - 1) if bits < 8 else 1  # as Pillow scales the pixels
+    colour = np.frombuffer(content, ">u2").astype(np.int64) * scale
+    samples = pixels.reshape(*pixels.shape[:2], -1)[..., :count]
+    if (samples == colour).all(axis=-1).any():
+        raise UnsupportedFile("has transparent pixels; expected grey without transparency")
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.imaging.formats import tiff_lzw
 from pipeline.imaging.formats.common import DamagedFile, UnsupportedFile
 from pipeline.imaging.formats.jpeg import decode_strictly
 from pipeline.imaging.formats.tiff_directory import TiffDirectory
@@ -28,7 +29,6 @@ OTHER_COMPRESSIONS = {  # TIFF 6.0, sections 10 and 11; tiff.h of libtiff
     2: "CCITT", 3: "CCITT fax", 4: "CCITT fax", 6: "JPEG of the old kind", 33003: "JPEG 2000",
     33005: "JPEG 2000", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP",
 }  # fmt: skip
-LZW_END_CODE = 257
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1  # values of PhotometricInterpretation
 
 
@@ -54,6 +54,20 @@ class Segments:
                 raise DamagedFile("is truncated: its pixels end after the end of the file")
             yield data[offset : offset + count], unfolded
 
+    def check_overlap(self, uncompressed: bool) -> None:
+        """Raise DamagedFile where two strips or tiles share bytes, or one is in the file's header.
+
+        Args:
+            uncompressed: bytes after the unfolded length of each are not used.
+        """
+        end, header_bytes = 0, 8
+        for offset, count, unfolded in sorted(
+            zip(self.offsets, self.byte_counts, self.unfolded_bytes, strict=True)
+        ):
+            if offset < max(end, header_bytes):
+                raise DamagedFile("the TIFF's strips or tiles overlap")
+            end = offset + (min(count, unfolded) if uncompressed else count)
+
 
 def check_segments(page: TiffDirectory, data: bytes) -> None:
     """Check that every strip or tile of a page unfolds to its full length.
@@ -69,6 +83,7 @@ def check_segments(page: TiffDirectory, data: bytes) -> None:
     compression = page.number(COMPRESSION, UNCOMPRESSED)
     _check_kind(page, compression)
     segments = _segments(page)
+    segments.check_overlap(compression == UNCOMPRESSED)
     for number, (content, unfolded) in enumerate(segments.contents(data)):
         reason = _find_damage(page, compression, content, unfolded)
         if reason:
@@ -111,6 +126,8 @@ def _check_kind(page: TiffDirectory, compression: int) -> None:
         raise UnsupportedFile(f"is a TIFF that does not state black as 0; {cure}")
     if page.number(PLANAR_CONFIGURATION, 1) != 1 and page.number(SAMPLES_PER_PIXEL, 1) > 1:
         raise UnsupportedFile(f"is a TIFF that stores its channels apart; {cure}")
+    if bits == {16} and page.number(SAMPLES_PER_PIXEL, 1) > 1:  # Pillow keeps 8 bits of each
+        raise UnsupportedFile("is a TIFF of several channels of 16 bits; convert it to grey")
     if page.number(PREDICTOR, 1) not in (1, 2) or page.number(FILL_ORDER, 1) != 1:
         raise UnsupportedFile(f"is a TIFF with an unusual predictor or order of bits; {cure}")
 
@@ -157,8 +174,11 @@ def _find_damage(
     if compression == PACKBITS:
         length = _packbits_length(content)
         return None if length == unfolded else f"unfolds to {length} bytes; expected {unfolded}"
-    if compression == LZW:  # libtiff checks the length, but not that the data ends there
-        return None if _has_lzw_end(content) else "is LZW data without its end code"
+    if compression == LZW:
+        length = tiff_lzw.unfolded_length(content)
+        if length < 0:
+            return "is damaged LZW data, or without its end code"
+        return None if length == unfolded else f"unfolds to {length} bytes; expected {unfolded}"
     length = decode_strictly(_with_jpeg_tables(page, content)).size
     return None if length >= unfolded else f"unfolds to {length} bytes; expected {unfolded}"
 
@@ -189,15 +209,6 @@ def _packbits_length(content: bytes) -> int:
         else:
             position += 1
     return length if position == len(content) else -1
-
-
-def _has_lzw_end(content: bytes) -> bool:
-    """Return whether LZW data ends with the end code, after which at most one byte is unused."""
-    last = int.from_bytes(content[-4:], "big")
-    return any(
-        last >> shift & 0x1FF == LZW_END_CODE and not last & ((1 << shift) - 1)
-        for shift in range(16)
-    )
 
 
 def _with_jpeg_tables(page: TiffDirectory, content: bytes) -> bytes:

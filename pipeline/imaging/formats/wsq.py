@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.imaging.formats import wsq_process
+from pipeline.imaging.formats import wsq_coefficients, wsq_process
 from pipeline.imaging.formats.common import (
     DamagedFile,
     Decoded,
@@ -52,12 +52,13 @@ def resolution(file: BinaryIO) -> Resolution:
 
 
 def decode(data: bytes) -> Decoded:
-    """Decode a WSQ. The format has no checksum: damage shows where the data ends too early."""
+    """Decode a WSQ whose number of coefficients is right; the format has no checksum."""
     if importlib.util.find_spec("wsq") is None:
         raise UnsupportedFile(
             "is a WSQ, and the package wsq, which decodes them on Linux, is not installed; convert"
             " it to PNG"
         )
+    wsq_coefficients.check_coefficients(data)
     result = wsq_process.DECODER.decode(data)
     if result is None:
         raise DamagedFile("its pixels do not decode")
