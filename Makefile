@@ -8,7 +8,9 @@ export UV_PYTHON_DOWNLOADS := never
 
 # Variables that a user may set, with their defaults
 DATA ?=
-KAGGLE := $(if $(wildcard /kaggle/working),/kaggle/working/)
+KAGGLE_ROOT ?= /kaggle
+KAGGLE := $(if $(wildcard $(KAGGLE_ROOT)/working),$(KAGGLE_ROOT)/working/)
+export KAGGLE_ROOT
 OUT ?= $(KAGGLE)data/shards
 CONFIG ?= configs/paper.py
 WORKERS ?=
@@ -119,7 +121,8 @@ train: $(BASE)
 
 ifeq ($(PLATFORM),cpu)
 train-tpu: $(BASE)
-	exec env JAX_PLATFORMS=cpu $(PY) -m train run --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) --devices 8 $(if $(RESUME),--resume_from $(RESUME)) $(settings)
+	@$(if $(call given,CONFIG),:,echo "eight CPU devices: configs/demo.py$(comma) since the published network holds 17 GB and needs minutes for a step; CONFIG= names another")
+	exec env JAX_PLATFORMS=cpu $(PY) -m train run --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(if $(call given,CONFIG),$(CONFIG),configs/demo.py)) $(if $(call given,CONFIG),,--set train.batch_size=8) --devices 8 $(if $(RESUME),--resume_from $(RESUME)) $(settings)
 else
 train-tpu: tpu-seen .venv-tpu/.installed
 	exec .venv-tpu/bin/python -m train run --require tpu --shards $(call path,$(OUT)) --checkpoint_dir $(call path,$(RUN)) --config $(call path,$(CONFIG)) $(if $(RESUME),--resume_from $(RESUME)) $(settings)

@@ -15,6 +15,7 @@ from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution, by_option, warn_of_doubtful
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
+from shards.foundation.printable import counted
 
 if TYPE_CHECKING:
     from model.registration.impression import PreparedImpression
@@ -68,14 +69,15 @@ def register(
     and light in the other.
 
     Positions are px of the images as stored, whatever their orientation tags say; an image is
-    processed upright.
+    processed upright. A page to look at is written beside OUT, as .html.
 
     The resolution is --ppi-a and --ppi-b, else that of the file's tag. Without a usable tag the
     ridge period decides between 250, 500 and 1000 ppi; where it does not, 500 ppi is assumed and a
     warning printed.
 
     With --pairs, OUT/scores.csv has one line per row (row, a, b, score, matches, the resolutions,
-    fault), and OUT/000000.npz and so on are the maps, unless --no-maps. The table may have the
+    fault), and OUT/000000.npz and so on are the maps, unless --no-maps; OUT/index.html shows all
+    rows. The table may have the
     columns ppi_a and ppi_b too; relative paths in it start at the working directory. Results of an
     earlier call with the same images, checkpoint and version are kept: the same command continues a
     table.
@@ -92,7 +94,7 @@ def register(
     elif not maps:
         raise Misuse("--no-maps needs --pairs")
     elif len(images) != 2:
-        raise Misuse(f"expected two images A B, or --pairs; got {len(images)} images")
+        raise Misuse(f"expected two images A B, or --pairs; got {counted(len(images), 'image')}")
     else:
         _register_two(checkpoint, images, out, picture, (ppi_a, ppi_b), raw_size)
 
@@ -142,7 +144,8 @@ def _register_two(
     registration = registrar.register_impressions(a, b)
     registration.save(out)
     click.echo(
-        f"{out}: {registration.score_text}, {len(registration.matches)} matches,"
+        f"{out}: {registration.score_text},"
+        f" {counted(len(registration.matches), 'match', 'matches')},"
         f" {registration.mapped_share:.0%} mapped"
         f"{'; ridges are dark in one image, light in the other' * registration.opposite_polarity}"
     )
@@ -215,7 +218,7 @@ def _register_table(
         click.echo(f"error: {error}", err=True)
     if errors:
         sys.exit(1)
-    click.echo(f"{out}: every row registered, {SCORES}")
+    click.echo(f"{out}: every row registered, {SCORES}{', index.html' * maps}")
 
 
 if __name__ == "__main__":

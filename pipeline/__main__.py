@@ -5,13 +5,18 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Misuse
+from shards.foundation.printable import counted
+
+if TYPE_CHECKING:
+    from pipeline.spec import PipelineSpec
 
 
 @click.group(cls=CommandGroup)
@@ -99,6 +104,7 @@ def build(
     from pipeline.building.build import build as run_build
     from pipeline.building.state import BadImage
     from pipeline.sources import overview, own
+    from shards import store
     from shards.foundation import pool
 
     number = _parse_piece(piece)
@@ -130,6 +136,11 @@ def build(
         time = summary_table.format_time(rows, workers or pool.cores())
         click.echo("\n".join([summary_table.format_rows(rows), *remarks, time]))
         return
+    earlier = store.find_set(out, lambda message: None)
+    if earlier != out and not rebuild and _has_partitions(earlier, selection, spec):
+        click.echo(f"{earlier}: has these partitions with the same settings; nothing to build")
+        click.echo(f"(--rebuild, make: REBUILD=1, builds them in {out})")
+        return
     left_out = [
         BadImage(f"{note.partition}/{note.path.name}", str(note.path), note.reason)
         for note in unparsed
@@ -140,6 +151,18 @@ def build(
         stated_layout.write(out, stated.own_images)
     click.echo(summary_table.format_rows(summary_table.count_built(report.entries)))
     click.echo(summarize(report, out))
+
+
+def _has_partitions(directory: Path, partitions: Iterable[str], spec: PipelineSpec) -> bool:
+    """Return whether the shard set in a folder has these partitions, built with these settings."""
+    import json
+
+    from pipeline.building.worker import shard_settings
+    from shards import store
+
+    manifest = store.load_manifest(directory)
+    settings = json.loads(json.dumps(shard_settings(spec)))  # as a manifest has them
+    return set(partitions) <= set(manifest.partitions) and settings == manifest.spec
 
 
 @main.command()
@@ -266,7 +289,7 @@ def synth(
     report = write_set(out, fingers, impressions, seed, workers, name, layout)
     reused = f", {report.reused} were there already" if report.reused else ""
     remark = f" ({report.remark})" if report.remark else ""
-    click.echo(f"{report.folder}: {report.written} images made{reused}{remark}")
+    click.echo(f"{report.folder}: {counted(report.written, 'image')} made{reused}{remark}")
 
 
 @main.command()

@@ -18,9 +18,11 @@ from pipeline.sources.folders import Folder, walk
 from pipeline.sources.listing import FORMATS, FileNote, Listing, list_images
 from pipeline.sources.own import NOTHING_STATED, StatedLayout
 from pipeline.spec import PipelineSpec
+from shards.foundation import kaggle
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.printable import counted
 
-DEFAULT_ROOTS = (Path("data/raw"), Path("/kaggle/input"))
+DEFAULT_ROOTS = (Path("data/raw"), kaggle.INPUT)
 READERS = {
     "fvc": fvc.match_folder,
     "published": published.match_folder,
@@ -50,6 +52,7 @@ class Catalog:
         unknown_folders: folder of images in an unknown layout → number of images.
         archives: archives that are not unpacked.
         dangling_links: symbolic links to nowhere, perhaps to a data set.
+        unsearched: folders that have folders too deep to be searched.
     """
 
     roots: list[Path]
@@ -57,6 +60,7 @@ class Catalog:
     unknown_folders: dict[Path, int] = field(default_factory=dict)
     archives: list[Path] = field(default_factory=list)
     dangling_links: list[Path] = field(default_factory=list)
+    unsearched: list[Path] = field(default_factory=list)
 
     @property
     def folders(self) -> set[Path]:
@@ -127,8 +131,9 @@ class Catalog:
         ]
         hints += [f"  {path}: an archive, not unpacked" for path in self.archives]
         hints += [f"  {path}: a link that leads nowhere" for path in self.dangling_links]
+        hints += [f"  {path}: its folders are too deep to be searched" for path in self.unsearched]
         hints += [
-            f"  {path}: {count} images in an unknown layout"
+            f"  {path}: {counted(count, 'image')} in an unknown layout"
             for path, count in self.unknown_folders.items()
         ]
         return hints
@@ -184,6 +189,7 @@ def discover(roots: Sequence[Path], layout: StatedLayout = NOTHING_STATED) -> Ca
         unknown_folders=_count_images(others),
         archives=[path for path in _paths(folders) if path.name.lower().endswith(ARCHIVES)],
         dangling_links=[path for path in _paths(others) if _is_dangling_link(path)],
+        unsearched=[folder.path for folder in folders if folder.has_unsearched],
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.sources import published
 from pipeline.sources.listing import FileNote
-from shards.foundation.printable import printable, printable_line
+from shards.foundation.printable import counted, printable, printable_line
 
 NIST_REQUEST = (
     "https://www.nist.gov/itl/iad/image-group/resources/biometric-special-databases-and-software"
@@ -64,7 +64,7 @@ def no_data_set(roots: Sequence[Path], defaults: Sequence[Path], hints: Sequence
     """
     layouts = "\n".join(f"  {name}: {layout}" for name, layout in LAYOUTS.items())
     return (
-        f"no data set found; {_searched(roots, defaults)}, 3 folders deep. Expected, in one or "
+        f"no data set found; {_searched(roots, defaults)}. Expected, in one or "
         f"more:\n{layouts}\n{_format_hints(hints)}"
         "Name the folder with --data DIR (make: DATA=DIR). Without any data, make demo shows "
         "the whole way on synthetic fingers."
@@ -101,8 +101,9 @@ def unparsed_files(notes: Sequence[FileNote]) -> str:
     if len(notes) > DEFAULT.lines:
         lines.append(f"  and {len(notes) - DEFAULT.lines} more")
     return (
-        f"{len(notes)} files are not understood; python -m pipeline audit lists all. Mend or "
-        "remove them, or leave them out with --skip-bad (make: SKIP_BAD=1):\n" + "\n".join(lines)
+        f"{counted(len(notes), 'file')} not understood; python -m pipeline audit lists all. Mend"
+        " or remove them, or leave them out with --skip-bad (make: SKIP_BAD=1):\n"
+        + "\n".join(lines)
     )
 
 

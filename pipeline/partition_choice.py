@@ -6,6 +6,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline.sources import own
 from shards import manifest, store
 from shards.foundation.errors import Misuse
 
@@ -51,7 +52,13 @@ def _matching(name: str, partitions: Sequence[str]) -> list[str]:
 
 
 def of_shard_set(out: Path) -> tuple[str, ...]:
-    """Return the partitions of the shard set in a folder; none where there is no set yet."""
+    """Return the partitions of the shard set in a folder that one command builds again.
+
+    None where there is no set yet. Anyone's own images are built by a command of their own each;
+    they count where nothing else is in the set.
+    """
     if not (out / manifest.FILE).is_file():
         return ()
-    return tuple(sorted(store.load_manifest(out).partitions))
+    partitions = sorted(store.load_manifest(out).partitions)
+    others = [name for name in partitions if not name.startswith(f"{own.DATA_SET}/")]
+    return tuple(others or partitions)

@@ -13,6 +13,7 @@ import click
 
 from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Finding
+from shards.foundation.printable import counted
 
 
 @click.group(cls=CommandGroup)
@@ -72,6 +73,7 @@ def verify(
     """
     level = level or "full"
     faults = []
+    directory = _find_set(directory)
     if (data or list_file or layout) and sample is None:
         sample = "all"
     stated = (layout, list_file, name, ppi, raw)
@@ -85,8 +87,17 @@ def verify(
         report = {"set": str(directory), "level": level, "sound": not faults, "faults": faults}
         click.echo(json.dumps(report, indent=1))
     else:
-        click.echo(f"{directory}: " + (f"{len(faults)} faults" if faults else f"sound ({level})"))
+        click.echo(
+            f"{directory}: " + (counted(len(faults), "fault") if faults else f"sound ({level})")
+        )
     sys.exit(1 if faults else 0)
+
+
+def _find_set(directory: Path) -> Path:
+    """Return the folder of the set, on Kaggle perhaps one among the inputs."""
+    from shards.store import find_set
+
+    return find_set(directory, functools.partial(click.echo, err=True))
 
 
 def _find_faults(
@@ -125,7 +136,7 @@ def info(directory: Path, as_json: bool) -> None:
     """
     from shards.info import format_summary, summarize
 
-    summary = summarize(directory)
+    summary = summarize(_find_set(directory))
     click.echo(json.dumps(summary, indent=1) if as_json else format_summary(summary))
 
 
@@ -149,8 +160,8 @@ def show(directory: Path, out: Path, pairs: int, partition: tuple[str, ...]) -> 
     from shards.contact_sheet import write_sheet
     from shards.store import open_set
 
-    number = write_sheet(open_set(directory), out, pairs, split_names(partition))
-    click.echo(f"{out}: {number} pairs")
+    number = write_sheet(open_set(_find_set(directory)), out, pairs, split_names(partition))
+    click.echo(f"{out}: {counted(number, 'pair')}")
 
 
 if __name__ == "__main__":

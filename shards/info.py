@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shards.foundation import files
+from shards.foundation.printable import counted
 from shards.foundation.text_table import format_table
 from shards.manifest import SPLITS, Manifest
 from shards.store import load_manifest
@@ -63,15 +64,18 @@ def _summarize_partition(manifest: Manifest, name: str) -> dict[str, Any]:
 def format_summary(summary: dict[str, Any]) -> str:
     """Format a summary as text: totals, spec, and a table for each partition."""
     lines = [
-        f"{summary['records']:,} pairs in {summary['shards']:,} shards,"
-        f" {_megabytes(summary['bytes'])}, {summary['quarantined']:,} images in quarantine",
+        f"{counted(summary['records'], 'pair')} in {counted(summary['shards'], 'shard')},"
+        f" {_megabytes(summary['bytes'])},"
+        f" {counted(summary['quarantined'], 'image')} in quarantine",
         f"spec {summary['spec_hash'][:SHOWN_DIGITS]}",
     ]
     lines += [f"  {key} = {value}" for key, value in sorted(summary["spec"].items())]
     for name, partition in summary["partitions"].items():
         lines.append(
-            f"{name}: {partition['records']:,} pairs of {partition['images']:,} images"
-            f" ({partition['source_hash'][:SHOWN_DIGITS]}), {partition['shards']:,} shards,"
+            f"{name}: {counted(partition['records'], 'pair')} of"
+            f" {counted(partition['images'], 'image')}"
+            f" ({partition['source_hash'][:SHOWN_DIGITS]}),"
+            f" {counted(partition['shards'], 'shard')},"
             f" {_megabytes(partition['bytes'])}"
         )
         rows = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import numpy as np
 
 from shards import manifest as manifests
 from shards import provenance
-from shards.foundation import files
+from shards.foundation import files, kaggle
 from shards.foundation.errors import Fault, Misuse
-from shards.manifest import Manifest, ShardEntry
+from shards.manifest import SPLITS, Manifest, ShardEntry
 from shards.parse_manifest import parse
 from shards.shard_file import check_file, open_reader, read_records
 
@@ -79,6 +79,34 @@ def inspect_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
             return parse(file)
     except OSError as error:
         return None, [f"cannot be read: {error}"]
+
+
+def find_set(directory: Path, echo: Callable[[str], None], root: Path = kaggle.INPUT) -> Path:
+    """Find the shard set to read: the one in a folder, else that among Kaggle's inputs.
+
+    Args:
+        directory: folder that the user named.
+        echo: prints a line where another folder is taken.
+        root: folder below which an earlier session's set is searched.
+
+    Returns:
+        `directory` where it holds a set or none is found, else the folder of the set below `root`.
+
+    Raises:
+        Misuse: there are several sets below `root`.
+    """
+    if (directory / manifests.FILE).is_file():
+        return directory
+    folders = [path.parent for path in kaggle.find_files(manifests.FILE, echo, root)]
+    sets = [folder for folder in folders if (folder / SPLITS[0]).is_dir()]
+    if len(sets) > 1:
+        raise Misuse(
+            f"{directory}: no shard set here, and several below {root}: "
+            f"{', '.join(map(str, sets))}; name one of them"
+        )
+    if sets:
+        echo(f"{directory}: no shard set here; taking the one in {sets[0]}")
+    return sets[0] if sets else directory
 
 
 def load_manifest(directory: Path) -> Manifest:

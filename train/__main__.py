@@ -9,10 +9,11 @@ import click
 import configs
 from model.network.start_jax import report_start_errors, start_jax
 from pipeline.imaging import resolution
+from shards import store
+from shards.foundation import kaggle
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault, Misuse
 
-KAGGLE = Path("/kaggle/working")
 RUN = Path("checkpoints/dense_reg")
 CONFIG_HELP = "Config file; configs/paper.py by default."
 SET_HELP = "Override a setting of the config, such as train.steps=100."
@@ -29,7 +30,7 @@ def main() -> None:
 @click.option(
     "--checkpoint-dir",
     type=click.Path(path_type=Path),
-    default=lambda: KAGGLE / RUN if KAGGLE.is_dir() else RUN,
+    default=lambda: kaggle.WORKING / RUN if kaggle.WORKING.is_dir() else RUN,
     show_default=str(RUN),
     help="The run's folder: checkpoints, logs, final parameters.",
 )
@@ -73,20 +74,22 @@ def run(
     Example: python -m train run --shards data/shards --checkpoint_dir runs/a --set train.epochs=10
     """
     chosen = configs.load(config, overrides)
+    shards = store.find_set(shards, click.echo)
+    store.load_manifest(shards)  # a missing set is reported before JAX is loaded
     with report_start_errors():  # find_devices starts JAX, after the processes have joined
         import jax  # noqa: F401
-    from train import hosts, kaggle, loop
+    from train import earlier_session, hosts, loop
     from train.state import find_devices
 
     if coordinator or process:
         hosts.join(coordinator or hosts.AUTO, process)
     selected = find_devices(devices, require)
     settings = loop.Settings(
-        kaggle.find_shards(shards, click.echo),
+        shards,
         checkpoint_dir,
         chosen.model,
         chosen.train,
-        kaggle.find_checkpoint(checkpoint_dir, resume_from),
+        earlier_session.find_checkpoint(checkpoint_dir, resume_from, click.echo),
         overfit,
     )
     loop.run(settings, selected, click.echo)
@@ -140,7 +143,7 @@ def evaluate(
         raise Misuse("--ppi and --minutiae go with --fvc")
     start_jax()
     if shards is not None:
-        _evaluate_shards(shards, checkpoint, out, split)
+        _evaluate_shards(store.find_set(shards, click.echo), checkpoint, out, split)
     elif fvc is not None:
         _evaluate_fvc(fvc, checkpoint, out, ppi, minutiae)
 

@@ -15,6 +15,7 @@ import numpy as np
 from model.network import weights
 from model.network.config import ModelConfig
 from shards.foundation.errors import Fault
+from shards.foundation.printable import counted
 from shards.foundation.progress import Progress
 from shards.store import ShardSet, open_set
 from train import checkpoint, export, hosts, loader, peak_speed, state, step
@@ -297,7 +298,7 @@ class Trainer:
         if hosts.is_first():
             arrays = {name: np.asarray(value) for name, value in tensors.items()}
             export.save(target, arrays, self.export_metadata)
-        self.log.announce(f"trained {self.step} steps; parameters in {target}")
+        self.log.announce(f"trained {counted(self.step, 'step')}; parameters in {target}")
 
     def _meta(self) -> checkpoint.Meta:
         """The JSON part of a checkpoint."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.network import compilation_cache
-from model.registration import pair_table
+from model.registration import pair_table, table_page
 from model.registration.impression_cache import ImpressionCache
 from model.registration.method_version import describe_method
 from model.registration.pair_table import PairRow, ScoreRow
@@ -53,7 +53,7 @@ class TableJob:
     Attributes:
         checkpoint: the .safetensors file of the network.
         out: folder of the results.
-        maps: whether the map and the matches of each row are written.
+        maps: whether the map, the matches and the thumbnail of each row are written.
         method: what the results depend on besides the images (`describe_method`).
         raw_size: (width, height) in px of files without header.
     """
@@ -67,6 +67,10 @@ class TableJob:
     def map_path(self, pair: PairRow) -> Path:
         """Return the path of the map of a row."""
         return self.out / f"{pair.row:06d}.npz"
+
+    def thumbnail_path(self, pair: PairRow) -> Path:
+        """Return the path of the thumbnail of a row."""
+        return self.out / table_page.thumbnail_name(pair.row)
 
     def input_digest(self, pair: PairRow) -> str:
         """Return a digest of everything that the result of a row depends on."""
@@ -97,6 +101,7 @@ def register_table(
 
     Writes out/scores.csv with one `ScoreRow` per row, and for row i the map and the matches as
     out/iiiiii.npz (six digits, from 000000). A row that fails has no map and stops no other row.
+    With the maps come out/thumbnails and out/index.html, a page with all rows.
 
     Args:
         checkpoint: the .safetensors file of the network.
@@ -104,7 +109,7 @@ def register_table(
         out: folder of the results; results in it that have the same inputs are kept.
         ppi_a, ppi_b: resolution for rows that state none; None for that of the image file.
         workers: number of processes; None for as many as the rows and the processor's cores allow.
-        maps: whether to write the maps and matches.
+        maps: whether to write the maps and matches, the thumbnails and the page.
         raw_size: (width, height) in px of files without header.
 
     Returns:
@@ -128,6 +133,10 @@ def register_table(
     scores += _register_pairs(job, [pair for pair in pairs if pair.row not in finished], workers)
     scores.sort()
     pair_table.write_scores(out / SCORES, scores)
+    if maps:
+        table_page.write_table_page(out, table.name, scores)
+    else:
+        (out / table_page.PAGE).unlink(missing_ok=True)  # shows other results
     return _error_messages(table, pairs, scores)
 
 
@@ -175,14 +184,17 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
     """Register one row; an error becomes its "fault"."""
     registrar, impressions = _load_registrar(job.checkpoint, job.raw_size)
     map_path, score = job.map_path(pair), ScoreRow(pair.row, str(pair.a), str(pair.b))
+    thumbnail = job.thumbnail_path(pair)
     try:
         map_path.unlink(missing_ok=True)  # may be the result of other inputs
+        thumbnail.unlink(missing_ok=True)
         require_two_files(pair.a, pair.b)
         a = impressions.get(pair.a, pair.known_a)
         b = impressions.get(pair.b, pair.known_b)
         registration = registrar.register_impressions(a, b)
         if job.maps:
             registration.save(map_path)
+            table_page.write_thumbnail(thumbnail, a, b, registration)
     except Fault as fault:
         return score._replace(fault=str(fault))
     return score._replace(

@@ -83,6 +83,7 @@ class Audit:
         unknown_folders: folder of images in an unknown layout → images.
         archives: archives that are not unpacked, or were not deleted.
         dangling: symbolic links to nowhere.
+        unsearched: folders that have folders too deep to be searched.
         checksums: comparison with the publisher's checksums, if it was asked for.
     """
 
@@ -98,6 +99,7 @@ class Audit:
     unknown_folders: dict[str, int]
     archives: list[str]
     dangling: list[str]
+    unsearched: list[str]
     checksums: ChecksumReport | None = None
 
     @property
@@ -148,6 +150,7 @@ def audit(
         unknown_folders={str(path): count for path, count in catalog.unknown_folders.items()},
         archives=[str(path) for path in catalog.archives],
         dangling=[str(path) for path in catalog.dangling_links],
+        unsearched=[str(path) for path in catalog.unsearched],
         checksums=verify_checksums(folders) if checksums else None,
     )
 

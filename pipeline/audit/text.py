@@ -32,6 +32,7 @@ def format_audit(audit: Audit) -> str:
         *_section("Folders of images in no known layout", _counts(audit.unknown_folders)),
         *_section("Archives, not unpacked or not deleted", audit.archives),
         *_section("Links that lead nowhere", audit.dangling),
+        *_section("Folders that are too deep to be searched", audit.unsearched),
         *_section("Not of FVC's size: of another year, or resampled?", _counts(audit.odd_sizes)),
         *_section("Files of equal content", ["\n    ".join(group) for group in audit.duplicates]),
         *_section("NOT UNDERSTOOD", audit.unparsed),

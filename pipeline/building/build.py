@@ -20,6 +20,7 @@ from pipeline.split import limit_training_images
 from shards import manifest, store
 from shards.foundation import pool
 from shards.foundation.errors import Fault
+from shards.foundation.printable import counted
 from shards.foundation.progress import Progress
 from shards.info import QUARANTINE
 from shards.manifest import ShardEntry
@@ -133,11 +134,13 @@ def build(
 def summarize(report: BuildReport, out: Path) -> str:
     """Summarize a build in up to three lines."""
     built = len(report.entries) - report.finished_before
-    lines = [f"{out}: {built} shards built, {report.finished_before} were there already"]
+    lines = [f"{out}: {counted(built, 'shard')} built, {report.finished_before} there already"]
     if report.bad:
-        lines.append(f"{len(report.bad)} images left out, see {out / QUARANTINE}")
+        lines.append(f"{counted(len(report.bad), 'image')} left out, see {out / QUARANTINE}")
     if report.missing:
-        lines.append(f"{report.missing} shards are still missing; the last piece completes the set")
+        lines.append(
+            f"{counted(report.missing, 'shard')} still missing; the last piece completes the set"
+        )
     return "\n".join(lines)
 
 
@@ -202,7 +205,7 @@ def _report_notes(results: Iterable[ShardResult], warn: Warn) -> None:
     for path, note in chain.from_iterable(result.notes for result in results):
         paths.setdefault(note, []).append(path)
     for note, examples in sorted(paths.items()):
-        warn(f"{len(examples)} images: {note}, such as {min(examples)}")
+        warn(f"{counted(len(examples), 'image')}: {note}, such as {min(examples)}")
 
 
 def _refuse_bad_images(images: Iterable[BadImage]) -> None:
@@ -211,8 +214,8 @@ def _refuse_bad_images(images: Iterable[BadImage]) -> None:
     if bad:
         lines = "\n".join(f"  {image.path}: {image.reason}" for image in bad)
         raise Fault(
-            f"{len(bad)} images cannot be used; mend or remove them, or leave them out with "
-            f"--skip-bad (make: SKIP_BAD=1). Shards without them are built and kept:\n{lines}"
+            f"{counted(len(bad), 'image')} cannot be used; mend or remove them, or leave them out"
+            f" with --skip-bad (make: SKIP_BAD=1). Shards without them are built and kept:\n{lines}"
         )
 
 

@@ -9,6 +9,7 @@ from pipeline import plan
 from pipeline.building import estimate
 from pipeline.plan import ShardPlan
 from pipeline.spec import PipelineSpec
+from shards.foundation.printable import counted
 from shards.foundation.text_table import format_table
 from shards.manifest import SPLITS, ShardEntry
 from shards.record import KINDS, NOISES
@@ -58,7 +59,7 @@ def format_time(rows: Rows, workers: int) -> str:
     time = estimate.build_time(
         total["pairs"], total["synthesized fingers"], total["synthesized images"], workers
     )
-    return f"about {time} h:min:s on {workers} cores"
+    return f"about {time} on {counted(workers, 'core')}"
 
 
 def format_rows(rows: Rows) -> str:

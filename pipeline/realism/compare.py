@@ -23,6 +23,7 @@ from pipeline.realism.measures import MEASURES
 from pipeline.realism.report import render as render_page
 from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.printable import counted
 
 SPECTRUM = "power spectrum, dB"
 
@@ -86,7 +87,9 @@ def summary(report: dict[str, Any]) -> str:
             halves = _format(numbers["ks_halves_of_real"])
             lines.append(f"{name:32} {_format(numbers['ks'])}   {halves}")
     if rejected:
-        lines.append(f"{rejected} images without a finger were left out; report.json lists them")
+        lines.append(
+            f"left out: {counted(rejected, 'image')} without a finger; report.json lists them"
+        )
     return "\n".join(lines)
 
 

@@ -26,10 +26,17 @@ DEFAULT = WalkParameters()
 
 @dataclass(frozen=True)
 class Folder:
-    """One folder on disk and the names of its files, sorted."""
+    """One folder on disk.
+
+    Attributes:
+        path: its path.
+        files: names of its files, sorted.
+        has_unsearched: whether it has folders that are too deep to be searched.
+    """
 
     path: Path
     files: tuple[str, ...]
+    has_unsearched: bool = False
 
 
 def walk(roots: Sequence[Path], parameters: WalkParameters = DEFAULT) -> Iterator[Folder]:
@@ -96,8 +103,10 @@ def _walk(path: Path, depth: int, state: _WalkState) -> Iterator[Folder]:
     except OSError as error:
         state.errors.append(f"{path}: cannot be read ({error.strerror})")
         return
-    yield Folder(path, tuple(name for name, is_folder, _ in listed if not is_folder))
-    if depth == state.max_depth:
+    files = tuple(name for name, is_folder, _ in listed if not is_folder)
+    is_deepest = depth == state.max_depth
+    yield Folder(path, files, is_deepest and any(is_folder for _, is_folder, _ in listed))
+    if is_deepest:
         return
     for name, is_folder, is_link in listed:
         if not is_folder or name.startswith(".") or name in SYSTEM_FOLDERS:

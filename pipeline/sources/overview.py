@@ -10,7 +10,7 @@ from pipeline.catalog import Catalog
 from pipeline.sources.identity import OTHER_TAG
 from pipeline.sources.listing import FileNote
 from pipeline.sources.own import DATA_SET, OwnImages
-from shards.foundation.printable import printable_line
+from shards.foundation.printable import counted, printable_line
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ def format_overview(
     images = listing.impressions
     fingers = {image.finger for image in images}
     persons = {image.person for image in images}
-    known = "persons are not stated" if persons == fingers else f"{len(persons)} persons"
+    known = "persons are not stated" if persons == fingers else counted(len(persons), "person")
     lines = [
-        f"{own.partition}: {len(images)} impressions of {len(fingers)} fingers, {known} "
+        f"{own.partition}: {counted(len(images), 'impression')} of"
+        f" {counted(len(fingers), 'finger')}, {known} "
         f"({own.description})",
         *_format_notes(listing.understood, parameters.understood, " → "),
     ]

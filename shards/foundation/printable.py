@@ -16,3 +16,8 @@ def printable_line(text: str) -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return "1 image", "2 images", "1,000 images"; `plural` where it is not `noun` with an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

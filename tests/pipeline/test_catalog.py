@@ -87,7 +87,7 @@ def test_missing_data_is_reported_with_roots_and_layouts(tmp_path):
     with pytest.raises(Fault) as fault:
         catalog.discover([tmp_path]).select(["sd302/U"])
     message = str(fault.value)
-    for part in (str(tmp_path), "sd302a.zip", "mine: 1 images", "make demo", "--data"):
+    for part in (str(tmp_path), "sd302a.zip", "mine: 1 image", "make demo", "--data"):
         assert part in message
     for dataset, layout in LAYOUTS.items():
         assert f"{dataset}: {layout}" in message
@@ -145,7 +145,7 @@ def test_undecodable_name_can_be_reported(tmp_path):
 def test_many_bad_names_are_counted(tmp_path):
     trees.fvc2002(tmp_path, "DB1_A", range(101, 111))
     trees.fvc2002(tmp_path, "DB1_A", [1])
-    with pytest.raises(Fault, match=r"80 files are not understood[\s\S]*and 70 more"):
+    with pytest.raises(Fault, match=r"80 files not understood[\s\S]*and 70 more"):
         catalog.discover([tmp_path]).select(["fvc2002/db1_a"])
 
 

@@ -97,13 +97,13 @@ def test_partition_is_built_again_to_the_same_bytes(prints, tmp_path):
     damaged.write_bytes(files[damaged][:-9])
     assert run("verify", tmp_path / "out", package="shards").exit_code == 1
     result = build(prints, tmp_path / "out", "--partition", "folder/lab")
-    assert "1 shards built, 2 were there already" in result.stdout
+    assert "1 shard built, 2 there already" in result.stdout
     assert {p: p.read_bytes() for p in files} == files
     succeed("verify", tmp_path / "out", "--deep", package="shards")
     damaged.unlink()
     options = ("--out", tmp_path / "out", "--partition", "folder/lab", "--workers", 1)
     again = run("build", "--data", prints / "prints", *options)
-    assert "1 shards built, 2 were there already" in again.stdout
+    assert "1 shard built, 2 there already" in again.stdout
     assert f"folder/lab: pattern {PATTERN}, --ppi 500, as before" in again.stderr
     assert {p: p.read_bytes() for p in files} == files
     pair = decode(open_set(tmp_path / "out").read("test", [0])[0])

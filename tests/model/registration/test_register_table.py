@@ -15,7 +15,7 @@ from model.__main__ import main
 from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.net import create
-from model.registration import method_version, pair_table, register_table
+from model.registration import method_version, pair_table, register_table, table_page
 from model.registration.calibration import UNCALIBRATED
 from model.registration.impression_cache import CacheParameters, ImpressionCache
 from pipeline.imaging.resolution import ImageResolution, by_option
@@ -59,7 +59,10 @@ def test_failed_rows_are_reported_and_the_others_registered(folder, tmp_path):
     out.mkdir()
     (out / "000001.npz").write_bytes(b"stale")
     errors = register_table.register_table(folder / "c.safetensors", table, out)
-    assert sorted(p.name for p in out.iterdir()) == ["000000.npz", "000004.npz", "scores.csv"]
+    names = ["000000.npz", "000004.npz", "index.html", "scores.csv", "thumbnails"]
+    assert sorted(p.name for p in out.iterdir()) == names
+    thumbnails = sorted(p.name for p in (out / "thumbnails").iterdir())
+    assert thumbnails == ["000000.jpg", "000004.jpg"]
     assert [error.split(" (")[0] for error in errors] == [f"row 00000{k}" for k in (1, 2, 3)]
     assert "(line 3 of" in errors[0]
     messages = ("gone.png", "blank.png: no foreground", "both A and B")
@@ -118,6 +121,7 @@ def fast(monkeypatch):
     def run(table, out, *ppi, most=10**6, workers=1, **options):
         registrar = FastRegistrar(most)
         load = functools.cache(lambda checkpoint, raw_size: (registrar, registrar))
+        monkeypatch.setattr(table_page, "write_thumbnail", touch)
         monkeypatch.setattr(register_table, "_load_registrar", load)
         checkpoint = table.with_name("checkpoint")
         checkpoint.touch()
@@ -125,6 +129,12 @@ def fast(monkeypatch):
         return registrar, register_table.register_table(*arguments, workers=workers, **options)
 
     return run
+
+
+def touch(path, *_):
+    """Stand for a thumbnail."""
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
 
 
 def write_images(root, count=5):
@@ -196,7 +206,8 @@ def test_scores_without_maps(tmp_path, fast):
     assert fast(table, out)[0].registrations == 3
     (tmp_path / "2.png").write_bytes(b"another image")
     assert fast(table, out, maps=False)[0].registrations == 2
-    assert sorted(path.name for path in out.iterdir()) == ["000000.npz", "scores.csv"]
+    left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*"))
+    assert left == ["000000.npz", "scores.csv", "thumbnails/000000.jpg"]
 
 
 def test_resolution_of_a_row(tmp_path, fast):
@@ -266,6 +277,7 @@ def test_scores_of_another_program_are_not_replaced(tmp_path, fast, text):
 def test_missing_file_at_row_812_of_a_thousand(folder, tmp_path, monkeypatch):
     stand_in = functools.cache(lambda checkpoint, raw_size: (FastRegistrar(), FastRegistrar()))
     monkeypatch.setattr(register_table, "_load_registrar", stand_in)
+    monkeypatch.setattr(table_page, "write_thumbnail", touch)
     rows = [("0.png", "gone.png" if k == 812 else "1.png") for k in range(1000)]
     table = write_table(tmp_path / "pairs.csv", folder, rows)
     arguments = ["--pairs", table, "--checkpoint", folder / "c.safetensors", "--workers", 1]
@@ -289,8 +301,8 @@ def test_bytes_do_not_depend_on_the_number_of_processes(folder, tmp_path):
         out = tmp_path / str(workers)
         checkpoint = folder / "c.safetensors"
         assert not register_table.register_table(checkpoint, table, out, workers=workers)
-        results.append({path.name: path.read_bytes() for path in out.iterdir()})
-    assert len(results[0]) == 6
+        results.append({path.name: path.read_bytes() for path in out.rglob("*.*")})
+    assert len(results[0]) == 12
     assert results[0] == results[1]
 
 

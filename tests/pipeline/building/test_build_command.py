@@ -33,7 +33,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(images, tmp_path):
         "pairs": "120",
     }
     assert 120 * 2 * 128**2 < float(bytes_) * 1e6 < 2 * 120 * 50_000
-    assert "about 0:00:01 h:min:s on" in time
+    assert "about 0:00:01 on" in time
 
 
 def test_command_builds_and_ends_with_a_table(images, tmp_path, complete_set):
@@ -42,8 +42,8 @@ def test_command_builds_and_ends_with_a_table(images, tmp_path, complete_set):
     assert first.exit_code == again.exit_code == 0
     assert content(tmp_path) == complete_set
     shards = sum(name.endswith("arrayrecord") for name in complete_set)
-    assert f"{shards} shards built, 0 were there already" in first.output
-    assert f"0 shards built, {shards} were there already" in again.output
+    assert f"{shards} shards built, 0 there already" in first.output
+    assert f"0 shards built, {shards} there already" in again.output
 
 
 def test_light_ridges_are_built_as_stored_and_reported(images, tmp_path):
@@ -91,7 +91,7 @@ def test_unparsed_names_are_reported_or_skipped(data, tmp_path):
     refused = invoke(*arguments)
     assert refused.exit_code == 1 and "finger.tif" in refused.output
     result = invoke(*arguments, "--skip-bad")
-    assert result.exit_code == 0 and "1 images left out" in result.output
+    assert result.exit_code == 0 and "1 image left out" in result.output
     (line,) = (tmp_path / "quarantine.jsonl").read_text().splitlines()
     assert json.loads(line)["path"].endswith("DB1_B/finger.tif")
     (data / "DB1_B/finger.tif").unlink()
