@@ -125,6 +125,7 @@ def _register_two(
     raw_size: Size | None,
 ) -> None:
     """Register two images, write the map and the page on it, and plot it."""
+    _check_inputs(checkpoint, images)
     start_jax()
     from model.network import compilation_cache
     from model.registration.page import write_page
@@ -159,6 +160,17 @@ def _register_two(
 
         save_plot(stored_a, stored_b, registration, picture, fingers)
         click.echo(picture)
+
+
+def _check_inputs(checkpoint: Path, paths: tuple[Path, ...]) -> None:
+    """Check that files can be read, before JAX takes seconds to load; say which network is used."""
+    from model.network import tensor_file
+
+    tensor_file.read(checkpoint)
+    for path in paths:
+        file.check_readable(path)
+    shipped = ", the one that ships" if checkpoint == SHIPPED else ""
+    click.echo(f"network: {checkpoint}{shipped}")
 
 
 def _report_images(
@@ -197,6 +209,7 @@ def _register_table(
     raw_size: Size | None,
 ) -> None:
     """Register the rows of a table, and exit with status 1 where one of them fails."""
+    _check_inputs(checkpoint, (table,))
     start_jax()
     from model.network import weights
     from model.registration import calibration, pair_table

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import configs
+from model.network import tensor_file
 from model.network.start_jax import report_start_errors, start_jax
 from pipeline.imaging import resolution
 from shards import store
@@ -141,6 +142,10 @@ def evaluate(
         raise Misuse("expected one of --shards and --fvc")
     if fvc is None and (ppi or minutiae):
         raise Misuse("--ppi and --minutiae go with --fvc")
+    tensor_file.read(checkpoint)  # a missing or damaged one is reported before JAX is loaded
+    if shards is not None:
+        shards = store.find_set(shards, click.echo)
+        store.load_manifest(shards)
     start_jax()
     if shards is not None:
         _evaluate_shards(store.find_set(shards, click.echo), checkpoint, out, split)

@@ -80,6 +80,14 @@ def read(path: Path) -> bytes:
         raise Fault(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def check_readable(path: Path) -> None:
+    """Raise the Fault that `read` raises, without reading the file."""
+    try:
+        files.open_file(path).close()
+    except OSError as error:
+        raise Fault(f"{path}: cannot be read: {error.strerror}") from error
+
+
 def decode(
     data: bytes,
     name: str,

@@ -261,7 +261,8 @@ def test_command_writes_map_and_picture(folder, checkpoint):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert re.search(r"score 0\.\d+ \(uncalibrated\), ", result.output)
-    lines = result.output.splitlines()
+    network, *lines = result.output.splitlines()
+    assert network == f"network: {checkpoint}"
     assert lines[0] == f"A {folder / 'a.png'}: 400×420 px, 500 ppi (option)"
     source = "assumed: no tag; the ridge period agrees"
     assert lines[1] == f"B {folder / 'b.png'}: 400×420 px, 500 ppi ({source})"
@@ -430,7 +431,7 @@ def test_command_reads_raw_images_and_says_how_files_were_read(folder, checkpoin
     options = "--checkpoint", checkpoint, "--out", folder / "o.npz", "--raw", "400x420"
     result = run_register(raw, turned, *options, "--picture", folder / "p.png")
     assert result.exit_code == 0, result.output
-    lines = result.stdout.splitlines()
+    lines = result.stdout.splitlines()[1:]
     agrees = "500 ppi (assumed: no tag; the ridge period agrees)"
     assert lines[0] == f"A {raw}: 400×420 px, {agrees}; no header, read as 400×420 px"
     assert lines[1] == f"B {turned}: 400×420 px, {agrees}; orientation tag 6, processed upright"
