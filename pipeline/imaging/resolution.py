@@ -45,8 +45,9 @@ class ResolutionParameters:
         default_factory=lambda: USUAL_PERIODS
     )
     # Ridge period in px at 500 ppi, outside of which a stated resolution is doubtful. Chosen: wider
-    # than the usual range, since the user or the file states it.
-    possible_periods: tuple[float, float] = (5.0, 13.0)
+    # than the measured range of 6.3 to 10.9, since the user or the file states it, and so that
+    # half and twice the right resolution are doubtful for every period of that range.
+    possible_periods: tuple[float, float] = (5.5, 12.5)
 
     def accepts(self, ppi: float) -> bool:
         """Return whether `ppi` is in the accepted range; False for NaN."""

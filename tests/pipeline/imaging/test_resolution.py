@@ -147,6 +147,15 @@ def test_resolution_that_the_ridges_contradict_is_used_and_doubtful(tmp_path, kn
     assert "a ridge period of 17" in found.source or "a ridge period of 18" in found.source
 
 
+@pytest.mark.parametrize("period", [6.5, 10.4])
+@pytest.mark.parametrize(("ppi", "tag"), [(500, 1000), (500, 250), (1000, 500)])
+def test_half_and_twice_the_resolution_are_doubtful(tmp_path, ppi, tag, period):
+    found = find_resolution(*write(tmp_path / "a.png", ppi, period, tag=tag))
+    assert found.ppi == tag
+    assert found.is_doubtful
+    assert not find_resolution(*write(tmp_path / "b.png", ppi, period, tag=ppi)).is_doubtful
+
+
 def test_resolution_of_the_user_comes_first(tmp_path):
     found = find_resolution(
         *write(tmp_path / "a.png", 500, tag=1000), ImageResolution(569.0, "table")
