@@ -78,8 +78,9 @@ def invert_map(
         if np.abs(points - before).max() < parameters.change:
             break
     error = np.abs(turn * points + shift + _sample(displacement, points) - targets)
-    points[(error > parameters.largest_error) | ~_is_true_at(valid, points)] = np.nan
-    return np.stack([points.real, points.imag], -1).astype(np.float32)
+    inverse = np.stack([points.real, points.imag], -1).astype(np.float32)
+    inverse[(error > parameters.largest_error) | ~_is_true_at(valid, points)] = np.nan
+    return inverse
 
 
 def _pixels(shape: tuple[int, ...]) -> NDArray[np.complex128]:

@@ -17,6 +17,13 @@ from train.command_names import NAMES
 NAME = "densereg"
 PACKAGES = ("configs", "model", "pipeline", "shards", "train")
 FACADE = "train/densereg.py"
+MAIN = f'''"""The command `densereg` as python -m densereg."""
+
+from {NAME}.train.console import main
+
+if __name__ == "__main__":
+    main(prog_name="{NAME}")
+'''
 NOT_INSTALLED = ("train/distribution/",)
 COMMAND = re.compile(rf"python -m ({'|'.join(PACKAGES)})(?: ([a-z][a-z-]+))?")
 
@@ -30,7 +37,7 @@ def files(root: Path) -> dict[str, bytes]:
     Raises:
         ValueError: an import cannot be rewritten.
     """
-    tree = {}
+    tree = {f"{NAME}/__main__.py": MAIN.encode()}
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*")):
             name = path.relative_to(root).as_posix()
