@@ -10,7 +10,6 @@ import configs
 from model.network import tensor_file
 from model.network.start_jax import report_start_errors, start_jax
 from pipeline.imaging import resolution
-from shards import store
 from shards.foundation import kaggle
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault, Misuse
@@ -74,6 +73,8 @@ def run(
 
     Example: python -m train run --shards data/shards --checkpoint_dir runs/a --set train.epochs=10
     """
+    from shards import store
+
     chosen = configs.load(config, overrides)
     shards = store.find_set(shards, click.echo)
     store.load_manifest(shards)  # a missing set is reported before JAX is loaded
@@ -148,6 +149,8 @@ def evaluate(
         store.load_manifest(shards)
     start_jax()
     if shards is not None:
+        from shards import store
+
         _evaluate_shards(store.find_set(shards, click.echo), checkpoint, out, split)
     elif fvc is not None:
         _evaluate_fvc(fvc, checkpoint, out, ppi, minutiae)

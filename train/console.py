@@ -14,15 +14,18 @@ PARENT = __name__.removesuffix("train.console")  # "densereg." where the package
 
 
 class InstalledCommands(CommandGroup):
-    """The commands of `PACKAGES`; they are imported with the first one that is looked up."""
+    """The commands of `PACKAGES`, which are imported as far as a command is looked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the packages."""
-        return list(_commands())
+        return [name for package in PACKAGES for name in _commands(package)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name."""
-        return _commands().get(cmd_name)
+        for package in PACKAGES:
+            if cmd_name in _commands(package):
+                return _commands(package)[cmd_name]
+        return None
 
 
 @click.group(cls=InstalledCommands)
@@ -32,11 +35,7 @@ def main() -> None:
 
 
 @functools.cache
-def _commands() -> dict[str, click.Command]:
-    """Return all commands by name."""
-    commands = {}
-    for package in PACKAGES:
-        group = importlib.import_module(f"{PARENT}{package}.__main__").main
-        for name, command in group.commands.items():
-            commands[NAMES.get((package, name), name)] = command
-    return commands
+def _commands(package: str) -> dict[str, click.Command]:
+    """Return the commands of a package by the names that they have here."""
+    group = importlib.import_module(f"{PARENT}{package}.__main__").main
+    return {NAMES.get((package, name), name): each for name, each in group.commands.items()}

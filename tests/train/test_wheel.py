@@ -164,6 +164,7 @@ def test_installed_in_a_bare_environment(python, tmp_path):
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
     register = ["register", "a.png", "b.png", "--ppi-a", "500", "--ppi-b", "500"]
     for command in (
+        [python.with_name("densereg"), "--help"],  # imports all commands
         [python.with_name("densereg"), *register, "--out", "command.npz"],
         [python, "-c", LIBRARY],
     ):
