@@ -145,13 +145,13 @@ def evaluate(
         raise Misuse("--ppi and --minutiae go with --fvc")
     tensor_file.read(checkpoint)  # a missing or damaged one is reported before JAX is loaded
     if shards is not None:
+        from shards import store
+
         shards = store.find_set(shards, click.echo)
         store.load_manifest(shards)
     start_jax()
     if shards is not None:
-        from shards import store
-
-        _evaluate_shards(store.find_set(shards, click.echo), checkpoint, out, split)
+        _evaluate_shards(shards, checkpoint, out, split)
     elif fvc is not None:
         _evaluate_fvc(fvc, checkpoint, out, ppi, minutiae)
 
