@@ -23,7 +23,8 @@ class Registration:
         score: probability that both show one finger, where half of all pairs are genuine.
         matches: float32 [K, 5], x_a, y_a, x_b, y_b and the probability that the match is right; the
             network's matches that lie near the map.
-        angle: rotation from A to B in rad, counter-clockwise as seen; NaN without a map.
+        angle: rotation from A to B in rad, counter-clockwise as seen, both images upright as their
+            orientation tags say; NaN without a map.
         resolutions: of A and of B.
         shape_b: (height, width) of the file of B.
         opposite_polarity: whether the ridges of one are dark in its file and those of the other

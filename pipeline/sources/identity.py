@@ -135,6 +135,8 @@ def _identify(
     fields = entry.fields
     if "finger" not in fields and not {"person", "frgp"} <= fields.keys():
         return "states no finger; expected a finger, or a person and a frgp"
+    if {"finger", "frgp"} <= fields.keys():
+        return "states both a finger and a frgp; a finger is one of them"
     if with_person and "person" not in fields:
         return "states no person, as others do"
     if fields.get("split", "train") not in SPLITS:

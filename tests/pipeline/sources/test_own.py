@@ -300,6 +300,10 @@ def test_paths_of_a_list_stay_below_it_and_exist(tmp_path, text, reason):
             "states no person, as others do",
         ),
         (["path,finger,impression", "a.png,,1", "b.png,2,1"], "states no finger"),
+        (
+            ["path,person,finger,frgp,impression", "a.png,1,x,7,1", "b.png,1,,8,1"],
+            "states both a finger and a frgp",
+        ),
         (["path,finger,impression", "a.png,1,1", "a.bmp,2,1"], "has the name of lab.csv line 2"),
     ],
 )
