@@ -37,7 +37,28 @@ def compare(runs: Sequence[Path]) -> str:
     table = [["run", *keys]]
     for run, epoch in zip(runs, last_epochs, strict=True):
         table.append([str(run), *(_format(epoch.get(key)) for key in keys)])
-    return "\n".join([format_table(table), "", *_setting_differences(runs)])
+    notes = [*_validation_warning(runs), *_setting_differences(runs)]
+    return "\n".join([format_table(table), "", *notes])
+
+
+def _validation_warning(runs: Sequence[Path]) -> list[str]:
+    """Return a warning where the runs were not all validated on the same pairs."""
+    sets = [_validation_set(run) for run in runs]
+    if len({key for key, _ in sets}) == 1:
+        return []
+    described = " | ".join(text for _, text in sets)
+    return [f"validated on different sets, so val.* cannot be compared: {described}"]
+
+
+def _validation_set(run: Path) -> tuple[str, str]:
+    """Return what identifies the pairs that a run was validated on, and a text on them."""
+    info = files.read_json(run / "logs" / "run.json") or {}
+    shards = info.get("shards", {})
+    path, known = shards.get("path", "unknown"), info.get("validation")
+    if known is None:  # a run of an earlier version: its training shards stand for the set
+        key = shards.get("training shards") or info.get("spec_hash") or str(run)
+        return str(key), f"{path} (pairs not recorded)"
+    return str(known["shards"]), f"{path} ({known['pairs']:,} pairs)"
 
 
 def _setting_differences(runs: Sequence[Path]) -> list[str]:

@@ -32,6 +32,23 @@ def read_epochs(run: Path) -> list[Metrics]:
     return files.read_json(run / "logs" / "metrics.json") or []
 
 
+def loss_curve(steps: Sequence[Metrics]) -> tuple[list[int], list[float]]:
+    """Return the steps and losses of the curve of the training loss.
+
+    A line of the log is the mean over the steps since the line before. The last one, where the run
+    ended sooner after it, is the mean of fewer steps, which would look like a jump: it is averaged
+    with the line before.
+    """
+    positions, losses = [line["step"] for line in steps], [line["loss"] for line in steps]
+    if len(steps) < 3:
+        return positions, losses
+    whole, rest = positions[-2] - positions[-3], positions[-1] - positions[-2]
+    if rest < whole:
+        mean = (whole * losses[-2] + rest * losses[-1]) / (whole + rest)
+        positions[-2:], losses[-2:] = [positions[-1]], [mean]
+    return positions, losses
+
+
 def plot_curves(runs: Sequence[Path], path: Path) -> None:
     """Plot training loss and validation PCK at 4 px of runs by step, one above the other.
 
@@ -50,7 +67,7 @@ def plot_curves(runs: Sequence[Path], path: Path) -> None:
     loss_axes, pck_axes = figure.subplots(2, 1)
     for run in runs:
         steps, epochs = read_steps(run), [e for e in read_epochs(run) if e.get("val")]
-        loss_axes.plot([s["step"] for s in steps], [s["loss"] for s in steps], label=str(run))
+        loss_axes.plot(*loss_curve(steps), label=str(run))
         pck = [e["val"].get("pck@4") for e in epochs]
         pck = [math.nan if value is None else value for value in pck]
         pck_axes.plot([e["step"] for e in epochs], pck, marker=".")

@@ -65,7 +65,7 @@ class TrainingBatches:
         batches = repeated.map(lambda indices: read_batch(shards, "train", indices))
         self._iterator = batches.to_iter_dataset(READ_OPTIONS).__iter__()
         self.identity = {
-            "training shards": _split_digest(shards, "train"),
+            "training shards": split_digest(shards, "train"),
             "training pairs": self.pairs,
             "batch size": batch_size,
             "seed": seed,
@@ -150,7 +150,7 @@ def evaluation_batches(
     return iter(source.to_iter_dataset(READ_OPTIONS) if source else ())
 
 
-def _split_digest(shards: ShardSet, split: str) -> str:
+def split_digest(shards: ShardSet, split: str) -> str:
     """Sha256 over the bytes of a split, in the order of its records."""
     return json_sha256([entry.sha256 for entry in shards.manifest.shards if entry.split == split])
 

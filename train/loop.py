@@ -211,6 +211,10 @@ class Trainer:
                 "devices": [f"{d.platform}:{d.id} {d.device_kind}" for d in devices],
                 "shards": {"path": str(self.settings.shards), **self.batches.identity},
                 "spec_hash": self.shards.manifest.spec_hash,
+                "validation": {
+                    "shards": loader.split_digest(self.shards, "val"),
+                    "pairs": self.shards.count("val"),
+                },
                 "steps": self.total_steps,
             }
         )

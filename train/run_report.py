@@ -127,15 +127,15 @@ def _evaluate(
 
 def _example(shards: ShardSet, split: str, rows: PairRows, registrar: Registrar) -> dict[str, str]:
     """Register the genuine pair whose error is the median of all; return picture and text."""
-    key = f"{REGISTERED}: median error"
-    genuine = [row for row in rows if row["kind"] != "impostor" and row[key]]
-    if not genuine:
+    candidates, key = example_candidates(rows), f"{REGISTERED}: median error"
+    if not candidates:
         raise Misuse(f"{shards.directory}: {split} holds no genuine pair to show")
-    row = sorted(genuine, key=lambda row: float(row[key]))[len(genuine) // 2]
+    row = candidates[len(candidates) // 2]
     pair = record.decode(shards.read(split, [int(row["pair"])])[0])
     a = pair_report.crop_as_impression(pair.image_a, registrar.geometry)
     b = pair_report.crop_as_impression(pair.image_b, registrar.geometry)
     registration = registrar.register_impressions(a, b)
+    what = "an image and its own copy" if row["kind"] == "genuine" else "two impressions"
     figure = plot_registration(
         a.prepared.image, b.prepared.image, registration, (a.foreground, b.foreground)
     )
@@ -143,8 +143,23 @@ def _example(shards: ShardSet, split: str, rows: PairRows, registrar: Registrar)
         "image": html.embed_figure(figure),
         "text": f"Registered by model.registration.registrar: {row['a']} and {row['b']}"
         f" ({row['kind']}, {row['noise']}), the crops of the record, enlarged. The error,"
-        f" {float(row[key]):.1f} px, is the median of the {len(genuine)} genuine pairs.",
+        f" {float(row[key]):.1f} px, is the median of the {len(candidates)} pairs of {what}.",
     }
+
+
+def example_candidates(rows: PairRows) -> PairRows:
+    """Return the pairs of which one is shown, by their median error.
+
+    They are the pairs of two impressions of a finger. An image and its own copy, which are easy,
+    stand in where there is nothing else.
+
+    Args:
+        rows: of pairs.csv.
+    """
+    key = f"{REGISTERED}: median error"
+    genuine = [row for row in rows if row["kind"] != "impostor" and row[key]]
+    candidates = [row for row in genuine if row["kind"] == "genuine-impressions"] or genuine
+    return sorted(candidates, key=lambda row: float(row[key]))
 
 
 def _curves(run: Path) -> str | None:
@@ -157,7 +172,7 @@ def _curves(run: Path) -> str | None:
     position = [epoch["step"] for epoch in epochs]
     figure = Figure(figsize=(10, 3.4), dpi=130, layout="constrained")
     loss, pck, error = figure.subplots(1, 3)
-    loss.plot([step["step"] for step in steps], [step["loss"] for step in steps], color=BLUE)
+    loss.plot(*curves.loss_curve(steps), color=BLUE)
     loss.set(title="Training loss", xlabel="step")
     for limit in (2, 4, 8):
         values = _validation(epochs, f"pck@{limit}")

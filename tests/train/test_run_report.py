@@ -16,7 +16,7 @@ from shards.foundation.errors import Misuse
 from train import export, run_report
 from train.evaluation import bootstrap, pair_files, pair_report
 from train.evaluation.bootstrap import BootstrapParameters
-from train.evaluation.crop_methods import NETWORK, PHASE, SIFT, SMOOTH
+from train.evaluation.crop_methods import NETWORK, PHASE, REGISTERED, SIFT, SMOOTH
 
 GEOMETRY = weights.CropGeometry(72, 32, 8)
 CONFIG = ModelConfig(
@@ -85,12 +85,25 @@ def test_page_is_complete_and_self_contained(folder, monkeypatch):
 
 def test_evaluation_of_another_checkpoint_is_not_reused(tmp_path):
     (tmp_path / pair_files.SUMMARY).write_text(
-        json.dumps({"split": "test", "checkpoint_sha256": "1"})
+        json.dumps({"checkpoint_sha256": "1", "intervals_version": bootstrap.METHOD_VERSION})
     )
     (tmp_path / pair_files.PAIRS).write_text("pair\n0\n")
     assert pair_files.read(tmp_path, {"checkpoint_sha256": "1"}) is not None
     assert pair_files.read(tmp_path, {"checkpoint_sha256": "2"}) is None
     assert pair_files.read(tmp_path / "none", {}) is None
+    (tmp_path / pair_files.SUMMARY).write_text(json.dumps({"checkpoint_sha256": "1"}))
+    assert pair_files.read(tmp_path, {"checkpoint_sha256": "1"}) is None  # of earlier intervals
+
+
+def test_the_example_is_a_pair_of_two_impressions():
+    key = f"{REGISTERED}: median error"
+    errors = [("genuine", "0.1"), ("genuine-impressions", "9.5"), ("impostor", ""), ("genuine", ""),
+              ("genuine-impressions", "10.5"), ("genuine-impressions", "")]  # fmt: skip
+    rows = [{"kind": kind, key: error} for kind, error in errors]
+    assert [row[key] for row in run_report.example_candidates(rows)] == ["9.5", "10.5"]
+    copies = [row for row in rows if row["kind"] != "genuine-impressions"]
+    assert [row[key] for row in run_report.example_candidates(copies)] == ["0.1"]
+    assert run_report.example_candidates(copies[1:2]) == []
 
 
 def test_best_of_a_column_is_marked():

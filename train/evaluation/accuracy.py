@@ -16,6 +16,11 @@ from train.evaluation import bootstrap, error_rates
 from train.evaluation.bootstrap import BootstrapParameters, Floats, Interval
 
 SCORE_METRICS = ("auc", "eer")  # of `error_rates`
+SHARES = (
+    *(f"pck@{limit}" for limit in metrics.DEFAULT.pck_distances),
+    *("precision", "recall"),
+    *SCORE_METRICS,
+)
 
 
 def summarise(results: Mapping[str, NDArray]) -> dict[str, float]:

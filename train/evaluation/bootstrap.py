@@ -9,7 +9,7 @@ the product of their counts (Owen, "The pigeonhole bootstrap", Annals of Applied
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +26,15 @@ class BootstrapParameters:
 
     replicas: int = 1000  # R; chosen: usual for 95 % percentile intervals
     coverage: float = 0.95  # share of the replicas within an interval; chosen: usual
-    min_fingers: int = 2  # one finger gives no variation between fingers
+    # Fewer fingers give no interval. Chosen: with so few the percentile interval of a mean covers
+    # the truth in about 90 % of cases instead of 95 %, with five in about 83 %.
+    min_fingers: int = 10
+    zero_errors: float = 3.0  # rule of three: no error in n means at most 3 / n (95 %)
     seed: int = 0  # of the resampling
 
 
 DEFAULT = BootstrapParameters()
+METHOD_VERSION = 2  # raised with every change of intervals; stored metrics of another are not used
 
 
 def resample_weights(
@@ -114,12 +118,83 @@ def median_interval(
     return float(ends[0]), float(ends[1])
 
 
+def zero_error_bound(fingers: int, parameters: BootstrapParameters = DEFAULT) -> float | None:
+    """Return the upper end of the 95 % interval of a share of errors, where none occurred.
+
+    The rule of three (Hanley & Lippman-Hand, "If nothing goes wrong, is everything all right?",
+    JAMA 249, 1983), by fingers: the pairs of one finger are not independent.
+
+    Returns:
+        A share in (0, 1]; None with too few fingers for an interval.
+    """
+    if fingers < parameters.min_fingers:
+        return None
+    return min(1.0, parameters.zero_errors / fingers)
+
+
+def complete_interval(
+    value: float,
+    interval: Interval,
+    fingers: int,
+    is_share: bool,
+    parameters: BootstrapParameters = DEFAULT,
+) -> Interval:
+    """Complete an interval by what resampling cannot show.
+
+    It contains the value. Where a share is 0 or 1 the replicas are all alike, so the far end is
+    that of `zero_error_bound`.
+
+    Args:
+        value: the metric.
+        interval: of its replicas.
+        fingers: number of fingers in its pairs.
+        is_share: whether the metric is a share in [0, 1].
+        parameters: least number of fingers.
+
+    Returns:
+        (low, high), NaN where the value or the interval is undefined, or with too few fingers.
+    """
+    bound, (low, high) = zero_error_bound(fingers, parameters), interval
+    if bound is None or np.isnan([value, low, high]).any():
+        return UNDEFINED
+    if is_share and value == 0:
+        high = max(high, bound)
+    if is_share and value == 1:
+        low = min(low, 1 - bound)
+    return min(low, value), max(high, value)
+
+
 def with_intervals(
-    values: Mapping[str, float], intervals: Mapping[str, Interval]
+    values: Mapping[str, float],
+    intervals: Mapping[str, Interval],
+    fingers: Mapping[str, int],
+    shares: Collection[str],
 ) -> dict[str, float]:
-    """Return metrics by name, each followed by "…_low" and "…_high", the ends of its interval."""
+    """Return metrics by name, each followed by "…_low" and "…_high", the ends of its interval.
+
+    Args:
+        values: the metrics.
+        intervals: of their replicas.
+        fingers: number of fingers in the pairs of each.
+        shares: names of those that are shares in [0, 1].
+    """
     metrics: dict[str, float] = {}
     for name, value in values.items():
-        low, high = intervals[name]
+        low, high = complete_interval(value, intervals[name], fingers[name], name in shares)
         metrics |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return metrics
+
+
+def format_interval(value: float, low: float, high: float, form: str) -> str:
+    """Return an interval as text, such as "2.9–9.8" or "at most 3.0 %"; empty where undefined.
+
+    Args:
+        value: the metric.
+        low, high: ends of its interval, which contains it.
+        form: format of a number, such as "{:.1%}".
+    """
+    if np.isnan([value, low, high]).any():
+        return ""
+    if value in (0, 1) and low < high and value in (low, high):
+        return f"at most {form.format(high)}" if value == low else f"at least {form.format(low)}"
+    return f"{form.format(low)}–{form.format(high)}"

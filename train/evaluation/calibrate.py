@@ -21,7 +21,7 @@ from pipeline.imaging.warp import Array
 from shards.foundation.errors import Fault
 from shards.store import ShardSet
 from train import export
-from train.evaluation import confidence
+from train.evaluation import confidence, score_threshold
 from train.evaluation.calibration_samples import (
     Samples,
     Synthesize,
@@ -66,7 +66,7 @@ def calibrate(
     except ValueError as error:
         raise Fault(f"{checkpoint}: cannot be calibrated, train it longer: {error}") from error
     export.add_metadata(checkpoint, weights.calibration_metadata(curves))
-    return describe(curves, scores, matches)
+    return describe(curves, scores, matches, len(fingers))
 
 
 def logistic_regression(values: Array, labels: NDArray[np.bool_]) -> tuple[float, float]:
@@ -101,17 +101,20 @@ def logistic_regression(values: Array, labels: NDArray[np.bool_]) -> tuple[float
     return round(float(fit.intercept_[0]), 4), round(float(fit.coef_[0, 0]), 4)
 
 
-def describe(curves: CalibrationCurves, scores: Samples, matches: Samples) -> str:
+def describe(curves: CalibrationCurves, scores: Samples, matches: Samples, fingers: int) -> str:
     """Return a text with the curves and their calibration errors on the data of the fit.
 
     Args:
         curves: the curves.
         scores: ridge correlations of pairs, and which are genuine.
         matches: confidences of matches, and which are right.
+        fingers: number of fingers in the pairs.
     """
     genuine, impostor = scores.values[scores.labels], scores.values[~scores.labels]
     log_odds = curves.score_offset + curves.score_slope * scores.values
-    score_error = _calibration_error(calibration.logistic(log_odds), scores.labels)
+    probability = calibration.logistic(log_odds)
+    threshold = score_threshold.recommend(probability, scores.labels, fingers)
+    score_error = _calibration_error(probability, scores.labels)
     match_error = _calibration_error(curves.match_probability(matches.values), matches.labels)
     raw_error = _calibration_error(matches.values, matches.labels)
     return (
@@ -121,7 +124,8 @@ def describe(curves: CalibrationCurves, scores: Samples, matches: Samples) -> st
         f" {impostor.max():.2f} at most\n"
         f"matches: offset {curves.match_offset:g}, slope {curves.match_slope:g}, calibration error"
         f" {match_error:.3f}, of the raw confidence {raw_error:.3f}; {matches.labels.mean():.0%}"
-        f" of {len(matches.labels):,} are right to {metrics.DEFAULT.tolerance:g} px"
+        f" of {len(matches.labels):,} are right to {metrics.DEFAULT.tolerance:g} px\n"
+        f"{threshold or 'no threshold separates genuine from impostor pairs'}"
     )
 
 

@@ -90,6 +90,8 @@ def write(
         faults=results.faults,
         facts=as_text(inputs),
         replicas=bootstrap.DEFAULT.replicas,
+        min_fingers=bootstrap.DEFAULT.min_fingers,
+        threshold=_threshold(results),
     )
     with files.temporary_file(out / "report.html") as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -108,7 +110,16 @@ def console_table(results: FvcResults) -> str:
         [method, *(_cell(values, column) for column in columns)]
         for method, values in metrics.items()
     ]
-    return format_table([headings, *rows])
+    notes = []
+    if fvc_files.counts(results)["fingers"] < bootstrap.DEFAULT.min_fingers:
+        notes.append(f"fewer than {bootstrap.DEFAULT.min_fingers} fingers: no intervals")
+    threshold = _threshold(results)
+    return "\n".join([format_table([headings, *rows]), *notes, *([threshold] if threshold else [])])
+
+
+def _threshold(results: FvcResults) -> str | None:
+    """Return the recommended threshold of the network's score in words, if there is one."""
+    return str(results.threshold(NETWORK) or "") if NETWORK in results.scores else None
 
 
 def find_worst(
@@ -155,7 +166,5 @@ def _cell(values: dict[str, float], column: Column) -> str:
     value = values.get(column.metric, math.nan)
     low = values.get(f"{column.metric}_low", math.nan)
     high = values.get(f"{column.metric}_high", math.nan)
-    if math.isnan(low):
-        return html.format_number(value, column.format)
-    ends = f"{column.format.format(low)}–{column.format.format(high)}"
-    return f"{column.format.format(value)} ({ends})"
+    ends = bootstrap.format_interval(value, low, high, column.format)
+    return html.format_number(value, column.format) + (f" ({ends})" if ends else "")

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train.evaluation import bootstrap, error_rates
+from train.evaluation import bootstrap, error_rates, score_threshold
 from train.evaluation.bootstrap import Interval
 from train.evaluation.impression_folder import finger_name
 from train.evaluation.result_log import Row
+from train.evaluation.score_threshold import ScoreThreshold, count_fingers
 
 MINUTIAE_METRICS = ("confirmed", "aligned", "residual")
+SHARES = (*error_rates.METRICS, "confirmed", "aligned")
 
 Metrics = dict[str, float]  # "eer", "eer_low", "eer_high", …
 
@@ -59,6 +61,14 @@ class FvcResults:
             for method in self.scores
         }
 
+    def threshold(self, method: str) -> ScoreThreshold | None:
+        """Recommend a threshold of a method's score; None without comparisons of both kinds."""
+        impostors = count_fingers(self._fingers(~self.genuine))
+        return score_threshold.recommend(self.scores[method], self.genuine, impostors)
+
+    def _fingers(self, chosen: NDArray[np.bool_]) -> list[tuple[str, str]]:
+        return [self.fingers[k] for k in np.flatnonzero(chosen)]
+
     def _score_metrics(self, method: str) -> Metrics:
         """Compute the error rates of a method; empty without comparisons of both kinds."""
         score = self.scores[method]
@@ -66,7 +76,9 @@ class FvcResults:
             return {}
         values = error_rates.metrics(score, self.genuine)
         intervals = error_rates.intervals(score, self.genuine, self.weights)
-        return bootstrap.with_intervals(values, intervals)
+        kinds = [count_fingers(self._fingers(kind)) for kind in (self.genuine, ~self.genuine)]
+        fingers = dict.fromkeys(values, min(kinds))
+        return bootstrap.with_intervals(values, intervals, fingers, SHARES)
 
     def _minutiae_metrics(self, method: str) -> Metrics:
         """Compute mean confirmed share, share of aligned pairs and median residual (px)."""
@@ -87,7 +99,8 @@ class FvcResults:
         pair_index = np.repeat(np.arange(len(maps)), [len(one["distances"]) for one in maps])
         values["residual"] = float(np.median(residuals)) if len(residuals) else float("nan")
         intervals["residual"] = bootstrap.median_interval(residuals, pair_index, weights)
-        return bootstrap.with_intervals(values, intervals)
+        fingers = dict.fromkeys(values, count_fingers([self.fingers[k] for k in measured]))
+        return bootstrap.with_intervals(values, intervals, fingers, SHARES)
 
 
 def collect(rows: list[Row]) -> FvcResults:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from shards.foundation import files
-from train.evaluation import confidence, score_curves, strata
-from train.evaluation.crop_methods import NETWORK
+from train.evaluation import bootstrap, confidence, score_curves, strata
+from train.evaluation.crop_methods import NETWORK, REGISTERED
 from train.evaluation.output import make_folder, rounded, write_csv
 from train.evaluation.pair_results import PairResults
 from train.evaluation.result_log import Row
@@ -57,7 +57,15 @@ def write(results: PairResults, out: Path, inputs: Row) -> Row:
     write_csv(out / "det.csv", score_curves.det_points(results.scores, results.genuine))
     write_csv(out / "histogram.csv", score_curves.histograms(results.scores, results.genuine))
     error = rounded({"calibration_error": confidence.calibration_error(curves["reliability"])})
-    summary = {**inputs, "pairs": len(results.pairs), **error, **curves, "methods": metrics}
+    summary = {
+        **inputs,
+        "intervals_version": bootstrap.METHOD_VERSION,
+        "pairs": len(results.pairs),
+        "threshold": str(results.threshold(REGISTERED) or "") or None,
+        **error,
+        **curves,
+        "methods": metrics,
+    }
     with files.temporary_file(out / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     return summary
@@ -75,7 +83,8 @@ def read(out: Path, inputs: Row) -> tuple[dict[str, Any], list[dict[str, str]]] 
     """
     try:
         summary = json.loads(files.read_bytes(out / SUMMARY))
-        if any(summary.get(key) != value for key, value in inputs.items()):
+        expected = {**inputs, "intervals_version": bootstrap.METHOD_VERSION}
+        if any(summary.get(key) != value for key, value in expected.items()):
             return None
         text = files.read_text(out / PAIRS)
         return summary, list(csv.DictReader(io.StringIO(text, newline="")))

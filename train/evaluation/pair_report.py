@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,8 +29,13 @@ from train.evaluation.pair_results import ALL_PAIRS, PairResults
 from train.evaluation.result_log import Row
 from train.evaluation.worst_pairs import Picture, WorstPairsParameters, plot_worst
 
+COPIES = record.KINDS[0]  # pairs of an image and its own degraded copy
+EASY = f"{COPIES} (an image and its own copy: easy)"
 TEMPLATE = Path(__file__).parent / "templates/evaluation.html"
-RESULT_KEYS = ("methods", "precision_recall", "reliability", "calibration_error")
+RESULT_KEYS = (
+    *("methods", "precision_recall", "reliability", "calibration_error", "threshold"),
+    "intervals_version",
+)
 
 
 class Column(NamedTuple):
@@ -131,6 +137,10 @@ def accuracy_section(summary: Row) -> dict[str, Any]:
         "accuracy": accuracy_table(summary["methods"]),
         "groups": group_table(summary["methods"]),
         "conditions": html.embed_figure(pair_plots.plot_conditions(summary)),
+        "easy": _easy_text(summary["methods"]),
+        "threshold": summary.get("threshold"),
+        "min_fingers": bootstrap.DEFAULT.min_fingers,
+        "fingers": next(iter(summary["methods"].values()))[ALL_PAIRS]["fingers"],
         "calibration": html.format_number(summary["calibration_error"], "{:.3f}"),
     }
 
@@ -174,8 +184,26 @@ def group_table(methods: dict[str, Any]) -> list[dict[str, Any]]:
             cells.append(
                 f"{html.format_number(error, '{:.2f}')} / {html.format_number(share, '{:.0%}')}"
             )
-        rows.append({"name": name, "pairs": first["pairs"], "cells": cells})
+        shown = EASY if name == COPIES else name
+        rows.append({"name": shown, "pairs": first["pairs"], "cells": cells})
     return rows
+
+
+def _easy_text(methods: dict[str, Any]) -> str:
+    """Return how many pairs are an image and its own copy, as a sentence; empty without any."""
+    groups = next(iter(methods.values()))
+    easy, total = groups.get(COPIES), groups[ALL_PAIRS]["pairs"]
+    if not easy:
+        return ""
+    shares = ", ".join(
+        f"{method} {html.format_number(of[COPIES]['pck@8'], '{:.0%}')}"
+        for method, of in methods.items()
+    )
+    return (
+        f"{easy['pairs']:,} of the {total:,} pairs are an image and its own degraded copy, which"
+        f" are easy: the same ridges, pixel by pixel (PCK@8: {shares}). Pairs of two impressions"
+        " show how well a method registers."
+    )
 
 
 def crop_as_impression(image: NDArray[np.uint8], geometry: CropGeometry) -> PreparedImpression:
@@ -195,10 +223,9 @@ def crop_as_impression(image: NDArray[np.uint8], geometry: CropGeometry) -> Prep
 
 def _interval_text(values: dict[str, Any], column: Column) -> str:
     """Return an interval such as "2.9–9.8"; empty where it is undefined."""
-    ends = [values.get(f"{column.metric}_{end}") for end in ("low", "high")]
-    if None in ends:
-        return ""
-    return "–".join(column.format.format(end).rstrip("%°") for end in ends)
+    numbers = [values.get(column.metric + end) for end in ("", "_low", "_high")]
+    value, low, high = [math.nan if number is None else number for number in numbers]
+    return bootstrap.format_interval(value, low, high, column.format.rstrip("°"))
 
 
 def _plot_pair(pair: record.Pair, registrar: Registrar, parameters: WorstPairsParameters) -> str:

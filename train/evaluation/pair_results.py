@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from shards import record
 from shards.foundation.text_table import format_table
-from train.evaluation import accuracy, bootstrap, result_log, strata
+from train.evaluation import accuracy, bootstrap, result_log, score_threshold, strata
 from train.evaluation.crop_methods import NETWORK, Arrays
 from train.evaluation.result_log import Row
+from train.evaluation.score_threshold import ScoreThreshold, count_fingers
 
 Metrics = dict[str, float]  # "pairs", "epe_median", "epe_median_low", "epe_median_high", …
 ALL_PAIRS = "all"
@@ -45,10 +46,20 @@ class PairResults:
         return np.asarray(self.arrays[NETWORK]["genuine"], bool)
 
     @functools.cached_property
+    def fingers(self) -> list[tuple[str, str]]:
+        """The two fingers of each pair."""
+        return [(pair["finger_a"], pair["finger_b"]) for pair in self.pairs]
+
+    def threshold(self, method: str) -> ScoreThreshold | None:
+        """Recommend a threshold of a method's score; None without pairs of both kinds."""
+        impostors = [self.fingers[k] for k in np.flatnonzero(~self.genuine)]
+        score = self.scores[method]
+        return score_threshold.recommend(score, self.genuine, count_fingers(impostors))
+
+    @functools.cached_property
     def weights(self) -> NDArray[np.float64]:
         """How often each pair counts in each bootstrap replica, float64 [R, P]."""
-        fingers_a = [pair["finger_a"] for pair in self.pairs]
-        fingers_b = [pair["finger_b"] for pair in self.pairs]
+        fingers_a, fingers_b = zip(*self.fingers, strict=True)
         return bootstrap.resample_weights(fingers_a, fingers_b)
 
     def groups(self) -> dict[str, NDArray[np.bool_]]:
@@ -66,13 +77,17 @@ class PairResults:
     def metrics(self) -> dict[str, dict[str, Metrics]]:
         """Metrics by method and group, {method: {group: metrics}}, without empty groups.
 
-        "pairs" is the number of pairs. Each other metric is followed by "…_low" and "…_high", the
-        ends of its 95 % interval over fingers.
+        "pairs" and "fingers" are the numbers of pairs and of fingers in them. Each other metric is
+        followed by "…_low" and "…_high", the ends of its 95 % interval over fingers.
         """
         groups = {name: mask for name, mask in self.groups().items() if mask.any()}
         return {
             method: {
-                name: _summarise(_select(arrays, mask), self.weights[:, mask])
+                name: _summarise(
+                    _select(arrays, mask),
+                    self.weights[:, mask],
+                    [self.fingers[k] for k in np.flatnonzero(mask)],
+                )
                 for name, mask in groups.items()
             }
             for method, arrays in self.arrays.items()
@@ -83,7 +98,11 @@ class PairResults:
         rows = {method: groups[ALL_PAIRS] for method, groups in self.metrics.items()}
         names = [n for n in next(iter(rows.values())) if not n.endswith(("_low", "_high"))]
         lines = [[method, *(f"{row[name]:.4g}" for name in names)] for method, row in rows.items()]
-        return format_table([["", *names], *lines])
+        text = format_table([["", *names], *lines])
+        copies = int(np.sum([pair["kind"] == record.KINDS[0] for pair in self.pairs]))
+        if not copies:
+            return text
+        return f"{text}\n{copies:,} pairs are an image and its own degraded copy: easy"
 
 
 def collect(rows: list[Row]) -> PairResults:
@@ -130,10 +149,19 @@ def _decode(text: str) -> dict[str, Arrays]:
     return arrays
 
 
-def _summarise(arrays: Arrays, weights: NDArray[np.float64]) -> Metrics:
+def _summarise(
+    arrays: Arrays, weights: NDArray[np.float64], fingers: list[tuple[str, str]]
+) -> Metrics:
     """Compute the metrics of a group of pairs and their intervals."""
     values, intervals = accuracy.summarise(arrays), accuracy.intervals(arrays, weights)
-    return {"pairs": len(arrays["genuine"]), **bootstrap.with_intervals(values, intervals)}
+    genuine = np.asarray(arrays["genuine"], bool)
+    of_kinds = [
+        count_fingers([fingers[k] for k in np.flatnonzero(kind)]) for kind in (genuine, ~genuine)
+    ]
+    number = dict.fromkeys(values, count_fingers(fingers))
+    number |= dict.fromkeys(accuracy.SCORE_METRICS, min(of_kinds))
+    metrics = bootstrap.with_intervals(values, intervals, number, accuracy.SHARES)
+    return {"pairs": len(genuine), "fingers": count_fingers(fingers), **metrics}
 
 
 def _concatenate(parts: list[Arrays]) -> Arrays:

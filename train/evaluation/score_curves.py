@@ -13,9 +13,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from shards.foundation import html
-from train.evaluation import error_rates
-
-COLOURS = ("#1f5fa8", "#c4572b", "#5c8a3a", "#7a5195", "#8a6d1f")
+from train.evaluation import colours, error_rates
 
 Scores = Mapping[str, NDArray[np.float64]]  # [P] by method; -inf where there is none
 Genuine = NDArray[np.bool_]  # [P]
@@ -92,11 +90,20 @@ def plot(
 
 
 def _plot_det(axes: Axes, scores: Scores, genuine: Genuine, lowest: float) -> None:
-    """Plot the DET curve of each method."""
-    for (method, score), colour in zip(scores.items(), COLOURS, strict=False):
+    """Plot the DET curve of each method, with a mark at its equal error rate.
+
+    Curves and marks are not cut off at the frame, so that a method without errors is visible: its
+    curve follows the frame and its mark is in the corner.
+    """
+    colour = colours.method_colours(list(scores))
+    for method, score in scores.items():
         rates = error_rates.compute(score, genuine)
         fmr, fnmr = np.maximum(rates.fmr, lowest), np.maximum(rates.fnmr, lowest)
-        axes.plot(fmr, fnmr, label=method, color=colour, drawstyle="steps-pre")
+        eer = rates.eer()
+        label = f"{method} (EER {eer:.1%})" if eer else f"{method} (no error)"
+        style: dict[str, Any] = {"color": colour[method], "clip_on": False, "zorder": 3}
+        axes.plot(fmr, fnmr, label=label, drawstyle="steps-pre", linewidth=2, **style)
+        axes.plot(max(eer, lowest), max(eer, lowest), "o", **style)
     axes.plot([lowest, 1], [lowest, 1], color="#999", linewidth=0.7, linestyle=":")
     axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1), title="DET")
     axes.set(xlabel="false match rate", ylabel="false non-match rate", aspect="equal")
@@ -109,7 +116,7 @@ def _plot_det(axes: Axes, scores: Scores, genuine: Genuine, lowest: float) -> No
 def _plot_histogram(axes: Axes, bins: Rows) -> None:
     """Plot the histogram of one method, each kind of pairs as shares of its number."""
     edges = [bins[0]["low"], *(row["high"] for row in bins)]
-    for kind, colour in (("genuine", COLOURS[0]), ("impostor", COLOURS[1])):
+    for kind, colour in (("genuine", colours.GENUINE), ("impostor", colours.IMPOSTOR)):
         counts = np.array([row[kind] for row in bins], float)
         axes.stairs(counts / max(counts.sum(), 1), edges, fill=True, alpha=0.55, color=colour)
         axes.stairs(counts / max(counts.sum(), 1), edges, color=colour, label=kind)

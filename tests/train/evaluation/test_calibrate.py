@@ -163,6 +163,6 @@ def test_calibration_errors_are_reported():
     values = np.full(10, 0.3)
     half = np.arange(10) < 5
     scores, matches = Samples(values, half), Samples(np.full(10, 0.5), half)
-    text = calibrate.describe(flat, scores, matches)
+    text = calibrate.describe(flat, scores, matches, 10)
     assert "calibration error 0.000; ridge correlation of 5 genuine pairs" in text
     assert "of the raw confidence 0.000; 50% of 10 are right to 8 px" in text

@@ -35,11 +35,11 @@ class Compare:
         for path in (a, b):
             if path.name == "9_1.png":
                 raise Fault(f"{path}: no foreground")
-        same = a.name[0] == b.name[0]
+        same = a.stem.split("_")[0] == b.stem.split("_")[0]
         shift = np.array([3.0, 0.0])
         return {
             "network": FileResult(0.9 if same else 0.1, lambda points: points + shift),
-            "other": FileResult(float(a.name[2]), lambda points: points * np.nan),
+            "other": FileResult(float(a.stem.split("_")[1]), lambda points: points * np.nan),
         }
 
 
@@ -67,10 +67,21 @@ def test_every_comparison_is_scored_by_every_method(tmp_path):
     assert results.genuine.sum() == 9
     np.testing.assert_array_equal(results.scores["network"], np.where(results.genuine, 0.9, 0.1))
     metrics = results.metrics()
-    for name in ("eer", "eer_low", "eer_high", "zero_fmr", "fmr100", "fmr1000"):
+    for name in ("eer", "zero_fmr", "fmr100", "fmr1000"):
         assert metrics["network"][name] == 0
-    assert metrics["network"]["auc_low"] == 1
+        assert np.isnan(metrics["network"][f"{name}_high"])  # three fingers give no interval
     assert metrics["other"]["eer"] > 0.3
+
+
+def test_no_error_has_an_upper_bound_by_the_number_of_fingers(tmp_path):
+    results = fvc.evaluate(folder(tmp_path, range(10, 25), 2), Compare(), tmp_path, INPUTS)
+    metrics = results.metrics()["network"]
+    assert (metrics["eer"], metrics["eer_low"], metrics["eer_high"]) == (0, 0, 3 / 15)
+    assert (metrics["auc"], metrics["auc_low"], metrics["auc_high"]) == (1, 1 - 3 / 15, 1)
+    threshold = results.threshold("network")
+    assert 0.1 < threshold.score <= 0.9
+    assert (threshold.fmr, threshold.fnmr, threshold.fmr_bound) == (0, 0, 3 / 15)
+    assert (threshold.impostor_pairs, threshold.fingers) == (105, 15)
 
 
 def test_failed_comparison_is_reported_and_the_others_are_made(tmp_path):

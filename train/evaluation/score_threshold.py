@@ -1,0 +1,95 @@
+"""A recommended threshold of the score, with the error rates that its data support."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.evaluation import bootstrap
+
+
+@dataclass(frozen=True)
+class ThresholdParameters:
+    """What a threshold is recommended for. All are chosen."""
+
+    most_fmr: float = 0.001  # FMR on the pairs at hand
+    decimals: int = 2  # of the threshold, which is rounded up
+
+
+DEFAULT = ThresholdParameters()
+
+
+@dataclass(frozen=True)
+class ScoreThreshold:
+    """A threshold; pairs with at least this score are accepted.
+
+    Attributes:
+        score: the threshold.
+        fmr, fnmr: false match rate and false non-match rate of the pairs at hand.
+        impostor_pairs, fingers: number of impostor pairs, and of the fingers in them.
+        fmr_bound: upper end of the 95 % interval of the FMR without a false match; None with one,
+            or with too few fingers.
+    """
+
+    score: float
+    fmr: float
+    fnmr: float
+    impostor_pairs: int
+    fingers: int
+    fmr_bound: float | None
+
+    def __str__(self) -> str:
+        """Return it for the user, in one sentence."""
+        bound = ""
+        if self.fmr == 0:
+            bound = (
+                ", too few for an upper bound"
+                if self.fmr_bound is None
+                else f", which means at most {self.fmr_bound:.2g} (95 %, rule of three by finger)"
+            )
+        return (
+            f"recommended threshold of the score: {self.score:g}; FMR {self.fmr:.2%} in"
+            f" {self.impostor_pairs:,} impostor pairs of {self.fingers:,} fingers{bound};"
+            f" FNMR {self.fnmr:.1%}"
+        )
+
+
+def recommend(
+    score: NDArray[np.floating],
+    genuine: NDArray[np.bool_],
+    fingers: int,
+    parameters: ThresholdParameters = DEFAULT,
+) -> ScoreThreshold | None:
+    """Recommend the lowest threshold whose FMR on P pairs is at most `parameters.most_fmr`.
+
+    Args:
+        score: float [P]; -inf for a pair that could not be compared.
+        genuine: bool [P].
+        fingers: number of fingers in the impostor pairs.
+        parameters: see `ThresholdParameters`.
+
+    Returns:
+        None without pairs of both kinds, or where no score separates them.
+    """
+    if genuine.all() or not genuine.any():
+        return None
+    step, impostor = 10.0**-parameters.decimals, np.sort(score[~genuine])
+    allowed = math.floor(parameters.most_fmr * len(impostor))
+    highest_rejected = float(impostor[len(impostor) - 1 - allowed])
+    if not math.isfinite(highest_rejected):
+        highest_rejected = 0.0
+    threshold = round((math.floor(highest_rejected / step) + 1) * step, parameters.decimals)
+    fmr, fnmr = float((impostor >= threshold).mean()), float((score[genuine] < threshold).mean())
+    if fnmr == 1:
+        return None
+    bound = None if fmr else bootstrap.zero_error_bound(min(fingers, len(impostor)))
+    return ScoreThreshold(threshold, fmr, fnmr, len(impostor), fingers, bound)
+
+
+def count_fingers(pairs: Sequence[tuple[str, str]]) -> int:
+    """Return the number of different fingers in pairs of fingers."""
+    return len({finger for pair in pairs for finger in pair})
