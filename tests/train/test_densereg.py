@@ -18,6 +18,22 @@ from shards.foundation import extras
 from train import densereg
 
 ROOT = Path(__file__).parents[2]
+# What Windows and macOS do not have of Linux, as far as the project uses it on some way
+WITHOUT_LINUX = """
+import os, signal, sys
+import cv2, jax, jinja2, matplotlib.figure, numpy, tqdm  # they know on which system they are
+from flax import nnx
+for name in ("fcntl", "resource", "termios", "pwd", "grp"):
+    sys.modules[name] = None
+for module, names in {
+    os: ("sched_getaffinity", "O_NONBLOCK", "O_CLOEXEC", "O_NOFOLLOW", "O_DIRECTORY", "uname"),
+    signal: ("sigwaitinfo", "pthread_sigmask", "SIGKILL", "SIGHUP"),
+}.items():
+    for name in names:
+        vars(module).pop(name, None)
+import model.__main__
+model.__main__.main()
+"""
 HEAVY = ("jax", "cv2", "matplotlib", "numpy", "flax", "scipy", "PIL", "click")
 
 
@@ -65,6 +81,18 @@ def test_result_is_that_of_the_command(folder, pair):
         np.testing.assert_array_equal(arrays["matches"], matches)
         assert arrays["score"] == pair.score > 0.9
         assert arrays["angle_degrees"] == pytest.approx(pair.angle_degrees)
+
+
+def test_registering_needs_nothing_of_linux_alone(folder, pair, tmp_path):
+    """A pair and a table of pairs, without the functions and modules that other systems lack."""
+    table = tmp_path / "pairs.csv"
+    table.write_text("a,b\n" + f"{folder}/a.png,{folder}/b.png\n" * 2)
+    register = ["register", "--pairs", table, "--out", tmp_path / "out", "--workers", "2"]
+    command = [sys.executable, "-c", WITHOUT_LINUX, *register, "--ppi-a", "500", "--ppi-b", "500"]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = densereg.RegisteredPair.load(tmp_path / "out/000001.npz")
+    np.testing.assert_array_equal(loaded.map_ab, pair.map_ab)
 
 
 def test_arrays_give_the_same_as_files(impressions, pair):
