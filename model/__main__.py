@@ -76,11 +76,11 @@ def register(
     warning printed.
 
     With --pairs, OUT/scores.csv has one line per row (row, a, b, score, matches, the resolutions,
-    fault), and OUT/000000.npz and so on are the maps, unless --no-maps; OUT/index.html shows all
-    rows. The table may have the
-    columns ppi_a and ppi_b too; relative paths in it start at the working directory. Results of an
-    earlier call with the same images, checkpoint and version are kept: the same command continues a
-    table.
+    fault, the sha256 of the map), and OUT/000000.npz and so on are the maps, unless --no-maps;
+    OUT/index.html shows all rows. The table may have the columns ppi_a and ppi_b too; relative
+    paths in it start at the working directory. The same command continues a table: finished rows
+    are checked and kept, those whose images, line or map changed are registered again. Finished
+    rows of another table, checkpoint or version are never replaced: name another OUT.
 
     \b
     Example: python -m model register 101_1.tif 101_2.tif --out map.npz --picture map.png

@@ -131,9 +131,10 @@ def evaluate(
     """Measure accuracy on held-out pairs of a shard set, or run the FVC protocol on a folder.
 
     Also evaluates SIFT + RANSAC and phase correlation; metrics have 95 % intervals over fingers.
-    Finished pairs are logged in OUT: the same command again continues. --minutiae names an .npz
-    with an array [N, 4] (x, y, direction in rad counter-clockwise, quality) for each file:
-    reference minutiae of another program, by which the maps are measured.
+    Finished pairs are logged in OUT: the same command again continues; those of another split or
+    checkpoint stay beside. --minutiae names an .npz with an array [N, 4] (x, y, direction in rad
+    counter-clockwise, quality) for each file: reference minutiae of another program, by which the
+    maps are measured.
 
     \b
     Example: python -m train evaluate --shards data/shards --checkpoint CKPT --out runs/a/evaluation
@@ -286,7 +287,7 @@ def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
     from train import run_report
     from train.evaluation import output
 
-    with output.writing_to(out.parent):
+    with output.reporting_errors(out.parent):
         run_report.write(shards, run, out, picture, click.echo)
     click.echo(out)
 

@@ -15,6 +15,7 @@ import numpy as np
 from model.network import weights
 from model.network.config import ModelConfig
 from shards.foundation.errors import Fault
+from shards.foundation.folder_lock import sole_writer
 from shards.foundation.printable import counted
 from shards.foundation.progress import Progress
 from shards.store import ShardSet, open_set
@@ -24,7 +25,6 @@ from train.data_check import check_fits
 from train.evaluation import accuracy
 from train.logs import RunLog
 from train.monitor import Monitor
-from train.run_lock import sole_owner
 from train.stop_signals import StopCheck, stop_signals
 
 # Settings that may differ between a checkpoint and the run that continues it: they decide how long
@@ -73,7 +73,9 @@ def run(settings: Settings, devices: list[jax.Device], echo: Callable[[str], Non
     step.check_batch(config.batch_size, config.accumulate, len(devices))
     shards = open_set(settings.shards)
     check_fits(shards.manifest, settings.model, settings.shards)
-    lock = sole_owner(settings.directory) if hosts.is_first() else contextlib.nullcontext()
+    is_first = hosts.is_first()
+    directory = settings.directory
+    lock = sole_writer(directory, "--checkpoint_dir") if is_first else contextlib.nullcontext()
     try:
         with lock, stop_signals() as stop:
             mesh = state.make_mesh(devices)

@@ -24,6 +24,7 @@ from model.registration.registrar import Registrar
 from shards import record
 from shards.foundation import files, html
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.folder_lock import sole_writer
 from shards.plot import plot_panels
 from shards.store import ShardSet, open_set
 from train import curves, export
@@ -116,9 +117,9 @@ def _evaluate(
     if stored is not None:
         echo(f"{folder}: evaluated before, kept")
         return stored
-    output.make_folder(folder)
-    results = pairs.evaluate(shards, split, weights.load(checkpoint), folder, inputs)
-    pair_files.write(results, folder, inputs)
+    with sole_writer(folder, "--run"):
+        results = pairs.evaluate(shards, split, weights.load(checkpoint), folder, inputs)
+        pair_files.write(results, folder, inputs)
     stored = pair_files.read(folder, inputs)
     if stored is None:
         raise Fault(f"{folder}: does not hold what was just written there")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +51,10 @@ class ScoreRow(NamedTuple):
         ppi_a_source, ppi_b_source: how it is known (`ImageResolution`).
         notes: remarks of the reader about the images, such as which page was read.
         fault: the error message; empty without one.
-        inputs: digest of everything that the result depends on.
+        method: digest of network and program (`describe_method`).
+        inputs: digest of everything else that the result depends on: images, resolutions.
+        map_sha256: of the file of the map; empty without one.
+        crc32: of all other fields, so that a line that was changed is not believed.
     """
 
     row: int
@@ -63,7 +68,20 @@ class ScoreRow(NamedTuple):
     ppi_b_source: str = ""
     notes: str = ""
     fault: str = ""
+    method: str = ""
     inputs: str = ""
+    map_sha256: str = ""
+    crc32: str = ""
+
+    def sealed(self) -> ScoreRow:
+        """Return the row with its checksum."""
+        text = json.dumps(self[:-1]).encode()
+        return self._replace(crc32=f"{zlib.crc32(text):08x}")
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the row is as it was written."""
+        return self == self.sealed()
 
     @property
     def resolutions(self) -> dict[str, ImageResolution]:
@@ -106,12 +124,11 @@ def read_pairs(
 
 
 def read_scores(path: Path) -> list[ScoreRow]:
-    """Read a table of scores, without a last row that was cut off.
-
-    There are no rows without a file, or with the columns of another version.
+    """Read a table of scores, without rows that were cut off or changed; empty without a file.
 
     Raises:
-        Misuse: the file cannot be read or is not a table of scores, so it must not be replaced.
+        Misuse: the file cannot be read or is not a table of scores of this version, so it must not
+            be replaced.
     """
     if not path.exists():
         return []
@@ -119,12 +136,14 @@ def read_scores(path: Path) -> list[ScoreRow]:
         header, *rows = csv.reader(io.StringIO(files.read_text(path), newline=""))
     except (OSError, csv.Error, ValueError) as error:
         raise Misuse(f"{path}: cannot be read ({error}); name another --out") from error
-    if not {"row", "a", "b", "score", "inputs"} <= set(header):
-        raise Misuse(f"{path}: is not a table of scores ({header}); name another --out")
     if tuple(header) != ScoreRow._fields:
-        return []
+        raise Misuse(
+            f"{path}: is not a table of scores of this version ({','.join(header)}); name another"
+            " --out"
+        )
     complete = [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
-    return [ScoreRow(int(number), *texts) for number, *texts in complete]
+    scores = [ScoreRow(int(number), *texts) for number, *texts in complete]
+    return [score for score in scores if score.is_sound]
 
 
 def write_scores(path: Path, scores: Iterable[ScoreRow]) -> None:

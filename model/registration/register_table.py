@@ -3,7 +3,8 @@
 The rows are divided among processes. Each process keeps the impressions that it has prepared, since
 an impression usually occurs in several pairs. The result of a row depends on its two images, the
 checkpoint and the method (`model.registration.method_version`) and not on the number of processes;
-results of an earlier call with the same inputs are reused.
+results of an earlier call with the same inputs are reused, after they were checked. Results of
+another table, checkpoint or method in the folder are never replaced.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import functools
 import hashlib
 import itertools
 import json
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from model.network import compilation_cache
 from model.registration import pair_table, table_page
@@ -27,6 +30,7 @@ from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution
 from shards.foundation import files, pool
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.folder_lock import sole_writer
 from shards.foundation.progress import Progress
 
 SCORES = "scores.csv"
@@ -54,14 +58,14 @@ class TableJob:
         checkpoint: the .safetensors file of the network.
         out: folder of the results.
         maps: whether the map, the matches and the thumbnail of each row are written.
-        method: what the results depend on besides the images (`describe_method`).
+        method: digest of what the results depend on besides the images (`describe_method`).
         raw_size: (width, height) in px of files without header.
     """
 
     checkpoint: Path
     out: Path
     maps: bool
-    method: dict[str, str]
+    method: str
     raw_size: Size | None = None
 
     def map_path(self, pair: PairRow) -> Path:
@@ -73,18 +77,15 @@ class TableJob:
         return self.out / table_page.thumbnail_name(pair.row)
 
     def input_digest(self, pair: PairRow) -> str:
-        """Return a digest of everything that the result of a row depends on."""
+        """Return a digest of what the result of a row depends on besides the method."""
         images = [_file_digest(pair.a), pair.known_a, _file_digest(pair.b), pair.known_b]
-        inputs = json.dumps([self.method, images, self.raw_size], sort_keys=True)
-        return hashlib.sha256(inputs.encode()).hexdigest()[:16]
+        return _digest([images, self.raw_size])
 
     def is_reusable(self, pair: PairRow, score: ScoreRow) -> bool:
-        """Return whether a row of an earlier table of scores is the result of this pair."""
-        same_files = (score.a, score.b) == (str(pair.a), str(pair.b))
-        if not same_files or score.fault:
+        """Return whether a finished row of an earlier call is still the result of this pair."""
+        if score.inputs != self.input_digest(pair):
             return False
-        has_map = not self.maps or self.map_path(pair).is_file()
-        return has_map and score.inputs == self.input_digest(pair)
+        return not self.maps or _has_sha256(self.map_path(pair), score.map_sha256)
 
 
 def register_table(
@@ -116,38 +117,51 @@ def register_table(
         A message for each row that failed.
 
     Raises:
-        Misuse: the table cannot be read, `out` is a file, or the checkpoint does not exist.
+        Misuse: the table cannot be read, the checkpoint does not exist, or `out` is a file, has
+            results of another table or method, or is being written by another process.
         Fault: the checkpoint cannot be used, or `out` cannot be written.
     """
     pairs = pair_table.read_pairs(table, known_a, known_b)
-    if out.exists() and not out.is_dir():
-        raise Misuse(f"{out}: is a file; expected a folder for the results (--out)")
     _file_digest.cache_clear()  # files may have changed since an earlier call
     _load_registrar.cache_clear()
     # An unusable checkpoint is reported before results are removed.
     _load_registrar(checkpoint, raw_size)
-    job = TableJob(checkpoint, out, maps, describe_method(checkpoint), raw_size)
-    scores = _reusable_scores(job, pairs)
-    pair_table.write_scores(out / SCORES, scores)
-    finished = {score.row for score in scores}
-    scores += _register_pairs(job, [pair for pair in pairs if pair.row not in finished], workers)
-    scores.sort()
-    pair_table.write_scores(out / SCORES, scores)
-    if maps:
-        table_page.write_table_page(out, table.name, scores)
-    else:
-        (out / table_page.PAGE).unlink(missing_ok=True)  # shows other results
+    job = TableJob(checkpoint, out, maps, _digest(describe_method(checkpoint)), raw_size)
+    with sole_writer(out):
+        scores = _reusable_scores(job, table, pairs)
+        pair_table.write_scores(out / SCORES, scores)
+        finished = {score.row for score in scores}
+        remaining = [pair for pair in pairs if pair.row not in finished]
+        scores = sorted([*scores, *_register_pairs(job, remaining, workers)])
+        pair_table.write_scores(out / SCORES, scores)
+        if maps:
+            table_page.write_table_page(out, table.name, scores)
+        else:
+            (out / table_page.PAGE).unlink(missing_ok=True)  # shows other results
     return _error_messages(table, pairs, scores)
 
 
-def _reusable_scores(job: TableJob, pairs: list[PairRow]) -> list[ScoreRow]:
-    """Read the rows of an earlier table of scores that are results of the same inputs."""
-    earlier = {score.row: score for score in pair_table.read_scores(job.out / SCORES)}
-    return [
-        earlier[pair.row]
-        for pair in pairs
-        if pair.row in earlier and job.is_reusable(pair, earlier[pair.row])
-    ]
+def _reusable_scores(job: TableJob, table: Path, pairs: list[PairRow]) -> list[ScoreRow]:
+    """Read the rows of an earlier table of scores that are results of the same inputs.
+
+    Raises:
+        Misuse: there are finished rows of another table or method, which would be lost.
+    """
+    path, by_row = job.out / SCORES, {pair.row: pair for pair in pairs}
+    earlier = {score.row: score for score in pair_table.read_scores(path) if not score.fault}
+    for score in earlier.values():
+        pair = by_row.get(score.row)
+        if pair is None or (score.a, score.b) != (str(pair.a), str(pair.b)):
+            difference = f"its row {score.row:06d} ({score.a}, {score.b}) is not that of {table}"
+        elif score.method != job.method:
+            difference = "they were computed with another checkpoint or version of the program"
+        else:
+            continue
+        raise Misuse(
+            f"{path}: holds {len(earlier)} finished rows, and {difference}; name another --out, or"
+            " remove this file to replace them"
+        )
+    return [score for row, score in sorted(earlier.items()) if job.is_reusable(by_row[row], score)]
 
 
 def _register_pairs(job: TableJob, pairs: list[PairRow], workers: int | None) -> list[ScoreRow]:
@@ -181,7 +195,7 @@ def _register_task(job: TableJob, pairs: list[PairRow], stop: Callable[[], bool]
 
 
 def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
-    """Register one row; an error becomes its "fault"."""
+    """Register one row; every error becomes its "fault"."""
     registrar, impressions = _load_registrar(job.checkpoint, job.raw_size)
     map_path, score = job.map_path(pair), ScoreRow(pair.row, str(pair.a), str(pair.b))
     thumbnail = job.thumbnail_path(pair)
@@ -192,12 +206,16 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
         a = impressions.get(pair.a, pair.known_a)
         b = impressions.get(pair.b, pair.known_b)
         registration = registrar.register_impressions(a, b)
+        map_sha256 = ""
         if job.maps:
             registration.save(map_path)
+            map_sha256 = files.sha256(map_path)
             table_page.write_thumbnail(thumbnail, a, b, registration)
     except Fault as fault:
-        return score._replace(fault=str(fault))
-    return score._replace(
+        return score._replace(fault=str(fault)).sealed()
+    except Exception as error:  # one row that cannot be foreseen must not end the others
+        return score._replace(fault=_describe_unforeseen(error)).sealed()
+    result = score._replace(
         score=f"{registration.score:.6g}",
         matches=str(len(registration.matches)),
         ppi_a=f"{a.resolution.ppi:g}",
@@ -205,7 +223,19 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
         ppi_a_source=a.resolution.source,
         ppi_b_source=b.resolution.source,
         notes="; ".join([f"a: {note}" for note in a.notes] + [f"b: {note}" for note in b.notes]),
+        method=job.method,
         inputs=job.input_digest(pair),
+        map_sha256=map_sha256,
+    )
+    return result.sealed()
+
+
+def _describe_unforeseen(error: Exception) -> str:
+    """Describe an error of the program itself, with the place in the code."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"unforeseen {type(error).__name__}: {error} ({Path(place.filename).name}, line"
+        f" {place.lineno}); please report it"
     )
 
 
@@ -225,6 +255,19 @@ def _load_registrar(checkpoint: Path, raw_size: Size | None) -> tuple[Registrar,
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
     return registrar, ImpressionCache(functools.partial(registrar.prepare_file, raw_size=raw_size))
+
+
+def _digest(value: Any) -> str:
+    """Return 16 hexadecimal digits of the sha256 of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _has_sha256(path: Path, sha256: str) -> bool:
+    """Return whether a file exists and has this sha256."""
+    try:
+        return files.sha256(path) == sha256
+    except OSError:
+        return False
 
 
 @functools.cache

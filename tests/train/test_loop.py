@@ -16,8 +16,9 @@ from training import MODEL, SPEC, TRAIN, make_set
 
 from model.network import weights
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.folder_lock import sole_writer
 from shards.manifest import Manifest
-from train import checkpoint, curves, export, loader, loop, monitor, run_lock, step
+from train import checkpoint, curves, export, loader, loop, monitor, step
 from train.__main__ import main
 from train.data_check import check_fits
 
@@ -258,8 +259,8 @@ def test_overfit_validates_on_its_one_batch(shards, tmp_path):
 
 def test_folder_of_a_running_run(shards, tmp_path):
     with (
-        run_lock.sole_owner(tmp_path),
-        pytest.raises(Misuse, match="another process trains into it"),
+        sole_writer(tmp_path),
+        pytest.raises(Misuse, match=r"another process writes into it.*--checkpoint_dir"),
     ):
         train(shards, tmp_path)
     (tmp_path / "file").write_text("")

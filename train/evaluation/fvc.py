@@ -8,6 +8,7 @@ Competition", ICPR 2002). Each pair is compared once, in one order.
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,15 +79,12 @@ def evaluate(
     Args:
         folder: the impressions.
         compare: the methods (`FileMethods.compare`).
-        out: folder of the log.
+        out: folder of the log; logs with other inputs in it stay beside.
         inputs: see `describe_inputs`.
         minutiae: reference minutiae of the files.
-
-    Raises:
-        Misuse: the log in `out` has other inputs.
     """
     comparisons = list_comparisons(find_impressions(folder))
-    with ResultLog(out / result_log.FILE, inputs) as log:
+    with ResultLog(out, inputs, operator.itemgetter("a", "b")) as log:
         done = {(row["a"], row["b"]) for row in log.rows}
         remaining = [pair for pair in comparisons if (pair.a.name, pair.b.name) not in done]
         failed = sum(bool(row["fault"]) for row in log.rows)
@@ -95,7 +93,8 @@ def evaluate(
                 log.append(_compare(comparison, compare, minutiae))
                 failed += bool(log.rows[-1]["fault"])
                 progress.advance(failed=failed)
-        return fvc_results.collect(log.rows)
+        by_files = {(row["a"], row["b"]): row for row in log.rows}
+    return fvc_results.collect([by_files[pair.a.name, pair.b.name] for pair in comparisons])
 
 
 def _compare(comparison: Comparison, compare: Compare, minutiae: Minutiae | None) -> Row:

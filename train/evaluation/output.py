@@ -11,17 +11,25 @@ from typing import Any
 
 from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.folder_lock import sole_writer
 
 
 @contextlib.contextmanager
 def writing_to(out: Path) -> Iterator[None]:
-    """Make the folder `out`, then run the block that writes into it.
+    """Make the folder `out` and lock it, then run the block that writes into it.
 
     Raises:
-        Misuse: the folder cannot be made; raised before the work of the block starts.
+        Misuse: the folder cannot be made, or another process writes into it; raised before the work
+            of the block starts.
         Fault: writing fails, for example because the disk is full.
     """
-    make_folder(out)
+    with sole_writer(out), reporting_errors(out):
+        yield
+
+
+@contextlib.contextmanager
+def reporting_errors(out: Path) -> Iterator[None]:
+    """Turn an OSError of the block, which writes into `out`, into a Fault."""
     try:
         yield
     except OSError as error:

@@ -8,6 +8,8 @@ measured at the same cells, in px at 500 ppi.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import operator
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -81,7 +83,7 @@ def evaluate(
         shards: the shard set.
         split: "train", "val" or "test".
         checkpoint: the network.
-        out: folder of the log. A log with other inputs is removed.
+        out: folder of the log; logs with other inputs in it stay beside.
         inputs: see `describe_inputs`.
         parameters: size of a batch.
 
@@ -94,23 +96,23 @@ def evaluate(
         raise Misuse(f"{shards.directory}: holds no pairs of the split {split!r}")
     check_geometry(shards, checkpoint.geometry)
     network = compile_network(checkpoint.net, checkpoint.geometry)
-    path = out / result_log.FILE
-    if not result_log.has_inputs(path, inputs):
-        path.unlink(missing_ok=True)
-    with ResultLog(path, inputs) as log:
-        start = sum(len(row["pairs"]) for row in log.rows)
-        remaining = np.arange(start, count)
-        batches = loader.evaluation_batches(shards, split, parameters.batch_size, remaining)
-        with Progress("evaluate", len(remaining), "pairs") as progress:
-            for batch, size in batches:  # the last batch is filled up beyond `size` pairs
+    starts = range(0, count, parameters.batch_size)
+    log_inputs = {**inputs, "batch_size": parameters.batch_size}
+    with ResultLog(out, log_inputs, operator.itemgetter("start")) as log:
+        done = {row["start"] for row in log.rows}
+        remaining = [range(count)[k : k + parameters.batch_size] for k in starts if k not in done]
+        indices = np.fromiter(itertools.chain(*remaining), np.int64)
+        batches = loader.evaluation_batches(shards, split, parameters.batch_size, indices)
+        with Progress("evaluate", len(indices), "pairs") as progress:
+            # The last batch is filled up beyond `size` pairs.
+            for of_batch, (batch, size) in zip(remaining, batches, strict=True):
                 arrays, matches = network(batch)
                 batch = {key: values[:size] for key, values in batch.items()}
                 results = measure_batch(batch, arrays, matches, checkpoint)
-                indices = range(start + progress.done, start + progress.done + size)
-                pairs = describe_pairs(shards, split, indices, batch, checkpoint)
-                log.append(pair_results.to_row(results, pairs))
+                pairs = describe_pairs(shards, split, of_batch, batch, checkpoint)
+                log.append({"start": of_batch.start, **pair_results.to_row(results, pairs)})
                 progress.advance(size)
-        return pair_results.collect(log.rows)
+        return pair_results.collect(sorted(log.rows, key=operator.itemgetter("start")))
 
 
 def check_geometry(shards: ShardSet, geometry: CropGeometry) -> None:

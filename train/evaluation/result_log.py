@@ -2,7 +2,8 @@
 
 The log is a file of JSON lines. The first line holds the inputs: everything that the results
 depend on (checksums of images and checkpoint, versions of methods and libraries). Each further
-line is one result. Results are used again only with equal inputs.
+line is one result with a checksum over it and the inputs. Results are used again only with equal
+inputs: results of other inputs are in other files of the folder, whose names differ.
 """
 
 from __future__ import annotations
@@ -11,54 +12,69 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
 from shards.foundation import files
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation.errors import Misuse
 from shards.foundation.versions import library_versions
 
 Row = dict[str, Any]
-FILE = "answers.jsonl"  # in the folder of an evaluation
+CHECKSUM = "crc32"  # name of the last field of a line
+
+
+def path(folder: Path, inputs: Row) -> Path:
+    """Return the path of the log of these inputs in the folder of an evaluation."""
+    return folder / f"answers-{_digest(inputs)[:8]}.jsonl"
 
 
 class ResultLog:
     """A log of results that is open for appending; use as a context manager.
 
-    A row has reached the file system before `append` returns. A last line that is incomplete,
-    because the process was killed while it was written, is dropped when the log is opened again.
+    A row has reached the file system before `append` returns. A line that is incomplete, because
+    the process was killed while it was written, or that was changed, is dropped when the log is
+    opened again. One process at a time may have the log open (`folder_lock`).
 
     Attributes:
         path: the file.
         rows: the results of the log, in the order in which they were appended.
     """
 
-    def __init__(self, path: Path, inputs: Row) -> None:
-        """Open the log at `path`, or start it with `inputs`.
+    def __init__(self, folder: Path, inputs: Row, key: Callable[[Row], Any]) -> None:
+        """Open the log of `inputs` in a folder, or start it.
 
-        Raises:
-            Misuse: the log has other inputs.
-            Fault: a line is damaged.
+        Args:
+            folder: the folder, which exists.
+            inputs: everything that the results depend on, JSON values.
+            key: what identifies a result; of two rows with one key, the second is dropped.
         """
-        self.path = path
-        self.rows: list[Row] = []
-        lines = _complete_lines(path)
-        if lines:
-            _check_inputs(_parse(lines[0], path), inputs, path)
-            self.rows = [_parse(line, path) for line in lines[1:]]
-        self._file = files.open_to_append(path)
-        self._file.truncate(sum(map(len, lines)))
-        if not lines:
-            self._write(inputs)
+        self.path = path(folder, inputs)
+        self._inputs = _digest(inputs).encode()
+        lines = _read_lines(self.path)
+        by_key: dict[Any, Row] = {}
+        for row in map(self._parse, lines[1:]):
+            if row is not None:
+                by_key.setdefault(key(row), row)
+        self.rows = list(by_key.values())
+        content = [self._format(inputs), *map(self._format, self.rows)]
+        if len(lines) > len(content):
+            dropped = len(lines) - len(content)
+            click.echo(f"{self.path}: {dropped} damaged results are computed again", err=True)
+        if lines != content:
+            files.write_bytes(self.path, b"".join(content))
+        self._file = files.open_to_append(self.path)
 
     def append(self, row: Row) -> None:
-        """Append one result."""
-        self._write(row)
+        """Append one result, JSON values."""
+        self._file.write(self._format(row))
+        self._file.flush()
         self.rows.append(row)
 
     def __enter__(self) -> ResultLog:
@@ -74,18 +90,21 @@ class ResultLog:
         """Close the file, also after an error."""
         self._file.close()
 
-    def _write(self, row: Row) -> None:
-        self._file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
-        self._file.flush()
+    def _format(self, row: Row) -> bytes:
+        """Return the line of a row."""
+        return _to_json({**row, CHECKSUM: self._checksum(row)}) + b"\n"
 
+    def _parse(self, line: bytes) -> Row | None:
+        """Return the row of a line; None where the line is damaged or was changed."""
+        try:
+            row = json.loads(line)
+            checksum = row.pop(CHECKSUM)
+            return row if checksum == self._checksum(row) else None
+        except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
+            return None
 
-def has_inputs(path: Path, inputs: Row) -> bool:
-    """Return whether the log at `path` was started with these inputs; False for a damaged one."""
-    try:
-        with files.open_file(path) as file:
-            return bool(json.loads(file.readline()) == inputs)
-    except (OSError, ValueError):
-        return False
+    def _checksum(self, row: Row) -> str:
+        return f"{zlib.crc32(self._inputs + _to_json(row)):08x}"
 
 
 def versions(methods: Mapping[str, int]) -> Row:
@@ -125,30 +144,16 @@ def sha256(path: Path) -> str:
         raise Misuse(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _complete_lines(path: Path) -> list[bytes]:
-    """Return the lines of a file that end with a line feed; none without the file."""
+def _digest(inputs: Row) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _to_json(row: Row) -> bytes:
+    return json.dumps(row, allow_nan=False).encode()
+
+
+def _read_lines(path: Path) -> list[bytes]:
+    """Return the lines of a file; none without the file."""
     if not path.exists():
         return []
-    return [line for line in files.read_bytes(path).splitlines(True) if line.endswith(b"\n")]
-
-
-def _check_inputs(logged: Row, inputs: Row, path: Path) -> None:
-    """Raise Misuse that names the inputs in which a log differs from `inputs`."""
-    names = sorted(inputs.keys() | logged.keys())
-    differing = [name for name in names if inputs.get(name) != logged.get(name)]
-    if differing:
-        raise Misuse(
-            f"{path}: holds results computed with another {', '.join(differing)};"
-            " name another --out, or remove the file to start again"
-        )
-
-
-def _parse(line: bytes, path: Path) -> Row:
-    """Parse one line of the log at `path`; Fault where it is damaged."""
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise Fault(f"{path}: has a damaged line: {line[:60]!r}; remove the file") from error
-    if not isinstance(row, dict):
-        raise Fault(f"{path}: has a line that is no row: {line[:60]!r}; remove the file")
-    return row
+    return files.read_bytes(path).splitlines(keepends=True)

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import hashlib
 from types import SimpleNamespace
 
 import cv2
@@ -21,6 +22,7 @@ from model.registration.impression_cache import CacheParameters, ImpressionCache
 from pipeline.imaging.resolution import ImageResolution, by_option
 from shards.foundation import versions
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.folder_lock import sole_writer
 
 CONFIG = ModelConfig(
     image_size=32, stride=8, stem_channels=2, stage_channels=(2, 2, 2), blocks=1, width=8,
@@ -60,7 +62,7 @@ def test_failed_rows_are_reported_and_the_others_registered(folder, tmp_path):
     (out / "000001.npz").write_bytes(b"stale")
     errors = register_table.register_table(folder / "c.safetensors", table, out)
     names = ["000000.npz", "000004.npz", "index.html", "scores.csv", "thumbnails"]
-    assert sorted(p.name for p in out.iterdir()) == names
+    assert sorted(p.name for p in out.glob("[!.]*")) == names
     thumbnails = sorted(p.name for p in (out / "thumbnails").iterdir())
     assert thumbnails == ["000000.jpg", "000004.jpg"]
     assert [error.split(" (")[0] for error in errors] == [f"row 00000{k}" for k in (1, 2, 3)]
@@ -111,7 +113,7 @@ class FastRegistrar:
         return self
 
     def save(self, path):
-        path.touch()
+        path.write_bytes(b"map")
 
 
 @pytest.fixture
@@ -173,11 +175,89 @@ def test_rows_with_other_inputs_are_registered_again(tmp_path, fast):
     (tmp_path / "0.png").write_bytes(bytes([0]))
     assert fast(table, out)[0].registrations == 4  # rows with an error are tried again
     assert fast(table, out, by_option(1000.0))[0].registrations == 10  # another resolution
+
+
+def test_finished_rows_of_another_table_or_checkpoint_are_never_replaced(tmp_path, fast):
+    table, out = write_images(tmp_path), tmp_path / "out"
+    head, first, second, *rows = table.read_text().splitlines()
+    fast(table, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for lines in ([head, first, second], [head, second, first, *rows], [head, *rows]):
+        table.write_text("\n".join(lines))
+        with pytest.raises(
+            Misuse, match=r"10 finished rows, and its row 00000\d .* is not that of"
+        ):
+            fast(table, out)
+    table.write_text("\n".join([head, first, second, *rows]))
     (tmp_path / "checkpoint").write_bytes(b"another network")
-    assert fast(table, out, by_option(1000.0))[0].registrations == 10
-    table.write_text("\n".join(table.read_text().splitlines()[:4]))
-    assert fast(table, out, by_option(1000.0))[0].registrations == 0
-    assert len(read_scores(out)) == 3
+    with pytest.raises(Misuse, match="another checkpoint or version of the program; name another"):
+        fast(table, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    (out / "scores.csv").unlink()
+    assert fast(table, out)[0].registrations == 10
+
+
+def test_a_table_may_grow(tmp_path, fast):
+    table, out = write_images(tmp_path), tmp_path / "out"
+    text = table.read_text()
+    table.write_text("\n".join(text.splitlines()[:4]))
+    assert fast(table, out)[0].registrations == 3
+    table.write_text(text)
+    assert fast(table, out)[0].registrations == 7
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[:-1], lambda data: data[:-1] + b"x"]
+)
+def test_a_damaged_map_is_computed_again(tmp_path, fast, damage):
+    table, out = write_images(tmp_path), tmp_path / "out"
+    fast(table, out)
+    path = out / "000004.npz"
+    content = path.read_bytes()
+    path.write_bytes(damage(content))
+    registrar, errors = fast(table, out)
+    assert registrar.registrations == 1 and not errors
+    assert path.read_bytes() == content
+    digest = hashlib.sha256(content).hexdigest()
+    assert {row["map_sha256"] for row in read_scores(out)} == {digest}
+
+
+def test_a_changed_line_of_the_scores_is_computed_again(tmp_path, fast):
+    table, out = write_images(tmp_path), tmp_path / "out"
+    fast(table, out)
+    content = (out / "scores.csv").read_text()
+    lines = content.splitlines(keepends=True)
+    for change in ((",0.25,", ",0.99,"), (",7,", ",8,"), ("500", "1000")):
+        text = lines[3].replace(*change, 1)
+        assert text != lines[3]
+        (out / "scores.csv").write_text("".join([*lines[:3], text, *lines[4:]]))
+        assert fast(table, out)[0].registrations == 1
+        assert (out / "scores.csv").read_text() == content
+
+
+def test_a_row_with_an_unforeseen_exception_fails_alone(tmp_path, fast, monkeypatch):
+    table, out = write_images(tmp_path, 3), tmp_path / "out"
+    save = FastRegistrar.save
+
+    def save_two(registrar, path):
+        if path.name == "000001.npz":
+            raise ZeroDivisionError("float division by zero")
+        save(registrar, path)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(FastRegistrar, "save", save_two)
+        registrar, (error,) = fast(table, out)
+    assert registrar.registrations == 3
+    assert "row 000001 (line 3 of" in error
+    assert "unforeseen ZeroDivisionError: float division by zero (test_register_table.py" in error
+    assert [bool(row["fault"]) for row in read_scores(out)] == [False, True, False]
+    assert fast(table, out)[0].registrations == 1  # it is tried again
+
+
+def test_two_tables_at_once_into_one_folder(tmp_path, fast):
+    table = write_images(tmp_path, 3)
+    with sole_writer(tmp_path / "out"), pytest.raises(Misuse, match="another process writes into"):
+        fast(table, tmp_path / "out")
 
 
 def test_another_method_version_reuses_nothing(tmp_path, fast, monkeypatch):
@@ -185,7 +265,8 @@ def test_another_method_version_reuses_nothing(tmp_path, fast, monkeypatch):
     fast(table, out)
     assert fast(table, out)[0].registrations == 0
     monkeypatch.setattr(method_version, "METHOD_VERSION", method_version.METHOD_VERSION + 1)
-    assert fast(table, out)[0].registrations == 3
+    with pytest.raises(Misuse, match="another checkpoint or version of the program"):
+        fast(table, out)
 
 
 @pytest.mark.parametrize("library", ["jax", "jaxlib", "numpy", "opencv"])
@@ -194,6 +275,9 @@ def test_another_version_of_a_library_reuses_nothing(tmp_path, fast, monkeypatch
     fast(table, out)
     other = {**versions.library_versions(), library: "0.0.1"}
     monkeypatch.setattr(method_version, "library_versions", lambda: other)
+    with pytest.raises(Misuse, match="another checkpoint or version of the program"):
+        fast(table, out)
+    (out / "scores.csv").unlink()
     assert fast(table, out)[0].registrations == 3
     assert fast(table, out)[0].registrations == 0
 
@@ -202,11 +286,11 @@ def test_scores_without_maps(tmp_path, fast):
     """A map of other inputs is removed."""
     table, out = write_images(tmp_path, 3), tmp_path / "out"
     fast(table, out, maps=False)
-    assert [path.name for path in out.iterdir()] == ["scores.csv"]
+    assert [path.name for path in out.glob("[!.]*")] == ["scores.csv"]
     assert fast(table, out)[0].registrations == 3
     (tmp_path / "2.png").write_bytes(b"another image")
     assert fast(table, out, maps=False)[0].registrations == 2
-    left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*"))
+    left = sorted(path.relative_to(out).as_posix() for path in out.rglob("[!.]*.*"))
     assert left == ["000000.npz", "scores.csv", "thumbnails/000000.jpg"]
 
 
@@ -256,15 +340,10 @@ def test_invalid_file_name_fails_its_row_alone(tmp_path, fast):
     assert fast(table, tmp_path / "out")[0].registrations == 0
 
 
-def test_scores_with_the_columns_of_another_version_are_computed_again(tmp_path, fast):
-    table, out = write_images(tmp_path, 3), tmp_path / "out"
-    out.mkdir()
-    (out / "scores.csv").write_text("row,a,b,score,matches,fault,inputs\n0,x,y,0.5,1,,ab\n")
-    assert fast(table, out)[0].registrations == 3
-    assert len(read_scores(out)) == 3
-
-
-@pytest.mark.parametrize("text", ["", "name,score\nx,1\n", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "name,score\nx,1\n", "\x00", "row,a,b,score,matches,fault,inputs\n0,x,y,0.5,1,,ab\n"],
+)
 def test_scores_of_another_program_are_not_replaced(tmp_path, fast, text):
     table, out = write_images(tmp_path, 3), tmp_path / "out"
     out.mkdir()
@@ -301,7 +380,7 @@ def test_bytes_do_not_depend_on_the_number_of_processes(folder, tmp_path):
         out = tmp_path / str(workers)
         checkpoint = folder / "c.safetensors"
         assert not register_table.register_table(checkpoint, table, out, workers=workers)
-        results.append({path.name: path.read_bytes() for path in out.rglob("*.*")})
+        results.append({path.name: path.read_bytes() for path in out.rglob("[!.]*.*")})
     assert len(results[0]) == 12
     assert results[0] == results[1]
 

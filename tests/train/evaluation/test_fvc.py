@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation.errors import Fault
 from train.evaluation import (
     error_rates,
     file_methods,
@@ -99,7 +99,7 @@ def test_interrupted_evaluation_continues(tmp_path):
     files = folder(tmp_path, [1, 2, 3])
     with pytest.raises(KeyboardInterrupt):
         fvc.evaluate(files, Compare(5), tmp_path, INPUTS)
-    log = tmp_path / result_log.FILE
+    log = result_log.path(tmp_path, INPUTS)
     assert len(log.read_bytes().splitlines()) == 1 + 5
     with log.open("ab") as file:
         file.write(b'{"a": "1_1.png", "b": "3_')
@@ -113,13 +113,25 @@ def test_interrupted_evaluation_continues(tmp_path):
     assert again.count == 0
 
 
-def test_results_of_another_checkpoint_are_not_reused(tmp_path):
+def test_a_result_that_is_missing_in_the_log_is_made_again_in_its_place(tmp_path):
     files = folder(tmp_path, [1, 2])
-    fvc.evaluate(files, Compare(), tmp_path, INPUTS)
-    before = (tmp_path / result_log.FILE).read_bytes()
-    with pytest.raises(Misuse, match="another checkpoint_sha256; name another --out"):
-        fvc.evaluate(files, Compare(), tmp_path, INPUTS | {"checkpoint_sha256": "2"})
-    assert (tmp_path / result_log.FILE).read_bytes() == before
+    complete = fvc.evaluate(files, Compare(), tmp_path, INPUTS)
+    log = result_log.path(tmp_path, INPUTS)
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:2] + lines[3:]))
+    compare = Compare()
+    assert fvc.evaluate(files, compare, tmp_path, INPUTS).rows == complete.rows
+    assert compare.count == 1
+
+
+def test_results_of_another_checkpoint_are_not_reused_and_stay(tmp_path):
+    files = folder(tmp_path, [1, 2])
+    counts = []
+    for checkpoint in "1212":
+        compare = Compare()
+        fvc.evaluate(files, compare, tmp_path, INPUTS | {"checkpoint_sha256": checkpoint})
+        counts.append(compare.count)
+    assert counts == [7, 7, 0, 0]
 
 
 def test_results_of_another_version_are_not_reused(tmp_path, monkeypatch):
@@ -136,12 +148,10 @@ def test_results_of_another_version_are_not_reused(tmp_path, monkeypatch):
     assert (comparisons(), comparisons()) == (7, 0)
     with monkeypatch.context() as changed:
         changed.setattr(file_methods, "METHOD_VERSION", file_methods.METHOD_VERSION + 1)
-        with pytest.raises(Misuse, match="another method_versions; name another --out"):
-            comparisons()
+        assert (comparisons(), comparisons()) == (7, 0)
     with monkeypatch.context() as changed:
         changed.setattr(result_log, "library_versions", lambda: {"numpy": "0.0.1"})
-        with pytest.raises(Misuse, match="another library_versions; name another --out"):
-            comparisons()
+        assert (comparisons(), comparisons()) == (7, 0)
     assert comparisons() == 0
 
 

@@ -18,7 +18,7 @@ from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration.calibration import UNCALIBRATED
 from train.__main__ import main
-from train.evaluation import fvc_report, fvc_results, result_log, score_curves
+from train.evaluation import fvc_report, fvc_results, score_curves
 from train.evaluation.worst_pairs import WorstPairsParameters
 
 CONFIG = ModelConfig(
@@ -95,19 +95,20 @@ def test_command_reports_failed_comparisons_and_writes_the_others(root, monkeypa
     assert "no foreground" in page
 
     # a full disk is reported, and the log remains
-    monkeypatch.setattr("shards.foundation.files.temporary_file", full_disk.temporary_file)
-    full = call(root, out, "--minutiae", root / "m.npz")
+    with monkeypatch.context() as changed:
+        changed.setattr("shards.foundation.files.temporary_file", full_disk.temporary_file)
+        full = call(root, out, "--minutiae", root / "m.npz")
     assert full.exit_code == 1
     assert f"error: {out}: cannot be written: [Errno 28]" in full.output
     (out / "det.csv").unlink()
 
-    # again: nothing is compared once more; results with other minutiae are not reused
-    before = (out / result_log.FILE).read_bytes()
+    # again: nothing is compared once more; results with other minutiae are kept beside
+    (log,) = out.glob("answers-*.jsonl")
+    before = log.read_bytes()
     assert call(root, out, "--minutiae", root / "m.npz").exit_code == 1
-    assert (out / result_log.FILE).read_bytes() == before
-    other = call(root, out)
-    assert other.exit_code == 2
-    assert "another minutiae_sha256" in other.output
+    assert log.read_bytes() == before
+    assert call(root, out).exit_code == 1
+    assert len(list(out.glob("answers-*.jsonl"))) == 2 and log.read_bytes() == before
 
 
 def test_one_finger_has_no_error_rates(tmp_path):

@@ -17,6 +17,7 @@ from model.network.config import ModelConfig
 from model.network.net import create
 from model.registration.calibration import UNCALIBRATED
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.folder_lock import sole_writer
 from train.__main__ import main
 from train.evaluation import bootstrap, pair_report, pairs, result_log, sift, strata
 from train.evaluation.bootstrap import BootstrapParameters
@@ -158,7 +159,8 @@ def test_killed_and_started_again_it_writes_the_same_bytes(folder, tmp_path, mea
     assert measured(Measure(), folder, complete).exit_code == 0
     assert measured(Measure(1), folder, killed).exit_code != 0
     assert not files(killed)
-    with (killed / result_log.FILE).open("ab") as file:
+    (log,) = killed.glob("answers-*.jsonl")
+    with log.open("ab") as file:
         file.write(b'{"pairs": [{"a": "x')
     for remaining in (2, 0):
         measure = Measure()
@@ -210,7 +212,38 @@ def test_results_of_another_version_are_not_reused(folder, tmp_path, measured, m
     with monkeypatch.context() as changed:
         changed.setattr(result_log, "library_versions", lambda: {"numpy": "0.0.1"})
         assert (batches(), batches()) == (3, 0)
-    assert batches() == 3
+    assert batches() == 0  # the results of the first version stayed
+
+
+def test_another_split_leaves_the_results(folder, tmp_path, measured, monkeypatch):
+    monkeypatch.setattr(pair_report, "write", lambda *_: None)
+    make_set(tmp_path / "set", train=0, val=5, spec=SPEC)
+    counts = []
+    for more in ([], ["--shards", tmp_path / "set"], []):
+        measure = Measure()
+        assert measured(measure, folder, tmp_path / "out", *more).exit_code == 0
+        counts.append(measure.count)
+    assert counts == [3, 2, 0]
+
+
+def test_a_damaged_batch_is_measured_again_in_its_place(folder, tmp_path, measured):
+    complete, damaged = tmp_path / "complete", tmp_path / "damaged"
+    for out in (complete, damaged):
+        assert measured(Measure(), folder, out).exit_code == 0
+    (log,) = damaged.glob("answers-*.jsonl")
+    lines = log.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b'"kind": "genuine"', b'"kind": "impostor"', 1)
+    log.write_bytes(b"".join(lines))
+    measure = Measure()
+    assert measured(measure, folder, damaged).exit_code == 0
+    assert measure.count == 1 and files(damaged) == files(complete)
+
+
+def test_two_evaluations_into_one_folder(folder, tmp_path, measured):
+    with sole_writer(tmp_path):
+        result = measured(Measure(), folder, tmp_path)
+    assert result.exit_code == 2
+    assert f"error: {tmp_path}: another process writes into it; wait" in result.output
 
 
 def test_empty_split_and_other_crops_are_named(folder):
