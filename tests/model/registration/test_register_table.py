@@ -181,7 +181,7 @@ def test_finished_rows_of_another_table_or_checkpoint_are_never_replaced(tmp_pat
     table, out = write_images(tmp_path), tmp_path / "out"
     head, first, second, *rows = table.read_text().splitlines()
     fast(table, out)
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    before = {path.name: path.read_bytes() for path in out.rglob("*.*")}
     for lines in ([head, first, second], [head, second, first, *rows], [head, *rows]):
         table.write_text("\n".join(lines))
         with pytest.raises(
@@ -192,7 +192,7 @@ def test_finished_rows_of_another_table_or_checkpoint_are_never_replaced(tmp_pat
     (tmp_path / "checkpoint").write_bytes(b"another network")
     with pytest.raises(Misuse, match="another checkpoint or version of the program; name another"):
         fast(table, out)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in out.rglob("*.*")} == before
     (out / "scores.csv").unlink()
     assert fast(table, out)[0].registrations == 10
 
