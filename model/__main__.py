@@ -66,7 +66,8 @@ def register(
     nothing corresponds; score, the probability of one finger; and matches float32 [K, 5]: x_a, y_a,
     x_b, y_b, probability. Positions are px of the image files. ppi_a, ppi_b, ppi_a_source and
     ppi_b_source are the resolutions; opposite_polarity tells whether ridges are dark in one file
-    and light in the other.
+    and light in the other; angle_degrees is the rotation, counter-clockwise as seen, shape_b the
+    height and width of B, and calibrated tells whether the scores of the network are probabilities.
 
     Positions are px of the images as stored, whatever their orientation tags say; an image is
     processed upright. A page to look at is written beside OUT, as .html.
