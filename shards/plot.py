@@ -37,7 +37,9 @@ class PlotParameters:
     lines: int = 8  # of the grid, in each direction
     points: int = 4  # numbered points along each side
     squares: int = 8  # of the chequerboard along a side
-    contrast_range: tuple[float, float] = (0.5, 99.5)  # percentiles that become black and white
+    contrast_window: float = 1 / 20  # in sides of the image: deviation of a window, 1.5 ridges
+    contrast_floor: float = 8.0  # grey levels added to the contrast, so that flat areas stay flat
+    flat: float = 0.85  # lightness of flat areas; ridges of the usual contrast become black
     darkest: int = 80  # grey level of black ridges, on which lines can be seen
     empty: int = 235  # grey level of pixels without correspondence
     title_size: float = 0.45  # of OpenCV's font, as the other sizes
@@ -83,12 +85,15 @@ def plot_panels(pair: Pair, parameters: PlotParameters = DEFAULT) -> Picture:
     """Plot the three panels of a pair side by side, without text."""
     a = _enlarge(pair.image_a, parameters)
     b = _enlarge(pair.image_b, parameters)
+    letter_corner = (parameters.disk_radius, 4 * parameters.disk_radius)
     if pair.genuine:
         _plot_correspondences(a, _cell_centres(pair), pair.visible, parameters)
         _plot_correspondences(b, pair.map_ab, pair.visible, parameters)
         chequerboard = plot_chequerboard(pair, parameters)
     else:
         chequerboard = _plot_empty_panel(len(a), parameters)
+    for panel, letter in ((a, "A"), (b, "B"), *([(chequerboard, "A, B")] * pair.genuine)):
+        _put_label(panel, letter, letter_corner, parameters)
     gap = parameters.gap
     margins = ((0, gap), (gap // 2, gap // 2), (0, 0))
     panels = [np.pad(panel, margins, constant_values=255) for panel in (a, b, chequerboard)]
@@ -112,10 +117,13 @@ def _enlarge(image: NDArray[np.uint8], parameters: PlotParameters) -> Picture:
 
 
 def _stretch(image: NDArray[np.uint8], parameters: PlotParameters) -> NDArray[np.float32]:
-    """Stretch the contrast of an image [H, W] to [0, 255]."""
-    low, high = np.percentile(image, parameters.contrast_range)
-    stretched = (image.astype(np.float32) - low) * (255 / max(high - low, 1))
-    return np.clip(stretched, 0, 255).astype(np.float32)
+    """Give the ridges of an image [H, W] equal tone and contrast everywhere, in [0, 255]."""
+    deviation = parameters.contrast_window * max(image.shape)
+    grey = image.astype(np.float32)
+    centred = grey - cv2.GaussianBlur(grey, (0, 0), deviation)
+    contrast = np.sqrt(cv2.GaussianBlur(centred**2, (0, 0), deviation)) + parameters.contrast_floor
+    lightness = parameters.flat * (1 + centred / contrast)
+    return np.asarray(255 * np.clip(lightness, 0, 1), np.float32)
 
 
 def _to_colour(grey: NDArray[np.floating]) -> Picture:
@@ -206,6 +214,15 @@ def _plot_points(
             _plot_disk(image, (x, y), radius, _colour(number / points**2, parameters))
             corner = (x // SUBPIXELS + radius + 2, y // SUBPIXELS + radius)
             _put_text(image, str(number + 1), corner, (0, 0, 0), parameters.number_size)
+
+
+def _put_label(
+    image: Picture, text: str, corner: tuple[int, int], parameters: PlotParameters
+) -> None:
+    """Put text with a white seam, so that it is legible on ridges."""
+    size = parameters.title_size
+    cv2.putText(image, text, corner, FONT, size, (255, 255, 255), 5, cv2.LINE_AA)
+    cv2.putText(image, text, corner, FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
 
 
 def _plot_disk(image: Picture, centre: tuple[int, int], radius: int, colour: Colour) -> None:
