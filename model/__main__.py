@@ -69,6 +69,9 @@ def register(
     and light in the other; angle_degrees is the rotation, counter-clockwise as seen, shape_b the
     height and width of B, and calibrated tells whether the scores of the network are probabilities.
 
+    With the network that ships, take a score of 0.7 or more for one finger: in 1,380 impostor pairs
+    of 280 fingers none had it, so its false match rate is at most 1.1 %.
+
     Positions are px of the images as stored, whatever their orientation tags say; an image is
     processed upright. A page to look at is written beside OUT, as .html.
 
@@ -129,6 +132,7 @@ def _register_two(
     _check_inputs(checkpoint, images)
     start_jax()
     from model.network import compilation_cache
+    from model.registration import calibration
     from model.registration.page import write_page
     from model.registration.registrar import Registrar, require_two_files
 
@@ -142,7 +146,7 @@ def _register_two(
     a, b = [
         registrar.prepare_file(path, ppi, raw_size) for path, ppi in zip(images, known, strict=True)
     ]
-    warnings = _report_images(images, (a, b))
+    remarks = _report_images(images, (a, b))
     registration = registrar.register_impressions(a, b)
     registration.save(out)
     click.echo(
@@ -152,9 +156,11 @@ def _register_two(
         f"{'; ridges are dark in one image, light in the other' * registration.opposite_polarity}"
     )
     stored_a, stored_b = [file.load(path, raw_size).stored for path in images]
+    if checkpoint.samefile(SHIPPED):
+        remarks.append(str(calibration.THRESHOLD))
     names = str(images[0]), str(images[1])
     fingers = a.foreground, b.foreground
-    write_page(page, names, (stored_a, stored_b), registration, fingers, warnings)
+    write_page(page, names, (stored_a, stored_b), registration, fingers, remarks)
     click.echo(page)
     if picture is not None:
         from model.registration.plot import save_plot

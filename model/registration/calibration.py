@@ -83,6 +83,30 @@ UNCALIBRATED = (
 )
 
 
+@dataclass(frozen=True)
+class RecommendedThreshold:
+    """Score from which two impressions are taken for one finger, by the network that ships."""
+
+    # Chosen: above the highest score of an impostor pair, 0.61. Measured (docs/RESULTS.md, "From
+    # which score on is it one finger?") in so many impostor pairs of so many fingers.
+    score: float = 0.7
+    impostor_pairs: int = 1380
+    fingers: int = 280
+    # Upper end of the 95 % interval of the false match rate: no false match, rule of three.
+    fmr_bound: float = 0.011
+
+    def __str__(self) -> str:
+        """Return it for the user."""
+        return (
+            f"recommended threshold of the score: {self.score:g}; no false match in"
+            f" {self.impostor_pairs:,} impostor pairs of {self.fingers} fingers, so an FMR of at"
+            f" most {100 * self.fmr_bound:.1f} %"
+        )
+
+
+THRESHOLD = RecommendedThreshold()
+
+
 def score_meaning(calibrated: bool) -> str:
     """Return a description of the scores of a network with or without curves of its own."""
     return "probability" if calibrated else UNCALIBRATED

@@ -271,6 +271,22 @@ def test_command_writes_map_and_picture(folder, checkpoint):
         assert (arrays["ppi_a"], arrays["ppi_b"]) == (500, 500)
         assert (str(arrays["ppi_a_source"]), str(arrays["ppi_b_source"])) == ("option", source)
     assert cv2.imread(str(picture)).shape[2] == 3
+    page = out.with_suffix(".html")
+    assert lines[-2:] == [str(page), str(picture)]
+    text = page.read_text()
+    assert "Resolution of A: 500 ppi (option)" in text and "a.png and b.png" in text
+    assert "recommended threshold" not in text  # of the network that ships alone
+
+
+def test_command_writes_no_page_over_another_file(folder, checkpoint):
+    images = folder / "a.png", folder / "b.png", "--checkpoint", checkpoint
+    for arguments in (
+        ("--out", folder / "r.html"),
+        ("--out", folder / "r.npz", "--picture", folder / "r.html"),
+    ):
+        result = run_register(*images, *arguments)
+        assert result.exit_code == 2 and "is the page on the registration" in result.output
+    assert not (folder / "r.html").exists()
 
 
 def test_command_warns_of_a_doubtful_resolution_and_of_two_fingers(folder, checkpoint):
