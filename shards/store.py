@@ -176,6 +176,7 @@ class ShardSet:
             split: [entry for entry in manifest.shards if entry.split == split]
             for split in manifests.SPLITS
         }
+        self._stamps = {entry.name: _stamp(directory / entry.name) for entry in manifest.shards}
         self._starts = {
             split: np.cumsum([0, *(entry.records for entry in entries)])
             for split, entries in self._shards.items()
@@ -230,6 +231,31 @@ class ShardSet:
                 records[position] = item
         return records
 
+    def check_unchanged(self) -> None:
+        """Raise a Fault that names a shard whose file was replaced or changed since the start.
+
+        A file that was written again with the content of the manifest is no fault. Takes about a
+        second for 10⁵ shards.
+        """
+        for entry in self.manifest.shards:
+            self._check_unchanged(entry)
+
+    def _check_unchanged(self, entry: ShardEntry) -> None:
+        path = self.directory / entry.name
+        stamp = _stamp(path)
+        if stamp == self._stamps[entry.name]:
+            return
+        try:
+            is_same = stamp is not None and files.sha256(path) == entry.sha256
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise Fault(
+                f"{path} was replaced or changed while the set was read; what was computed since"
+                " then may rest on other data: run again on a set that stays as it is"
+            )
+        self._stamps[entry.name] = stamp
+
     def _read_shard(self, entry: ShardEntry, numbers: list[int]) -> list[bytes]:
         path = self.directory / entry.name
         readers = vars(self._local).setdefault("readers", {})
@@ -238,9 +264,19 @@ class ShardSet:
                 if len(readers) >= self.parameters.open_readers:
                     readers.pop(next(iter(readers))).close()
                 readers[entry.name] = open_reader(path, entry.records)
+                self._check_unchanged(entry)
             return read_records(readers[entry.name], numbers)
         except Fault as fault:
             raise Fault(f"{path} {fault}") from fault
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is replaced or written; None where it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _join_faults(where: str, faults: list[str], parameters: StoreParameters = DEFAULT) -> str:

@@ -94,7 +94,7 @@ def run(
         earlier_session.find_checkpoint(checkpoint_dir, resume_from, click.echo),
         overfit,
     )
-    loop.run(settings, selected, click.echo)
+    loop.run(settings, selected, click.echo, ends_process=True)
 
 
 @main.command()

@@ -18,6 +18,7 @@ from train.config import TrainConfig
 
 GIB = 2**30
 # Memory per core (chip) in bytes, from the system architecture pages of Google Cloud TPU.
+# Kinds of cores that the report can be made for, each with its peak in `peak_speed.PEAKS`.
 MEMORY = {"TPU v5 lite": 16 * GIB, "TPU v4": 32 * GIB, "TPU v5": 95 * GIB, "TPU v6 lite": 32 * GIB}
 EXPECTED = "all-reduce"  # of gradients and metrics; every other exchange is a mistake
 COLLECTIVE = re.compile(
@@ -60,10 +61,13 @@ def compile_step(model: ModelConfig, config: TrainConfig, grid: int, topology: s
         topology: Such as "v5e:2x4".
 
     Raises:
-        Misuse: libtpu is missing or does not know the topology.
+        Misuse: libtpu is missing or does not know the topology, or memory and peak of its cores are
+            not known here.
         Fault: The compiler refuses the program, mostly for want of memory.
     """
-    mesh = state.make_mesh(find_topology(topology))
+    devices = find_topology(topology)
+    require_known_kind(devices[0].device_kind, topology)
+    mesh = state.make_mesh(devices)
     step.check_batch(config.batch_size, config.accumulate, mesh.size)
     program = step.make_program(model, config, 1000, mesh, 1.0)
     batch = step.abstract_batch(model, config, grid, mesh)
@@ -97,6 +101,15 @@ def find_topology(name: str) -> list[jax.Device]:
             f"{name}: no TPU compiler for it here ({_first_lines(error)}); make check-tpu installs "
             "libtpu into .venv-tpu and takes TOPOLOGY=v5e:2x4 and the like"
         ) from error
+
+
+def require_known_kind(kind: str, topology: str) -> None:
+    """Raise Misuse unless memory and peak speed of this kind of core are known."""
+    if kind not in MEMORY or kind not in peak_speed.PEAKS:
+        raise Misuse(
+            f"{topology}: its cores are {kind!r}, whose memory and peak speed are not known here;"
+            f" expected a topology of {', '.join(sorted(MEMORY))}"
+        )
 
 
 def find_collectives(text: str) -> list[tuple[str, str]]:

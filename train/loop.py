@@ -51,7 +51,12 @@ class StopRequested(Exception):
     """A signal asks for the end of the run; its name is the message."""
 
 
-def run(settings: Settings, devices: list[jax.Device], echo: Callable[[str], None]) -> bool:
+def run(
+    settings: Settings,
+    devices: list[jax.Device],
+    echo: Callable[[str], None],
+    ends_process: bool = False,
+) -> bool:
     """Train until the last step or a stop signal.
 
     A run that exists in the folder continues from its latest checkpoint; a finished one is left as
@@ -61,6 +66,7 @@ def run(settings: Settings, devices: list[jax.Device], echo: Callable[[str], Non
         settings: What to train, on which shards, in which folder.
         devices: Devices of all processes.
         echo: Prints a line for the user.
+        ends_process: Whether the process ends after the run (see `stop_signals`).
 
     Returns:
         True where the run is finished, False where a signal stopped it.
@@ -77,7 +83,7 @@ def run(settings: Settings, devices: list[jax.Device], echo: Callable[[str], Non
     directory = settings.directory
     lock = sole_writer(directory, "--checkpoint_dir") if is_first else contextlib.nullcontext()
     try:
-        with lock, stop_signals() as stop:
+        with lock, stop_signals(ends_process) as stop:
             mesh = state.make_mesh(devices)
             trainer = Trainer(settings, shards, mesh, echo)
             try:
@@ -258,6 +264,7 @@ class Trainer:
         """Validate, log the epoch's summary, save the checkpoints that are due."""
         self.monitor.fetch()
         with self.monitor.clock.paused():
+            self.shards.check_unchanged()
             metrics = self._validate(stop)
         self.monitor.end_epoch(self.step, metrics)
         epoch = self.monitor.epoch(self.step)
@@ -292,6 +299,7 @@ class Trainer:
 
     def _save_latest(self) -> None:
         self.monitor.fetch()  # raises where the run has diverged: such a state is never saved
+        self.shards.check_unchanged()  # neither is one of other data than it names
         if hosts.is_first():
             with self.monitor.clock.paused():
                 checkpoint.save_latest(self.settings.directory, self.state, self._meta())

@@ -137,3 +137,43 @@ def test_damage_after_opening_is_a_fault_that_names_the_shard(tmp_path):
     damage_footer(tmp_path)
     with pytest.raises(Fault, match=r"00000-of-00003.arrayrecord is damaged"):
         shards.read("train", [0])
+
+
+@pytest.mark.parametrize("change", ["rename", "write", "delete"])
+def test_a_shard_that_changes_while_the_set_is_open_is_named(tmp_path, change):
+    build(tmp_path)
+    shards = store.open_set(tmp_path)
+    shards.check_unchanged()
+    path = tmp_path / shards.manifest.shards[1].name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    if change == "rename":
+        path.with_name("other").write_bytes(content)
+        path.with_name("other").replace(path)
+    elif change == "write":
+        path.write_bytes(content)
+        os.utime(path, ns=(0, 0))
+    else:
+        path.unlink()
+    with pytest.raises(Fault, match=f"{path} was replaced or changed while the set was read"):
+        shards.check_unchanged()
+
+
+def test_a_shard_that_is_replaced_before_it_is_read_is_named(tmp_path):
+    """Its records are sound, but those of another shard."""
+    build(tmp_path, (5, 5))
+    shards = store.open_set(tmp_path)
+    one, two = (tmp_path / entry.name for entry in shards.manifest.shards[:2])
+    two.replace(one)
+    with pytest.raises(Fault, match=f"{one} was replaced"):
+        shards.read("train", [0])
+
+
+def test_a_shard_that_is_written_again_with_its_content_is_no_fault(tmp_path):
+    records = build(tmp_path)
+    shards = store.open_set(tmp_path)
+    path = tmp_path / shards.manifest.shards[0].name
+    path.with_name("copy").write_bytes(path.read_bytes())
+    path.with_name("copy").replace(path)
+    shards.check_unchanged()
+    assert shards.read("train", [0]) == records[:1]

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from training import MODEL, TRAIN, make_set
 
 from model.network.flops import count_flops
+from shards.foundation.errors import Misuse
 from train import compile_tpu, loader, peak_speed, state, step
 from train.__main__ import main
 
@@ -100,13 +102,32 @@ def test_without_the_compiler():
     assert done.exit_code == 2 and "make check-tpu installs libtpu" in done.output
 
 
+@pytest.mark.parametrize("kind", ["TPU v3", "TPU7x", ""])
+def test_an_unknown_kind_of_core_is_refused_before_compiling(monkeypatch, kind):
+    monkeypatch.setattr(
+        compile_tpu, "find_topology", lambda name: [SimpleNamespace(device_kind=kind)]
+    )
+    with pytest.raises(
+        Misuse, match=f"v9:2x2: its cores are {kind!r}.* expected a topology of TPU v4"
+    ):
+        compile_tpu.compile_step(MODEL, TRAIN, 8, "v9:2x2")
+
+
+def test_every_kind_that_is_accepted_can_be_described():
+    for kind in compile_tpu.MEMORY:
+        compile_tpu.require_known_kind(kind, "any")
+        compiled = dataclasses.replace(SOUND, kind=kind)
+        assert f"8 × {kind}, 16 pairs" in compile_tpu.describe(compiled)
+        assert not compile_tpu.find_faults(compiled)
+
+
 TINY = """
 import dataclasses, sys; sys.path[:0] = ["tests/support"]
 from training import MODEL, TRAIN
-from train import ahead
+from train import compile_tpu
 model = dataclasses.replace(MODEL, layers=0)  # compiles in seconds
-found = ahead.compile_step(model, TRAIN, 8, "v5e:2x4")
-print(ahead.judge(found), found.cores, found.kind, found.batch_size)
+found = compile_tpu.compile_step(model, TRAIN, 8, "v5e:2x4")
+print(compile_tpu.find_faults(found), found.cores, found.kind, found.batch_size)
 """
 
 

@@ -257,6 +257,18 @@ def test_overfit_validates_on_its_one_batch(shards, tmp_path):
         train(shards, tmp_path / "run", resume=str(tmp_path / "run" / "dense_reg_epoch_1"))
 
 
+def test_a_shard_that_is_replaced_while_training_ends_the_run(tmp_path, monkeypatch):
+    """By one with the same records in another order: nothing else would notice it."""
+    shards = make_set(tmp_path / "set")
+    first, second = (shards.directory / entry.name for entry in shards.manifest.shards[:2])
+    replace = functools.partial(second.replace, first)
+    with monkeypatch.context() as patch:
+        at_batch(patch, 8, replace)
+        with pytest.raises(Fault, match=f"{first} was replaced or changed while the set was read"):
+            train(shards.directory, tmp_path / "run")
+    assert checkpoint.load_meta(tmp_path / "run" / "latest")["step"] == 6
+
+
 def test_folder_of_a_running_run(shards, tmp_path):
     with (
         sole_writer(tmp_path),

@@ -112,6 +112,7 @@ def evaluate(
                 pairs = describe_pairs(shards, split, of_batch, batch, checkpoint)
                 log.append({"start": of_batch.start, **pair_results.to_row(results, pairs)})
                 progress.advance(size)
+        shards.check_unchanged()
         return pair_results.collect(sorted(log.rows, key=operator.itemgetter("start")))
 
 
