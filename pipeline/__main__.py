@@ -287,7 +287,7 @@ def synth(
     from pipeline.synthesis.write import write_set
 
     report = write_set(out, fingers, impressions, seed, workers, name, layout)
-    reused = f", {report.reused} were there already" if report.reused else ""
+    reused = f", {report.reused} there already" if report.reused else ""
     remark = f" ({report.remark})" if report.remark else ""
     click.echo(f"{report.folder}: {counted(report.written, 'image')} made{reused}{remark}")
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
 from shards.foundation import files
 from shards.foundation.errors import Misuse
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 FILE = ".lock"  # in the folder; it stays there, empty
 
@@ -18,7 +22,7 @@ def sole_writer(folder: Path, option: str = "--out") -> Iterator[None]:
     """Lock a folder for this process; create it where it is missing.
 
     The lock is the kernel's: it ends with the process, however the process ends. File systems
-    without locks are accepted.
+    without locks are accepted, and so is Windows, where no lock is taken.
 
     Args:
         folder: the folder.
@@ -35,6 +39,9 @@ def sole_writer(folder: Path, option: str = "--out") -> Iterator[None]:
     except OSError as error:
         raise Misuse(f"{folder}: no files can be made here: {error.strerror}") from error
     with file:
+        if fcntl is None:
+            yield
+            return
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from training import make_set
 
 from model.network import compilation_cache
 
@@ -25,7 +26,10 @@ ROOT = Path(__file__).parents[3]
 def test_a_wrong_variable_is_named_without_a_traceback(tmp_path, variable):
     name, _, value = variable.partition("=")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
-    command = ["model", "register", "a.png", "b.png", "--out", str(tmp_path / "map.npz")]
+    for image in ("a.png", "b.png"):
+        (tmp_path / image).touch()  # not read before JAX has started
+    images = [str(tmp_path / image) for image in ("a.png", "b.png")]
+    command = ["model", "register", *images, "--out", str(tmp_path / "map.npz")]
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
@@ -40,7 +44,9 @@ def test_a_wrong_variable_is_named_without_a_traceback(tmp_path, variable):
 
 
 def test_training_names_a_wrong_variable_too(tmp_path):
-    command = ["train", "run", "--shards", str(tmp_path), "--checkpoint_dir", str(tmp_path / "run")]
+    make_set(tmp_path / "set")
+    command = ["train", "run", "--shards", str(tmp_path / "set")]
+    command += ["--checkpoint_dir", str(tmp_path / "run")]
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,

@@ -120,7 +120,7 @@ def test_command_prints_the_numbers_of_images(one_process, tmp_path):
     arguments = ["synth", "--out", tmp_path, "--fingers", 1, "--impressions", 1, "--seed", 3]
     first = CliRunner().invoke(main, list(map(str, arguments)))
     second = CliRunner().invoke(main, list(map(str, arguments)))
-    assert first.exit_code == 0 and "1 images made" in first.output
+    assert first.exit_code == 0 and "1 image made" in first.output
     assert second.exit_code == 0 and "0 images made, 1 there already" in second.output
     other = CliRunner().invoke(main, [*map(str, arguments[:-1]), "4", "--name", "seed3"])
     assert other.exit_code == 2 and "holds another set" in other.output
