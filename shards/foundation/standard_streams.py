@@ -1,4 +1,4 @@
-"""Standard output and standard error that name themselves where they cannot be written."""
+"""Standard output and standard error that show names of files safely and name their failures."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.printable import printable
 
 NULL = Path(os.devnull)
-NAMES = {1: "standard output", 2: "standard error"}  # by file descriptor
+STANDARD_ERROR = 2  # file descriptor
+NAMES = {1: "standard output", STANDARD_ERROR: "standard error"}
 
 
 @contextlib.contextmanager
 def named_streams() -> Iterator[None]:
-    """Replace sys.stdout and sys.stderr in the block by streams that raise a Fault.
+    """Replace sys.stdout and sys.stderr in the block by streams that escape and raise a Fault.
 
-    An OSError would be taken for one of the file that is being written. Streams that were replaced
+    Control characters, which names of files may contain, never reach a terminal (`printable`). An
+    OSError would be taken for one of the file that is being written. Streams that were replaced
     before, such as those of a test, stay as they are. A closed standard input or standard error
     becomes /dev/null: a file that is opened later must not get its number.
 
@@ -57,15 +60,26 @@ class _NamedFile(io.FileIO):
             raise Fault(f"{NAMES[self.fileno()]}: cannot be written: {error.strerror}") from error
 
 
+class _PrintableText(io.TextIOWrapper):
+    """A text stream whose control characters are escaped."""
+
+    def write(self, text: str, /) -> int:
+        """Write text; on standard error a progress bar returns to the start of its line."""
+        if not isinstance(text, str):  # click tries bytes to see whether a stream takes text
+            raise TypeError(f"{text!r}: expected text")
+        parts = text.split("\r") if self.fileno() == STANDARD_ERROR else [text]
+        return super().write("\r".join(map(printable, parts)))
+
+
 def _named(stream: TextIO, original: TextIO | None) -> TextIO:
-    """Return a stream to the same descriptor that raises Faults."""
+    """Return a stream to the same descriptor that escapes, and raises Faults."""
     if stream is not original or not isinstance(stream, io.TextIOWrapper):
         return stream
     file = _NamedFile(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
+    return _PrintableText(
         io.BufferedWriter(file),
         stream.encoding,
-        stream.errors,
+        "backslashreplace",
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
     )
