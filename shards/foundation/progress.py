@@ -48,7 +48,7 @@ class Progress:
         self._values: dict[str, object] = {}
         self._start = self._last_line = time.monotonic()
         self._closed = False
-        self._bar = self._create_bar() if sys.stderr.isatty() else None
+        self._bar = self._create_bar() if total and sys.stderr.isatty() else None
 
     def advance(self, n: int = 1, **values: object) -> None:
         """Count `n` more units; `values`, such as loss=0.31, are shown beside the rate."""
@@ -62,13 +62,13 @@ class Progress:
             self._write_line()
 
     def close(self) -> None:
-        """Show the last count; later calls do nothing."""
+        """Show the last count, unless there was nothing to do; later calls do nothing."""
         if self._closed:
             return
         self._closed = True
         if self._bar is not None:
             self._bar.close()
-        else:
+        elif self.total or self.done:
             self._write_line()
 
     def __enter__(self) -> Progress:
@@ -103,7 +103,8 @@ class Progress:
             remaining = f", {_format_time((self.total - self.done) / rate)} left"
         values = "".join(f", {name} {_format_value(v)}" for name, v in self._values.items())
         sys.stderr.write(
-            f"{self.label}: {self.done}/{self.total} {self.unit}, {rate:.3g} {self.unit}/s,"
+            f"{self.label}: {self.done}/{self.total} {self.unit},"
+            f" {_format_rate(rate)} {self.unit}/s,"
             f" {_format_time(elapsed)}{remaining}{values}\n"
         )
         sys.stderr.flush()
@@ -112,6 +113,10 @@ class Progress:
 def _format_time(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes}:{seconds:02d}"
+
+
+def _format_rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.3g}"
 
 
 def _format_value(value: object) -> str:

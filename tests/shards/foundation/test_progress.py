@@ -1,5 +1,7 @@
 """Progress is shown as lines in a log and as a bar on a terminal."""
 
+import pytest
+
 from shards.foundation.progress import Progress
 
 
@@ -33,3 +35,20 @@ def test_a_terminal_gets_a_bar_with_rate_and_values(capsys, monkeypatch):
         progress.advance(2, loss=0.5)
     text = capsys.readouterr().err
     assert "\r" in text and "2/2" in text and "loss=0.5" in text
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_no_work_shows_nothing(capsys, monkeypatch, terminal):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    with Progress("check", 0, "images"):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_a_high_rate_is_a_whole_number(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("shards.foundation.progress.time.monotonic", lambda: now[0])
+    with Progress("audit", 64_600, "files") as progress:
+        now[0] += 1.0
+        progress.advance(64_600)
+    assert capsys.readouterr().err == "audit: 64600/64600 files, 64,600 files/s, 0:01\n"
