@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shards import record
+from shards.foundation.printable import counted
 from shards.foundation.text_table import format_table
 from train.evaluation import accuracy, bootstrap, result_log, score_threshold, strata
 from train.evaluation.crop_methods import NETWORK, Arrays
@@ -19,6 +20,7 @@ from train.evaluation.score_threshold import ScoreThreshold, count_fingers
 
 Metrics = dict[str, float]  # "pairs", "epe_median", "epe_median_low", "epe_median_high", …
 ALL_PAIRS = "all"
+CONSOLE_METRICS = ("epe_median", "pck@2", "pck@4", "pck@8", "precision", "auc", "eer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +96,15 @@ class PairResults:
         }
 
     def table(self) -> str:
-        """Return the metrics over all pairs as text for the console, one line per method."""
+        """Return the metrics over all pairs in less than 100 columns, one line per method."""
         rows = {method: groups[ALL_PAIRS] for method, groups in self.metrics.items()}
-        names = [n for n in next(iter(rows.values())) if not n.endswith(("_low", "_high"))]
-        lines = [[method, *(f"{row[name]:.4g}" for name in names)] for method, row in rows.items()]
-        text = format_table([["", *names], *lines])
+        lines = [
+            [method, *(f"{row[name]:.3g}" for name in CONSOLE_METRICS)]
+            for method, row in rows.items()
+        ]
+        fingers = counted(int(next(iter(rows.values()))["fingers"]), "finger")
+        text = format_table([["", *CONSOLE_METRICS], *lines])
+        text += f"\n{counted(len(self.pairs), 'pair')} of {fingers}"
         copies = int(np.sum([pair["kind"] == record.KINDS[0] for pair in self.pairs]))
         if not copies:
             return text

@@ -90,6 +90,7 @@ def test_command_writes_metrics_by_method_and_group(folder, tmp_path):
     assert "pairs are an image and its own degraded copy" in page
     assert "genuine (an image and its own copy: easy)" in page
     assert "pairs are an image and its own degraded copy: easy" in result.output
+    assert max(map(len, result.output.partition("pairs of")[0].splitlines())) < 100
     phase = summary["methods"][PHASE]["genuine"]
     assert phase["pck@8"] > 0.5
     assert of_sift["all"]["pairs"] == summary["pairs"] == 9
