@@ -93,7 +93,10 @@ def evaluate(
     """
     count = shards.count(split)
     if not count:
-        raise Misuse(f"{shards.directory}: holds no pairs of the split {split!r}")
+        raise Misuse(
+            f"{shards.directory}: holds no pairs of the split {split!r}; choose another (--split), "
+            "or build it with more persons or a list that states splits (docs/OWN_DATA.md)"
+        )
     check_geometry(shards, checkpoint.geometry)
     network = compile_network(checkpoint.net, checkpoint.geometry)
     starts = range(0, count, parameters.batch_size)
