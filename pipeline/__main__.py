@@ -125,7 +125,7 @@ def build(
 
     def show(data_sets: catalog.Catalog) -> None:
         if dry_run and stated.own_images:
-            click.echo(overview.format_overview(stated.own_images, data_sets))
+            click.echo(overview.format_overview(stated.own_images, data_sets, skip_bad))
 
     selection, unparsed = catalog.select_impressions(roots, wanted, spec, skip_bad, stated, show)
     for message in incomplete_partitions(selection, spec):

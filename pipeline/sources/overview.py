@@ -25,9 +25,12 @@ DEFAULT = OverviewParameters()
 
 
 def format_overview(
-    own: OwnImages, catalog: Catalog, parameters: OverviewParameters = DEFAULT
+    own: OwnImages, catalog: Catalog, skip_bad: bool, parameters: OverviewParameters = DEFAULT
 ) -> str:
-    """Return counts, the first names as understood, and the files that are not."""
+    """Return counts, the first names as understood, and with `skip_bad` the files that are not.
+
+    Without `skip_bad` an error about these files follows, which names them.
+    """
     listing = catalog.listings[DATA_SET]
     images = listing.impressions
     fingers = {image.finger for image in images}
@@ -41,10 +44,10 @@ def format_overview(
     ]
     others = sum(OTHER_TAG in note.reason for note in listing.understood)
     if others:
-        lines.append(f"{others} files state another resolution than the one that is used")
+        lines.append(f"another resolution than the one used is stated by {counted(others, 'file')}")
     for reason, count in sorted(Counter(note.reason for note in listing.excluded).items()):
         lines.append(f"not used: {count} × {reason}")
-    if listing.unparsed:
+    if listing.unparsed and skip_bad:
         lines.append(f"not understood ({len(listing.unparsed)}):")
         lines += _format_notes(listing.unparsed, parameters.unparsed, ": ")
     return "\n".join(lines)

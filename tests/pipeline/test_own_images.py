@@ -153,8 +153,10 @@ def test_files_that_are_not_understood_are_refused_or_left_out(prints, tmp_path)
     result = build(root, tmp_path / "out", "--dry-run")
     assert result.exit_code == 1
     assert "20 impressions of 20 fingers" in result.stdout
-    assert "not understood (1)" in result.stdout
+    assert "thumb.png" not in result.stdout  # the error names it
     assert "thumb.png" in result.stderr and "--skip-bad" in result.stderr
+    result = build(root, tmp_path / "out", "--dry-run", "--skip-bad")
+    assert "not understood (1)" in result.stdout and "thumb.png" in result.stdout
     assert not (tmp_path / "out").exists()
     assert build(root, tmp_path / "out", "--skip-bad").exit_code == 0
     (line,) = (tmp_path / "out/quarantine.jsonl").read_text().splitlines()
