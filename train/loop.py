@@ -231,8 +231,9 @@ class Trainer:
         remainder = f" ({left_out} pairs are left out of each, others every time)"
         show_remainder = left_out and not self.settings.overfit
         self.log.announce(
-            f"{self.batches.pairs} training pairs, {self._validation_text()}; {self.total_steps}"
-            f" steps of {batch_size} pairs, {steps} per epoch{remainder if show_remainder else ''};"
+            f"{self.batches.pairs} training pairs, {self._validation_text()};"
+            f" {counted(self.total_steps, 'step')} of {counted(batch_size, 'pair')},"
+            f" {steps} per epoch{remainder if show_remainder else ''};"
             f" {len(devices)} × {devices[0].device_kind}"
         )
 

@@ -21,6 +21,7 @@ from pipeline.sources import fvc, published, sd300, sd301a, sd302
 from pipeline.sources.listing import ExpectedCounts, FileNote
 from pipeline.spec import HELD_OUT, PipelineSpec
 from pipeline.split import OTHERS, split_of
+from shards.foundation.printable import counted
 from shards.manifest import SPLITS
 
 EXPECTED = {
@@ -181,12 +182,12 @@ def incomplete_partitions(
             missing = [split for split in SPLITS if split not in splits]
             if missing:
                 yield (
-                    f"{name}: nobody of its {len({i.person for i in images})} persons or fingers "
-                    f"is in {' and '.join(missing)} (docs/DATA.md, Splits)"
+                    f"{name}: no person or finger of {len({i.person for i in images})} is in "
+                    f"{' or '.join(missing)} (docs/DATA.md, Splits)"
                 )
     for name, count in _count_odd_sizes(selection).items():
         competition = name.partition("/")[0].upper()
-        yield f"{name}: {count} files are not of {competition}'s size; are they of another year?"
+        yield f"{name}: {counted(count, 'file')} not of {competition}'s size; of another year?"
 
 
 def _lines(notes: Iterable[FileNote]) -> list[str]:

@@ -100,7 +100,7 @@ def test_fvc_files_of_another_size_are_reported(tmp_path):
     assert result.odd_sizes == {"fvc2002/db1_a": 7}
     assert "another year" in format_audit(result)
     *_, line = incomplete_partitions(discover([tmp_path]).partitions, PipelineSpec())
-    assert line.startswith("fvc2002/db1_a: 7 files are not of FVC2002's size")
+    assert line.startswith("fvc2002/db1_a: 7 files not of FVC2002's size")
 
 
 def test_unknown_folders_are_reported(tmp_path):
