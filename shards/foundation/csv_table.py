@@ -182,7 +182,8 @@ def read_text(path: Path) -> str:
     try:
         data = files.read_bytes(path)
     except (OSError, ValueError) as error:
-        raise Misuse(f"{path}: is not a readable table: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # without the path once more
+        raise Misuse(f"{path}: is not a readable table: {reason}") from error
     for start, what in OTHER_FORMATS.items():
         if data.startswith(start):
             raise Misuse(f"{path}: {what}; {UTF8}")
