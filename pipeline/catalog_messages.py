@@ -81,11 +81,11 @@ def missing_partitions(
     """Return the message for missing partitions; `available` are the partitions that exist."""
     datasets = sorted({name.partition("/")[0] for name in missing})
     layouts = "\n".join(f"  {name}: {LAYOUTS[name]}" for name in datasets)
+    build = f", or build what is there, other options as before:\n  {_make_line(roots, available)}"
     return (
         f"missing partitions: {', '.join(missing)}; {_searched(roots, defaults)} and found "
         f"{', '.join(available) or 'no usable image'}. Expected:\n{layouts}\n"
-        f"{_format_hints(hints)}Add the data"
-        + (f", or build what is there:\n  {_make_line(roots, available)}" if available else ".")
+        f"{_format_hints(hints)}Add the data" + (build if available else ".")
     )
 
 
