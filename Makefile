@@ -86,7 +86,7 @@ $(sort $(BASE) $(DEV)): .venv/.%: uv.lock pyproject.toml
 	  echo "error: '$(PYTHON)' is not Python 3.11 to 3.13; choose another: make ... PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  echo "error: '$(PYTHON) -m venv' failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@echo "installing into .venv from uv.lock $(if $(groups),($(groups)))"
+	@echo "installing into .venv from uv.lock$(if $(groups), ($(groups)))"
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@.venv/bin/uv sync --quiet --frozen --inexact --python $(PY) $(addprefix --extra ,shards train $(groups))
 	@touch $@
@@ -152,7 +152,7 @@ evaluate: $(BASE)
 	exec $(PY) -m train evaluate --shards $(call path,$(OUT)) --checkpoint $(call path,$(EVALUATED)) --out $(call path,$(RUN))/evaluation
 
 register: $(BASE)
-	@test -n "$(A)" -a -n "$(B)" || { echo "usage: make register A=image B=image [CHECKPOINT=file]" >&2; exit 2; }
+	@test -n "$(A)" -a -n "$(B)" || { echo "usage: make register A=image B=image [RUN=dir|CHECKPOINT=file]" >&2; exit 2; }
 	exec $(PY) -m model register $(call path,$(A)) $(call path,$(B)) --checkpoint $(call path,$(NETWORK)) --out registration.npz --picture registration.png
 
 # --- the network that ships ---
