@@ -98,7 +98,7 @@ class RecommendedThreshold:
     def __str__(self) -> str:
         """Return it for the user."""
         return (
-            f"recommended threshold of the score: {self.score:g}; no false match in"
+            f"Recommended threshold of the score: {self.score:g}; no false match in"
             f" {self.impostor_pairs:,} impostor pairs of {self.fingers} fingers, so an FMR of at"
             f" most {100 * self.fmr_bound:.1f} %"
         )
