@@ -48,11 +48,13 @@ class Progress:
         self._values: dict[str, object] = {}
         self._start = self._last_line = time.monotonic()
         self._closed = False
+        self._changed = bool(total)  # since the last line
         self._bar = self._create_bar() if total and sys.stderr.isatty() else None
 
     def advance(self, n: int = 1, **values: object) -> None:
         """Count `n` more units; `values`, such as loss=0.31, are shown beside the rate."""
         self.done += n
+        self._changed = True
         self._values.update(values)
         if self._bar is not None:
             if values:
@@ -62,13 +64,13 @@ class Progress:
             self._write_line()
 
     def close(self) -> None:
-        """Show the last count, unless there was nothing to do; later calls do nothing."""
+        """Show the last count, unless it is shown or nothing was to do; later calls do nothing."""
         if self._closed:
             return
         self._closed = True
         if self._bar is not None:
             self._bar.close()
-        elif self.total or self.done:
+        elif self._changed:
             self._write_line()
 
     def __enter__(self) -> Progress:
@@ -96,6 +98,7 @@ class Progress:
     def _write_line(self) -> None:
         """Write one line: count, rate, elapsed time, remaining time, values."""
         self._last_line = now = time.monotonic()
+        self._changed = False
         elapsed = now - self._start
         rate = self.done / elapsed if elapsed > 0 else 0.0
         remaining = ""
