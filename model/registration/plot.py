@@ -28,6 +28,7 @@ from model.registration.overlay import (
     with_polarity_of_a,
 )
 from model.registration.result import Registration
+from pipeline.imaging.warp import pixel_grid
 from shards.foundation import files
 
 # Without their lightest colours, which are invisible on white.
@@ -87,7 +88,7 @@ def plot_registration(
     a, b = registration.resolutions
     matches.set_title(f"A: {a}\nB: {b}", fontsize=9)
     before, after, grid = bottom.subplots(1, 3)
-    before.imshow(_overlay_unregistered(image_a, image_b, fingers))
+    before.imshow(_overlay_unregistered(image_a, image_b, fingers, b.ppi / a.ppi))
     before.set_title("Ridges before: A red, B blue", fontsize=11)
     mapped = np.isfinite(registration.map_ab[..., 0])
     onto_a = resample_onto_a(image_b, registration.map_ab)
@@ -178,18 +179,23 @@ def _grid_segments(field: NDArray, spacing: int) -> NDArray:
     return np.concatenate(segments)
 
 
-def _overlay_unregistered(image_a: GreyImage, image_b: GreyImage, fingers: Fingers) -> ColourImage:
-    """Plot the ridges of A and of B with the top-left corners of both files together."""
+def _overlay_unregistered(
+    image_a: GreyImage, image_b: GreyImage, fingers: Fingers, px_b: float
+) -> ColourImage:
+    """Plot the ridges of A and of B with the top-left corners of both files together.
+
+    A px of A is as wide as `px_b` px of B.
+    """
     finger_a, finger_b = fingers
-    pasted = _paste(image_b, image_a.shape)
+    pasted = _paste(image_b, image_a.shape, px_b)
     if finger_b is not None:
-        finger_b = _paste(finger_b, image_a.shape) > 0
+        finger_b = _paste(finger_b.astype(np.uint8), image_a.shape, px_b) > 0
     return overlay(image_a, pasted, finger_a, finger_b)
 
 
-def _paste(image_b: NDArray, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Place B unchanged into a frame of A's `shape`, with the top-left corners together."""
-    pasted = np.full(shape, np.nan, np.float32)
-    height, width = min(shape[0], image_b.shape[0]), min(shape[1], image_b.shape[1])
-    pasted[:height, :width] = image_b[:height, :width]
-    return pasted
+def _paste(image_b: GreyImage, shape: tuple[int, ...], px_b: float) -> NDArray[np.float32]:
+    """Resample B, `px_b` px for one, into a frame of A's `shape`, top-left corners together."""
+    height, width = shape
+    positions = pixel_grid(height, width, px_b).astype(np.float32)
+    positions[(positions > np.array(image_b.shape)[::-1] - 0.5).any(-1)] = np.nan
+    return resample_onto_a(image_b, positions)

@@ -152,3 +152,16 @@ def test_foreground_is_in_px_of_the_file():
     assert (foreground & inside).sum() > 0.85 * (foreground | inside).sum()
     centres = [np.argwhere(mask).mean(0) for mask in (foreground, inside)]
     np.testing.assert_allclose(*centres, atol=3)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_ridges_before_registration_have_one_scale(image, scale):
+    """B is A at another resolution: both coincide before any registration."""
+    image_b = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+    resolutions = ImageResolution(500.0, "option"), ImageResolution(500.0 * scale, "option")
+    matches = np.empty((0, 5), np.float32)
+    registration = Registration(shift_map(0), 0.5, matches, 0.0, resolutions, image_b.shape)
+    figure = plot.plot_registration(image, image_b, registration)
+    (before,) = [axes for axes in figure.get_axes() if axes.get_title().startswith("Ridges before")]
+    shown = before.get_images()[0].get_array()
+    np.testing.assert_allclose(shown, overlay.overlay(image, image.astype(np.float32)), atol=0.02)
