@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,6 +142,7 @@ def _register_two(
     page = out.with_suffix(".html")
     if page in (out, picture):
         raise Misuse(f"{page}: is the page on the registration; name --out and --picture otherwise")
+    _refuse_to_replace((*images, checkpoint), [out, page, *([picture] if picture else [])])
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
     known = [by_option(value) for value in ppi]
@@ -178,6 +181,17 @@ def _check_inputs(checkpoint: Path, paths: tuple[Path, ...]) -> None:
         file.check_readable(path)
     shipped = ", the one that ships" if checkpoint == SHIPPED else ""
     click.echo(f"network: {checkpoint}{shipped}")
+
+
+def _refuse_to_replace(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Check that every output is a file of its own, and none is an input."""
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        if os.path.realpath(path) in taken:
+            raise Misuse(
+                f"{path}: is an input or another output; name --out and --picture otherwise"
+            )
+        taken.add(os.path.realpath(path))
 
 
 def _report_images(

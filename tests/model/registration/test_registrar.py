@@ -289,6 +289,22 @@ def test_command_writes_no_page_over_another_file(folder, checkpoint):
     assert not (folder / "r.html").exists()
 
 
+def test_command_replaces_no_input(folder, checkpoint):
+    images = folder / "a.png", folder / "b.png"
+    (folder / "link.npz").symlink_to(folder / "b.png")
+    before = [path.read_bytes() for path in images]
+    for arguments in (
+        ("--out", folder / "b.png"),
+        ("--out", folder / "link.npz"),
+        ("--out", folder / "r.npz", "--picture", folder / "a.png"),
+        ("--out", folder / "r.npz", "--picture", folder / "r.npz"),
+    ):
+        result = run_register(*images, "--checkpoint", checkpoint, *arguments)
+        assert result.exit_code == 2 and "is an input or another output" in result.output
+    assert [path.read_bytes() for path in images] == before
+    assert not (folder / "r.npz").exists()
+
+
 def test_command_warns_of_a_doubtful_resolution_and_of_two_fingers(folder, checkpoint):
     """And names light ridges; all on a line of its own, and the pair is registered."""
     cv2.imwrite(str(folder / "101_1.png"), ridges(SHAPE, 0, 13.0))
