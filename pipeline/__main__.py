@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -191,6 +192,8 @@ def show(
 
     spec = configs.load(config or configs.PAPER, overrides).pipeline
     raw_size = parse_raw_size(raw) if raw is not None else None
+    if os.path.realpath(out) == os.path.realpath(image):
+        raise Misuse(f"{out}: is the image itself; name --out otherwise")
     resolution, notes = write_sheet(image, out, ppi, spec, raw_size)
     click.echo("; ".join([f"{out}: every stage of {image}, {resolution}", *notes]))
     warning = warn_of_doubtful({str(image): resolution}, "--ppi")

@@ -158,3 +158,12 @@ def test_show_plots_every_stage(images, tmp_path):
     image.write_bytes(b"no image")
     result = CliRunner().invoke(main, ["show", str(image), "--out", str(sheet)])
     assert result.exit_code == 1 and "bad.tif: does not decode" in result.output
+
+
+def test_show_does_not_replace_the_image(images, tmp_path):
+    image = tmp_path / "a.png"
+    image.write_bytes((images / "DB1_B" / "101_1.tif").read_bytes())
+    before = image.read_bytes()
+    result = CliRunner().invoke(main, ["show", str(image), "--out", str(image)])
+    assert result.exit_code == 2 and "a.png: is the image itself" in result.output
+    assert image.read_bytes() == before
