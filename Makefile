@@ -51,7 +51,7 @@ own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIS
 settings = $(foreach item,$(SET),--set $(item))
 
 .PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped shipped-today wheel test test-processors lint lock bench \
-  bench-gpu bench-here tpu-seen gpu-seen
+  bench-gpu bench-here tpu-seen gpu-seen soak
 .DEFAULT_GOAL := help
 
 help:
@@ -70,6 +70,7 @@ help:
 	@echo "make wheel                     dist/denseregistration-VERSION-py3-none-any.whl: the library densereg (docs/API.md)"
 	@echo "make test | lint | lock        tests | style and types | renew uv.lock"
 	@echo "make test-processors           the tests as on processors without AVX-512, four times"
+	@echo "make soak                      attacks: kills, byte faults, special files, too little memory; 20 minutes"
 	@echo "make bench                     speeds of build, loader, training and registration, as ratios"
 	@echo "make bench-gpu                 the published network on a GPU: pairs/s, utilisation, hours of a whole run"
 
@@ -196,6 +197,10 @@ lint: $(DEV)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+
+# Attacks from outside: kills of builds and trainings, byte faults, special files, too little memory
+soak: $(DEV)
+	@$(PY) tests/soak
 
 bench: $(BASE)
 	@exec $(PY) tests/bench

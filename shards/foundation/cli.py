@@ -15,6 +15,9 @@ from shards.foundation.errors import Fault
 from shards.foundation.printable import printable
 from shards.foundation.standard_streams import named_streams
 
+# Messages of a library that cannot be loaded, and of Python, where memory is short
+STARVED = ("failed to map segment", "annot allocate memory", "can't start new thread")
+
 
 def split_names(values: Iterable[str]) -> tuple[str, ...]:
     """Split the values of a repeatable option at commas.
@@ -71,8 +74,10 @@ class CommandGroup(click.Group):
                 return super().main(*arguments, **options)
         except Fault as fault:
             _exit(str(fault), fault.exit_code)
-        except MemoryError as error:
-            _exit(f"too little memory: {error}; allow more (ulimit -v), or use fewer --workers", 1)
+        except (MemoryError, ImportError, RuntimeError) as error:
+            if isinstance(error, MemoryError) or any(text in str(error) for text in STARVED):
+                _exit(f"too little memory: {error}; allow more (ulimit -v), or fewer --workers", 1)
+            raise
 
 
 def _exit(message: str, code: int) -> NoReturn:

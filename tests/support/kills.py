@@ -1,4 +1,4 @@
-"""Kill a real build again and again: python tests/support/kills.py IMAGES OUT KILLS
+"""Kill a real build again and again: python tests/support/kills.py IMAGES OUT KILLS [SEED]
 
 Each time a child process builds in OUT until a random number of further shards is finished or
 started, and is then killed with SIGKILL together with its workers. Prints the number of finished
@@ -61,9 +61,9 @@ def shards(out):
     return sorted(out.glob("*/*.arrayrecord"))
 
 
-def main(images, out, kills):
+def main(images, out, kills, seed=0):
     """Return the number of finished shards after each kill."""
-    rng, counts = random.Random(0), []
+    rng, counts = random.Random(seed), []
     while len(counts) < kills:
         if kill_once(images, out, 2 if len(counts) % POOLED == 0 else 1, rng):
             counts.append(len(shards(out)))
@@ -74,6 +74,5 @@ def main(images, out, kills):
 
 
 if __name__ == "__main__":
-    sys.stdout.write(
-        " ".join(map(str, main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))))
-    )
+    numbers = map(int, sys.argv[3:])
+    sys.stdout.write(" ".join(map(str, main(Path(sys.argv[1]), Path(sys.argv[2]), *numbers))))

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 COMMAND = """
 import click, sys
+KINDS = {kind.__name__: kind for kind in (MemoryError, ImportError, RuntimeError)}
 from pathlib import Path
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault
@@ -33,7 +34,7 @@ def work():
 
 @main.command()
 def starve():
-    raise MemoryError("no 8 GiB")
+    raise KINDS[sys.argv[2]](sys.argv[3])
 
 @main.command()
 def write():
@@ -86,8 +87,14 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path, redirection):
     assert run("write", redirection, tmp_path / "file")[0] == 0
 
 
-def test_too_little_memory_is_an_error():
-    assert run("starve", "")[::2] == (
-        1,
-        "error: too little memory: no 8 GiB; allow more (ulimit -v), or use fewer --workers\n",
-    )
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("MemoryError", "no 8 GiB"),
+        ("ImportError", "x.so: failed to map segment from shared object"),
+        ("RuntimeError", "can't start new thread"),
+    ],
+)
+def test_too_little_memory_is_an_error(kind, message):
+    status, _, errors = run("starve", "", kind, message)
+    assert status == 1 and errors.startswith(f"error: too little memory: {message}; allow more")
