@@ -76,7 +76,8 @@ class CommandGroup(click.Group):
             _exit(str(fault), fault.exit_code)
         except (MemoryError, ImportError, RuntimeError) as error:
             if isinstance(error, MemoryError) or any(text in str(error) for text in STARVED):
-                _exit(f"too little memory: {error}; allow more (ulimit -v), or fewer --workers", 1)
+                reason = f" ({error})" if str(error) else ""
+                _exit(f"too little memory{reason}; allow more (ulimit -v), or fewer --workers", 1)
             raise
 
 

@@ -90,11 +90,12 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path, redirection):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("MemoryError", "no 8 GiB"),
-        ("ImportError", "x.so: failed to map segment from shared object"),
-        ("RuntimeError", "can't start new thread"),
+        ("MemoryError", ""),
+        ("MemoryError", " (no 8 GiB)"),
+        ("ImportError", " (x.so: failed to map segment from shared object)"),
+        ("RuntimeError", " (can't start new thread)"),
     ],
 )
 def test_too_little_memory_is_an_error(kind, message):
-    status, _, errors = run("starve", "", kind, message)
-    assert status == 1 and errors.startswith(f"error: too little memory: {message}; allow more")
+    status, _, errors = run("starve", "", kind, message.strip(" ()"))
+    assert status == 1 and errors.startswith(f"error: too little memory{message}; allow more")
