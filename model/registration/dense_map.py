@@ -13,14 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-DenseMap = NDArray[np.float32]  # [H, W, 2]
+from model.registration.distortion import TO_COMPLEX, DenseMap, nearest_similarity
 
 
 @dataclass(frozen=True)
 class InversionParameters:
     """Numbers of the inversion of a dense map. All are chosen."""
 
-    sample_step: int = 4  # px between the points to which the nearest similarity is fitted
     iterations: int = 50  # at most; skin needs about ten
     change: float = 0.01  # px; ends the iterations. OpenCV interpolates in steps of 1/32 px
     largest_error: float = 0.1  # px of B between a pixel and its position in A mapped to B
@@ -30,10 +29,15 @@ DEFAULT = InversionParameters()
 
 
 def warp_image(image: NDArray[Any], map_ab: DenseMap) -> NDArray[np.float32]:
+    """Resample an image of B, numbers of any type, into the frame of A; see `resample_onto_a`."""
+    return resample_onto_a(np.asarray(image, np.float32), map_ab)
+
+
+def resample_onto_a(image: NDArray[Any], map_ab: DenseMap) -> NDArray[np.float32]:
     """Resample an image of B into the frame of A by bilinear interpolation.
 
     Args:
-        image: [H_b, W_b] or [H_b, W_b, C], numbers of any type.
+        image: [H_b, W_b] or [H_b, W_b, C], float32, or uint8 for whole numbers in the result.
         map_ab: the map.
 
     Returns:
@@ -41,9 +45,9 @@ def warp_image(image: NDArray[Any], map_ab: DenseMap) -> NDArray[np.float32]:
     """
     valid = np.isfinite(map_ab[..., 0])
     x, y = np.moveaxis(np.where(valid[..., None], map_ab, 0).astype(np.float32), -1, 0)
-    source = np.ascontiguousarray(image, np.float32)
+    source = np.ascontiguousarray(image)
     warped = cv2.remap(source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    warped = np.asarray(warped, np.float32).reshape(*valid.shape, *image.shape[2:])
+    warped = np.asarray(warped).astype(np.float32).reshape(*valid.shape, *image.shape[2:])
     warped[~valid] = np.nan
     return warped
 
@@ -64,13 +68,13 @@ def invert_map(
     Returns:
         From B to A, float32 [H_b, W_b, 2]; NaN where no pixel of A with a map lies.
     """
-    mapped = map_ab.astype(np.float64) @ np.array([1, 1j])
+    mapped = map_ab.astype(np.float64) @ TO_COMPLEX
     valid = np.isfinite(mapped)
     targets = _pixels(shape_b)
-    similarity = _nearest_similarity(mapped, valid, parameters.sample_step)
-    if similarity is None:
+    similarity = nearest_similarity(map_ab)
+    if similarity is None or not similarity.slope:
         return np.full((*shape_b, 2), np.nan, np.float32)
-    turn, shift = similarity
+    turn, shift = similarity.slope, similarity.offset
     displacement = _continued(mapped - (turn * _pixels(mapped.shape) + shift), valid)
     points = (targets - shift) / turn
     for _ in range(parameters.iterations):
@@ -86,18 +90,6 @@ def invert_map(
 def _pixels(shape: tuple[int, ...]) -> NDArray[np.complex128]:
     """Return the positions of the pixels of an image of `shape` (height, width)."""
     return np.arange(shape[1]) + 1j * np.arange(shape[0])[:, None]
-
-
-def _nearest_similarity(
-    mapped: NDArray[np.complex128], valid: NDArray[np.bool_], step: int
-) -> tuple[complex, complex] | None:
-    """Return turn and shift of the similarity nearest to a map [H, W]; None without one."""
-    sampled = valid[::step, ::step]
-    if np.count_nonzero(sampled) < 2:
-        return None
-    points = _pixels(valid.shape)[::step, ::step][sampled]
-    turn, shift = np.polyfit(points, mapped[::step, ::step][sampled], 1)
-    return (complex(turn), complex(shift)) if turn else None
 
 
 def _continued(values: NDArray[np.complex128], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -116,7 +108,7 @@ def _sample(values: NDArray[np.float32], points: NDArray[np.complex128]) -> NDAr
     """Sample values [H, W, 2] at points [H_b, W_b] by bilinear interpolation."""
     x, y = points.real.astype(np.float32), points.imag.astype(np.float32)
     sampled = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(sampled, np.float64) @ np.array([1, 1j])
+    return np.asarray(sampled, np.float64) @ TO_COMPLEX
 
 
 def _is_true_at(mask: NDArray[np.bool_], points: NDArray[np.complex128]) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Map = NDArray[np.float32]  # [H_a, W_a, 2], (x, y) in B; NaN where nothing corresponds
+DenseMap = NDArray[np.float32]  # [H_a, W_a, 2], (x, y) in B; NaN where nothing corresponds
 TO_COMPLEX = np.array([1, 1j])  # (x, y) @ TO_COMPLEX = x + iy
 
 
@@ -18,6 +18,7 @@ class DistortionParameters:
     sample_step: int = 4  # px between the points to which the similarity is fitted
     grid_lines: int = 20  # of a grid that shows the map, along the longer side of A
     least_spacing: int = 4  # px between these lines
+    least_distance_limit: float = 2.0  # px, upper end of the colours of distances at least
 
 
 DEFAULT = DistortionParameters()
@@ -39,7 +40,7 @@ class Similarity:
 
 
 def nearest_similarity(
-    map_ab: Map, parameters: DistortionParameters = DEFAULT
+    map_ab: DenseMap, parameters: DistortionParameters = DEFAULT
 ) -> Similarity | None:
     """Fit a similarity transform to a map by least squares; None with fewer than two points."""
     step = parameters.sample_step
@@ -56,3 +57,10 @@ def nearest_similarity(
 def grid_spacing(shape: tuple[int, ...], parameters: DistortionParameters = DEFAULT) -> int:
     """Return the px between the lines of a grid over A of `shape` (height, width, …)."""
     return max(parameters.least_spacing, round(max(shape[:2]) / parameters.grid_lines))
+
+
+def distance_limit(
+    distances: NDArray[np.floating], parameters: DistortionParameters = DEFAULT
+) -> float:
+    """Return the px at which the colours of distances from the similarity end."""
+    return max(parameters.least_distance_limit, float(np.percentile(distances, 99)))

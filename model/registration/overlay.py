@@ -40,14 +40,6 @@ class InkParameters:
 OVERLAY, INK = OverlayParameters(), InkParameters()
 
 
-def resample_onto_a(image_b: GreyImage, map_ab: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Resample B into the frame of A: float32 [H_a, W_a], NaN where nothing corresponds."""
-    valid = np.isfinite(map_ab[..., 0])
-    x, y = np.moveaxis(np.where(valid[..., None], map_ab, -1).astype(np.float32), -1, 0)
-    resampled = cv2.remap(image_b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.where(valid, resampled, np.nan).astype(np.float32)
-
-
 def ridge_ink(image: NDArray, finger: Mask | None = None, parameters: InkParameters = INK) -> Ink:
     """Return the amount of ridge relative to the local tone and contrast.
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registration import plain_words
-from model.registration.distortion import grid_spacing, nearest_similarity
+from model.registration.dense_map import resample_onto_a
+from model.registration.distortion import distance_limit, grid_spacing, nearest_similarity
 from model.registration.embedded_map import embed_map
 from model.registration.overlay import (
     UNKNOWN,
@@ -20,7 +21,6 @@ from model.registration.overlay import (
     GreyImage,
     even_contrast,
     overlay,
-    resample_onto_a,
     with_polarity_of_a,
 )
 from model.registration.result import Registration
@@ -129,7 +129,7 @@ def _data(
         data["map"] = embed_map(registration.map_ab, similarity, sigma)
         data["spacing"] = grid_spacing(registration.map_ab.shape)
         data["similarity"] = [slope.real, slope.imag, offset.real, offset.imag]
-        data["distance_limit"] = max(2.0, float(np.percentile(similarity.distances, 99)))
+        data["distance_limit"] = distance_limit(similarity.distances)
     return data
 
 

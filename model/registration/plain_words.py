@@ -8,6 +8,7 @@ import numpy as np
 
 from model.registration.distortion import nearest_similarity
 from model.registration.result import Registration
+from shards.foundation.printable import counted
 
 
 def summary(registration: Registration) -> list[str]:
@@ -16,7 +17,7 @@ def summary(registration: Registration) -> list[str]:
         return [_score(registration), "no common region found"]
     return [
         _score(registration),
-        _count(len(registration.matches), "match", "matches"),
+        counted(len(registration.matches), "match", "matches"),
         f"B {_turn(registration.angle)}",
         f"{registration.mapped_share:.0%} of A's frame mapped",
     ]
@@ -69,7 +70,7 @@ def _map_sentences(registration: Registration, finger_area: float | None) -> lis
 
 def _matches(registration: Registration) -> str:
     """Return the number of matches and how probable they are."""
-    count = _count(len(registration.matches), "match", "matches")
+    count = counted(len(registration.matches), "match", "matches")
     if not len(registration.matches):
         return count
     median = float(np.median(registration.matches[:, 4]))
@@ -92,7 +93,3 @@ def _turn(angle: float) -> str:
     if abs(degrees) < 0.5:
         return "not turned"
     return f"turned by {abs(degrees):.0f}° {'counter-' * (degrees > 0)}clockwise"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

@@ -15,7 +15,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model.registration import plain_words
-from model.registration.distortion import TO_COMPLEX, grid_spacing, nearest_similarity
+from model.registration.dense_map import resample_onto_a
+from model.registration.distortion import (
+    TO_COMPLEX,
+    distance_limit,
+    grid_spacing,
+    nearest_similarity,
+)
 from model.registration.overlay import (
     UNKNOWN,
     ColourImage,
@@ -24,7 +30,6 @@ from model.registration.overlay import (
     Mask,
     even_contrast,
     overlay,
-    resample_onto_a,
     with_polarity_of_a,
 )
 from model.registration.result import Registration
@@ -44,7 +49,6 @@ class PlotParameters:
     matches_grey: int = 120  # darkest grey of an impression below matches
     grid_grey: int = 185  # darkest grey of an impression below the grid
     gap: float = 0.04  # between two impressions, in widths of A
-    least_distance_limit: float = 2.0  # px, upper end of the distance colours at least
     label_size: float = 12.0  # points, of the letters A and B
 
 
@@ -164,7 +168,7 @@ def plot_grid(
     mapped_lines = list(np.stack([segments.real, segments.imag], -1))
     lines = LineCollection(mapped_lines, linewidths=1.6, cmap=DISTANCE_COLOURS)
     lines.set_array(distance)
-    lines.set_clim(0, max(PLOT.least_distance_limit, float(np.percentile(distance, 99))))
+    lines.set_clim(0, distance_limit(distance))
     axes.add_collection(lines)
     label = "px from rotation, shift and scale"
     axes.figure.colorbar(lines, ax=axes, label=label, shrink=0.8, pad=0.02)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registration import registration_file
-from model.registration.dense_map import DenseMap, invert_map, warp_image
+from model.registration.dense_map import invert_map, warp_image
+from model.registration.distortion import DenseMap
 from model.registration.result import Registration
 from pipeline.imaging import file
 from pipeline.imaging.file import Image

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from prints import ridges
 
 from model.registration import overlay, plot
+from model.registration.dense_map import resample_onto_a
 from model.registration.impression import PreparedImpression
 from model.registration.result import Registration
 from pipeline.imaging import preprocess
@@ -33,7 +34,7 @@ def test_resampling_follows_the_map(image):
     shifted = np.roll(image, 5, 1)
     map_ab = shift_map(5)
     map_ab[:20] = np.nan
-    resampled = overlay.resample_onto_a(shifted, map_ab)
+    resampled = resample_onto_a(shifted, map_ab)
     assert np.isnan(resampled[:20]).all()
     np.testing.assert_allclose(resampled[20:, :170], image[20:, :170])
 
