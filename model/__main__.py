@@ -14,7 +14,12 @@ from model import SHIPPED
 from model.network.start_jax import start_jax
 from pipeline.imaging import file, resolution
 from pipeline.imaging.header import Size
-from pipeline.imaging.resolution import ImageResolution, by_option, warn_of_doubtful
+from pipeline.imaging.resolution import (
+    ImageResolution,
+    by_option,
+    find_resolution,
+    warn_of_doubtful,
+)
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
 from shards.foundation.printable import counted
@@ -66,10 +71,10 @@ def register(
 
     OUT holds map_ab float32 [H, W, 2], the position (x, y) in B of each pixel of A, NaN where
     nothing corresponds; score, the probability of one finger; and matches float32 [K, 5]: x_a, y_a,
-    x_b, y_b, probability. Positions are px of the image files. ppi_a, ppi_b, ppi_a_source and
-    ppi_b_source are the resolutions; opposite_polarity tells whether ridges are dark in one file
-    and light in the other; angle_degrees is the rotation, counter-clockwise as seen, shape_b the
-    height and width of B, and calibrated tells whether the scores of the network are probabilities.
+    x_b, y_b, probability. ppi_a, ppi_b, ppi_a_source and ppi_b_source are the resolutions;
+    opposite_polarity tells whether ridges are dark in one file and light in the other;
+    angle_degrees is the rotation, counter-clockwise as seen, shape_b the height and width of B, and
+    calibrated tells whether the scores of the network are probabilities.
 
     With the network that ships, take a score of 0.7 or more for one finger: in 1,380 impostor pairs
     of 280 fingers none had it, so its false match rate is at most 1.1 %.
@@ -145,10 +150,13 @@ def _register_two(
     _refuse_to_replace((*images, checkpoint), [out, page, *([picture] if picture else [])])
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
-    known = [by_option(value) for value in ppi]
-    a, b = [
-        registrar.prepare_file(path, ppi, raw_size) for path, ppi in zip(images, known, strict=True)
-    ]
+    contents, impressions = [], []
+    for path, value in zip(images, ppi, strict=True):
+        content = file.load(path, raw_size)
+        known = find_resolution(path, content.stored, by_option(value))
+        impressions.append(registrar.prepare_image(content, known, str(path)))
+        contents.append(content.stored)
+    (a, b), (stored_a, stored_b) = impressions, contents
     remarks = _report_images(images, (a, b))
     registration = registrar.register_impressions(a, b)
     registration.save(out)
@@ -158,7 +166,6 @@ def _register_two(
         f" {registration.mapped_share:.0%} mapped"
         f"{'; ridges are dark in one image, light in the other' * registration.opposite_polarity}"
     )
-    stored_a, stored_b = [file.load(path, raw_size).stored for path in images]
     if checkpoint.samefile(SHIPPED):
         remarks.append(str(calibration.THRESHOLD))
     names = str(images[0]), str(images[1])
@@ -179,7 +186,7 @@ def _check_inputs(checkpoint: Path, paths: tuple[Path, ...]) -> None:
     tensor_file.read(checkpoint)
     for path in paths:
         file.check_readable(path)
-    shipped = ", the one that ships" if checkpoint == SHIPPED else ""
+    shipped = ", the one that ships" if checkpoint.samefile(SHIPPED) else ""
     click.echo(f"network: {checkpoint}{shipped}")
 
 
@@ -232,21 +239,21 @@ def _register_table(
     """Register the rows of a table, and exit with status 1 where one of them fails."""
     _check_inputs(checkpoint, (table,))
     start_jax()
-    from model.network import weights
+    from model.network import tensor_file, weights
     from model.registration import calibration, pair_table
     from model.registration.register_table import SCORES, register_table
 
     known_a, known_b = map(by_option, ppi)
     errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps, raw_size)
-    found: dict[str, ImageResolution] = {}
+    resolutions: dict[str, ImageResolution] = {}
     for score in pair_table.read_scores(out / SCORES):
-        found |= score.resolutions
-    if found:
-        click.echo(f"{out}: {resolution.summarize(found)}")
-    warning = warn_of_doubtful(found, "the columns ppi_a, ppi_b")
+        resolutions |= score.resolutions
+    if resolutions:
+        click.echo(f"{out}: {resolution.summarize(resolutions)}")
+    warning = warn_of_doubtful(resolutions, "the columns ppi_a, ppi_b")
     if warning:
         click.echo(warning, err=True)
-    if weights.load(checkpoint).curves is None:
+    if weights.CALIBRATION not in tensor_file.read(checkpoint)[1]:
         click.echo(f"{checkpoint}: {calibration.UNCALIBRATED}", err=True)
     for error in errors:
         click.echo(f"error: {error}", err=True)

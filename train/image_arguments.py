@@ -55,16 +55,16 @@ def open_image(
     """
     if isinstance(source, Path):
         content = file.load(source)
-        found = find_resolution(source, content.stored, known)
-        warn_of_doubtful(found, str(source), argument)
-        return content, found
+        resolved = find_resolution(source, content.stored, known)
+        warn_of_doubtful(resolved, str(source), argument)
+        return content, resolved
     if known is None:
         raise Misuse(f"{name}: an array has no resolution; state it by {argument}, such as 500")
     return ImageFile(source), known
 
 
-def warn_of_doubtful(found: ImageResolution, name: str, argument: str) -> None:
+def warn_of_doubtful(image_resolution: ImageResolution, name: str, argument: str) -> None:
     """Warn the caller of the library where the resolution of an image is doubtful."""
-    message = resolution.warn_of_doubtful({name: found}, argument)
+    message = resolution.warn_of_doubtful({name: image_resolution}, argument)
     if message:
         warnings.warn(message.removeprefix("warning: "), stacklevel=5)

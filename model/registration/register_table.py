@@ -108,7 +108,7 @@ def register_table(
         checkpoint: the .safetensors file of the network.
         table: CSV file (`pair_table.read_pairs`).
         out: folder of the results; results in it that have the same inputs are kept.
-        ppi_a, ppi_b: resolution for rows that state none; None for that of the image file.
+        known_a, known_b: resolution for rows that state none; None for that of the image file.
         workers: number of processes; None for as many as the rows and the processor's cores allow.
         maps: whether to write the maps and matches, the thumbnails and the page.
         raw_size: (width, height) in px of files without header.

@@ -127,15 +127,15 @@ class Registrar:
             Fault: the file cannot be read, or shows no finger.
         """
         image = file.load(path, raw_size)
-        found = find_resolution(path, image.stored, known)
-        return self.prepare_image(image, found, str(path))
+        resolution = find_resolution(path, image.stored, known)
+        return self.prepare_image(image, resolution, str(path))
 
     def prepare_image(
-        self, image: ImageFile, found: ImageResolution, name: str
+        self, image: ImageFile, resolution: ImageResolution, name: str
     ) -> PreparedImpression:
         """Prepare the content of an image file of a resolution; Fault as `prepare`."""
-        prepared = preprocess.prepare_file(image, found.ppi, name)
-        return _with_dark_ridges(prepared, image, found)
+        prepared = preprocess.prepare_file(image, resolution.ppi, name)
+        return _with_dark_ridges(prepared, image, resolution)
 
     def register(
         self, image_a: NDArray[np.uint8], ppi_a: float, image_b: NDArray[np.uint8], ppi_b: float

@@ -27,7 +27,6 @@ EXTENSIONS = (
     *(".tif", ".tiff", ".png", ".bmp", ".dib", ".pgm", ".pnm", ".ppm"),
     *(".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc", ".wsq", ".jpg", ".jpeg", ".jpe", ".jfif"),
 )
-SIGNATURE_BYTES = 12  # of the longest signature
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ FORMATS = (
 
 
 def format_of(start: bytes) -> Format | None:
-    """Return the format of a file by its first SIGNATURE_BYTES; None for other files."""
+    """Return the format of a file by its first bytes; None for other files."""
     return next((kind for kind in FORMATS if start.startswith(kind.signatures)), None)
 
 

@@ -173,21 +173,21 @@ def _by_ridges(
     return ImageResolution(WORKING_PPI, f"assumed: {reason}; {ridges} {UNDECIDED}")
 
 
-def summarize(found: Mapping[str, ImageResolution]) -> str:
+def summarize(resolutions: Mapping[str, ImageResolution]) -> str:
     """Describe the resolutions of many images, {name: resolution}, by their kinds in one line."""
-    counts = Counter((each.ppi, each.kind) for each in found.values())
+    counts = Counter((each.ppi, each.kind) for each in resolutions.values())
     kinds = [f"{ppi:g} ppi ({kind}): {count}" for (ppi, kind), count in sorted(counts.items())]
     return f"images by resolution: {', '.join(kinds)}"
 
 
-def warn_of_doubtful(found: Mapping[str, ImageResolution], options: str) -> str | None:
+def warn_of_doubtful(resolutions: Mapping[str, ImageResolution], options: str) -> str | None:
     """Return a warning in one line where resolutions are doubtful, with the first image's name.
 
     Args:
-        found: {name of an image: resolution}.
+        resolutions: {name of an image: resolution}.
         options: names of the options that state a resolution.
     """
-    doubtful = [f"{name}: {each}" for name, each in found.items() if each.is_doubtful]
+    doubtful = [f"{name}: {each}" for name, each in resolutions.items() if each.is_doubtful]
     if not doubtful:
         return None
     others = f" (and {len(doubtful) - 1} more images)" if len(doubtful) > 1 else ""

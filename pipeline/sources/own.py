@@ -199,12 +199,12 @@ def _list_entries(own: OwnImages, roots: Sequence[Path], other: Listing) -> Iter
 
 def _walk(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Yield each file below the roots once, and its path relative to its root."""
-    seen: set[Path] = set()
+    listed: set[Path] = set()
     for root in roots:
         for folder in walk([root]):
-            if folder.path in seen:
+            if folder.path in listed:
                 continue
-            seen.add(folder.path)
+            listed.add(folder.path)
             relative = os.path.relpath(folder.path, os.path.abspath(root))  # noqa: PTH100
             for name in folder.files:
                 if not ACCOMPANYING.fullmatch(name):

@@ -131,14 +131,14 @@ def _compile_fields(text: str) -> Pattern:
 
 def _expression(parts: list[str], numbers: Collection[str], lazy: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern's parts; a repeated field must repeat its text."""
-    pieces, seen = [], set()
+    pieces, repeatable = [], set()
     for k, part in enumerate(parts):
         if k % 2 == 0:
             pieces.append(re.escape(part))
-        elif part in seen:
+        elif part in repeatable:
             pieces.append(f"(?P={part})")
         else:
-            seen.add(part)
+            repeatable.add(part)
             text = (NUMBER if part in numbers else TEXT) + lazy
             decimals = rf"(?:\.{NUMBER}{lazy})?{lazy}" if part == "ppi" else ""
             pieces.append(f"(?P<{part}>{text}{decimals})")
