@@ -6,11 +6,9 @@ A config file is a Python file that defines CONFIG, with the settings that diffe
 from __future__ import annotations
 
 import ast
-import contextlib
 import dataclasses
 import difflib
 import importlib.util
-import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from model.network.config import ModelConfig
 from pipeline.spec import PipelineSpec
 from shards.foundation.errors import Misuse
+from shards.foundation.typed_value import convert
 from train.config import TrainConfig
 
 PAPER = Path(__file__).with_name("paper.py")
@@ -115,28 +114,7 @@ def _parse(text: str, expected: Any, key: str) -> Any:
     except (ValueError, SyntaxError):
         value = text.split(",")  # words need no quotes
     try:
-        return _as(value, expected)
+        return convert(value, expected)
     except (TypeError, OverflowError) as error:
         name = expected.__name__ if isinstance(expected, type) else expected
         raise Misuse(f"--set {key}={text}: expected {name}, found {text!r}") from error
-
-
-def _as(value: Any, expected: Any) -> Any:
-    """Convert a value to the type of an annotation; TypeError where it has another type.
-
-    Lists are accepted for tuples and whole numbers for floats, at any depth.
-    """
-    kinds = typing.get_args(expected)
-    if isinstance(expected, types.UnionType):
-        for kind in kinds:
-            with contextlib.suppress(TypeError):
-                return _as(value, kind)
-    elif kinds and isinstance(value, (list, tuple)):
-        kinds = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
-        if len(kinds) == len(value):
-            return tuple(map(_as, value, kinds))
-    elif expected is float and type(value) is int:
-        return float(value)
-    elif type(value) is expected:
-        return value
-    raise TypeError(f"{value!r} is no {expected}")

@@ -63,19 +63,23 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
             files.write_bytes(path, data, durable=True)
 
 
+def require_set(directory: Path) -> None:
+    """Raise Misuse where a folder contains no shard set; reads no file."""
+    if not (directory / manifests.FILE).is_file():
+        raise Misuse(
+            f"{directory}: no shard set here (no {manifests.FILE}); build one with make shards"
+        )
+
+
 def inspect_manifest(directory: Path) -> tuple[Manifest | None, list[str]]:
     """Read the manifest of a set with all its faults; see `shards.parse_manifest.parse`.
 
     Raises:
         Misuse: the folder contains no set.
     """
-    path = directory / manifests.FILE
-    if not path.is_file():
-        raise Misuse(
-            f"{directory}: no shard set here (no {manifests.FILE}); build one with make shards"
-        )
+    require_set(directory)
     try:
-        with files.open_file(path) as file:
+        with files.open_file(directory / manifests.FILE) as file:
             return parse(file)
     except OSError as error:
         return None, [f"cannot be read: {error}"]

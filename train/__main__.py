@@ -77,7 +77,7 @@ def run(
 
     chosen = configs.load(config, overrides)
     shards = store.find_set(shards, click.echo)
-    store.load_manifest(shards)  # a missing set is reported before JAX is loaded
+    store.require_set(shards)  # a missing set is reported before JAX is loaded
     with report_start_errors():  # find_devices starts JAX, after the processes have joined
         import jax  # noqa: F401
     from train import earlier_session, hosts, loop
@@ -149,7 +149,7 @@ def evaluate(
         from shards import store
 
         shards = store.find_set(shards, click.echo)
-        store.load_manifest(shards)
+        store.require_set(shards)
     start_jax()
     if shards is not None:
         _evaluate_shards(shards, checkpoint, out, split)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-
-import click
 
 from pipeline.imaging import resolution
 from pipeline.imaging.resolution import ImageResolution
@@ -108,8 +105,7 @@ def read_pairs(
             accepted (`pipeline.imaging.resolution`).
     """
     table = csv_table.read_table(path, ("a", "b"), ("ppi_a", "ppi_b"))
-    if table.ignored:
-        click.echo(f"{path}: ignores the columns {', '.join(table.ignored)}", err=True)
+    table.report_ignored(path)
     return [
         PairRow(
             number,
@@ -167,10 +163,7 @@ def _parse_ppi(
     """Parse a resolution; `where` names the place in the file for the message."""
     if not text:
         return default
-    try:
-        ppi = float(text)
-    except ValueError:
-        ppi = math.nan
-    if not resolution.DEFAULT.accepts(ppi):
+    ppi = resolution.parse_ppi(text)
+    if ppi is None:
         raise Misuse(f"{where} is {text!r}, {resolution.DEFAULT.expected}, or nothing")
     return ImageResolution(ppi, "table")

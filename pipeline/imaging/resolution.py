@@ -115,6 +115,15 @@ class ImageResolution(NamedTuple):
         return f"{self.ppi:g} ppi ({self.source})"
 
 
+def parse_ppi(text: str, parameters: ResolutionParameters = DEFAULT) -> float | None:
+    """Return the resolution that a text states; None where it is none or not accepted."""
+    try:
+        ppi = float(text)
+    except ValueError:
+        return None
+    return ppi if parameters.accepts(ppi) else None
+
+
 def by_option(ppi: float | None) -> ImageResolution | None:
     """Return the resolution that the user stated by an option; None without one."""
     return None if ppi is None else ImageResolution(ppi, "option")

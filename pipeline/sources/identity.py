@@ -174,11 +174,8 @@ def _parse_frgp(text: str) -> int | str:
 def _resolve_ppi(text: str | None, option: float | None, path: Path) -> tuple[float, str] | str:
     """Return the resolution and its source, or why it is unknown."""
     if text is not None:
-        try:
-            ppi = float(text)
-        except ValueError:
-            ppi = 0.0
-        if not resolution.DEFAULT.accepts(ppi):
+        ppi = resolution.parse_ppi(text)
+        if ppi is None:
             return f"its ppi is {text!r}; {resolution.DEFAULT.expected}"
         return ppi, "stated for this image" + _other_tag(ppi, path)
     if option is not None:

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
-
 from pipeline.sources.identity import Entry
 from pipeline.sources.listing import check_extension
 from shards.foundation.csv_table import read_table, read_text, resembles
@@ -62,8 +60,7 @@ def _fault(text: str, entry: Entry, raw: bool) -> str | None:
 
 def _read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     table = read_table(path, REQUIRED, OPTIONAL)
-    if table.ignored:
-        click.echo(f"{path}: ignores the columns {', '.join(table.ignored)}", err=True)
+    table.report_ignored(path)
     if not {"finger", "frgp"} & table.rows[0].cells.keys():
         raise Misuse(f"{path}: has no column finger; expected {COLUMNS}")
     for row in table.rows:

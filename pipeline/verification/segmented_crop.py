@@ -15,21 +15,19 @@ from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.warp import IDENTITY
 from pipeline.spec import PipelineSpec
 from shards.foundation.errors import Fault
+from shards.verify.check_correspondence import DEFAULT as CORRESPONDENCE
 
 
 @dataclass(frozen=True)
-class CropParameters:
+class SegmentationParameters:
     """Settings of the segmentation of crops."""
 
-    # px, ridge period of a crop in which ridges can be segmented. Chosen: below it they vanish.
-    least_period: float = 3.0
-    ridge_period: float = 9.0  # px at 500 ppi; docs/GLOSSARY.md
     # Cells along the edge of the finger that are not sure: the crop has lost what surrounds it.
     # Chosen.
     edge_cells: int = 2
 
 
-DEFAULT = CropParameters()
+DEFAULT = SegmentationParameters()
 
 
 class SegmentedCrop(NamedTuple):
@@ -39,13 +37,14 @@ class SegmentedCrop(NamedTuple):
     on_finger: Mask  # bool [G, G], cells that are surely on the finger
 
 
-def shows_ridges(spec: PipelineSpec, parameters: CropParameters = DEFAULT) -> bool:
+def shows_ridges(spec: PipelineSpec) -> bool:
     """Return whether the crops of a spec are fine enough to show ridges."""
-    return parameters.ridge_period * spec.size / spec.crop >= parameters.least_period
+    period = CORRESPONDENCE.ridge_period * spec.size / spec.crop
+    return period >= CORRESPONDENCE.least_period
 
 
 def segment_crop(
-    crop: Image, spec: PipelineSpec, parameters: CropParameters = DEFAULT
+    crop: Image, spec: PipelineSpec, parameters: SegmentationParameters = DEFAULT
 ) -> SegmentedCrop:
     """Segment a crop as a build segments its image.
 
@@ -63,7 +62,7 @@ def segment_crop(
         return SegmentedCrop(Polarity.UNDECIDED, nowhere)
     segmented = SegmentedImage(image, mask, IDENTITY, (0.0, 0.0))
     ridges = polarity(segmented)
-    if not shows_ridges(spec, parameters):
+    if not shows_ridges(spec):
         return SegmentedCrop(ridges, nowhere)
     white = np.uint8(255)
     shares = cv2.resize(mask.view(np.uint8) * white, grid, interpolation=cv2.INTER_AREA)

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.building.worker import METHOD, shard_settings
 from pipeline.spec import PipelineSpec
 from shards.foundation.errors import Fault
+from shards.foundation.typed_value import convert
 
 
 def read_spec(settings: Mapping[str, Any]) -> PipelineSpec:
@@ -33,23 +34,9 @@ def read_spec(settings: Mapping[str, Any]) -> PipelineSpec:
     try:
         if unknown := sorted(fields.keys() - types.keys()):
             raise ValueError(f"unknown setting {unknown[0]!r:.60}")
-        spec = PipelineSpec(**{key: _convert(value, types[key]) for key, value in fields.items()})
+        spec = PipelineSpec(**{key: convert(value, types[key]) for key, value in fields.items()})
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Fault(f"has a spec that no build writes: {error!s:.200}") from error
     if missing := sorted(shard_settings(spec).keys() ^ settings.keys()):
         raise Fault(f"has a spec that no build writes: {missing[0]} is missing or superfluous")
     return dataclasses.replace(spec, partitions=())
-
-
-def _convert(value: Any, expected: Any) -> Any:
-    """Convert a JSON value to the type of an annotation; TypeError where it has another type."""
-    items = typing.get_args(expected)
-    if items and isinstance(value, list):
-        items = items[:1] * len(value) if items[-1] is Ellipsis else items
-        if len(items) == len(value):
-            return tuple(map(_convert, value, items))
-    elif expected is float and type(value) is int:
-        return float(value)
-    elif type(value) is expected:
-        return value
-    raise TypeError(f"{value!r:.60} is no {expected}")

@@ -30,7 +30,7 @@ from pipeline.verification.sample import sample_records
 from pipeline.verification.set_spec import read_spec
 from shards import manifest as manifests
 from shards import provenance, store
-from shards.foundation import pool
+from shards.foundation import files, pool
 from shards.foundation.errors import Fault, Finding
 from shards.foundation.progress import Progress
 from shards.info import QUARANTINE
@@ -233,7 +233,7 @@ def _read_omitted(directory: Path) -> frozenset[str]:
     """Return the ids of the images that the set was built without, by quarantine.jsonl."""
     ids = set()
     try:
-        lines = (directory / QUARANTINE).read_bytes().splitlines()
+        lines = files.read_bytes(directory / QUARANTINE).splitlines()
     except OSError:
         return frozenset()
     for line in lines:

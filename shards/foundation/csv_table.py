@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
 from shards.foundation import files
 from shards.foundation.errors import Misuse
 
@@ -58,6 +60,11 @@ class CsvTable:
 
     rows: list[CsvRow]
     ignored: list[str]
+
+    def report_ignored(self, path: Path) -> None:
+        """Print a line on standard error about the other columns of the file, if there are any."""
+        if self.ignored:
+            click.echo(f"{path}: ignores the columns {', '.join(self.ignored)}", err=True)
 
 
 def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> CsvTable:

@@ -49,13 +49,7 @@ def open_file(path: Path) -> io.BufferedReader:
         OSError: the file cannot be opened, or is a folder, a pipe or a device. Its `strerror`
             continues a message about the file.
     """
-    handle = os.open(path, os.O_RDONLY | _FLAGS)
-    try:
-        _require_regular(handle)
-        return os.fdopen(handle, "rb")
-    except OSError:
-        os.close(handle)
-        raise
+    return os.fdopen(_open_regular(path, os.O_RDONLY), "rb")
 
 
 def open_to_append(path: Path) -> BinaryIO:
@@ -64,22 +58,19 @@ def open_to_append(path: Path) -> BinaryIO:
     Raises:
         OSError: see `open_file`.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FLAGS
-    handle = os.open(path, flags, 0o666)
-    try:
-        _require_regular(handle)
-        return os.fdopen(handle, "ab")
-    except OSError:
-        os.close(handle)
-        raise
+    return os.fdopen(_open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
 
 
-def _require_regular(handle: int) -> None:
+def _open_regular(path: Path, flags: int) -> int:
+    """Return the descriptor of a regular file that is opened with `flags`; OSError for others."""
+    handle = os.open(path, flags | _FLAGS, 0o666)
     mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return handle
+    os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is a pipe or a device; expected a regular file")
+    raise OSError(errno.EINVAL, "it is a pipe or a device; expected a regular file")
 
 
 def read_bytes(path: Path, largest: int = DEFAULT.largest) -> bytes:
