@@ -7,6 +7,7 @@ their pixels to standard output.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -52,9 +53,13 @@ class Decoder:
             except OSError:  # it has crashed
                 result = None
             if result is None:
-                process.kill()
-                self._close(process)
+                self._end(process)
             return result
+
+    def close(self) -> None:
+        """End the process, if there is one; a forked process leaves that of its parent alone."""
+        if self._process is not None and self._owner == os.getpid():
+            self._end(self._process)
 
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._owner != os.getpid():
@@ -66,8 +71,9 @@ class Decoder:
             self._owner = os.getpid()
         return self._process
 
-    def _close(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait for a killed process, and forget it."""
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill a process, and forget it."""
+        process.kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -77,6 +83,7 @@ class Decoder:
 
 
 DECODER = Decoder()
+atexit.register(DECODER.close)
 
 
 def _exchange(
