@@ -17,6 +17,7 @@ from shards.foundation.errors import Misuse
 from shards.foundation.printable import counted
 
 if TYPE_CHECKING:
+    from pipeline.sources.own import StatedLayout
     from pipeline.spec import PipelineSpec
 
 
@@ -98,7 +99,7 @@ def build(
     data/shards --config configs/demo.py --partition synthetic/big --set pipeline.fingers=1000
     """
     import configs
-    from pipeline import catalog, partition_choice, plan, split
+    from pipeline import catalog, plan, split
     from pipeline.audit.audit import incomplete_partitions
     from pipeline.building import stated_layout, summary_table
     from pipeline.building.build import BuildOptions, summarize
@@ -110,18 +111,9 @@ def build(
 
     number = _parse_piece(piece)
     spec = configs.load(config or configs.PAPER, overrides).pipeline
-    wanted = split_names(partition)
-    stated = own.parse_options(layout, list_file, name, ppi, raw, wanted)
-    existing = () if wanted or stated.partitions else partition_choice.of_shard_set(out)
-    if existing and set(existing) != set(spec.partitions):
-        click.echo(f"{out}: builds its own partitions again: {', '.join(existing)}", err=True)
-    wanted = wanted or stated.partitions or existing or spec.partitions
-    if stated == own.NOTHING_STATED and len(wanted) == 1:
-        stated = own.StatedLayout(stated_layout.read(out, wanted[0]))
-        if stated.own_images:
-            click.echo(f"{wanted[0]}: {stated.own_images.description}, as before", err=True)
-    if not wanted:
-        raise Misuse("the config names no partitions; name some with --partition")
+    named = split_names(partition)
+    stated = own.parse_options(layout, list_file, name, ppi, raw, named)
+    wanted, stated = _choose_partitions(out, named, stated, spec)
     roots = data + dataset_root
 
     def show(data_sets: catalog.Catalog) -> None:
@@ -152,6 +144,36 @@ def build(
         stated_layout.write(out, stated.own_images)
     click.echo(summary_table.format_rows(summary_table.count_built(report.entries)))
     click.echo(summarize(report, out))
+
+
+def _choose_partitions(
+    out: Path, named: tuple[str, ...], stated: StatedLayout, spec: PipelineSpec
+) -> tuple[tuple[str, ...], StatedLayout]:
+    """Return the partitions to build, and the layout of own images, stated now or earlier.
+
+    The first that names any decides: --partition, the stated layout, the shard set in `out`, the
+    config. A single partition without a stated layout has the one that its last build kept.
+
+    Raises
+    ------
+    Misuse
+        If nothing names a partition.
+    """
+    from pipeline import partition_choice
+    from pipeline.building import stated_layout
+    from pipeline.sources import own
+
+    existing = () if named or stated.partitions else partition_choice.of_shard_set(out)
+    if existing and set(existing) != set(spec.partitions):
+        click.echo(f"{out}: builds its own partitions again: {', '.join(existing)}", err=True)
+    wanted = named or stated.partitions or existing or spec.partitions
+    if not wanted:
+        raise Misuse("the config names no partitions; name some with --partition")
+    if stated == own.NOTHING_STATED and len(wanted) == 1:
+        stated = own.StatedLayout(stated_layout.read(out, wanted[0]))
+        if stated.own_images:
+            click.echo(f"{wanted[0]}: {stated.own_images.description}, as before", err=True)
+    return wanted, stated
 
 
 def _has_partitions(directory: Path, partitions: Iterable[str], spec: PipelineSpec) -> bool:
