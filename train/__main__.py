@@ -214,7 +214,11 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
 def export(checkpoint: Path, out: Path) -> None:
     """Export the parameters of a run, a checkpoint or a .safetensors as .safetensors or .pkl.
 
+    A .pkl has the form of the published script's dense_reg_ckpt.pkl: numpy arrays in nested dicts.
+
+    \b
     Example: python -m train export --checkpoint runs/a/dense_reg_epoch_50 --out e50.safetensors
+             python -m train export --checkpoint runs/a --out runs/a/dense_reg_ckpt.pkl
     """
     start_jax()
     from train import export as exports

@@ -22,17 +22,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from model.network.features import FeatureNetwork
+    from model.registration.aligned_crops import AlignedCrops
     from model.registration.impression import PreparedImpression
     from model.registration.registered_pair import RegisteredPair
     from shards.batch import PairSequence
     from train.image_arguments import ImageLike, ImageSource
 
 __all__ = [
+    "AlignedCrops",
     "Fault",
+    "FeatureNetwork",
     "Misuse",
     "PairSequence",
     "RegisteredPair",
     "Registrar",
+    "aligned_crops",
+    "crop_image",
     "evaluate_maps",
     "foreground",
     "open_shards",
@@ -143,6 +149,52 @@ def foreground(image: ImageLike, ppi: float | None = None) -> NDArray[np.bool_]:
     return np.asarray(cropping.on_finger(prepared, points))
 
 
+def crop_image(
+    image: ImageLike, network: FeatureNetwork, ppi: float | None = None
+) -> NDArray[np.uint8]:
+    """Cut the crop that a network gets of an image: around the finger, with dark ridges.
+
+    Args:
+        image: an image file, or pixels uint8 [H, W].
+        network: that will get the crop.
+        ppi: resolution of the image; see `register`.
+
+    Returns:
+        uint8 [S, S].
+
+    Raises:
+        Misuse, Fault: see `register`.
+    """
+    from model.registration.impression import prepare_impression
+    from pipeline.imaging.cropping import extract_crop
+    from train.image_arguments import check_image, open_image, stated_resolution
+
+    source = check_image(image, "image")
+    content, resolution = open_image(source, stated_resolution(ppi, "ppi"), "image", "ppi")
+    name = str(source) if isinstance(source, Path) else "image"
+    impression, geometry = prepare_impression(content, resolution, name), network.geometry
+    return extract_crop(impression.prepared, geometry.crop, geometry.size).image
+
+
+def aligned_crops(pair: RegisteredPair, network: FeatureNetwork) -> AlignedCrops:
+    """Cut the crops that a network gets of a registered pair, B resampled onto A.
+
+    Args:
+        pair: the pair with its images: not one of `RegisteredPair.load`.
+        network: that will get the crops.
+
+    Returns:
+        `image_a` and `image_b` uint8 [S, S], and `common` bool [S, S], where both show the finger.
+
+    Raises:
+        Misuse: the pair has no map or no images.
+        Fault: an image file cannot be read again.
+    """
+    from model.registration.aligned_crops import align_crops
+
+    return align_crops(pair, network.geometry)
+
+
 def open_shards(directory: str | Path, split: str = "train") -> PairSequence:
     """Open the pairs of one split of a shard set, as numpy arrays for any framework.
 
@@ -202,7 +254,15 @@ def evaluate_maps(
 
 
 def __getattr__(name: str) -> Any:
-    """Import the classes of results, and read the version, when they are used."""
+    """Import the classes, and read the version, when they are used."""
+    if name == "FeatureNetwork":
+        from model.network.features import FeatureNetwork
+
+        return FeatureNetwork
+    if name == "AlignedCrops":
+        from model.registration.aligned_crops import AlignedCrops
+
+        return AlignedCrops
     if name == "RegisteredPair":
         from model.registration.registered_pair import RegisteredPair
 

@@ -21,8 +21,10 @@ FILE = "dense_reg_ckpt.safetensors"
 def save(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
     """Write parameters as .safetensors or, for scripts that expect a pickle, as .pkl; atomically.
 
-    A .pkl holds {"params": {name: array}} and the metadata, parsed from its JSON, as builtin
-    containers and numpy arrays. The project only writes pickles: reading one runs its code.
+    A .pkl is a dict as the published JAX script of IFViT writes and reads it (github.com/
+    thanhlamauto/IFViT, dense_reg_ckpt.pkl): {"state": {"params": …}, "metadata": …}. Parameters are
+    numpy arrays in dicts nested by module, metadata is parsed from its JSON; everything else is of
+    builtin types. The project only writes pickles: reading one runs its code.
 
     Args:
         path: File to write; its ending selects the format.
@@ -67,6 +69,5 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
 def _write_pickle(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
     parsed = {key: json.loads(text) for key, text in metadata.items()}
     contiguous = {name: np.array(array, order="C") for name, array in arrays.items()}
-    files.write_bytes(
-        path, pickle.dumps({"params": contiguous, **parsed}, protocol=4), follow_links=True
-    )
+    content = {"state": {"params": weights.nest(contiguous)}, "metadata": parsed}
+    files.write_bytes(path, pickle.dumps(content, protocol=4), follow_links=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,21 @@ def _outline(config: ModelConfig, path: Path) -> tuple[nnx.GraphDef[Net], nnx.St
 def tensors(params: nnx.State) -> dict[str, Any]:
     """Return the arrays (or their shapes) of a state by the names of a checkpoint's tensors."""
     return {_name(keys): leaf.get_value() for keys, leaf in nnx.to_flat_state(params)}
+
+
+def nest(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arrays by dotted name as nested dicts: "a.b" becomes ["a"]["b"].
+
+    The items of lists have their number as key, a text: "stages.0" becomes ["stages"]["0"].
+    """
+    tree: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *modules, last = name.split(".")
+        node = tree
+        for module in modules:
+            node = node.setdefault(module, {})
+        node[last] = array
+    return tree
 
 
 def _name(keys: tuple[Any, ...]) -> str:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from model.registration.deformation import Deformation
 from model.registration.ridge_image import RidgeImage, ridge_image
-from pipeline.imaging import border, cropping, orientation, polarity
+from pipeline.imaging import border, cropping, orientation, polarity, preprocess
 from pipeline.imaging.cropping import Crop
+from pipeline.imaging.file import ImageFile
 from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resolution import ImageResolution
@@ -91,6 +92,24 @@ class PreparedImpression:
         return int(self.prepared.mask.sum()), zlib.crc32(self.prepared.image.tobytes())
 
 
+def prepare_impression(
+    image: ImageFile, resolution: ImageResolution, name: str
+) -> PreparedImpression:
+    """Prepare the content of an image file; Fault where it shows no finger."""
+    return with_dark_ridges(preprocess.prepare_file(image, resolution.ppi, name), image, resolution)
+
+
+def with_dark_ridges(
+    prepared: SegmentedImage, image: ImageFile, resolution: ImageResolution
+) -> PreparedImpression:
+    """Return the impression, inverted where its background shows that its ridges are light."""
+    shown = polarity.polarity(prepared)
+    if shown is Polarity.LIGHT:
+        prepared = polarity.negative(prepared)
+    shape = image.stored.shape[0], image.stored.shape[1]
+    return PreparedImpression(shape, prepared, resolution, shown, image.orientation, image.notes)
+
+
 def resample_onto(
     b: PreparedImpression, deformation: Deformation, a: PreparedImpression
 ) -> PreparedImpression:
@@ -106,7 +125,20 @@ def resample_onto(
     """
     height, width = a.prepared.mask.shape
     x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
-    points = deformation.on_grid(x, y)
+    return resample_at(b, deformation.on_grid(x, y), a)
+
+
+def resample_at(b: PreparedImpression, points: Array, a: PreparedImpression) -> PreparedImpression:
+    """Resample B into the frame of A by the positions of A's pixels in B.
+
+    Args:
+        b: the impression to resample.
+        points: float64 [H, W, 2], (x, y) px of B at 500 ppi for each pixel of A at 500 ppi.
+        a: the impression whose frame is used.
+
+    Returns:
+        B as A would show it; light where it lies outside of B's own frame.
+    """
     mask = cropping.on_finger(b.prepared, points)
     light = float(np.percentile(b.prepared.image, border.DEFAULT.light_percentile))
     map_x, map_y = np.moveaxis(points.astype(np.float32), -1, 0)

@@ -25,16 +25,17 @@ from model.registration.impression import (
     PreparedImpression,
     WindowFeatures,
     map_in_file_pixels,
+    prepare_impression,
     resample_onto,
+    with_dark_ridges,
 )
 from model.registration.inference import WindowNetwork, WindowParameters
 from model.registration.result import Registration, empty_registration
 from model.registration.similarity import rotation_angle
-from pipeline.imaging import cropping, file, polarity, preprocess
+from pipeline.imaging import cropping, file, preprocess
 from pipeline.imaging.file import ImageFile
 from pipeline.imaging.header import Size
 from pipeline.imaging.polarity import Polarity
-from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resolution import ImageResolution, find_resolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 from shards.foundation.errors import Fault
@@ -111,7 +112,7 @@ class Registrar:
             Fault: the image shows no finger.
         """
         prepared = preprocess.prepare(image, ppi, name)
-        return _with_dark_ridges(prepared, ImageFile(image), ImageResolution(ppi, "argument"))
+        return with_dark_ridges(prepared, ImageFile(image), ImageResolution(ppi, "argument"))
 
     def prepare_file(
         self, path: Path, known: ImageResolution | None = None, raw_size: Size | None = None
@@ -134,8 +135,7 @@ class Registrar:
         self, image: ImageFile, resolution: ImageResolution, name: str
     ) -> PreparedImpression:
         """Prepare the content of an image file of a resolution; Fault as `prepare`."""
-        prepared = preprocess.prepare_file(image, resolution.ppi, name)
-        return _with_dark_ridges(prepared, image, resolution)
+        return prepare_impression(image, resolution, name)
 
     def register(
         self, image_a: NDArray[np.uint8], ppi_a: float, image_b: NDArray[np.uint8], ppi_b: float
@@ -264,17 +264,6 @@ def require_two_files(a: Path, b: Path) -> None:
         raise Fault(f"{str(a)!r} or {str(b)!r} is not a file name: {error}") from error
     if same:
         raise Fault(f"{a}: is both A and B; expected two impressions in two files")
-
-
-def _with_dark_ridges(
-    prepared: SegmentedImage, image: ImageFile, resolution: ImageResolution
-) -> PreparedImpression:
-    """Return the impression, inverted where its background shows that its ridges are light."""
-    shown = polarity.polarity(prepared)
-    if shown is Polarity.LIGHT:
-        prepared = polarity.negative(prepared)
-    shape = image.stored.shape[0], image.stored.shape[1]
-    return PreparedImpression(shape, prepared, resolution, shown, image.orientation, image.notes)
 
 
 def _matches_in_file_pixels(

@@ -16,6 +16,7 @@ from training import MODEL
 
 from model.network import weights
 from model.network.config import ModelConfig
+from model.network.features import FeatureNetwork
 from model.network.net import create
 from model.registration.calibration import DEFAULT_CURVES
 from shards.foundation.errors import Fault, Misuse
@@ -95,19 +96,51 @@ def test_same_parameters_same_bytes(net, tmp_path):
         assert (tmp_path / "b.safetensors").read_bytes() == written
 
 
-def test_safetensors_to_pickle_in_builtins_and_numpy(run, net, tmp_path):
-    middle, out = tmp_path / "w.safetensors", tmp_path / "w.pkl"
+def leaves(tree):
+    """Arrays by dotted name of nested dicts; every container is a plain dict with text keys."""
+    assert type(tree) is dict and all(type(key) is str for key in tree)
+    found = {}
+    for key, value in tree.items():
+        inner = leaves(value) if isinstance(value, dict) else {"": value}
+        found.update({f"{key}.{name}".rstrip("."): array for name, array in inner.items()})
+    return found
+
+
+def test_pickle_as_the_published_script_reads_it(run, net, tmp_path):
+    """Its `load_checkpoint` returns ["state"] and ["metadata"]; parameters are nested by module."""
+    middle, out = tmp_path / "w.safetensors", tmp_path / "dense_reg_ckpt.pkl"
     assert command("export", "--checkpoint", run, "--out", middle).exit_code == 0
     assert command("export", "--checkpoint", middle, "--out", out).exit_code == 0
     exported = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
-    assert exported.keys() == {"params", "format", "model_config", "pipeline"}
-    assert type(exported) is dict and type(exported["params"]) is dict
-    assert exported["model_config"]["width"] == 16 and exported["pipeline"]["crop"] == 72
-    tensors = weights.tensors(nnx.state(net))
-    assert all(type(array) is np.ndarray for array in exported["params"].values())
-    assert all(np.array_equal(exported["params"][name], tensors[name]) for name in tensors)
-    named = [m.split(b"\n")[0] for m in out.read_bytes().split(b"\x8c")]
-    assert not [text for text in named if b"jax" in text or b"flax" in text]
+    assert type(exported) is dict and exported.keys() == {"state", "metadata"}
+    assert exported["state"].keys() == {"params"}
+    assert exported["metadata"].keys() == {"format", "model_config", "pipeline"}
+    assert exported["metadata"]["model_config"]["width"] == 16
+    assert exported["metadata"]["pipeline"]["crop"] == 72
+    params = exported["state"]["params"]
+    assert {"backbone", "transformer"} <= params.keys()
+    tensors, arrays = weights.tensors(nnx.state(net)), leaves(params)
+    assert arrays.keys() == tensors.keys()
+    assert all(type(array) is np.ndarray for array in arrays.values())
+    assert all(np.array_equal(arrays[name], tensors[name]) for name in tensors)
+    network = FeatureNetwork(middle)
+    own = {part: params[part] for part in network.params}
+    jax.tree.map(np.testing.assert_array_equal, own, network.params)  # the same structure
+
+
+class NumpyAndBuiltins(pickle.Unpickler):
+    """Refuses whatever a program without JAX does not have."""
+
+    def find_class(self, module, name):
+        assert module.split(".")[0] in ("numpy", "builtins", "_codecs"), (module, name)
+        return super().find_class(module, name)
+
+
+def test_pickle_needs_numpy_alone(run, tmp_path):
+    out = tmp_path / "w.pkl"
+    assert command("export", "--checkpoint", run, "--out", out).exit_code == 0
+    with out.open("rb") as file:
+        assert NumpyAndBuiltins(file).load().keys() == {"state", "metadata"}
 
 
 def test_curves_go_along(run, tmp_path):
@@ -118,7 +151,7 @@ def test_curves_go_along(run, tmp_path):
     assert weights.load(b).curves == DEFAULT_CURVES and b.read_bytes() == a.read_bytes()
     assert command("export", "--checkpoint", a, "--out", out).exit_code == 0
     exported = pickle.loads(out.read_bytes())  # noqa: S301 (written by the line above)
-    assert exported["calibration"]["score_slope"] == DEFAULT_CURVES.score_slope
+    assert exported["metadata"]["calibration"]["score_slope"] == DEFAULT_CURVES.score_slope
 
 
 def test_facts_are_added_whole_or_not_at_all(run, tmp_path, monkeypatch):
