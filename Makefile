@@ -72,7 +72,7 @@ help:
 	@echo "make test-processors           the tests as on processors without AVX-512, four times"
 	@echo "make soak                      attacks: kills, byte faults, special files, too little memory; 20 minutes"
 	@echo "make bench                     speeds of build, loader, training and registration, as ratios"
-	@echo "make bench-gpu                 the published network on a GPU: pairs/s, utilisation, hours of a whole run"
+	@echo "make bench-gpu                 the published network on a GPU: pairs/s, MFU, peak memory, hours of a whole run"
 
 # --- installation: one stamp for each set of optional groups; shards and train always belong to it ---
 extras = $(sort $(1) $(EXTRAS))
@@ -205,7 +205,7 @@ soak: $(DEV)
 bench: $(BASE)
 	@exec $(PY) tests/bench
 
-# The published network in bfloat16 on synthetic shards: pairs/s, utilisation, hours of a whole run
+# The published network in bfloat16 on synthetic shards: pairs/s, MFU, peak memory, hours of a whole run
 bench-gpu: gpu-seen
 	@$(MAKE) --no-print-directory EXTRAS='$(sort cuda $(EXTRAS))' bench-here REQUIRE='--require gpu'
 

@@ -2,6 +2,7 @@
 
 The floor is the compiled step on data that are on the device already. The loop also reads shards,
 makes batches, transfers and logs; the ratio of both speeds shows the cost. Both run in turn.
+Beside it: model FLOPs utilisation, the largest memory in use, the hours of a complete run.
 --trace FOLDER writes a trace of some bare steps, for TensorBoard or https://ui.perfetto.dev.
 """
 
@@ -27,6 +28,7 @@ from train import loop, monitor, peak_speed, state, step
 
 PAIRS, SHARDS = 2000, 4
 EPOCHS, FULL = 100, 100_000
+GIB = 2**30
 BLOCK = monitor.MonitorParameters().max_steps_per_fetch  # steps in turn
 
 
@@ -56,8 +58,9 @@ class Bench:
         batch = next(self.loop.batches)
         self.batch = step.put({name: batch[name] for name in step.LOSS_INPUTS}, self.mesh)
         start = time.perf_counter()
-        self.program.train.lower(self.program.abstract, self.batch).compile()
+        compiled = self.program.train.lower(self.program.abstract, self.batch).compile()
         self.compiling = time.perf_counter() - start
+        self.planned_bytes = planned_bytes(compiled.memory_analysis())
         self.state = self.program.initialise()
         self.loop.initialise()
 
@@ -95,8 +98,46 @@ class Bench:
             self.bare_steps()
 
 
+def planned_bytes(memory):
+    """Memory that the compiler plans for one step, bytes per device: state, batch, temporaries."""
+    sizes = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+    return sizes - memory.alias_size_in_bytes
+
+
+def describe_memory(stats, planned):
+    """Describe the memory of a device.
+
+    Args:
+        stats: From `device.memory_stats()`; None for a device whose allocator counts nothing.
+        planned: Bytes that the compiler plans for a step.
+    """
+    of_compiler = f"{planned / GIB:.3g} GiB per device for a step by the compiler"
+    if not stats or "peak_bytes_in_use" not in stats:
+        return f"memory: {of_compiler} (this device counts none in use)"
+    peak, limit = stats["peak_bytes_in_use"], stats.get("bytes_limit")
+    of_limit = f" of {limit / GIB:.3g}" if limit else ""
+    return f"memory: {peak / GIB:.3g}{of_limit} GiB in use at the peak, {of_compiler}"
+
+
+def describe_speed(rate, utilisation, ratio, peak):
+    """Describe the speed of the loop and of the bare step, and the hours of a complete run.
+
+    Args:
+        rate: Pairs per second of the loop.
+        utilisation: Model FLOPs utilisation of the loop.
+        ratio: Speed of the loop divided by that of the bare step; None where only processor time
+            was compared.
+        peak: FLOP/s of one device.
+    """
+    bare = f"; bare step {rate / ratio:.4g} pairs/s, MFU {utilisation / ratio:.1%}" if ratio else ""
+    return (
+        f"speed: {rate:.4g} pairs/s, MFU {utilisation:.1%} of {peak / 1e12:.3g} TFLOP/s per device"
+        f"{bare}; {EPOCHS} epochs × {FULL:,} pairs in {EPOCHS * FULL / rate / 3600:.2f} h"
+    )
+
+
 def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=None):
-    """Measure the loop against the bare step; return the table row and a remark.
+    """Measure the loop against the bare step; return the table row and remarks.
 
     On CPUs, where the loop takes its time from the step's own cores, processor time is compared.
     """
@@ -111,14 +152,18 @@ def measure(config=ROOT / "configs" / "demo.py", overrides=(), rounds=20, trace=
             bench.trace(trace)
     rate = figures["pairs_per_s"]
     name = f"training loop, batch {chosen.train.batch_size} ({'core-s' if on_cpu else 'wall'})"
-    note = (
-        f"training loop: {config.name} on {jax.device_count()} × {device.device_kind}: {rate:.3g} "
-        f"pairs/s, waiting for data {figures['wait']:.2%} of the time (1% at most), compiling "
-        f"{bench.compiling:.1f} s, utilisation {figures['utilisation']:.1%} of "
-        f"{peak_speed.peak_flops(device) / 1e12:.3g} TFLOP/s per device, "
-        f"{EPOCHS} epochs × {FULL:,} pairs in {EPOCHS * FULL / rate / 3600:.2f} h"
-    )
-    return [Row(name, rate, "bare step", ratios, 0.97)], [note]
+    notes = [
+        f"training loop: {config.name} on {jax.device_count()} × {device.device_kind}, waiting for "
+        f"data {figures['wait']:.2%} of the time (1% at most), compiling {bench.compiling:.1f} s",
+        describe_speed(
+            rate,
+            figures["utilisation"],
+            None if on_cpu else float(np.median(ratios)),
+            peak_speed.peak_flops(device),
+        ),
+        describe_memory(device.memory_stats(), bench.planned_bytes),
+    ]
+    return [Row(name, rate, "bare step", ratios, 0.97)], notes
 
 
 @click.command()
