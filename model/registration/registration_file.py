@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from model.registration.distortion import DenseMap
 from model.registration.result import Registration
 from pipeline.imaging.file import DEFAULT as IMAGE_FILE
 from pipeline.imaging.resolution import ImageResolution
@@ -67,16 +68,7 @@ def load(path: Path, parameters: RegistrationFileParameters = DEFAULT) -> Regist
         Misuse: there is no such file.
         Fault: the file is damaged, or is not a registration of this version.
     """
-    try:
-        arrays = _read_arrays(path, parameters)
-    except FileNotFoundError as error:
-        raise Misuse(f"{path}: no such registration") from error
-    except DAMAGE as error:
-        raise Fault(f"{path}: cannot be read as a registration: {error}") from error
-    for name, (kind, shape) in ARRAYS.items():
-        if name not in arrays:
-            raise Fault(f"{path}: holds no array {name}, as of another version; register again")
-        _check_array(path, name, arrays[name], kind, shape)
+    arrays = _load_arrays(path, list(ARRAYS), parameters)
     height, width = arrays["shape_b"].tolist()
     if not 1 <= min(height, width) <= max(height, width) <= IMAGE_FILE.side_range[1]:
         raise Fault(f"{path}: shape_b is [{height}, {width}]; expected the size of an image")
@@ -90,6 +82,31 @@ def load(path: Path, parameters: RegistrationFileParameters = DEFAULT) -> Regist
         opposite_polarity=bool(arrays["opposite_polarity"]),
         calibrated=bool(arrays["calibrated"]),
     )
+
+
+def load_map(
+    path: Path, parameters: RegistrationFileParameters = DEFAULT
+) -> tuple[DenseMap, float]:
+    """Read `map_ab` and `score` alone, which any tool can write; errors as `load`."""
+    arrays = _load_arrays(path, ["map_ab", "score"], parameters)
+    return np.asarray(arrays["map_ab"], np.float32), float(arrays["score"])
+
+
+def _load_arrays(
+    path: Path, names: list[str], parameters: RegistrationFileParameters
+) -> dict[str, Any]:
+    """Read arrays by these names, of the types and shapes of `ARRAYS`; errors as `load`."""
+    try:
+        arrays = _read_arrays(path, parameters)
+    except FileNotFoundError as error:
+        raise Misuse(f"{path}: no such registration") from error
+    except DAMAGE as error:
+        raise Fault(f"{path}: cannot be read as a registration: {error}") from error
+    for name in names:
+        if name not in arrays:
+            raise Fault(f"{path}: holds no array {name}, as of another version; register again")
+        _check_array(path, name, arrays[name], *ARRAYS[name])
+    return arrays
 
 
 def _read_arrays(path: Path, parameters: RegistrationFileParameters) -> dict[str, Any]:

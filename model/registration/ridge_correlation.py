@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.registration.deformation import Deformation
 from model.registration.ridge_image import Field, RidgeImage, blur
 from pipeline.imaging.warp import Array
+
+
+class GridMap(Protocol):
+    """A map from A to B, such as a `Deformation`, that is evaluated on a grid."""
+
+    def on_grid(self, x: Array, y: Array) -> Array:
+        """Map the points of A at columns x [W] and rows y [H], px at 500 ppi, to B: [H, W, 2]."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Correlation:
 
 
 def ridge_correlation(
-    deformation: Deformation,
+    deformation: GridMap,
     a: RidgeImage,
     b: RidgeImage,
     parameters: CorrelationParameters = DEFAULT,
@@ -75,7 +82,7 @@ def ridge_correlation(
 
 
 def correlate(
-    deformation: Deformation,
+    deformation: GridMap,
     a: RidgeImage,
     b: RidgeImage,
     window: float,
@@ -113,7 +120,7 @@ def correlate(
 
 
 def _resample(
-    deformation: Deformation, b: RidgeImage, shape: tuple[int, int], margin: int
+    deformation: GridMap, b: RidgeImage, shape: tuple[int, int], margin: int
 ) -> tuple[Field, Field]:
     """Resample the ridges and the mask of B into A's frame of `shape`, `margin` px wider."""
     height, width = shape

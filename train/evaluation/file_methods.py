@@ -58,12 +58,15 @@ class PreparedFile:
     Attributes:
         network: for the network.
         prepared: the foreground at 500 ppi.
-        features: its SIFT keypoints.
     """
 
     network: PreparedImpression
     prepared: SegmentedImage
-    features: sift.Features
+
+    @functools.cached_property
+    def features(self) -> sift.Features:
+        """Its SIFT keypoints."""
+        return sift.extract(self.prepared.image)
 
 
 class FileMethods:
@@ -90,14 +93,10 @@ class FileMethods:
             Fault: a file cannot be registered; the message names it.
         """
         a, b = self._open(path_a), self._open(path_b)
-        registration = self._registrar.register_impressions(a.network, b.network)
-        alignment = phase.align(a.prepared.image, b.prepared.image)
         return {
-            NETWORK: FileResult(
-                registration.score, functools.partial(sample_map, registration.map_ab)
-            ),
-            SIFT: _register_by_sift(a, b),
-            PHASE: FileResult(alignment.response, _between_files(alignment.matrix, a, b)),
+            NETWORK: register_by_network(self._registrar, a, b),
+            SIFT: register_by_sift(a, b),
+            PHASE: register_by_phase(a, b),
         }
 
     def _prepare(self, path: Path) -> PreparedFile:
@@ -106,7 +105,7 @@ class FileMethods:
         self.resolutions[str(path)] = resolution
         network = self._registrar.prepare_image(image, resolution, str(path))
         prepared = preprocess.prepare_file(image, resolution.ppi, str(path))
-        return PreparedFile(network, prepared, sift.extract(prepared.image))
+        return PreparedFile(network, prepared)
 
 
 def versions() -> dict[str, int]:
@@ -140,15 +139,27 @@ def sample_map(map_ab: NDArray[np.float32], points: Array) -> Array:
     return np.asarray(sampled[0], np.float64)
 
 
-def _register_by_sift(a: PreparedFile, b: PreparedFile) -> FileResult:
+def register_by_network(registrar: Registrar, a: PreparedFile, b: PreparedFile) -> FileResult:
+    """Register by a network; the score is that of the registration."""
+    registration = registrar.register_impressions(a.network, b.network)
+    return FileResult(registration.score, functools.partial(sample_map, registration.map_ab))
+
+
+def register_by_sift(a: PreparedFile, b: PreparedFile) -> FileResult:
     """Register by SIFT + RANSAC; the score is the number of inliers, 0 without a similarity."""
     fit = sift.fit(a.features, b.features)
     if fit is None:
         return FileResult(0.0, no_correspondence)
-    return FileResult(float(len(fit.inliers)), _between_files(fit.matrix, a, b))
+    return FileResult(float(len(fit.inliers)), between_files(fit.matrix, a, b))
 
 
-def _between_files(matrix: Array, a: PreparedFile, b: PreparedFile) -> PointMap:
+def register_by_phase(a: PreparedFile, b: PreparedFile) -> FileResult:
+    """Register by phase correlation; the score is the height of the peak."""
+    alignment = phase.align(a.prepared.image, b.prepared.image)
+    return FileResult(alignment.response, between_files(alignment.matrix, a, b))
+
+
+def between_files(matrix: Array, a: PreparedFile, b: PreparedFile) -> PointMap:
     """Turn a matrix [2, 3] between px at 500 ppi into a map between px of the files."""
     from_file_a = compose_affine(matrix, invert_affine(a.prepared.to_original))
     return functools.partial(apply_affine, compose_affine(b.prepared.to_original, from_file_a))

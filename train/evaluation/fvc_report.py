@@ -107,7 +107,7 @@ def console_table(results: FvcResults) -> str:
     ]
     headings = ["", *(column.heading for column in columns)]
     rows = [
-        [method, *(_cell(values, column) for column in columns)]
+        [method, *(cell(values, column) for column in columns)]
         for method, values in metrics.items()
     ]
     notes = []
@@ -155,13 +155,13 @@ def _table(metrics: dict[str, dict[str, float]], columns: Sequence[Column]) -> A
         return None
     headings = ["method", *(column.heading for column in columns)]
     rows = [
-        [method, *(_cell(values, column) for column in columns)]
+        [method, *(cell(values, column) for column in columns)]
         for method, values in metrics.items()
     ]
     return {"headings": headings, "rows": rows}
 
 
-def _cell(values: dict[str, float], column: Column) -> str:
+def cell(values: dict[str, float], column: Column) -> str:
     """Return a metric with its interval in brackets, as text."""
     value = values.get(column.metric, math.nan)
     low = values.get(f"{column.metric}_low", math.nan)

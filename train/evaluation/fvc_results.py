@@ -26,7 +26,7 @@ class FvcResults:
 
     Attributes:
         rows: one per comparison: "a", "b" (file names), "genuine", "fault" (why it could not be
-            made, or None), "scores" by method, "minutiae" by method (see `_minutiae_metrics`).
+            made, or None), "scores" by method, "minutiae" by method (see `minutiae_metrics`).
         scores: float64 [P] by method; -inf for a comparison that could not be made.
         genuine: bool [P].
         fingers: the two fingers of each comparison.
@@ -57,7 +57,7 @@ class FvcResults:
             MINUTIAE_METRICS where there are reference minutiae. NaN where a metric is undefined.
         """
         return {
-            method: self._score_metrics(method) | self._minutiae_metrics(method)
+            method: self.score_metrics(method) | self.minutiae_metrics(method)
             for method in self.scores
         }
 
@@ -69,7 +69,7 @@ class FvcResults:
     def _fingers(self, chosen: NDArray[np.bool_]) -> list[tuple[str, str]]:
         return [self.fingers[k] for k in np.flatnonzero(chosen)]
 
-    def _score_metrics(self, method: str) -> Metrics:
+    def score_metrics(self, method: str) -> Metrics:
         """Compute the error rates of a method; empty without comparisons of both kinds."""
         score = self.scores[method]
         if self.genuine.all() or not self.genuine.any():
@@ -80,7 +80,7 @@ class FvcResults:
         fingers = dict.fromkeys(values, min(kinds))
         return bootstrap.with_intervals(values, intervals, fingers, SHARES)
 
-    def _minutiae_metrics(self, method: str) -> Metrics:
+    def minutiae_metrics(self, method: str) -> Metrics:
         """Compute mean confirmed share, share of aligned pairs and median residual (px)."""
         measured = [k for k, row in enumerate(self.rows) if method in row["minutiae"]]
         if not measured:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.imaging.warp import Array, apply_affine, rotation
 from shards.foundation.errors import Fault, Misuse
@@ -90,11 +91,31 @@ def distances(
     Returns:
         float64 [K], px of file B, from each confirmed minutia of A, mapped, to that of B.
     """
-    points = point_map(a[:, :2])
-    direction = np.c_[np.cos(a[:, 2]), -np.sin(a[:, 2])]  # y points down
-    step = point_map(a[:, :2] + parameters.direction_step * direction) - points
-    angle = np.arctan2(-step[:, 1], step[:, 0])
-    return _assign(_candidates(points, angle, b, parameters))
+    cost = _candidates(*carry(a, point_map, parameters), b, parameters)
+    rows, columns = _assign(cost).T
+    return np.asarray(cost[rows, columns])
+
+
+def mates(
+    a: Array, b: Array, point_map: PointMap, parameters: MinutiaeParameters = DEFAULT
+) -> NDArray[np.intp]:
+    """Return the confirmed minutiae [K, 2]: the index in A and that of its mate in B."""
+    return _assign(_candidates(*carry(a, point_map, parameters), b, parameters))
+
+
+def carry(
+    minutiae: Array, point_map: PointMap, parameters: MinutiaeParameters = DEFAULT
+) -> tuple[Array, Array]:
+    """Carry minutiae [N, 4] through a map.
+
+    Returns:
+        Their positions float64 [N, 2] and directions [N] (rad counter-clockwise as seen) in B; NaN
+        where the map is.
+    """
+    points = point_map(minutiae[:, :2])
+    direction = np.c_[np.cos(minutiae[:, 2]), -np.sin(minutiae[:, 2])]  # y points down
+    step = point_map(minutiae[:, :2] + parameters.direction_step * direction) - points
+    return points, np.arctan2(-step[:, 1], step[:, 0])
 
 
 def share(confirmed: int, a: Array, b: Array) -> float:
@@ -151,11 +172,11 @@ def _candidates(points: Array, angle: Array, b: Array, parameters: MinutiaeParam
     return np.where(close & (turn <= parameters.max_angle), distance, np.inf)
 
 
-def _assign(cost: Array) -> Array:
-    """Assign rows to columns one to one, least cost first; return the finite costs assigned."""
+def _assign(cost: Array) -> NDArray[np.intp]:
+    """Assign rows to columns one to one, least finite cost first; return row and column [K, 2]."""
     cost, assigned = cost.copy(), []
-    while cost.size and np.isfinite(least := cost.min()):
-        assigned.append(float(least))
+    while cost.size and np.isfinite(cost.min()):
         row, column = np.unravel_index(cost.argmin(), cost.shape)
+        assigned.append((row, column))
         cost[row], cost[:, column] = np.inf, np.inf
-    return np.array(assigned)
+    return np.array(assigned, np.intp).reshape(-1, 2)
