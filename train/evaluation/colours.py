@@ -15,7 +15,14 @@ METHODS = {
     file_methods.SIFT: "#d9822b",
     file_methods.PHASE: "#7a5195",
 }
-OTHERS = ("#6b6b6b", "#a0527d", "#8a6d1f")  # for methods by other names, in order
+OTHERS = (
+    "#6b6b6b",
+    "#a0527d",
+    "#8a6d1f",
+    "#2a9d8f",
+    "#b5483a",
+    "#4d7c0f",
+)  # for methods by other names, in order
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The benchmark: methods of registration on several sets of impressions, by one protocol."""
