@@ -68,7 +68,7 @@ def test_notebook_runs(site, tmp_path):
     (tmp_path / "run.py").write_text(NOTEBOOK)
     done = installed.run(site, "run.py", notebook, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "one finger: 0.9" in done.stdout
+    assert float(re.search(r"one finger: ([\d.]+)", done.stdout)[1]) > 0.9
     assert "trained 20 steps" in done.stdout
     assert len((tmp_path / "run/logs/metrics.jsonl").read_text().splitlines()) == 5
 

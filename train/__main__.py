@@ -175,32 +175,25 @@ def evaluate(
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
 def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None) -> None:
-    """Fit the calibration curves of a network, so that its scores are probabilities.
+    """Calibrate a network: scores become probabilities, and maps state their uncertainty.
 
-    Registers pairs of synthetic fingers and matches validation pairs of SHARDS, fits two logistic
-    curves and writes them into CHECKPOINT, whose parameters do not change. Takes about three
-    core-minutes; fewer fingers make the curve of the score less accurate.
+    Registers pairs of synthetic fingers and matches validation pairs of SHARDS, fits the weights of
+    the score and of the uncertainty and writes them into CHECKPOINT, whose parameters do not
+    change. Takes about ten core-minutes; fewer fingers make it less accurate.
 
     Example: python -m train calibrate --shards data/shards
     --checkpoint runs/a/dense_reg_ckpt.safetensors
     """
-    import itertools
-
     start_jax()
     from model.network import compilation_cache
-    from pipeline.sources import generated
-    from pipeline.spec import PipelineSpec
+    from pipeline import calibration_touches
     from shards.store import open_set
     from train.evaluation import calibrate as calibration
 
     compilation_cache.enable()
-    spec = PipelineSpec(fingers=fingers, impressions=4, finger_seed=99)
-    by_finger = itertools.groupby(
-        generated.list_impressions("synthetic/calib", spec), lambda impression: impression.finger
-    )
-    impressions = [list(group) for _, group in by_finger]
+    impressions = calibration_touches.list_fingers(fingers)
     text = calibration.calibrate(
-        checkpoint, open_set(shards), impressions, generated.synthesize, workers
+        checkpoint, open_set(shards), impressions, calibration_touches.synthesize, workers
     )
     click.echo(f"{text}\n{checkpoint}: calibrated")
 

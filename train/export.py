@@ -61,7 +61,7 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
         stored = weights.load(path, digest_required=False)
         tensors = weights.tensors(nnx.state(stored.net))
         arrays = {name: np.asarray(value) for name, value in tensors.items()}
-        return arrays, weights.metadata(stored.net.config, stored.geometry, stored.curves)
+        return arrays, weights.metadata(stored.net.config, stored.geometry, stored.calibration)
     folder = checkpoint.find(path, str(path)) or path
     return checkpoint.load_parameters(folder), checkpoint.load_meta(folder)["export"]
 

@@ -3,8 +3,10 @@
 A file has one tensor per parameter, named by its dotted path in the network
 ("backbone.stem.kernel"), and texts as metadata: "format" (FORMAT), "model_config" (JSON of
 `ModelConfig`), "pipeline" (JSON of `CropGeometry`) and, after `python -m train calibrate`,
-"calibration" (JSON of `CalibrationCurves`). Reading it runs no code, and nothing of it is used
-before its digest (`model.network.tensor_file`), names, shapes, types and values are checked.
+"calibration" (JSON of `CalibrationCurves`), "score" (of `ScoreWeights`) and "uncertainty" (of
+`UncertaintyWeights`); files of earlier versions have the first of these alone. Reading it runs no
+code, and nothing of it is used before its digest (`model.network.tensor_file`), names, shapes,
+types and values are checked.
 """
 
 from __future__ import annotations
@@ -25,11 +27,16 @@ from numpy.typing import NDArray
 from model.network import tensor_file
 from model.network.config import ModelConfig
 from model.network.net import Net, create
-from model.registration.calibration import CalibrationCurves
+from model.registration.calibration import (
+    Calibration,
+    CalibrationCurves,
+    ScoreWeights,
+    UncertaintyWeights,
+)
 from shards.foundation.errors import Fault
 
 FORMAT = "1"
-CALIBRATION = "calibration"
+CALIBRATION, SCORE, UNCERTAINTY = "calibration", "score", "uncertainty"
 LISTED_DIFFERENCES = 4  # in one message
 MESSAGE_CHARACTERS = 500
 LARGEST_SIDE = 8192  # px; the largest image that is read (`pipeline.imaging.file`)
@@ -68,12 +75,17 @@ class Checkpoint:
     Attributes:
         net: the network with its parameters.
         geometry: of the crops that it was trained on.
-        curves: calibration; None where none was fitted.
+        calibration: None where none was fitted.
     """
 
     net: Net
     geometry: CropGeometry
-    curves: CalibrationCurves | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def curves(self) -> CalibrationCurves | None:
+        """The curves of its calibration."""
+        return self.calibration.curves if self.calibration else None
 
 
 def load(path: Path, digest_required: bool = True) -> Checkpoint:
@@ -89,31 +101,36 @@ def load(path: Path, digest_required: bool = True) -> Checkpoint:
             the network in its metadata; the message names the differences.
     """
     values, texts = tensor_file.read(path, digest_required)
-    config, geometry, curves = _parse_metadata(texts, path)
+    config, geometry, calibration = _parse_metadata(texts, path)
     graph, state = _outline(config, path)
     expected = {name: leaf.shape for name, leaf in tensors(state).items()}
     _check_shapes({name: value.shape for name, value in values.items()}, expected, path)
     _check_values(values, path)
     for keys, leaf in nnx.to_flat_state(state):
         leaf.set_value(jnp.asarray(values[_name(keys)]))
-    return Checkpoint(nnx.merge(graph, state), geometry, curves)
+    return Checkpoint(nnx.merge(graph, state), geometry, calibration)
 
 
 def metadata(
-    config: ModelConfig, geometry: CropGeometry, curves: CalibrationCurves | None = None
+    config: ModelConfig, geometry: CropGeometry, calibration: Calibration | None = None
 ) -> dict[str, str]:
     """Return the metadata of a checkpoint."""
     return {
         "format": FORMAT,
         "model_config": json.dumps(dataclasses.asdict(config)),
         "pipeline": json.dumps(dataclasses.asdict(geometry)),
-        **(calibration_metadata(curves) if curves else {}),
+        **(calibration_metadata(calibration) if calibration else {}),
     }
 
 
-def calibration_metadata(curves: CalibrationCurves) -> dict[str, str]:
-    """Return the part of the metadata that holds calibration curves."""
-    return {CALIBRATION: json.dumps(dataclasses.asdict(curves))}
+def calibration_metadata(calibration: Calibration) -> dict[str, str]:
+    """Return the part of the metadata that holds a calibration."""
+    parts = {
+        CALIBRATION: calibration.curves,
+        SCORE: calibration.score,
+        UNCERTAINTY: calibration.uncertainty,
+    }
+    return {key: json.dumps(dataclasses.asdict(part)) for key, part in parts.items() if part}
 
 
 def _outline(config: ModelConfig, path: Path) -> tuple[nnx.GraphDef[Net], nnx.State]:
@@ -152,8 +169,8 @@ def _name(keys: tuple[Any, ...]) -> str:
 
 def _parse_metadata(
     metadata: dict[str, str], path: Path
-) -> tuple[ModelConfig, CropGeometry, CalibrationCurves | None]:
-    """Return the config, the geometry and the calibration curves in a file's metadata."""
+) -> tuple[ModelConfig, CropGeometry, Calibration | None]:
+    """Return the config, the geometry and the calibration in a file's metadata."""
     if metadata.get("format") != FORMAT:
         format_ = repr(metadata.get("format"))[:40]
         raise Fault(
@@ -166,10 +183,19 @@ def _parse_metadata(
             f"{path}: trained on crops resampled to {geometry.size} px, but its network takes"
             f" {config.image_size} px"
         )
-    curves = metadata.get(CALIBRATION)
-    if curves is None:
+    if CALIBRATION not in metadata:
         return config, geometry, None
-    return config, geometry, _parse(CalibrationCurves, curves, CALIBRATION, path)
+    kinds = {CALIBRATION: CalibrationCurves, SCORE: ScoreWeights, UNCERTAINTY: UncertaintyWeights}
+    parts = {
+        key: _parse(kind, metadata[key], key, path)
+        for key, kind in kinds.items()
+        if key in metadata
+    }
+    return (
+        config,
+        geometry,
+        Calibration(parts[CALIBRATION], parts.get(SCORE), parts.get(UNCERTAINTY)),
+    )
 
 
 def _parse(kind: Any, text: str, key: str, path: Path) -> Any:

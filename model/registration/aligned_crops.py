@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from model.network.weights import CropGeometry
 from model.registration.distortion import DenseMap
-from model.registration.impression import PreparedImpression, prepare_impression, resample_at
+from model.registration.impression import (
+    PreparedImpression,
+    prepare_impression,
+    resample_at,
+    with_one_inverted,
+)
 from model.registration.registered_pair import ImageSource, RegisteredPair
 from model.registration.result import Registration
 from pipeline.imaging import file
@@ -81,7 +86,7 @@ def _of_one_polarity(
     known = (a.polarity is Polarity.LIGHT) != (b.polarity is Polarity.LIGHT)
     if registration.opposite_polarity == known:
         return a, b
-    return (a, b.negative) if b.polarity is Polarity.UNDECIDED else (a.negative, b)
+    return with_one_inverted(a, b)
 
 
 def _positions_in_b(a: PreparedImpression, b: PreparedImpression, map_ab: DenseMap) -> Array:

@@ -52,6 +52,19 @@ def resample_onto_a(image: NDArray[Any], map_ab: DenseMap) -> NDArray[np.float32
     return warped
 
 
+def sample_nearest(values: NDArray[np.float32], map_ab: DenseMap) -> NDArray[np.float32]:
+    """Sample values [H_b, W_b] at the pixels of B nearest to a map; NaN where nothing corresponds.
+
+    Unlike `resample_onto_a` it takes nothing from pixels beside, which may have no value.
+    """
+    valid = np.isfinite(map_ab[..., 0])
+    x, y = np.floor(map_ab[valid] + 0.5).astype(np.intp).T
+    sampled = np.full(valid.shape, np.nan, np.float32)
+    height, width = values.shape
+    sampled[valid] = values[y.clip(0, height - 1), x.clip(0, width - 1)]
+    return sampled
+
+
 def invert_map(
     map_ab: DenseMap, shape_b: tuple[int, int], parameters: InversionParameters = DEFAULT
 ) -> DenseMap:

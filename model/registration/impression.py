@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from model.registration.agreement import nearest_pixels
 from model.registration.deformation import Deformation
 from model.registration.ridge_image import RidgeImage, ridge_image
 from pipeline.imaging import border, cropping, orientation, polarity, preprocess
@@ -110,6 +111,13 @@ def with_dark_ridges(
     return PreparedImpression(shape, prepared, resolution, shown, image.orientation, image.notes)
 
 
+def with_one_inverted(
+    a: PreparedImpression, b: PreparedImpression
+) -> tuple[PreparedImpression, PreparedImpression]:
+    """Return the pair with light and dark exchanged in the one whose polarity is undecided."""
+    return (a, b.negative) if b.polarity is Polarity.UNDECIDED else (a.negative, b)
+
+
 def resample_onto(
     b: PreparedImpression, deformation: Deformation, a: PreparedImpression
 ) -> PreparedImpression:
@@ -176,3 +184,44 @@ def map_in_file_pixels(
         valid &= cropping.on_finger(b.prepared, points)
         map_ab[block][valid] = apply_affine(b.prepared.to_original, points[valid])
     return orientation.as_stored(map_ab, a.orientation)
+
+
+def matches_in_file_pixels(
+    matches: Array, a: PreparedImpression, b: PreparedImpression
+) -> NDArray[np.float32]:
+    """Convert matches [K, 5], x_a, y_a, x_b, y_b and a number, to px of the files."""
+    return np.c_[
+        apply_affine(a.prepared.to_original, matches[:, :2]),
+        apply_affine(b.prepared.to_original, matches[:, 2:4]),
+        matches[:, 4],
+    ].astype(np.float32)
+
+
+def sigma_in_file_pixels(
+    sigma: NDArray[np.float32],
+    map_ab: NDArray[np.float32],
+    first: PreparedImpression,
+    first_is_a: bool,
+    rows_per_block: int = 256,
+) -> NDArray[np.float32]:
+    """Sample a field over one of two impressions at every pixel of the file of A.
+
+    Args:
+        sigma: float32 [h, w] over `first` at 250 ppi.
+        map_ab: float32 [H_a, W_a, 2], from px of A's file to px of B's file.
+        first: A, or B.
+        first_is_a: which of them it is.
+        rows_per_block: rows computed at a time, which bounds the memory.
+
+    Returns:
+        float32 [H_a, W_a]; NaN where the map is.
+    """
+    sampled = np.full(map_ab.shape[:2], np.nan, np.float32)
+    to_working = invert_affine(first.prepared.to_original)
+    for start in range(0, len(sampled), rows_per_block):
+        block = map_ab[start : start + rows_per_block]
+        y, x = np.nonzero(np.isfinite(block[..., 0]))
+        points = np.c_[x, y + start] if first_is_a else block[y, x]
+        pixels = nearest_pixels(apply_affine(to_working, points.astype(np.float64)), sigma.shape)
+        sampled[y + start, x] = sigma[pixels]
+    return sampled

@@ -49,7 +49,6 @@ def write_page(
     registration: Registration,
     fingers: Fingers = UNKNOWN,
     remarks: Sequence[str] = (),
-    sigma: NDArray[np.float32] | None = None,
 ) -> None:
     """Write the page on a registration.
 
@@ -60,7 +59,6 @@ def write_page(
         registration: of both.
         fingers: their foregrounds, bool [H, W], outside of which no ridges are shown.
         remarks: more sentences for the reader, such as warnings.
-        sigma: float32 [H_a, W_a], px, standard deviation of the map; None where it is not known.
 
     Raises:
         Fault: the file cannot be written.
@@ -75,7 +73,7 @@ def write_page(
         images=_images(images, registration, fingers),
         mapped=bool(registration.mapped_share),
         matches=len(registration.matches),
-        data=_data(images, registration, sigma),
+        data=_data(images, registration),
     )
     files.write_bytes(path, text.encode(), follow_links=True)
 
@@ -111,11 +109,7 @@ def _images(
     return {name: _embed(picture) for name, picture in pictures.items()}
 
 
-def _data(
-    images: tuple[GreyImage, GreyImage],
-    registration: Registration,
-    sigma: NDArray[np.float32] | None,
-) -> dict[str, Any]:
+def _data(images: tuple[GreyImage, GreyImage], registration: Registration) -> dict[str, Any]:
     """Return what the script of the page computes with, as JSON values."""
     similarity = nearest_similarity(registration.map_ab)
     data: dict[str, Any] = {
@@ -126,7 +120,7 @@ def _data(
     }
     if similarity is not None:
         slope, offset = similarity.slope, similarity.offset
-        data["map"] = embed_map(registration.map_ab, similarity, sigma)
+        data["map"] = embed_map(registration.map_ab, similarity, registration.sigma)
         data["spacing"] = grid_spacing(registration.map_ab.shape)
         data["similarity"] = [slope.real, slope.imag, offset.real, offset.imag]
         data["distance_limit"] = distance_limit(similarity.distances)

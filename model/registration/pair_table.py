@@ -46,7 +46,8 @@ class ScoreRow(NamedTuple):
         matches: number of matches; empty after an error.
         ppi_a, ppi_b: resolution that was used; empty after an error.
         ppi_a_source, ppi_b_source: how it is known (`ImageResolution`).
-        notes: remarks of the reader about the images, such as which page was read.
+        notes: remarks of the reader about the images, such as which page was read; and why there
+            is no map.
         fault: the error message; empty without one.
         method: digest of network and program (`describe_method`).
         inputs: digest of everything else that the result depends on: images, resolutions.

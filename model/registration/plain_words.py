@@ -14,7 +14,7 @@ from shards.foundation.printable import counted
 def summary(registration: Registration) -> list[str]:
     """Return a few words each on the score, the matches, the rotation and the mapped area."""
     if not len(registration.matches) and not registration.mapped_share:
-        return [_score(registration), "no common region found"]
+        return [_score(registration), "no map"]
     return [
         _score(registration),
         counted(len(registration.matches), "match", "matches"),
@@ -53,7 +53,7 @@ def _map_sentences(registration: Registration, finger_area: float | None) -> lis
     """Return sentences on the map and the matches."""
     similarity = nearest_similarity(registration.map_ab)
     if similarity is None:
-        return [f"No map: {registration.refusal or 'no common region found'}"]
+        return [f"No map: {registration.refusal or 'no common area found'}"]
     share, whole = registration.mapped_share, "A's frame"
     if finger_area:
         pixels = registration.map_ab.shape[0] * registration.map_ab.shape[1]
@@ -64,8 +64,17 @@ def _map_sentences(registration: Registration, finger_area: float | None) -> lis
         f"B is {_turn(registration.angle)}",
         f"Beyond rotation, shift and scale the skin moved by {mean:.1f} px of B on average,"
         f" {largest:.1f} px at most",
+        *_uncertainty(registration),
         _matches(registration),
     ]
+
+
+def _uncertainty(registration: Registration) -> list[str]:
+    """Return how far the map may be off, where the network states it."""
+    median = registration.median_sigma
+    if median is None:
+        return []
+    return [f"Standard deviation of the map: {median:.2f} px of B along each axis (median)"]
 
 
 def _matches(registration: Registration) -> str:

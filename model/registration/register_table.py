@@ -22,10 +22,12 @@ from typing import Any
 
 from model.network import compilation_cache
 from model.registration import pair_table, table_page
+from model.registration.impression import PreparedImpression
 from model.registration.impression_cache import ImpressionCache
 from model.registration.method_version import describe_method
 from model.registration.pair_table import PairRow, ScoreRow
 from model.registration.registrar import Registrar, require_two_files
+from model.registration.result import Registration
 from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import ImageResolution
 from shards.foundation import files, pool
@@ -222,12 +224,18 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
         ppi_b=f"{b.resolution.ppi:g}",
         ppi_a_source=a.resolution.source,
         ppi_b_source=b.resolution.source,
-        notes="; ".join([f"a: {note}" for note in a.notes] + [f"b: {note}" for note in b.notes]),
+        notes="; ".join(_notes(a, b, registration)),
         method=job.method,
         inputs=job.input_digest(pair),
         map_sha256=map_sha256,
     )
     return result.sealed()
+
+
+def _notes(a: PreparedImpression, b: PreparedImpression, registration: Registration) -> list[str]:
+    """Return the remarks about both images, and why there is no map."""
+    refusal = [f"no map: {registration.refusal}"] if registration.refusal else []
+    return [f"a: {note}" for note in a.notes] + [f"b: {note}" for note in b.notes] + refusal
 
 
 def _describe_unforeseen(error: Exception) -> str:

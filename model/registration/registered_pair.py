@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registration import registration_file
-from model.registration.dense_map import invert_map, warp_image
+from model.registration.dense_map import invert_map, sample_nearest, warp_image
 from model.registration.distortion import DenseMap
 from model.registration.result import Registration
 from pipeline.imaging import file
@@ -64,11 +64,12 @@ class RegisteredPair:
 
     @property
     def sigma(self) -> NDArray[np.float32] | None:
-        """Standard deviation of the map, float32 [H_a, W_a] in px of B; NaN where the map is.
+        """Standard deviation of the map along each axis, float32 [H_a, W_a] in px of B.
 
-        None for a network that states none, such as the one that ships.
+        It holds where both images show one finger; NaN where the map is. None without a map, and
+        for a network that states none.
         """
-        return None
+        return self.registration.sigma
 
     @property
     def angle_degrees(self) -> float:
@@ -104,9 +105,13 @@ class RegisteredPair:
         """Return the registration from B to A: its `map_ab` leads from px of B to px of A."""
         a, b = self.registration.resolutions
         shape_b = self.registration.shape_b
+        map_ba, sigma = invert_map(self.map_ab, shape_b), self.sigma
+        if sigma is not None:
+            sigma = sample_nearest(sigma, map_ba) * np.float32(a.ppi / b.ppi)
         inverse = dataclasses.replace(
             self.registration,
-            map_ab=invert_map(self.map_ab, shape_b),
+            map_ab=map_ba,
+            sigma=sigma,
             matches=self.registration.matches[:, [2, 3, 0, 1, 4]],
             angle=-self.registration.angle,
             resolutions=(b, a),

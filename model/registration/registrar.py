@@ -18,16 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.network import weights
-from model.registration.calibration import DEFAULT_CURVES, CalibrationCurves
+from model.registration.assessment import assess, describe_refusal
+from model.registration.calibration import DEFAULT_CURVES, Calibration
 from model.registration.deformation import Deformation, invert_deformation
 from model.registration.hypotheses import HypothesisParameters, best_hypothesis, is_doubtful
 from model.registration.impression import (
     PreparedImpression,
     WindowFeatures,
     map_in_file_pixels,
+    matches_in_file_pixels,
     prepare_impression,
     resample_onto,
+    sigma_in_file_pixels,
     with_dark_ridges,
+    with_one_inverted,
 )
 from model.registration.inference import WindowNetwork, WindowParameters
 from model.registration.result import Registration, empty_registration
@@ -36,7 +40,7 @@ from pipeline.imaging import cropping, file, preprocess
 from pipeline.imaging.file import ImageFile
 from pipeline.imaging.header import Size
 from pipeline.imaging.polarity import Polarity
-from pipeline.imaging.resolution import ImageResolution, find_resolution
+from pipeline.imaging.resolution import WORKING_PPI, ImageResolution, find_resolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 from shards.foundation.errors import Fault
 
@@ -50,8 +54,6 @@ class RegistrarParameters:
     least_confidence: float = 0.01
     # Largest distance from the map of a match that is returned. Chosen: a ridge period.
     explained_distance: float = 9.0
-    # Least probability of one finger for which a map is returned. Chosen.
-    least_probability: float = 0.05
     # Least gain in ridge correlation for which another pass of the network is kept. Measured,
     # docs/LOG.md, 2026-11-23, "Stretch, and second looks".
     least_gain: float = 0.01
@@ -94,7 +96,8 @@ class Registrar:
         loaded = weights.load(checkpoint)
         self.parameters = parameters
         self.network = WindowNetwork(loaded, parameters.window)
-        self.calibrated, self.curves = loaded.curves is not None, loaded.curves or DEFAULT_CURVES
+        self.calibrated = loaded.calibration is not None
+        self.calibration = loaded.calibration or Calibration(DEFAULT_CURVES)
         self.config, self.geometry = self.network.config, self.network.geometry
         self._cells = functools.cache(self.network.cells)
 
@@ -152,15 +155,12 @@ class Registrar:
         """
         first, second = sorted((a, b), key=lambda impression: impression.rank)
         (matches, deformation, correlation), inverted = self._find_in_either_polarity(first, second)
-        score = self.curves.probability(correlation)
-        resolutions = a.resolution, b.resolution
-        least = self.parameters.least_probability
-        if deformation is None or score < least:
-            refusal = (
-                "the matches support no smooth map"
-                if deformation is None
-                else f"the ridges agree too little (score {score:.2g}; a map needs {least:g})"
-            )
+        pair = with_one_inverted(first, second) if inverted else (first, second)
+        ridges = pair[0].ridge_image, pair[1].ridge_image
+        assessment = assess(matches, deformation, correlation, ridges, self.calibration)
+        score, resolutions = assessment.score, (a.resolution, b.resolution)
+        refusal = describe_refusal(assessment)
+        if deformation is None or refusal:
             return empty_registration(
                 a.shape, score, resolutions, b.shape, self.calibrated, refusal
             )
@@ -172,15 +172,22 @@ class Registrar:
                 deformation, a.ridge_image.shape, deformation_parameters
             )
             explained = explained[:, [2, 3, 0, 1, 4]]
+        explained[:, 4] = self.calibration.curves.match_probability(explained[:, 4])
+        rows, sigma = self.parameters.rows_per_block, assessment.sigma
+        map_ab = map_in_file_pixels(deformation, a, b, rows)
+        if sigma is not None:
+            sigma = sigma * np.float32(b.resolution.ppi / WORKING_PPI)
+            sigma = sigma_in_file_pixels(sigma, map_ab, first, first is a, rows)
         return Registration(
-            map_in_file_pixels(deformation, a, b, self.parameters.rows_per_block),
+            map_ab,
             score,
-            _matches_in_file_pixels(explained, a, b, self.curves),
+            matches_in_file_pixels(explained, a, b),
             rotation_angle(deformation.matrix),
             resolutions,
             b.shape,
             inverted != ((a.polarity is Polarity.LIGHT) != (b.polarity is Polarity.LIGHT)),
             self.calibrated,
+            sigma=sigma,
         )
 
     def _find_in_either_polarity(
@@ -194,8 +201,7 @@ class Registrar:
         result = self.find_deformation(a, b)
         if Polarity.UNDECIDED not in (a.polarity, b.polarity):
             return result, False
-        pair = (a, b.negative) if b.polarity is Polarity.UNDECIDED else (a.negative, b)
-        inverted = self.find_deformation(*pair)
+        inverted = self.find_deformation(*with_one_inverted(a, b))
         return (inverted, True) if inverted.correlation > result.correlation else (result, False)
 
     def find_deformation(self, a: PreparedImpression, b: PreparedImpression) -> SearchResult:
@@ -264,17 +270,6 @@ def require_two_files(a: Path, b: Path) -> None:
         raise Fault(f"{str(a)!r} or {str(b)!r} is not a file name: {error}") from error
     if same:
         raise Fault(f"{a}: is both A and B; expected two impressions in two files")
-
-
-def _matches_in_file_pixels(
-    matches: Array, a: PreparedImpression, b: PreparedImpression, curves: CalibrationCurves
-) -> NDArray[np.float32]:
-    """Convert matches [K, 5] to px of the files, and their confidences to probabilities."""
-    return np.c_[
-        apply_affine(a.prepared.to_original, matches[:, :2]),
-        apply_affine(b.prepared.to_original, matches[:, 2:4]),
-        curves.match_probability(matches[:, 4]),
-    ].astype(np.float32)
 
 
 def _inside(mask: NDArray[np.bool_], points: Array) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from shards.foundation.errors import Fault, Misuse
 # Array → its dtype's kind and its shape; None for any extent
 ARRAYS: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "map_ab": ("f", (None, None, 2)),
+    "sigma": ("f", (None, None)),
     "score": ("f", ()),
     "matches": ("f", (None, 5)),
     "angle_degrees": ("f", ()),
@@ -50,7 +51,8 @@ DAMAGE = (
 class RegistrationFileParameters:
     """Limits of the files that are read."""
 
-    # Bytes of all arrays, unpacked. Chosen: a map of the largest image has half of it.
+    # Bytes of all arrays, unpacked. Chosen: map and sigma of the largest image have three quarters
+    # of it.
     largest: int = 1 << 30
 
 
@@ -69,9 +71,15 @@ def load(path: Path, parameters: RegistrationFileParameters = DEFAULT) -> Regist
         Fault: the file is damaged, or is not a registration of this version.
     """
     arrays = _load_arrays(path, list(ARRAYS), parameters)
+    if arrays["sigma"].shape != arrays["map_ab"].shape[:2]:
+        raise Fault(
+            f"{path}: sigma is {list(arrays['sigma'].shape)}; expected"
+            f" {list(arrays['map_ab'].shape[:2])}, as map_ab"
+        )
     height, width = arrays["shape_b"].tolist()
     if not 1 <= min(height, width) <= max(height, width) <= IMAGE_FILE.side_range[1]:
         raise Fault(f"{path}: shape_b is [{height}, {width}]; expected the size of an image")
+    sigma = np.asarray(arrays["sigma"], np.float32)
     return Registration(
         map_ab=np.asarray(arrays["map_ab"], np.float32),
         score=float(arrays["score"]),
@@ -79,6 +87,7 @@ def load(path: Path, parameters: RegistrationFileParameters = DEFAULT) -> Regist
         angle=float(np.radians(arrays["angle_degrees"])),
         resolutions=(_resolution(arrays, "ppi_a"), _resolution(arrays, "ppi_b")),
         shape_b=(height, width),
+        sigma=sigma if np.isfinite(sigma).any() else None,
         opposite_polarity=bool(arrays["opposite_polarity"]),
         calibrated=bool(arrays["calibrated"]),
     )

@@ -32,6 +32,9 @@ class Registration:
         calibrated: whether the checkpoint has calibration curves; without them the score and the
             probabilities order pairs and matches, but are not probabilities.
         refusal: why there is no map; empty where there is one.
+        sigma: float32 [H_a, W_a], standard deviation of the map along each axis, px of B, where
+            both show one finger; NaN where the map is. None without a map, and for a network that
+            states none.
     """
 
     map_ab: NDArray[np.float32]
@@ -43,11 +46,19 @@ class Registration:
     opposite_polarity: bool = False
     calibrated: bool = True
     refusal: str = ""
+    sigma: NDArray[np.float32] | None = None
 
     @property
     def score_text(self) -> str:
         """The score as text for the user."""
         return f"score {self.score:.3f}{'' if self.calibrated else ' (uncalibrated)'}"
+
+    @property
+    def median_sigma(self) -> float | None:
+        """Median of `sigma`, px of B; None where none is stated."""
+        if self.sigma is None:
+            return None
+        return float(np.median(self.sigma[np.isfinite(self.sigma)]))
 
     @property
     def mapped_share(self) -> float:
@@ -57,8 +68,8 @@ class Registration:
     def save(self, path: Path) -> None:
         """Write an .npz file atomically; Fault where it cannot be written.
 
-        Its arrays are map_ab, score, matches, angle_degrees, opposite_polarity, calibrated, ppi_a,
-        ppi_b, ppi_a_source, ppi_b_source, and shape_b, the height and the width of B;
+        Its arrays are map_ab, sigma, score, matches, angle_degrees, opposite_polarity, calibrated,
+        ppi_a, ppi_b, ppi_a_source, ppi_b_source, and shape_b, the height and the width of B;
         `model.registration.registration_file` reads them.
         """
         with (
@@ -68,10 +79,17 @@ class Registration:
         ):
             np.savez(file, **self._arrays())
 
+    def _stated_sigma(self) -> NDArray[np.float32]:
+        """Return `sigma`, NaN everywhere in place of None."""
+        if self.sigma is None:
+            return np.full(self.map_ab.shape[:2], np.nan, np.float32)
+        return self.sigma
+
     def _arrays(self) -> dict[str, Any]:
         a, b = self.resolutions
         return {
             "map_ab": self.map_ab,
+            "sigma": self._stated_sigma(),
             "score": self.score,
             "matches": self.matches,
             "angle_degrees": np.degrees(self.angle),

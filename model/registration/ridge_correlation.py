@@ -100,7 +100,7 @@ def correlate(
     """
     height, width = a.mask.shape
     margin = largest_shift // 2  # B is needed beyond A's frame, as far as shifts may bring it in
-    ridges_b, mask_b = _resample(deformation, b, (height, width), margin)
+    ridges_b, mask_b = resample_ridges(deformation, b, (height, width), margin)
     overlap = a.mask * mask_b[margin : margin + height, margin : margin + width]
     step = _node_step(overlap, parameters)
     node_y, node_x = np.arange(step // 2, height, step), np.arange(step // 2, width, step)
@@ -119,8 +119,8 @@ def correlate(
     return Correlation(nodes, down @ overlap @ across, by_shift, 2 * step)
 
 
-def _resample(
-    deformation: GridMap, b: RidgeImage, shape: tuple[int, int], margin: int
+def resample_ridges(
+    deformation: GridMap, b: RidgeImage, shape: tuple[int, ...], margin: int = 0
 ) -> tuple[Field, Field]:
     """Resample the ridges and the mask of B into A's frame of `shape`, `margin` px wider."""
     height, width = shape

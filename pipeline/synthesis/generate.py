@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.imaging import preprocess
 from pipeline.imaging.warp import Warp
-from pipeline.synthesis import contact, manner, master, touch
+from pipeline.synthesis import contact, manner, master, orientation, touch
 from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.frame import PPI
 from pipeline.synthesis.manner import sample_manner
@@ -60,6 +60,17 @@ def synthesize_master(
 ) -> Master:
     """Synthesize the skin of the finger at an address."""
     return sample_master(_generator(seed, partition, finger, 0), parameters=parameters)
+
+
+def sample_class(
+    seed: int,
+    partition: str,
+    finger: int,
+    parameters: master.MasterParameters = master.DEFAULT,
+) -> str:
+    """Sample the pattern class of the finger at an address, without its ridges."""
+    rng = _generator(seed, partition, finger, 0)
+    return orientation.sample_flow(rng, parameters=parameters.orientation).label
 
 
 def synthesize_impression(

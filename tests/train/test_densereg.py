@@ -101,7 +101,8 @@ def test_arrays_give_the_same_as_files(impressions, pair):
     np.testing.assert_array_equal(same.map_ab, pair.map_ab)
     np.testing.assert_array_equal(same.matches, pair.matches)
     assert same.score == pair.score
-    assert (same.ppi_a, same.ppi_b, same.sigma) == (500, 500, None)
+    np.testing.assert_array_equal(same.sigma, pair.sigma)
+    assert (same.ppi_a, same.ppi_b) == (500, 500)
 
 
 def test_a_registrar_prepares_each_file_once(folder, pair, monkeypatch):
@@ -147,6 +148,9 @@ def test_inverse_leads_back(pair, folder):
     for name in "xy":
         np.testing.assert_array_equal(inverse.matches[f"{name}_a"], pair.matches[f"{name}_b"])
     assert inverse.inverse().map_ab.shape == pair.map_ab.shape
+    np.testing.assert_array_equal(np.isfinite(inverse.sigma), np.isfinite(inverse.map_ab[..., 0]))
+    ratio = (inverse.sigma / registered.sigma)[same & np.isfinite(inverse.sigma)]
+    assert np.quantile(ratio, [0.05, 0.5, 0.95]) == pytest.approx([1, 1, 1], abs=0.05)
 
 
 def test_saved_and_loaded(pair, tmp_path, impressions):
@@ -154,6 +158,7 @@ def test_saved_and_loaded(pair, tmp_path, impressions):
     loaded = densereg.RegisteredPair.load(tmp_path / "pair.npz")
     np.testing.assert_array_equal(loaded.map_ab, pair.map_ab)
     np.testing.assert_array_equal(loaded.matches, pair.matches)
+    np.testing.assert_array_equal(loaded.sigma, pair.sigma)
     assert repr(loaded) == repr(pair) and f"{pair.score:.3f}" in repr(pair)
     np.testing.assert_array_equal(loaded.inverse().map_ab, pair.inverse().map_ab)
     with pytest.raises(densereg.Misuse, match="no images"):

@@ -18,7 +18,7 @@ from model.network import weights
 from model.network.config import ModelConfig
 from model.network.features import FeatureNetwork
 from model.network.net import create
-from model.registration.calibration import DEFAULT_CURVES
+from model.registration.calibration import DEFAULT_CURVES, Calibration
 from shards.foundation.errors import Fault, Misuse
 from train import checkpoint, export, state
 from train.__main__ import main
@@ -146,7 +146,7 @@ def test_pickle_needs_numpy_alone(run, tmp_path):
 def test_curves_go_along(run, tmp_path):
     a, b, out = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "w.pkl"))
     assert command("export", "--checkpoint", run, "--out", a).exit_code == 0
-    export.add_metadata(a, weights.calibration_metadata(DEFAULT_CURVES))
+    export.add_metadata(a, weights.calibration_metadata(Calibration(DEFAULT_CURVES)))
     assert command("export", "--checkpoint", a, "--out", b).exit_code == 0
     assert weights.load(b).curves == DEFAULT_CURVES and b.read_bytes() == a.read_bytes()
     assert command("export", "--checkpoint", a, "--out", out).exit_code == 0
@@ -164,7 +164,7 @@ def test_facts_are_added_whole_or_not_at_all(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(Fault, match=r"a\.safetensors: cannot be written: .*No space left"):
-        export.add_metadata(path, weights.calibration_metadata(DEFAULT_CURVES))
+        export.add_metadata(path, weights.calibration_metadata(Calibration(DEFAULT_CURVES)))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

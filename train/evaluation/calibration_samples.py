@@ -1,4 +1,4 @@
-"""Samples to which the calibration curves are fitted: pairs of impressions, and matches."""
+"""Samples to which a calibration is fitted: matches, pairs of impressions, and errors of maps."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from model.network import compilation_cache, metrics, weights
 from model.network.grid import pool_truth
 from model.registration import registrar
+from model.registration.assessment import assess
+from model.registration.calibration import Calibration, CalibrationCurves, UncertaintyWeights
 from model.registration.impression import PreparedImpression
 from model.registration.inference import WindowNetwork
 from model.registration.registrar import Registrar
-from pipeline.imaging.warp import Array
+from model.registration.uncertainty import measure_doubt
+from pipeline.imaging.warp import Array, Warp, apply_affine, invert_affine
 from shards import record
 from shards.foundation import pool
 from shards.foundation.errors import Fault, Misuse
@@ -36,11 +39,14 @@ class CalibrationParameters:
     fingers_per_block: int = 10  # of one task of a process; impostor pairs lie within it; chosen
     impostor_offsets: tuple[int, ...] = (1, 3)  # fingers, from a finger to its impostor partners
     # within the block, cyclically; chosen: as many impostor as genuine pairs
+    impressions_per_offset: int = 4  # of a finger for each of which it has these partners; chosen
+    points_per_pair: int = 200  # at which the error of a map is measured; chosen
     validation_pairs: int = 500  # whose matches are used; chosen
     seed: int = 0  # of the choice of validation pairs
 
 
 DEFAULT = CalibrationParameters()
+NO_ERRORS = np.zeros((0, len(fields(UncertaintyWeights)) - 1)), np.zeros((0, 2))
 
 
 class HasPpi(Protocol):
@@ -52,7 +58,8 @@ class HasPpi(Protocol):
 
 
 T = TypeVar("T", bound=HasPpi)
-Synthesize = Callable[[T], tuple[NDArray[np.uint8], Any]]  # impression → image, and more
+# impression → image, and the warp from its px to px of the finger's master
+Synthesize = Callable[[T], tuple[NDArray[np.uint8], Warp]]
 
 
 class Samples(NamedTuple):
@@ -60,11 +67,36 @@ class Samples(NamedTuple):
 
     Attributes:
         values: float64 [N].
-        labels: bool [N], whether a pair is genuine, or a match is right.
+        labels: bool [N], whether a match is right.
     """
 
     values: Array
     labels: NDArray[np.bool_]
+
+
+class RegisteredSample(NamedTuple):
+    """What is kept of one registered pair of synthetic impressions.
+
+    Attributes:
+        genuine: whether both show one finger.
+        evidence: float64 [E], see `model.registration.evidence.Evidence`; None without a map.
+        doubts: float64 [K, D] at K points of the common area of a genuine pair
+            (`model.registration.uncertainty.measure_doubt`); none of an impostor pair.
+        errors: float64 [K, 2], distance (x, y) of the map from the truth there, px at 500 ppi.
+    """
+
+    genuine: bool
+    evidence: Array | None
+    doubts: Array
+    errors: Array
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTouch:
+    """A synthetic impression, prepared, with the warp from px of its image to the master."""
+
+    impression: PreparedImpression
+    to_master: Warp
 
 
 def match_samples(
@@ -93,22 +125,25 @@ def match_samples(
     return Samples(values, np.concatenate([part.labels for part in parts]))
 
 
-def score_samples(
+def registered_samples(
     checkpoint: Path,
+    curves: CalibrationCurves,
     fingers: Sequence[Sequence[T]],
     synthesize: Synthesize[T],
     workers: int | None = None,
     parameters: CalibrationParameters = DEFAULT,
-) -> Samples:
-    """Return the ridge correlation of pairs of whole impressions, and which are genuine.
+) -> list[RegisteredSample]:
+    """Register pairs of whole impressions.
 
-    The impressions of a finger are compared two by two, and its first one with the second one of
-    other fingers. An impression that shows too little of a finger is in no pair.
+    The impressions of a finger are compared two by two; and the first one of four with the second
+    one of fingers that follow it in `fingers`, which best are of its pattern class. An impression
+    that shows too little of a finger is in no pair. Matches count by their probability, which
+    `curves` states.
     """
     size = parameters.fingers_per_block
     blocks = [fingers[k : k + size] for k in range(0, len(fingers), size)]
-    work = functools.partial(_compare_block, checkpoint, synthesize, parameters)
-    samples: list[tuple[float, bool]] = []
+    work = functools.partial(_register_block, checkpoint, curves, synthesize, parameters)
+    samples: list[RegisteredSample] = []
     with (
         Progress("impressions", len(fingers), "fingers") as progress,
         contextlib.closing(pool.run(work, blocks, workers)) as results,
@@ -116,8 +151,7 @@ def score_samples(
         for block, part in zip(blocks, results, strict=True):
             samples += part
             progress.advance(len(block))
-    correlations = np.array([correlation for correlation, _ in samples], np.float64)
-    return Samples(correlations, np.array([genuine for _, genuine in samples], bool))
+    return samples
 
 
 def _matches_of_pair(network: WindowNetwork, pair: record.Pair) -> Samples:
@@ -133,33 +167,65 @@ def _matches_of_pair(network: WindowNetwork, pair: record.Pair) -> Samples:
     return Samples(np.asarray(matches.confidence, np.float64)[used], right[used])
 
 
-def _compare_block(
+def _register_block(
     checkpoint: Path,
+    curves: CalibrationCurves,
     synthesize: Synthesize[T],
     parameters: CalibrationParameters,
     block: Sequence[Sequence[T]],
     stop: Callable[[], bool],
-) -> list[tuple[float, bool]]:
-    """Return the ridge correlation of each pair of a block, and whether it is genuine."""
+) -> list[RegisteredSample]:
+    """Register the pairs of a block."""
     loaded = _load_registrar(checkpoint)
-    prepared: dict[tuple[int, int], PreparedImpression] = {}
+    prepared: dict[tuple[int, int], PreparedTouch] = {}
     for finger, impressions in enumerate(block):
         for k, impression in enumerate(impressions):
             if stop():
                 return []
             with contextlib.suppress(Fault):  # it shows too little of a finger
-                prepared[finger, k] = loaded.prepare(synthesize(impression)[0], impression.ppi)
+                image, to_master = synthesize(impression)
+                touch = loaded.prepare(image, impression.ppi)
+                prepared[finger, k] = PreparedTouch(touch, to_master)
     usable = ((a, b) for a, b in list_pairs(block, parameters) if a in prepared and b in prepared)
     return [
-        (_ridge_correlation(loaded, prepared[a], prepared[b]), a[0] == b[0])
+        _register(loaded, curves, prepared[a], prepared[b], a[0] == b[0], parameters)
         for a, b in itertools.takewhile(lambda _: not stop(), usable)
     ]
 
 
-def _ridge_correlation(loaded: Registrar, a: PreparedImpression, b: PreparedImpression) -> float:
-    """Register two impressions and return their ridge correlation."""
-    smaller, larger = sorted((a, b), key=lambda impression: impression.rank)
-    return loaded.find_deformation(smaller, larger)[2]
+def _register(
+    loaded: Registrar,
+    curves: CalibrationCurves,
+    a: PreparedTouch,
+    b: PreparedTouch,
+    genuine: bool,
+    parameters: CalibrationParameters,
+) -> RegisteredSample:
+    """Register two impressions; the errors of a genuine pair are those of its map."""
+    a, b = sorted((a, b), key=lambda touch: touch.impression.rank)
+    result = loaded.find_deformation(a.impression, b.impression)
+    ridges = a.impression.ridge_image, b.impression.ridge_image
+    assessment = assess(*result, ridges, Calibration(curves))
+    deformation, agreement = result.deformation, assessment.agreement
+    if deformation is None or agreement is None or assessment.evidence is None:
+        return RegisteredSample(genuine, None, *NO_ERRORS)
+    evidence = np.array(assessment.evidence)
+    if not genuine:
+        return RegisteredSample(genuine, evidence, *NO_ERRORS)
+    y, x = np.nonzero(agreement.common)
+    rng = np.random.default_rng(parameters.seed)
+    chosen = rng.choice(len(y), min(parameters.points_per_pair, len(y)), replace=False)
+    y, x = y[chosen], x[chosen]
+    points = 2.0 * np.c_[x, y] + 0.5
+    doubts = measure_doubt(agreement)[y, x].astype(np.float64)
+    return RegisteredSample(True, evidence, doubts, deformation(points) - _true_map(a, b, points))
+
+
+def _true_map(a: PreparedTouch, b: PreparedTouch, points: Array) -> Array:
+    """Map points [K, 2] of A to B, both px at 500 ppi, through the finger's master."""
+    in_file = apply_affine(a.impression.prepared.to_original, points)
+    in_file_b = b.to_master.inverse(a.to_master(in_file))
+    return apply_affine(invert_affine(b.impression.prepared.to_original), in_file_b)
 
 
 @functools.lru_cache(1)
@@ -177,5 +243,6 @@ def list_pairs(
         for k in range(0, len(impressions), 2):
             yield (finger, k), (finger, k + 1)
         offsets = {offset % len(block) for offset in parameters.impostor_offsets} - {0}
-        for offset in sorted(offsets):
-            yield (finger, 0), ((finger + offset) % len(block), 1)
+        for k in range(0, len(impressions), parameters.impressions_per_offset):
+            for offset in sorted(offsets):
+                yield (finger, k), ((finger + offset) % len(block), k + 1)

@@ -13,13 +13,25 @@ from safetensors.numpy import load_file, save_file
 from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.net import create
-from model.registration.calibration import DEFAULT_CURVES
+from model.registration.calibration import (
+    DEFAULT_CURVES,
+    Calibration,
+    ScoreWeights,
+    UncertaintyWeights,
+)
 from shards.foundation.errors import Fault, Misuse
 
 CONFIG = ModelConfig(
     image_size=32, stem_channels=4, stage_channels=(4, 8), width=16, layers=1, heads=2, mlp=16
 )
 GEOMETRY = weights.CropGeometry(crop=72, size=32, grid=8)
+
+
+CALIBRATION = Calibration(
+    DEFAULT_CURVES,
+    ScoreWeights(0.01, -3.0, 6.0, 4.0, 0.0, 0.1, 0.2, 0.0, 0.0, 9.0, 1.5, 0.0),
+    UncertaintyWeights(0.5, 0.4, 0.7, 0.2, 0.0),
+)
 
 
 def save(path, net, **changes):
@@ -110,8 +122,23 @@ def test_invalid_crop_geometry(path, net, text):
 
 
 def test_curves_are_read(path, net):
-    save(path, net, **weights.calibration_metadata(DEFAULT_CURVES))
-    assert weights.load(path).curves == DEFAULT_CURVES
+    save(path, net, **weights.calibration_metadata(Calibration(DEFAULT_CURVES)))
+    loaded = weights.load(path)
+    assert loaded.curves == DEFAULT_CURVES
+    assert loaded.calibration == Calibration(DEFAULT_CURVES)  # as files of earlier versions
+
+
+def test_whole_calibration_is_read(path, net):
+    save(path, net, **weights.calibration_metadata(CALIBRATION))
+    assert weights.load(path).calibration == CALIBRATION
+
+
+@pytest.mark.parametrize("key", ["score", "uncertainty"])
+@pytest.mark.parametrize("text", ["{}", "[1]", '{"floor": "0"}'])
+def test_invalid_weights(path, net, key, text):
+    save(path, net, **weights.calibration_metadata(CALIBRATION) | {key: text})
+    with pytest.raises(Fault, match=f"'{key}'"):
+        weights.load(path)
 
 
 def test_curves_are_optional(path):

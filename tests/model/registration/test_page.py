@@ -38,10 +38,11 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def registration():
+def registration(sigma):
     rng = np.random.default_rng(0)
     matches = np.c_[rng.uniform(20, 160, (40, 4)), np.linspace(0.01, 0.99, 40)].astype(np.float32)
-    return Registration(bent_map(), 0.93, matches, 0.3, RESOLUTIONS, (HEIGHT + 20, WIDTH + 30))
+    shape_b = HEIGHT + 20, WIDTH + 30
+    return Registration(bent_map(), 0.93, matches, 0.3, RESOLUTIONS, shape_b, sigma=sigma)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +51,10 @@ def sigma():
 
 
 @pytest.fixture(scope="module")
-def page_file(images, registration, sigma, tmp_path_factory):
+def page_file(images, registration, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "registration.html"
     names = ("a/<b>&.png", "c/d.png")
-    write_page(path, names, images, registration, (None, None), ["warning: <i>"], sigma)
+    write_page(path, names, images, registration, (None, None), ["warning: <i>"])
     return path
 
 

@@ -93,7 +93,7 @@ class FastRegistrar:
     Every existing file is an impression; a KeyboardInterrupt is raised after `most` registrations.
     """
 
-    score, matches = 0.25, np.zeros((7, 5))
+    score, matches, refusal = 0.25, np.zeros((7, 5)), "too little in common"
 
     def __init__(self, most=10**6):
         self.most, self.prepared, self.registrations = most, [], 0
@@ -313,7 +313,7 @@ def test_resolution_of_a_row(tmp_path, fast):
         ["500", "tag: pHYs", "250.5", "table"],
     ]
     assert {row["notes"] for row in read_scores(tmp_path / "out")} == {
-        "a: page 1 of 2; b: page 1 of 2"
+        "a: page 1 of 2; b: page 1 of 2; no map: too little in common"
     }
 
 

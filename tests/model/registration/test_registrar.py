@@ -16,7 +16,7 @@ from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.matching import Correspondences
 from model.network.net import create
-from model.registration.calibration import CalibrationCurves
+from model.registration.calibration import Calibration, CalibrationCurves
 from model.registration.registrar import Registrar, SearchResult
 from pipeline.imaging import orientation
 from pipeline.imaging.polarity import Polarity
@@ -354,7 +354,7 @@ def test_score_is_by_the_curves_of_the_checkpoint(registrar, checkpoint, tmp_pat
     path = tmp_path / "own.safetensors"
     arrays = load_file(checkpoint)
     geometry = weights.CropGeometry(288, 128, 32)
-    tensor_file.write(path, arrays, weights.metadata(CONFIG, geometry, curves))
+    tensor_file.write(path, arrays, weights.metadata(CONFIG, geometry, Calibration(curves)))
     images = ridges(SHAPE), 500, ridges(SHAPE, 1), 500
     uncalibrated, calibrated = registrar.register(*images), Registrar(path).register(*images)
     assert calibrated.score == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-5)

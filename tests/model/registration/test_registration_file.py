@@ -1,5 +1,6 @@
 """Files of registrations: what is read, and what is refused."""
 
+import dataclasses
 import io
 import zipfile
 
@@ -19,7 +20,8 @@ def example():
     map_ab[:5] = np.nan
     resolutions = ImageResolution(500.0, "tag: pHYs"), ImageResolution(1000.0, "option")
     matches = np.full((7, 5), 0.5, np.float32)
-    return Registration(map_ab, 0.25, matches, 0.3, resolutions, (50, 60), True, False)
+    sigma = np.where(np.isfinite(map_ab[..., 0]), np.float32(0.7), np.float32(np.nan))
+    return Registration(map_ab, 0.25, matches, 0.3, resolutions, (50, 60), True, False, sigma=sigma)
 
 
 def test_everything_is_read_again(tmp_path):
@@ -28,9 +30,17 @@ def test_everything_is_read_again(tmp_path):
     loaded = registration_file.load(tmp_path / "r.npz")
     np.testing.assert_array_equal(loaded.map_ab, registration.map_ab)
     np.testing.assert_array_equal(loaded.matches, registration.matches)
+    np.testing.assert_array_equal(loaded.sigma, registration.sigma)
     assert loaded.angle == pytest.approx(registration.angle)
     for name in ("score", "resolutions", "shape_b", "opposite_polarity", "calibrated"):
         assert getattr(loaded, name) == getattr(registration, name)
+
+
+def test_a_network_that_states_no_uncertainty_has_none_in_the_file(tmp_path):
+    dataclasses.replace(example(), sigma=None).save(tmp_path / "r.npz")
+    with np.load(tmp_path / "r.npz") as arrays:
+        assert arrays["sigma"].shape == SHAPE and np.isnan(arrays["sigma"]).all()
+    assert registration_file.load(tmp_path / "r.npz").sigma is None
 
 
 def write(path, **changed):
@@ -48,6 +58,8 @@ def write(path, **changed):
         ({"map_ab": np.zeros((4, 4, 2), np.int32)}, "map_ab is int32"),
         ({"matches": np.zeros((3, 4), np.float32)}, "matches is"),
         ({"score": np.array("high")}, "score is"),
+        ({"sigma": None}, "holds no array sigma, as of another version; register again"),
+        ({"sigma": np.zeros((4, 4), np.float32)}, r"sigma is \[4, 4\]; expected \[40, 30\]"),
         ({"shape_b": np.array([0, 10])}, "expected the size of an image"),
         ({"shape_b": np.array([10**6, 10])}, "expected the size of an image"),
         ({"ppi_a_source": np.array(["x"], object)}, "cannot be read"),  # a pickle

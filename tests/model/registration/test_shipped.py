@@ -1,6 +1,7 @@
 """The network that ships, on synthetic fingers that it was not trained on, with known truth."""
 
 import dataclasses
+import re
 
 import cv2
 import numpy as np
@@ -82,9 +83,41 @@ def test_two_impressions_are_registered(registrar, pairs, finger):
 
 
 @pytest.mark.parametrize("finger", range(FINGERS))
-def test_two_fingers_have_a_low_score(registrar, pairs, finger):
+def test_two_fingers_have_a_low_score_and_no_map(registrar, pairs, finger):
     a, b = pairs[finger][0], pairs[(finger + 1) % FINGERS][1]
-    assert register(registrar, a, b).score < 0.3
+    registration = register(registrar, a, b)
+    assert registration.score < 0.1
+    assert np.isnan(registration.map_ab).all() and registration.sigma is None
+    assert re.search("no common area|different fingers|bend|matches", registration.refusal)
+
+
+def test_uncertainty_holds_for_the_true_errors(registrar, pairs):
+    """On B of 500 ppi and of another; of all pairs together, since errors of one are correlated."""
+    ratios = []
+    for a, b in pairs:
+        registration = register(registrar, a, b)
+        sigma, mapped = registration.sigma, registration.map_ab
+        np.testing.assert_array_equal(np.isfinite(sigma), np.isfinite(mapped[..., 0]))
+        y, x = np.nonzero(np.isfinite(sigma))
+        y, x = y[::43], x[::43]
+        truth = b.warp.inverse(a.warp(np.c_[x, y].astype(float)))
+        ratios.append(np.abs(mapped[y, x] - truth) / sigma[y, x, None])
+    within = np.concatenate(ratios)
+    assert 0.6 < (within <= 1).mean() < 0.85
+    assert (within <= 2).mean() > 0.88
+    assert max(np.median(ratio) for ratio in ratios) < 1.2
+
+
+def test_both_directions_are_equally_uncertain(registrar, pairs):
+    a, b = pairs[0]
+    forward, backward = register(registrar, a, b), register(registrar, b, a)
+    y, x = np.nonzero(np.isfinite(forward.sigma))
+    column, row = np.rint(forward.map_ab[y, x]).astype(int).T
+    inside = (row >= 0) & (row < len(backward.sigma)) & (column >= 0)
+    inside &= column < backward.sigma.shape[1]
+    pairs_of = forward.sigma[y, x][inside] / (b.ppi / a.ppi), backward.sigma[row, column][inside]
+    ratio = pairs_of[0] / pairs_of[1]
+    assert np.nanquantile(ratio, [0.02, 0.98]) == pytest.approx([1, 1], abs=0.15)
 
 
 @pytest.mark.parametrize("degrees", [90, 137, 180, 301])

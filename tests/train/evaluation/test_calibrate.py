@@ -1,6 +1,6 @@
 """Calibration: the regression by analytic truth, its samples, the curves it writes."""
 
-import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -14,15 +14,18 @@ from model.__main__ import SHIPPED
 from model.network import metrics, tensor_file, weights
 from model.network.net import create
 from model.registration import calibration
+from model.registration.calibration import DEFAULT_CURVES
 from model.registration.registrar import DEFAULT
+from pipeline import calibration_touches
 from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
+from pipeline.synthesis import generate
 from shards.batch import read_batch
 from shards.foundation.errors import Fault, Misuse
 from train import export
 from train.__main__ import main
 from train.evaluation import calibrate, calibration_samples, pairs
-from train.evaluation.calibration_samples import Samples
+from train.evaluation.calibration_samples import NO_ERRORS, RegisteredSample, Samples
 
 GEOMETRY = weights.CropGeometry(SPEC["crop"], SPEC["size"], SPEC["grid"])
 
@@ -92,7 +95,7 @@ def test_crops_of_another_geometry_are_refused(checkpoint, tmp_path):
         calibration_samples.match_samples(weights.load(checkpoint), none)
 
 
-def test_ridge_correlation_is_higher_in_genuine_pairs(monkeypatch):
+def test_genuine_pairs_have_more_evidence_and_errors_of_their_maps(monkeypatch):
     """Synthesized as in the command; a blank impression is in no pair."""
     impressions = generated.list_impressions("synthetic/t", PipelineSpec(fingers=2, impressions=2))
 
@@ -100,22 +103,64 @@ def test_ridge_correlation_is_higher_in_genuine_pairs(monkeypatch):
         image, warp = generated.synthesize(impression)
         return (image * 0 + 250 if impression.image_id.endswith("1_1") else image), warp
 
-    correlation, genuine = calibration_samples.score_samples(
-        SHIPPED, [impressions[:2], impressions[2:]], synthesize, 1
+    genuine, impostor = calibration_samples.registered_samples(
+        SHIPPED, DEFAULT_CURVES, [impressions[:2], impressions[2:]], synthesize, 1
+    )  # 0_0 with 0_1 and 1_0 with 0_1
+    assert genuine.genuine and not impostor.genuine
+    assert genuine.evidence[0] > 0.4 > 0.3 > impostor.evidence[0]
+    assert len(impostor.errors) == len(impostor.doubts) == 0
+    assert len(genuine.errors) == len(genuine.doubts) == 200
+    distance = np.hypot(*genuine.errors.T)
+    assert 0 < np.median(distance) < 1
+    assert np.isfinite(genuine.doubts).all()
+
+
+def test_fingers_of_one_class_follow_each_other():
+    fingers = calibration_touches.list_fingers(12)
+    addresses = [finger[0].generator_address for finger in fingers]
+    classes = [generate.sample_class(99, "synthetic/calib", finger) for _, finger, _ in addresses]
+    assert sorted(finger for _, finger, _ in addresses) == list(range(12))
+    assert len(list(itertools.groupby(classes))) == len(set(classes)) > 1
+    master = generate.synthesize_master(99, "synthetic/calib", addresses[0][1])
+    assert master.flow.label == classes[0]
+    assert [len(finger) for finger in fingers] == [8] * 12
+
+
+def test_impressions_of_a_calibration_are_usual_then_hard():
+    impressions = calibration_touches.list_fingers(1)[0]
+    usual, _ = calibration_touches.synthesize(impressions[0])
+    np.testing.assert_array_equal(usual, generated.synthesize(impressions[0])[0])
+    address = 99, "synthetic/calib", 0
+    master = generate.synthesize_master(*address)
+    settings = generate.ImpressionParameters(manner=calibration_touches.HARD)
+    for number in (4, 5, 6, 7):
+        image, warp = calibration_touches.synthesize(impressions[number])
+        plain = generate.synthesize_impression(master, *address, number, parameters=settings)
+        assert plain.params["manner"] != "plain"
+        assert warp.to_json() == plain.warp.to_json()
+        if number % 2 == 0:
+            np.testing.assert_array_equal(image, plain.image)
+
+
+def sample(genuine, rng):
+    """A pair by a network that separates fingers, with errors of about half a px."""
+    evidence = rng.normal(0.3 if genuine else -0.3, 0.3, 10)
+    points = 20 if genuine else 0
+    return RegisteredSample(
+        genuine, evidence, rng.normal(size=(points, 4)), rng.normal(0, 0.5, (points, 2))
     )
-    assert genuine.tolist() == [True, False]  # 0_0 with 0_1 and 1_0 with 0_1
-    assert correlation[0] > 0.4 > 0.3 > correlation[1]
 
 
 def stub_samples(monkeypatch, sign=1):
     """Replace the samples by those of a network that separates fingers, and right matches."""
     rng = np.random.default_rng(4)
-    genuine = np.arange(60) < 30
-    correlation = 0.3 + sign * np.where(genuine, 0.1, -0.1) + rng.normal(0, 0.08, 60)
+    pairs = [sample(k < 40, rng) for k in range(80)] + [RegisteredSample(False, None, *NO_ERRORS)]
+    if sign < 0:
+        pairs = [pair._replace(genuine=not pair.genuine) for pair in pairs]
     right = np.arange(200) < 120
     confidence = np.clip(np.where(right, 0.6, 0.3) + rng.normal(0, 0.2, 200), 0.02, 1)
-    scores, matches = Samples(correlation, genuine), Samples(confidence, right)
-    monkeypatch.setattr(calibrate, "score_samples", lambda *_: scores)
+    matches = Samples(confidence, right)
+    monkeypatch.setattr(calibrate, "registered_samples", lambda *_: pairs)
     monkeypatch.setattr(calibrate, "match_samples", lambda *_: matches)
 
 
@@ -124,7 +169,7 @@ def command(checkpoint, shards):
     return CliRunner().invoke(main, ["calibrate", *map(str, options)])
 
 
-def test_command_writes_only_the_curves(checkpoint, shards, monkeypatch):
+def test_command_writes_only_the_calibration(checkpoint, shards, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(checkpoint.parent / "cache"))
     stub_samples(monkeypatch)
     before = checkpoint.read_bytes()
@@ -135,14 +180,14 @@ def test_command_writes_only_the_curves(checkpoint, shards, monkeypatch):
     assert now % tensor_file.ALIGNMENT == 0 and after[now:] == before[start:]
     with safe_open(checkpoint, "numpy") as file:
         metadata = file.metadata()
-    assert (
-        metadata.pop("calibration")
-        and metadata.pop("sha256")
-        and metadata == weights.metadata(MODEL, GEOMETRY)
-    )
-    curves = weights.load(checkpoint).curves
-    assert curves is not None and curves.probability(0.2) < 0.2 < 0.8 < curves.probability(0.4)
-    assert f"offset {curves.score_offset:g}, slope {curves.score_slope:g}" in done.output
+    written = [metadata.pop(key) for key in ("calibration", "score", "uncertainty", "sha256")]
+    assert all(written) and metadata == weights.metadata(MODEL, GEOMETRY)
+    fitted = weights.load(checkpoint).calibration
+    assert fitted.score.probability(np.full(10, -0.3)) < 0.2
+    assert fitted.score.probability(np.full(10, 0.3)) > 0.8
+    assert np.exp(fitted.uncertainty.offset) == pytest.approx(0.5, rel=0.2)
+    assert f"floor {fitted.score.floor:g}, offset {fitted.score.offset:g}" in done.output
+    assert "within one and" in done.output
     assert not list(checkpoint.parent.glob(".*"))
     assert command(checkpoint, shards).exit_code == 0 and checkpoint.read_bytes() == after
 
@@ -157,12 +202,9 @@ def test_network_that_separates_nothing_is_not_calibrated(checkpoint, shards, mo
     assert checkpoint.read_bytes() == before
 
 
-def test_calibration_errors_are_reported():
-    """A curve that gives 0.5 to all of ten samples, half of which are true."""
-    flat = dataclasses.replace(calibration.DEFAULT_CURVES, score_offset=-0.3, score_slope=1.0)
-    values = np.full(10, 0.3)
-    half = np.arange(10) < 5
-    scores, matches = Samples(values, half), Samples(np.full(10, 0.5), half)
-    text = calibrate.describe(flat, scores, matches, 10)
-    assert "calibration error 0.000; ridge correlation of 5 genuine pairs" in text
-    assert "of the raw confidence 0.000; 50% of 10 are right to 8 px" in text
+def test_coverage_of_normal_errors():
+    rng = np.random.default_rng(0)
+    constant = calibration.UncertaintyWeights(math.log(2.0), 0, 0, 0, 0)
+    errors = rng.normal(0, 2, (20_000, 2))
+    pair = RegisteredSample(True, np.zeros(10), np.zeros((20_000, 4)), errors)
+    assert calibrate.coverage(constant, [pair]) == pytest.approx([0.683, 0.954], abs=0.01)
