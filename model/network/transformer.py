@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from model.network.attention import ATTENTION
 from model.network.config import ModelConfig
 
 
@@ -28,37 +29,8 @@ def position_encoding(cells: int, width: int) -> jax.Array:
     return jnp.concatenate([waves_x, waves_y], -1).reshape(cells * cells, width)
 
 
-def softmax_attention(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-    """Apply scaled dot-product attention (Vaswani et al. 2017).
-
-    Written out, since `jax.nn.dot_product_attention` takes 1.1 to 3.3 times as long on a CPU
-    (measured, docs/LOG.md, 2026-11-29, "Attention written out, or by JAX").
-
-    Args:
-        q, k, v: queries, keys and values, [B, heads, N, d].
-
-    Returns:
-        [B, heads, N, d] in the dtype of `v`; the softmax is computed in float32.
-    """
-    weights = q @ k.swapaxes(-1, -2) * q.shape[-1] ** -0.5
-    return nnx.softmax(weights.astype(jnp.float32), -1).astype(v.dtype) @ v
-
-
-def linear_attention(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-    """Apply attention with the kernel elu + 1 (Katharopoulos et al. 2020), linear in N.
-
-    Arguments and result are as in `softmax_attention`.
-    """
-    q, k = nnx.elu(q) + 1, nnx.elu(k) + 1
-    total = q @ k.sum(-2, keepdims=True).swapaxes(-1, -2)  # [B, heads, N, 1]
-    return q @ (k.swapaxes(-1, -2) @ v) / total
-
-
-ATTENTION = {"softmax": softmax_attention, "linear": linear_attention}
-
-
 class Layer(nnx.Module):
-    """Attention from `x` to `source`, then a two-layer perceptron; both pre-norm and residual.
+    """Attention to the cells of an image, then a two-layer perceptron; both pre-norm and residual.
 
     Positions are added to queries and keys alone (Carion et al. 2020), so that values do not
     contain them. As in LoFTR no product has a bias: the network subtracts each image's mean from
@@ -78,31 +50,28 @@ class Layer(nnx.Module):
         self.mlp_out = linear(config.mlp, width)
         self.heads, self.attention = config.heads, config.attention
 
-    def __call__(self, x: jax.Array, source: jax.Array, position: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, position: jax.Array, shift: int) -> jax.Array:
         """Apply the layer.
 
         Args:
-            x: [B, N, C], the cells that attend.
-            source: [B, N, C], the cells that they attend to.
+            x: [B, N, C], the cells of B images.
             position: [N, C], encoding of the positions of the cells.
+            shift: the cells of image i attend to those of image (i + shift) mod B.
 
         Returns:
             [B, N, C].
         """
-        batch, count, width = shape = x.shape
+        shape = x.shape
 
         def tokens(x: jax.Array) -> jax.Array:  # flat: XLA's CPU backend is slow with [B, N, C]
-            return x.reshape(-1, width)
+            return x.reshape(-1, shape[-1])
 
-        def heads(x: jax.Array) -> jax.Array:  # the layout that matrix products need
-            return x.reshape(batch, count, self.heads, -1).swapaxes(1, 2)
-
-        normed_x, normed_source = self.norm(x), self.norm(source)
-        q = heads(self.query(tokens(normed_x + position[None])))
-        k = heads(self.key(tokens(normed_source + position[None])))
-        v = heads(self.value(tokens(normed_source)))
-        y = ATTENTION[self.attention](q, k, v).swapaxes(1, 2)
-        z = tokens(x) + self.merge(tokens(y.reshape(shape)))
+        normed = self.norm(x)
+        placed = tokens(normed + position[None])
+        q, k, v = self.query(placed), self.key(placed), self.value(tokens(normed))
+        q, k, v = (part.reshape(shape) for part in (q, k, v))
+        y = ATTENTION[self.attention](q, k, v, self.heads, shift)
+        z = tokens(x) + self.merge(tokens(y))
         return (z + self.mlp_out(nnx.gelu(self.mlp_in(self.mlp_norm(z))))).reshape(shape)
 
 
@@ -124,7 +93,7 @@ class Transformer(nnx.Module):
         """Transform cells [2B, N, C], those of the B images A first, to float32 [2B, N, C]."""
         position = position_encoding(self.cells, x.shape[-1]).astype(x.dtype)
         for own, cross in zip(self.own, self.cross, strict=True):
-            x = own(x, x, position)
-            x = cross(x, jnp.roll(x, len(x) // 2, 0), position)
+            x = own(x, position, 0)
+            x = cross(x, position, len(x) // 2)
         x = x.astype(jnp.float32)
         return self.norm(x - x.mean(1, keepdims=True))

@@ -18,7 +18,6 @@ MODEL = ModelConfig(
     layers=1,
     heads=2,
     mlp=16,
-    attention="linear",
 )
 TRAIN = TrainConfig(epochs=2, batch_size=8, checkpoint_every=1, latest_every=100, log_every=1)
 
