@@ -51,9 +51,8 @@ def loss(
     config, matches = net.config, net(batch["image_a"], batch["image_b"])
     points, visible = pool_truth(batch["map_ab"], batch["visible"], config.cells)
     target = cell_of(points, config.cells, config.stride)  # cell of B; not used where not visible
-    log_probability = jnp.take_along_axis(matches.log_match, target[..., None], 2)[..., 0]
     terms = {
-        "match": _mean(-log_probability, visible),
+        "match": _mean(-matches.log_match_at(target), visible),
         "unmatchable": _unmatchable(matches, visible, target, config.cells),
         "refine": _refine(net, matches, points, visible, target, parameters.huber_delta),
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from model.network.config import ModelConfig
@@ -34,20 +35,57 @@ DEFAULT = MatchingParameters()
 class Matches:
     """Output of the network for B pairs; all arrays are float32.
 
+    The arrays over all pairs of cells, [B, N, N], are computed from these where they are used, so
+    that a compiler need not keep them in memory.
+
     Attributes:
-        log_match: [B, N, N], log probability that cell i of A corresponds to cell j of B.
+        directions_a, directions_b: [B, N, C], unit vectors times the root of the scale.
         matchable_a: [B, N], logit that the cell of A has any partner in B.
         matchable_b: [B, N], the same for B.
-        similarity: [B, N, N], scaled cosines of the features.
         features_a, features_b: [B, N, C].
     """
 
-    log_match: jax.Array
+    directions_a: jax.Array
+    directions_b: jax.Array
     matchable_a: jax.Array
     matchable_b: jax.Array
-    similarity: jax.Array
     features_a: jax.Array
     features_b: jax.Array
+
+    @property
+    def similarity(self) -> jax.Array:
+        """Scaled cosines of the features, [B, N, N]."""
+        return self.directions_a @ self.directions_b.swapaxes(1, 2)
+
+    def similarity_at(self, index: jax.Array) -> jax.Array:
+        """Return the similarity of each cell of A to K cells of B: int32 [B, K, N] → [B, K, N].
+
+        Computed from the features: picking values out of [B, N, N] is slow on accelerators.
+        """
+        batch, chosen, count = index.shape
+        flat = index.reshape(batch, chosen * count, 1)
+        partners = jnp.take_along_axis(self.directions_b, flat, 1)
+        partners = partners.reshape(batch, chosen, count, -1)
+        return jnp.einsum("bknc,bnc->bkn", partners, self.directions_a)
+
+    @property
+    def log_match(self) -> jax.Array:
+        """Log probability that cell i of A corresponds to cell j of B, [B, N, N]."""
+        term_a, term_b = self._terms()
+        return 2 * self.similarity + term_a[:, :, None] + term_b[:, None, :]
+
+    def log_match_at(self, index: jax.Array) -> jax.Array:
+        """Return `log_match` of one cell of B for each cell of A: int32 [B, N] → [B, N]."""
+        term_a, term_b = self._terms()
+        chosen = self.similarity_at(index[:, None])[:, 0]
+        return 2 * chosen + term_a + jnp.take_along_axis(term_b, index, 1)
+
+    def _terms(self) -> tuple[jax.Array, jax.Array]:
+        """Return the parts of `log_match` that depend on one cell, of A and of B, [B, N] each."""
+        similarity = self.similarity
+        term_a = nnx.log_sigmoid(self.matchable_a) - jax.nn.logsumexp(similarity, 2)
+        term_b = nnx.log_sigmoid(self.matchable_b) - jax.nn.logsumexp(similarity, 1)
+        return term_a, term_b
 
 
 @jax.tree_util.register_dataclass
@@ -87,24 +125,16 @@ class Matcher(nnx.Module):
         x = x.astype(jnp.float32)
         features = self.project(x)
         features /= jnp.linalg.norm(features, axis=-1, keepdims=True) + 1e-6
-        a, b = jnp.split(features, 2)
-        similarity = jnp.exp(self.log_scale[...]) * (a @ b.swapaxes(1, 2))
-        matchable_a, matchable_b = jnp.split(self.matchability(x)[..., 0], 2)
-        log_match = (
-            nnx.log_sigmoid(matchable_a)[:, :, None]
-            + nnx.log_sigmoid(matchable_b)[:, None, :]
-            + nnx.log_softmax(similarity, 2)
-            + nnx.log_softmax(similarity, 1)
-        )
-        features_a, features_b = jnp.split(x, 2)
-        return Matches(log_match, matchable_a, matchable_b, similarity, features_a, features_b)
+        features *= jnp.exp(self.log_scale[...] / 2)  # half of the scale in each of the two
+        matchable = self.matchability(x)[..., 0]
+        return Matches(*jnp.split(features, 2), *jnp.split(matchable, 2), *jnp.split(x, 2))
 
 
 class Refiner(nnx.Module):
     """Position, in or near cell j of B, that corresponds to the centre of cell i of A.
 
     A perceptron on the features of the two cells, as in XFeat (arXiv 2404.19174, section 3.3), and
-    on the similarity of i to the 3×3 cells around j.
+    on the similarity of i to the 3×3 cells around j, minus that to j.
     """
 
     def __init__(
@@ -121,30 +151,32 @@ class Refiner(nnx.Module):
 
     def __call__(self, matches: Matches, index: jax.Array) -> jax.Array:
         """Return points (x, y) float32 [B, N, 2] in B, near its cells `index` int32 [B, N]."""
-        around = neighbourhood(matches.similarity, index, self.cells)
+        around = matches.similarity_at(neighbourhood(index, self.cells))
+        around = (around - around[:, 4:5]).swapaxes(1, 2)
         partner = jnp.take_along_axis(matches.features_b, index[..., None], 1)
-        pair = jnp.concatenate([matches.features_a, partner, around], -1)
-        offset = jnp.tanh(self.offset(nnx.relu(self.hidden(pair)))) * self.largest_offset
+        inputs = matches.features_a, partner, around  # side by side, but never copied into one
+        kernels = jnp.split(self.hidden.kernel[...], np.cumsum([x.shape[-1] for x in inputs[:2]]))
+        hidden = sum(x @ kernel for x, kernel in zip(inputs, kernels, strict=True))
+        assert self.hidden.bias is not None  # for the type checker
+        hidden = nnx.relu(hidden + self.hidden.bias[None, None])
+        offset = jnp.tanh(self.offset(hidden)) * self.largest_offset
         return centres(self.cells, self.stride)[index] + offset
 
 
-def neighbourhood(similarity: jax.Array, index: jax.Array, cells: int) -> jax.Array:
-    """Return the similarity to the 3×3 cells around a cell, minus that to the cell itself.
+def neighbourhood(index: jax.Array, cells: int) -> jax.Array:
+    """Return the 3×3 cells around each cell, row-major; the cell itself is in the middle.
 
     Args:
-        similarity: [B, N, N], of the cells of A and B.
-        index: int32 [B, N], the cell of B for each cell of A.
+        index: int32 [B, N], row-major cells of a grid.
         cells: per side (G).
 
     Returns:
-        [B, N, 9], row-major; beyond the border the cells of the border are repeated.
+        int32 [B, 9, N]; beyond the border the cells of the border are repeated.
     """
-    step = jnp.arange(-1, 2)
-    row = jnp.clip(index[..., None] // cells + step[None, None], 0, cells - 1)
-    column = jnp.clip(index[..., None] % cells + step[None, None], 0, cells - 1)
-    around = (row[..., :, None] * cells + column[..., None, :]).reshape(*index.shape, 9)
-    values = jnp.take_along_axis(similarity, around, 2)
-    return values - values[..., 4:5]
+    down, right = jnp.divmod(jnp.arange(9), 3)
+    row = jnp.clip(index[:, None] // cells + down[None, :, None] - 1, 0, cells - 1)
+    column = jnp.clip(index[:, None] % cells + right[None, :, None] - 1, 0, cells - 1)
+    return row * cells + column
 
 
 def best_partners(log_match: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

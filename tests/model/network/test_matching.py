@@ -91,19 +91,28 @@ def test_best_is_mutual_where_both_choose_each_other():
 
 
 def test_neighbourhood_is_the_nine_cells_around():
-    similarity = np.random.default_rng(1).normal(size=(1, N, G, G)).astype(np.float32)
     index = np.random.default_rng(2).integers(0, N, (1, N))
-    values = neighbourhood(similarity.reshape(1, N, N), index, G)
-    padded = np.pad(similarity[0], ((0, 0), (1, 1), (1, 1)), "edge")
+    padded = np.pad(np.arange(N).reshape(G, G), 1, "edge")
+    around = neighbourhood(jnp.asarray(index), G)
     for i, (row, column) in enumerate(zip(*np.divmod(index[0], G), strict=True)):
-        expected = padded[i, row : row + 3, column : column + 3] - similarity[0, i, row, column]
-        np.testing.assert_allclose(values[0, i], expected.ravel(), atol=1e-6)
+        np.testing.assert_array_equal(
+            around[0, :, i], padded[row : row + 3, column : column + 3].ravel()
+        )
+
+
+def test_values_of_chosen_cells_are_those_of_all(matches):
+    index = np.random.default_rng(5).integers(0, N, (2, 3, N))
+    pair, cell = np.arange(2)[:, None, None], np.arange(N)
+    chosen = np.asarray(matches.similarity)[pair, cell, index]
+    np.testing.assert_allclose(matches.similarity_at(index), chosen, atol=1e-5)
+    chosen = np.asarray(matches.log_match)[pair, cell, index][:, 0]
+    np.testing.assert_allclose(matches.log_match_at(index[:, 0]), chosen, atol=1e-5)
 
 
 def matches_of(similarity):
     """Matches of one pair with a given similarity; everything else is zero."""
     zero, features = jnp.zeros((1, N)), jnp.zeros((1, N, CONFIG.width))
-    return Matches(similarity, zero, zero, similarity, features, features)
+    return Matches(similarity, jnp.eye(N)[None], zero, zero, features, features)
 
 
 def test_refined_points_are_px_in_the_cells_of_b():
