@@ -22,6 +22,9 @@ class StemParameters:
     period_range: tuple[float, float] = (3.0, 6.0)
     # Standard deviation of a filter's envelope in units of its side. Chosen.
     envelope: float = 0.2
+    # Directions of the filters of a stem without orientations, which has no rotated copies of them.
+    # Chosen: as many as the equivariant networks that were tried.
+    directions: int = 8
     # The stem starts as this much of a Gabor bank and of random filters. Measured, docs/LOG.md,
     # 2026-11-22, "How the network begins to learn": few random filters respond to ridges.
     gabor_share: float = 0.9
@@ -76,10 +79,9 @@ class Backbone(nnx.Module):
         conv = partial(Conv, turns=turns, dtype=dtype, rngs=rngs)
         side = 2 * config.stem_stride + 4  # even, so that outputs lie on the cells' centres
         self.stem = conv(1, inputs, side, stride=config.stem_stride, lift=True)
-        if turns > 1:
-            random = parameters.random_share * self.stem.kernel[...]
-            bank = gabor_bank(side, inputs, parameters)
-            self.stem.kernel[...] = random + parameters.gabor_share * bank
+        random = parameters.random_share * self.stem.kernel[...]
+        bank = gabor_bank(side, inputs, 1 if turns > 1 else parameters.directions, parameters)
+        self.stem.kernel[...] = random + parameters.gabor_share * bank
         self.stem_norm = Norm(inputs, turns, dtype, rngs)
         stages, laterals = [], []
         for k, channels in enumerate(config.stage_channels):
@@ -115,8 +117,10 @@ class Backbone(nnx.Module):
         return fused
 
 
-def gabor_bank(side: int, count: int, parameters: StemParameters = DEFAULT) -> jax.Array:
-    """Return Gabor filters for vertical ridges, with periods from small to large.
+def gabor_bank(
+    side: int, count: int, directions: int = 1, parameters: StemParameters = DEFAULT
+) -> jax.Array:
+    """Return Gabor filters for ridges, with periods from small to large.
 
     A phase of 45° makes a filter and the same rotated by 180° a quadrature pair (Daugman 1985):
     together they respond to a ridge at any position.
@@ -124,6 +128,7 @@ def gabor_bank(side: int, count: int, parameters: StemParameters = DEFAULT) -> j
     Args:
         side: of a filter, px.
         count: number of filters.
+        directions: number of directions, by turns; the first one is for vertical ridges.
         parameters: see `StemParameters`.
 
     Returns:
@@ -133,8 +138,11 @@ def gabor_bank(side: int, count: int, parameters: StemParameters = DEFAULT) -> j
     rows, columns = jnp.meshgrid(position, position, indexing="ij")
     y, x = rows.reshape(-1, 1), columns.reshape(-1, 1)
     envelope = jnp.exp(-(x**2 + y**2) / (2 * (parameters.envelope * side) ** 2))
-    period = jnp.geomspace(*parameters.period_range, count)[None]
-    bank = envelope * jnp.cos(2 * jnp.pi * x / period + jnp.pi / 4)
+    index = jnp.arange(count)
+    angle = (index % directions) * (2 * jnp.pi / directions)
+    period = jnp.geomspace(*parameters.period_range, -(-count // directions))[index // directions]
+    across = x * jnp.cos(angle)[None] + y * jnp.sin(angle)[None]
+    bank = envelope * jnp.cos(2 * jnp.pi * across / period[None] + jnp.pi / 4)
     bank -= bank.mean(0, keepdims=True)
     return (jnp.sqrt(2.0) * bank / jnp.linalg.norm(bank, axis=0, keepdims=True))[:, None, None]
 

@@ -13,7 +13,7 @@ from shards.foundation.errors import Misuse
 from train import state, step
 
 SCALE = 72 / 32
-GOLDEN = {"loss": 13.641549110412598, "grad_norm": 20.553226470947266}
+GOLDEN = {"loss": 12.769046783447266, "grad_norm": 17.67745018005371}
 
 
 @pytest.fixture(scope="module")
