@@ -20,6 +20,13 @@ GIB = 2**30
 # Memory per core (chip) in bytes, from the system architecture pages of Google Cloud TPU.
 # Kinds of cores that the report can be made for, each with its peak in `peak_speed.PEAKS`.
 MEMORY = {"TPU v5 lite": 16 * GIB, "TPU v4": 32 * GIB, "TPU v5": 95 * GIB, "TPU v6 lite": 32 * GIB}
+# Memory bandwidth per core in bytes per second, from the same pages.
+BANDWIDTH = {
+    "TPU v5 lite": 819e9,
+    "TPU v4": 1228e9,
+    "TPU v5": 2765e9,
+    "TPU v6 lite": 1640e9,
+}
 EXPECTED = "all-reduce"  # of gradients and metrics; every other exchange is a mistake
 COLLECTIVE = re.compile(
     r"^\s*(?:ROOT )?%?[\w.-]+ = (.*?) "
@@ -47,6 +54,7 @@ class CompiledStep:
     batch_size: int  # pairs of the global batch
     peak_bytes: int  # largest memory in use on a core
     flops: float  # operations of the network's products, all cores together
+    operand_bytes: float  # read and written by all instructions of a core, an upper bound
     collectives: list[tuple[str, str]]  # (name, type) of every exchange in the program
     seconds: float  # time of compilation
 
@@ -74,17 +82,18 @@ def compile_step(model: ModelConfig, config: TrainConfig, grid: int, topology: s
     start = time.monotonic()
     try:
         compiled = program.train.lower(program.abstract, batch).compile()
-    except jax.errors.JaxRuntimeError as error:  # memory that does not fit, first of all
+    except Exception as error:  # memory that does not fit, or a kernel; their errors share no type
         raise Fault(f"{topology}: the step does not compile: {_first_lines(error)}") from error
-    memory, text = compiled.memory_analysis(), compiled.as_text()
-    if memory is None or text is None:
-        raise Fault(f"{topology}: the compiler reports neither memory nor program")
+    memory, text, cost = compiled.memory_analysis(), compiled.as_text(), compiled.cost_analysis()
+    if memory is None or text is None or cost is None:
+        raise Fault(f"{topology}: the compiler reports no memory, no program or no cost")
     return CompiledStep(
         cores=mesh.size,
         kind=mesh.devices.flat[0].device_kind,
         batch_size=config.batch_size,
         peak_bytes=memory.peak_memory_in_bytes,
         flops=program.flops(batch),
+        operand_bytes=cost["bytes accessed"],
         collectives=find_collectives(text),
         seconds=time.monotonic() - start,
     )
@@ -137,12 +146,10 @@ def find_faults(compiled: CompiledStep) -> list[str]:
 
 def describe(compiled: CompiledStep, training: PublishedTraining = PublishedTraining()) -> str:
     """Format the facts about a step as lines for the console."""
-    peak, memory = peak_speed.PEAKS[compiled.kind], MEMORY[compiled.kind]
+    memory = MEMORY[compiled.kind]
     steps = training.epochs * (training.pairs // compiled.batch_size)
-    seconds_at_peak = steps * compiled.flops / (peak * compiled.cores)
-    hours = [
-        f"{seconds_at_peak / share / 3600:.2f} h at {share:.0%}" for share in training.peak_shares
-    ]
+    by_work, by_bytes = (steps * seconds / 3600 for seconds in seconds_of_a_step(compiled))
+    hours = [f"{by_work / share:.2f} h at {share:.0%}" for share in training.peak_shares]
     names = [name for name, _ in compiled.collectives]
     counts = [f"{names.count(name)} {name}" for name in sorted(set(names))]
     pairs_per_core = compiled.batch_size // compiled.cores
@@ -151,12 +158,19 @@ def describe(compiled: CompiledStep, training: PublishedTraining = PublishedTrai
         "memory": f"{compiled.peak_bytes / GIB:.2f} of {memory / GIB:.0f} GiB per core at the peak",
         "work": f"{compiled.flops / 1e12:.2f} TFLOP per step,"
         f" {compiled.flops / 1e9 / compiled.batch_size:.1f} GFLOP per pair",
+        "operands": f"{compiled.operand_bytes / 1e9:.1f} GB read and written per core and step",
         "collectives": ", ".join(counts) or "none",
-        "time": f"{training.epochs} epochs × {training.pairs:,} pairs:"
-        f" {', '.join(hours)} of the peak",
+        "time": f"{training.epochs} epochs × {training.pairs:,} pairs: by work {by_work:.2f} h at"
+        f" the peak ({', '.join(hours)}); by operands {by_bytes:.2f} h",
         "compiling": f"{compiled.seconds:.0f} s",
     }
     return "\n".join(f"{name:12s} {value}" for name, value in rows.items())
+
+
+def seconds_of_a_step(compiled: CompiledStep) -> tuple[float, float]:
+    """Return the time of a step by its work at the peak, and by its operands at full bandwidth."""
+    work = compiled.flops / (peak_speed.PEAKS[compiled.kind] * compiled.cores)
+    return work, compiled.operand_bytes / BANDWIDTH[compiled.kind]
 
 
 def _first_lines(error: BaseException) -> str:
