@@ -20,7 +20,7 @@ class RefusalParameters:
 
     # Least probability of one finger for which a map is returned. Chosen: above the scores of all
     # impostor pairs at hand (0.38), and below those of nearly all pairs whose map is right
-    # (docs/LOG.md, 2026-11-29, "A score that hears more than ridges").
+    # (docs/LOG.md, 2026-11-29, "A score from more than ridges").
     least_probability: float = 0.4
     # The same for a checkpoint without weights, whose score is of the ridge correlation alone.
     least_of_ridges: float = 0.05

@@ -22,8 +22,8 @@ class ScoreFitParameters:
     """Settings of the fit."""
 
     # Penalty of the squared weights of standardised evidence, beside the sum of the log losses of
-    # all pairs. Measured by cross-validation, docs/LOG.md, 2026-11-29, "A score that hears more
-    # than ridges".
+    # all pairs. Measured by cross-validation, docs/LOG.md, 2026-11-29, "A score from more than
+    # ridges".
     penalty: float = 0.03
     # Largest floor. Chosen: far above the share of genuine pairs that cannot be registered.
     largest_floor: float = 0.3
