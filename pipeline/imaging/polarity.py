@@ -15,6 +15,7 @@ from enum import Enum
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.imaging.preprocess import SegmentedImage
 
@@ -44,11 +45,14 @@ class PolarityParameters:
     # whole images 19 in 20 have less than 0.33.
     roughness_max: float = 0.37
     detail_size: int = 17
+    # px at 500 ppi, side of the square over which the finger's mean grey is subtracted, so that
+    # uneven light does not count: the corners of a lens are darker than its middle.
+    light_size: int = 140
     # Percentiles of the finger's greys that stand for ridges and valleys.
     grey_percentiles: tuple[float, float] = (10, 90)
     # Shares of the way from the ridges' grey to the valleys': a background below the first is dark,
     # above the second light. The least of those 320 images is 0.68.
-    dark_share: float = 0.25
+    dark_share: float = 0.3
     light_share: float = 0.6
 
 
@@ -74,10 +78,24 @@ def polarity(prepared: SegmentedImage, parameters: PolarityParameters = DEFAULT)
     detail = image.astype(np.float32) - tone[::step, ::step]
     if np.std(detail[beside]) > parameters.roughness_max * np.std(detail[mask]):
         return Polarity.UNDECIDED
-    ridges, valleys = np.percentile(image[mask], parameters.grey_percentiles)
-    ground = np.median(image[beside])
+    even = image - _mean_of_the_finger(image, mask, parameters.light_size // step)
+    ridges, valleys = np.percentile(even[mask], parameters.grey_percentiles)
+    ground = np.median(even[beside])
     if ground < ridges + parameters.dark_share * (valleys - ridges):
         return Polarity.LIGHT
     if ground < ridges + parameters.light_share * (valleys - ridges):
         return Polarity.UNDECIDED
     return Polarity.DARK
+
+
+def _mean_of_the_finger(
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], size: int
+) -> NDArray[np.float32]:
+    """Return the mean grey of the finger's px in a square of `size` px around each px, [H, W].
+
+    Px without any finger in their square get the mean of the whole finger.
+    """
+    weight = mask.astype(np.float32)
+    share = np.asarray(cv2.blur(weight, (size, size)), np.float32)
+    total = np.asarray(cv2.blur(image * weight, (size, size)), np.float32)
+    return np.where(share > 0, total / np.maximum(share, 1e-6), np.mean(image[mask]))

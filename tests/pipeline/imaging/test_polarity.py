@@ -53,3 +53,21 @@ def test_background_between_ridges_and_valleys_decides_nothing(ground, expected)
     image = finger(0, 300, 300)
     corners = np.hypot(*np.meshgrid(np.linspace(-1, 1, 300), np.linspace(-1, 1, 300))) > 0.85
     assert polarity(prepared(np.where(corners, ground, image).astype(np.uint8))) is expected
+
+
+def under_uneven_light(dark, fall):
+    """A finger under a lens whose image is darker by `fall` in the middle of each side."""
+    image = finger(0, 300, 300, light=200, dark=dark).astype(np.float32)
+    distance = np.hypot(*np.meshgrid(np.linspace(-1, 1, 300), np.linspace(-1, 1, 300)))
+    return (image * (1 - fall * distance**2)).astype(np.uint8)
+
+
+def test_dark_corners_are_no_sign_of_light_ridges():
+    """The background is darker than most ridges, but not than those beside it."""
+    assert polarity(prepared(under_uneven_light(150, 0.35))) is not Polarity.LIGHT
+
+
+def test_slightly_uneven_light_does_not_hinder_the_decision():
+    image = under_uneven_light(120, 0.2)
+    assert polarity(prepared(image)) is Polarity.DARK
+    assert polarity(prepared(255 - image)) is Polarity.LIGHT
