@@ -12,6 +12,7 @@ a pair. Results: docs/RESULTS.md, "Does the published network learn?".
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -116,7 +117,8 @@ def main(shards, out, config, overrides, overfit, validate_every, validation_pai
             chosen = np.arange(min(validation_pairs, opened.count("val")))
             pairs = evaluation_batches(opened, "val", train.batch_size, chosen)
         result = measure(program, current.params, pairs, mesh)
-        print(json.dumps({"step": number, **result}), file=found, flush=True)
+        known = {name: value for name, value in result.items() if math.isfinite(value)}
+        print(json.dumps({"step": number, **known}), file=found, flush=True)
         if overfit and result["pck@4"] >= ENOUGH:
             break
     progress.close()
