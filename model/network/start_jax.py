@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import logging
 import os
 from collections.abc import Iterator
 
 from shards.foundation.errors import Fault, Misuse
+
+
+GPU_FILES = ("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg")  # on Linux, and on Windows' Linux
 
 
 def start_jax() -> None:
@@ -31,6 +36,7 @@ def report_start_errors(hint: str = "") -> Iterator[None]:
     Raises:
         Misuse: JAX does not start; the message names the variables JAX_… that are set.
     """
+    _expect_no_gpu()
     try:
         yield
     except Fault:
@@ -43,3 +49,16 @@ def report_start_errors(hint: str = "") -> Iterator[None]:
             f"JAX does not start{f' with {settings}' * bool(names)}: {reason}"
             f"{'; unset what does not fit this machine' * bool(names)}{hint}"
         ) from error
+
+
+def _expect_no_gpu() -> None:
+    """Drop JAX's traceback about its CUDA plugin where there is no NVIDIA GPU.
+
+    The extra `cuda` may be installed on a machine whose GPU is gone; JAX then uses the CPU.
+    """
+    if not any(glob.glob(pattern) for pattern in GPU_FILES):
+        logging.getLogger("jax._src.xla_bridge").addFilter(_is_about_more_than_plugins)
+
+
+def _is_about_more_than_plugins(record: logging.LogRecord) -> bool:
+    return "plugin configuration error" not in record.getMessage()

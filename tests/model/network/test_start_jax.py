@@ -1,5 +1,6 @@
 """JAX that cannot start: the error names the variables of the environment that JAX reads."""
 
+import logging
 import os
 import pwd
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from training import make_set
 
-from model.network import compilation_cache
+from model.network import compilation_cache, start_jax
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,3 +73,19 @@ def test_an_unknown_user_without_home_has_no_compilation_cache(monkeypatch):
     monkeypatch.setattr(compilation_cache.jax.config, "update", lambda *item: updates.append(item))
     compilation_cache.enable()
     assert not updates
+
+
+@pytest.mark.parametrize("files", [(), ("/dev/null",)])
+def test_a_missing_gpu_makes_no_noise_but_a_broken_one_does(monkeypatch, caplog, files):
+    """What JAX logs about its CUDA plugin is dropped where no GPU is seen."""
+    logger = logging.getLogger("jax._src.xla_bridge")
+    monkeypatch.setattr(logger, "filters", [])
+    monkeypatch.setattr(start_jax, "GPU_FILES", files)
+    with start_jax.report_start_errors():
+        logger.error("Jax plugin configuration error: Exception when calling initialize()")
+        logger.error("another error")
+    plugin = ["Jax plugin configuration error: Exception when calling initialize()"]
+    assert [record.getMessage() for record in caplog.records] == [
+        *(plugin if files else []),
+        "another error",
+    ]
