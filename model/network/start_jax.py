@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from shards.foundation.errors import Fault, Misuse
 
-
 GPU_FILES = ("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg")  # on Linux, and on Windows' Linux
 
 
