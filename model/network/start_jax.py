@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from shards.foundation.errors import Fault, Misuse
 
-GPU_FILES = ("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg")  # on Linux, and on Windows' Linux
+# Device files of an NVIDIA GPU: on Linux, and on the Linux of Windows
+GPU_FILES = ("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg")
 
 
 def start_jax() -> None:
