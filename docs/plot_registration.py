@@ -4,24 +4,26 @@ Writes registration.png: two impressions of a synthetic finger, the second one t
 by the network that ships, whose training did not include this finger.
 """
 
+import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-import model  # noqa: F401, I001 - sets the number of BLAS threads before numpy is imported
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported
+
 import cv2
 import numpy as np
 
-from model.registration import plot
 from model.__main__ import SHIPPED
+from model.registration import plot
 from model.registration.registrar import Registrar
-from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.contact import compute_contact
+from pipeline.synthesis.generate import synthesize_master
 from pipeline.synthesis.manner import HARD, PLAIN
-from pipeline.synthesis.touch import sample_touch
 from pipeline.synthesis.sensor import OPTICAL, synthesize_image
+from pipeline.synthesis.touch import sample_touch
 
 ADDRESS = (2, "synthetic/readme", 1)
 SEED = 3

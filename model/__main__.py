@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Before numpy is imported: evaluations multiply many small matrices, one by one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import click
 
 from model import SHIPPED

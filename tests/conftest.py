@@ -4,7 +4,7 @@ import os
 import signal
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as model does, if it is imported in time
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the commands do
 # Tests compile more than they compute: this halves the compilation time; programs run half as fast.
 os.environ["XLA_FLAGS"] = " ".join(
     ("--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", ""))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Before numpy is imported: evaluations multiply many small matrices, one by one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 

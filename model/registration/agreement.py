@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.registration.box import Box
 from model.registration.deformation import Deformation
 from model.registration.ridge_correlation import resample_ridges
 from model.registration.ridge_image import Field, RidgeImage, blur
@@ -91,7 +92,7 @@ def measure_agreement(
     Returns:
         None where the common area is too small.
     """
-    ridges, mask = resample_ridges(deformation, b, a.ridges.shape)
+    ridges, mask = resample_ridges(deformation, b, Box.whole(a.mask))
     common = (a.mask > 0.5) & (mask > 0.5)
     if 4.0 * common.sum() < parameters.least_area:
         return None

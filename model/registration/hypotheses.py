@@ -34,9 +34,12 @@ class HypothesisParameters:
     # Ridge correlation above which a deformation is right, and not one ridge beside the truth.
     # Measured, same entry: searching further below 0.7 gains nothing.
     certain_correlation: float = 0.6
-    # Ridge correlation below which searching further is hopeless. Chosen: below that of most
-    # impostor pairs.
-    hopeless_correlation: float = 0.08
+    # Ridge correlation below which searching further is hopeless. Chosen: above that of most
+    # impostor pairs, and far below that of nearly all genuine pairs.
+    hopeless_correlation: float = 0.12
+    # Share of the first similarity transform's matches that a further one needs. Chosen: fewer
+    # agree by chance.
+    least_support: float = 0.25
     # Length and number of directions of the shifts by which neighbouring ridges are tried. Chosen:
     # more than one ridge period and less than two.
     shift: float = 12.0
@@ -73,12 +76,14 @@ def best_hypothesis(
         a, b: the ridges of both impressions.
         parameters: see `HypothesisParameters`.
     """
-    best, start = Hypothesis(None, 0.0), None
+    best, start, least_matches = Hypothesis(None, 0.0), None, 0.0
     for _ in range(parameters.candidates):
         candidate = fit_deformation(matches, a.shape, parameters=parameters.alignment.deformation)
-        if candidate is None:
+        if candidate is None or candidate.agrees.sum() < least_matches:
             break
         refined = Hypothesis(*align_ridges(candidate, a, b, parameters.alignment))
+        if start is None:
+            least_matches = parameters.least_support * candidate.agrees.sum()
         if start is None or refined.correlation > best.correlation:
             best, start = refined, candidate
         if best.correlation > parameters.supported_correlation:

@@ -79,11 +79,12 @@ def _send(belief: Field, parameters: MrfParameters, axis: int, direction: int) -
 
 def _minimise(belief: Field, parameters: MrfParameters, axis: int) -> Field:
     """Return the least of belief + slope · d² over labels at distance d along `axis`."""
-    source = np.moveaxis(belief, axis, 0)
-    least = source.copy()
+    least = belief.copy()
+    source, target = (belief, least) if axis == 0 else (belief.swapaxes(0, 1), least.swapaxes(0, 1))
+    farther = np.empty_like(source)
     largest_distance = int((parameters.largest_cost / parameters.slope) ** 0.5)
     for distance in range(1, min(largest_distance + 1, len(source))):
-        cost = np.float32(parameters.slope * distance**2)
-        np.minimum(least[distance:], source[:-distance] + cost, out=least[distance:])
-        np.minimum(least[:-distance], source[distance:] + cost, out=least[:-distance])
-    return np.moveaxis(least, 0, axis)
+        np.add(source, np.float32(parameters.slope * distance**2), out=farther)
+        np.minimum(target[distance:], farther[:-distance], out=target[distance:])
+        np.minimum(target[:-distance], farther[distance:], out=target[:-distance])
+    return least

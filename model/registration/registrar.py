@@ -42,6 +42,7 @@ from pipeline.imaging.header import Size
 from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.resolution import WORKING_PPI, ImageResolution, find_resolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
+from shards.foundation.blas_threads import one_blas_thread
 from shards.foundation.errors import Fault
 
 
@@ -101,6 +102,7 @@ class Registrar:
         self.config, self.geometry = self.network.config, self.network.geometry
         self._cells = functools.cache(self.network.cells)
 
+    @one_blas_thread
     def prepare(
         self, image: NDArray[np.uint8], ppi: float, name: str = "image"
     ) -> PreparedImpression:
@@ -117,6 +119,7 @@ class Registrar:
         prepared = preprocess.prepare(image, ppi, name)
         return with_dark_ridges(prepared, ImageFile(image), ImageResolution(ppi, "argument"))
 
+    @one_blas_thread
     def prepare_file(
         self, path: Path, known: ImageResolution | None = None, raw_size: Size | None = None
     ) -> PreparedImpression:
@@ -134,6 +137,7 @@ class Registrar:
         resolution = find_resolution(path, image.stored, known)
         return self.prepare_image(image, resolution, str(path))
 
+    @one_blas_thread
     def prepare_image(
         self, image: ImageFile, resolution: ImageResolution, name: str
     ) -> PreparedImpression:
@@ -147,6 +151,7 @@ class Registrar:
         a = self.prepare(image_a, ppi_a, "image A")
         return self.register_impressions(a, self.prepare(image_b, ppi_b, "image B"))
 
+    @one_blas_thread
     def register_impressions(self, a: PreparedImpression, b: PreparedImpression) -> Registration:
         """Register two prepared impressions.
 
@@ -204,6 +209,7 @@ class Registrar:
         inverted = self.find_deformation(*with_one_inverted(a, b))
         return (inverted, True) if inverted.correlation > result.correlation else (result, False)
 
+    @one_blas_thread
     def find_deformation(self, a: PreparedImpression, b: PreparedImpression) -> SearchResult:
         """Find the deformation from A to B whose ridges correlate best.
 
@@ -213,18 +219,17 @@ class Registrar:
         """
         parameters = self.parameters.hypotheses
         matches = self.match(a, b)
-        deformation, correlation = best_hypothesis(
-            matches, a.ridge_image, b.ridge_image, parameters
-        )
-        while deformation is not None and is_doubtful(correlation, parameters):
-            new_matches = self.match(a, resample_onto(b, deformation, a))
-            new_matches[:, 2:4] = deformation(new_matches[:, 2:4])
+        best = best_hypothesis(matches, a.ridge_image, b.ridge_image, parameters)
+        while best.deformation is not None and is_doubtful(best.correlation, parameters):
+            new_matches = self.match(a, resample_onto(b, best.deformation, a))
+            new_matches[:, 2:4] = best.deformation(new_matches[:, 2:4])
             new = best_hypothesis(new_matches, a.ridge_image, b.ridge_image, parameters)
-            if new.correlation < correlation + self.parameters.least_gain:
+            if new.correlation < best.correlation + self.parameters.least_gain:
                 break
-            matches, deformation, correlation = new_matches, new.deformation, new.correlation
-        return SearchResult(matches, deformation, correlation)
+            matches, best = new_matches, new
+        return SearchResult(matches, best.deformation, best.correlation)
 
+    @one_blas_thread
     def match(self, a: PreparedImpression, b: PreparedImpression) -> Array:
         """Return the network's mutual matches between the fingers.
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-import model  # noqa: F401, I001 - sets the number of BLAS threads before numpy is imported
-import click
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported
+
 import alternate
+import click
 
 
 def main():

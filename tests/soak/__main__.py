@@ -6,6 +6,7 @@ held where the result is right, or where the command ends with an error that nam
 a table for docs/RESULTS.md; the exit status is 1 where an attack was not held.
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -14,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-import model  # noqa: F401, I001 - sets the number of BLAS threads before numpy is imported
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported
+
 import click
 
 from shards.foundation.text_table import format_table

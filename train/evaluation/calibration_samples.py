@@ -26,6 +26,7 @@ from model.registration.uncertainty import measure_doubt
 from pipeline.imaging.warp import Array, Warp, apply_affine, invert_affine
 from shards import record
 from shards.foundation import pool
+from shards.foundation.blas_threads import one_blas_thread
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
 from shards.store import ShardSet
@@ -193,6 +194,7 @@ def _register_block(
     ]
 
 
+@one_blas_thread
 def _register(
     loaded: Registrar,
     curves: CalibrationCurves,

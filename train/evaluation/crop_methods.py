@@ -25,6 +25,7 @@ from model.registration.hypotheses import best_hypothesis
 from model.registration.method_version import METHOD_VERSION
 from model.registration.ridge_image import RidgeImage, ridge_image
 from pipeline.imaging.warp import apply_affine
+from shards.foundation.blas_threads import one_blas_thread
 from train.evaluation import phase, sift
 from train.evaluation.file_methods import NETWORK, PHASE, SIFT
 
@@ -139,6 +140,7 @@ def smooth_map(matches: Correspondences, k: int, crop: CropGrid) -> CropResult:
     return _result_of_map(fitted, kept, score, crop)
 
 
+@one_blas_thread
 def ridge_aligned_map(
     image_a: Image, image_b: Image, matches: Correspondences, k: int, crop: CropGrid
 ) -> CropResult:

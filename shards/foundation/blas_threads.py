@@ -1,0 +1,67 @@
+"""Limit the threads of BLAS while many small matrices are multiplied."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from types import TracebackType
+
+import threadpoolctl
+
+
+class OneBlasThread(contextlib.ContextDecorator):
+    """A block, or a decorated function, in which BLAS uses one thread; afterwards as before.
+
+    Where matrices are small, threads of BLAS wait for each other longer than they compute. The
+    limit holds whatever was imported first. Blocks may be nested, and run in several threads: some
+    builds of BLAS have one number for the process, others one for each thread. Of the former, the
+    first block to end restores it, and other threads may use it until they end their own.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._of_thread = threading.Lock(), threading.local()
+        self._threads, self._first = 0, [1]  # threads in a block; numbers before the first of them
+
+    def __enter__(self) -> None:
+        """Limit BLAS, unless this thread is in a block already."""
+        depth = getattr(self._of_thread, "depth", 0)
+        self._of_thread.depth = depth + 1
+        if depth:
+            return
+        libraries = _libraries()
+        with self._lock:
+            numbers = [library.num_threads for library in libraries]
+            if self._threads:  # 1 may be the limit of another thread's block
+                both = zip(numbers, self._first, strict=True)
+                numbers = [first if number == 1 else number for number, first in both]
+            else:
+                self._first = numbers
+            self._threads, self._of_thread.before = self._threads + 1, numbers
+            for library in libraries:
+                library.set_num_threads(1)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Restore the numbers at the end of this thread's outermost block."""
+        self._of_thread.depth -= 1
+        if self._of_thread.depth:
+            return
+        with self._lock:
+            self._threads -= 1
+            for library, number in zip(_libraries(), self._of_thread.before, strict=True):
+                library.set_num_threads(number)
+
+
+one_blas_thread = OneBlasThread()
+
+
+@functools.cache
+def _libraries() -> list[threadpoolctl.LibController]:
+    """Find the libraries of BLAS that are loaded: numpy's, and OpenCV's where it has one."""
+    controllers = threadpoolctl.ThreadpoolController().lib_controllers
+    return [library for library in controllers if library.user_api == "blas"]
