@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from shards.foundation.errors import Fault, Misuse
 
-# Device files of an NVIDIA GPU: on Linux, and on the Linux of Windows
-GPU_FILES = ("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg")
+# Device files of NVIDIA's driver: on Linux, and on the Linux of Windows
+GPU_FILES = ("/dev/nvidiactl", "/dev/dxg")
 
 
 def start_jax() -> None:
@@ -56,7 +56,7 @@ def _expect_no_gpu() -> None:
 
     The extra `cuda` may be installed on a machine whose GPU is gone; JAX then uses the CPU.
     """
-    if not any(glob.glob(pattern) for pattern in GPU_FILES):
+    if not any(Path(file).exists() for file in GPU_FILES):
         logging.getLogger("jax._src.xla_bridge").addFilter(_is_about_more_than_plugins)
 
 
