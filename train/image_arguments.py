@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 
 from pipeline.imaging import file, resolution
 from pipeline.imaging.file import ImageFile
-from pipeline.imaging.resolution import ImageResolution, find_resolution
+from pipeline.imaging.resolution import ImageResolution, compare_with_ridges, find_resolution
 from shards.foundation.errors import Misuse
 
 ImageLike = str | Path | NDArray[np.uint8]  # a file, or pixels [H, W] as stored
 ImageSource = Path | NDArray[np.uint8]
+LIBRARY = (__name__, "train.densereg", "densereg")  # modules between a user's call and a warning
 
 
 def check_image(image: ImageLike, name: str) -> ImageSource:
@@ -60,11 +62,21 @@ def open_image(
         return content, resolved
     if known is None:
         raise Misuse(f"{name}: an array has no resolution; state it by {argument}, such as 500")
-    return ImageFile(source), known
+    resolved = compare_with_ridges(known, source)
+    warn_of_doubtful(resolved, name, argument)
+    return ImageFile(source), resolved
 
 
 def warn_of_doubtful(image_resolution: ImageResolution, name: str, argument: str) -> None:
     """Warn the caller of the library where the resolution of an image is doubtful."""
     message = resolution.warn_of_doubtful({name: image_resolution}, argument)
     if message:
-        warnings.warn(message.removeprefix("warning: "), stacklevel=5)
+        warnings.warn(message.removeprefix("warning: "), stacklevel=_level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """Return the `stacklevel`, for the calling function, of the user of the library."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") in LIBRARY:
+        level, frame = level + 1, frame.f_back
+    return level

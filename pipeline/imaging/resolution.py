@@ -20,6 +20,7 @@ WORKING_PPI = 500.0  # by definition: all lengths "at 500 ppi" are px of this re
 
 # Ends of the source of a resolution that the user should check
 UNDECIDED, CONTRADICTED = "do not decide", "contradicts it"
+STATED = ("option", "argument", "table")  # kinds of sources: the user has stated the resolution
 
 # Measured on 320 images of FVC2002 and FVC2004: 6.3 to 10.9 px at 500 ppi (docs/LOG.md, 2026-11-29,
 # "The resolution of untagged files").
@@ -153,6 +154,20 @@ def find_resolution(
         unknown = f"{error}"
         reason = unknown if unknown.startswith("its header states") else "no tag"
         return _by_ridges(period, reason, parameters)
+    return _compare(known, period, parameters)
+
+
+def compare_with_ridges(
+    known: ImageResolution, image: Image, parameters: ResolutionParameters = DEFAULT
+) -> ImageResolution:
+    """Return a known resolution of pixels uint8 [H, W], doubtful where the ridges contradict it."""
+    return _compare(known, ridge_period(image), parameters)
+
+
+def _compare(
+    known: ImageResolution, period: float | None, parameters: ResolutionParameters
+) -> ImageResolution:
+    """Add to the source of a resolution that the ridge period, px of the file, contradicts it."""
     if period is None or not parameters.accepts(known.ppi):  # `check_ppi` refuses it
         return known
     low, high = parameters.possible_periods
@@ -189,18 +204,30 @@ def summarize(resolutions: Mapping[str, ImageResolution]) -> str:
     return f"images by resolution: {', '.join(kinds)}"
 
 
-def warn_of_doubtful(resolutions: Mapping[str, ImageResolution], options: str) -> str | None:
+def warn_of_doubtful(
+    resolutions: Mapping[str, ImageResolution],
+    options: str,
+    parameters: ResolutionParameters = DEFAULT,
+) -> str | None:
     """Return a warning in one line where resolutions are doubtful, with the first image's name.
 
     Args:
         resolutions: {name of an image: resolution}.
         options: names of the options that state a resolution.
+        parameters: see `ResolutionParameters`.
     """
-    doubtful = [f"{name}: {each}" for name, each in resolutions.items() if each.is_doubtful]
+    doubtful = [(name, each) for name, each in resolutions.items() if each.is_doubtful]
     if not doubtful:
         return None
+    name, first = doubtful[0]
     others = f" (and {len(doubtful) - 1} more images)" if len(doubtful) > 1 else ""
-    return f"warning: {doubtful[0]}{others}: check it, or state it by {options}"
+    low, high = parameters.possible_periods
+    expected = f"expected {low:g} to {high:g} px at {WORKING_PPI:g} ppi; "
+    advice = "check it" if first.kind in STATED else f"check it, or state it by {options}"
+    return (
+        f"warning: {name}: {first}{others}:"
+        f" {expected if first.source.endswith(CONTRADICTED) else ''}{advice}"
+    )
 
 
 def check_ppi(ppi: float, name: str, parameters: ResolutionParameters = DEFAULT) -> None:

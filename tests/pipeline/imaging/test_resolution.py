@@ -145,6 +145,9 @@ def test_resolution_that_the_ridges_contradict_is_used_and_doubtful(tmp_path, kn
     assert found.is_doubtful
     assert found.kind == ("option" if known else "tag")
     assert "a ridge period of 17" in found.source or "a ridge period of 18" in found.source
+    warning = warn_of_doubtful({"a.png": found}, "--ppi")
+    advice = "check it" if known else "check it, or state it by --ppi"
+    assert warning.endswith(f"contradicts it): expected 5.5 to 12.5 px at 500 ppi; {advice}")
 
 
 @pytest.mark.parametrize("period", [6.5, 10.4])
