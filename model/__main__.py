@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import click
 
 from model import SHIPPED
 from model.network.start_jax import start_jax
+from model.registration import output_names
 from pipeline.imaging import file, resolution
 from pipeline.imaging.header import Size
 from pipeline.imaging.resolution import (
@@ -25,7 +25,7 @@ from pipeline.imaging.resolution import (
 )
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
-from shards.foundation.printable import counted
+from shards.foundation.printable import counted, percent
 
 if TYPE_CHECKING:
     from model.registration.impression import PreparedImpression
@@ -47,10 +47,14 @@ def main() -> None:
     default=SHIPPED,
     help="Network, a .safetensors file; by default the one that ships.",
 )
-@click.option("--out", type=Path, required=True, help="Result, a .npz file; with --pairs a folder.")
+@click.option(
+    "--out",
+    type=Path,
+    help="Result, a .npz file, by default registration.npz; with --pairs a folder, no default.",
+)
 @click.option("--pairs", type=Path, help="CSV with the columns a,b: register every row.")
 @click.option("--maps/--no-maps", default=True, help="With --pairs: write each row's map, or not.")
-@click.option("--picture", type=Path, help="Also plot the registration, as PNG.")
+@click.option("--picture", type=Path, help="Also plot the registration, a .png file.")
 @click.option("--ppi-a", type=PPI, help="Resolution of A.")
 @click.option("--ppi-b", type=PPI, help="Resolution of B.")
 @click.option("--raw", metavar="WxH", help="Size in px of images without header, such as 388x374.")
@@ -62,7 +66,7 @@ def main() -> None:
 def register(
     images: tuple[Path, ...],
     checkpoint: Path,
-    out: Path,
+    out: Path | None,
     pairs: Path | None,
     maps: bool,
     picture: Path | None,
@@ -94,25 +98,30 @@ def register(
 
     With --pairs, OUT/scores.csv has one line per row (row, a, b, score, matches, the resolutions,
     fault, the sha256 of the map), and OUT/000000.npz and so on are the maps, unless --no-maps;
-    OUT/index.html shows all rows. The table may have the columns ppi_a and ppi_b too; relative
-    paths in it start at the working directory. The same command continues a table: finished rows
-    are checked and kept, those whose images, line or map changed are registered again. Finished
-    rows of another table, checkpoint or version are never replaced: name another OUT.
+    OUT/index.html shows all rows, and why a row has no map. The table may have the columns ppi_a
+    and ppi_b too; relative paths in it start at the working directory. The same command continues a
+    table: finished rows are checked and kept, those whose images, line or map changed are
+    registered again. Finished rows of another table, checkpoint or version are never replaced: name
+    another OUT.
 
     \b
-    Example: python -m model register 101_1.tif 101_2.tif --out map.npz --picture map.png
+    Example: python -m model register 101_1.tif 101_2.tif
+             python -m model register 101_1.tif 101_2.tif --out map.npz --picture map.png
              python -m model register --pairs pairs.csv --no-maps --out results
     """
     raw_size = file.parse_raw_size(raw) if raw else None
     if pairs is not None:
         if images or picture:
             raise Misuse("--pairs takes its images from the table and plots no picture")
+        if out is None:
+            raise Misuse("--pairs needs --out, the folder of the results")
         _register_table(checkpoint, pairs, out, (ppi_a, ppi_b), workers, maps, raw_size)
     elif not maps:
         raise Misuse("--no-maps needs --pairs")
     elif len(images) != 2:
         raise Misuse(f"expected two images A B, or --pairs; got {counted(len(images), 'image')}")
     else:
+        out = out or output_names.DEFAULT
         _register_two(checkpoint, images, out, picture, (ppi_a, ppi_b), raw_size)
 
 
@@ -143,6 +152,7 @@ def _register_two(
 ) -> None:
     """Register two images, write the map and the page on it, and plot it."""
     _check_inputs(checkpoint, images)
+    page = output_names.check_outputs((*images, checkpoint), out, picture)
     start_jax()
     from model.network import compilation_cache
     from model.registration import calibration
@@ -150,10 +160,6 @@ def _register_two(
     from model.registration.registrar import Registrar, require_two_files
 
     require_two_files(*images)
-    page = out.with_suffix(".html")
-    if page in (out, picture):
-        raise Misuse(f"{page}: is the page on the registration; name --out and --picture otherwise")
-    _refuse_to_replace((*images, checkpoint), [out, page, *([picture] if picture else [])])
     compilation_cache.enable()
     registrar = Registrar(checkpoint)
     contents, impressions = [], []
@@ -188,7 +194,7 @@ def _describe(registration: Registration) -> str:
     return (
         f"{registration.score_text},"
         f" {counted(len(registration.matches), 'match', 'matches')},"
-        f" {registration.mapped_share:.0%} mapped"
+        f" {percent(registration.mapped_share)} of A's frame mapped"
         f"{f' to ±{median:.2f} px (median)' if median else ''}"
         f"{'; ridges are dark in one image, light in the other' * registration.opposite_polarity}"
     )
@@ -203,17 +209,6 @@ def _check_inputs(checkpoint: Path, paths: tuple[Path, ...]) -> None:
         file.check_readable(path)
     shipped = ", the one that ships" if checkpoint.samefile(SHIPPED) else ""
     click.echo(f"network: {checkpoint}{shipped}")
-
-
-def _refuse_to_replace(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
-    """Check that every output is a file of its own, and none is an input."""
-    taken = {os.path.realpath(path) for path in inputs}
-    for path in outputs:
-        if os.path.realpath(path) in taken:
-            raise Misuse(
-                f"{path}: is an input or another output; name --out and --picture otherwise"
-            )
-        taken.add(os.path.realpath(path))
 
 
 def _report_images(
@@ -272,9 +267,10 @@ def _register_table(
         click.echo(f"{checkpoint}: {calibration.UNCALIBRATED}", err=True)
     for error in errors:
         click.echo(f"error: {error}", err=True)
+    outcome = f"{counted(len(errors), 'row')} failed" if errors else "every row registered"
+    click.echo(f"{out}: {outcome}; results are in {SCORES}{' and index.html' * maps}")
     if errors:
         sys.exit(1)
-    click.echo(f"{out}: every row registered, {SCORES}{', index.html' * maps}")
 
 
 if __name__ == "__main__":

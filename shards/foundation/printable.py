@@ -21,3 +21,8 @@ def _escape(character: str) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return "1 image", "2 images", "1,000 images"; `plural` where it is not `noun` with an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def percent(share: float) -> str:
+    """Return 0.394 as "39 %"."""
+    return f"{100 * share:.0f} %"

@@ -366,6 +366,7 @@ def test_missing_file_at_row_812_of_a_thousand(folder, tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert result.output.count("error: ") == result.output.count(UNCALIBRATED) == 1
     assert f"error: row 000812 (line 814 of {table}): {folder / 'gone.png'}" in result.output
+    assert "results: 1 row failed; results are in scores.csv and index.html\n" in result.output
     assert len(list((tmp_path / "results").glob("*.npz"))) == 999
 
 

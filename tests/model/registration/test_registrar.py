@@ -289,6 +289,29 @@ def test_command_writes_no_page_over_another_file(folder, checkpoint):
     assert not (folder / "r.html").exists()
 
 
+def test_command_names_its_result_by_default(folder, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run_register(folder / "a.png", folder / "b.png", "--checkpoint", checkpoint)
+    assert result.exit_code == 0, result.output
+    names = ["registration.html", "registration.npz"]
+    assert sorted(path.name for path in tmp_path.glob("registration.*")) == names
+    result = run_register("--pairs", tmp_path / "pairs.csv", "--checkpoint", checkpoint)
+    assert result.exit_code == 2 and "--pairs needs --out" in result.output
+
+
+def test_command_writes_no_file_whose_name_states_another_format(folder, checkpoint, tmp_path):
+    images = folder / "a.png", folder / "b.png", "--checkpoint", checkpoint
+    for arguments, message in (
+        (("--out", tmp_path / "map.txt"), "map.txt: expected a name that ends in .npz"),
+        (("--out", tmp_path / "map"), "map: expected a name that ends in .npz"),
+        (("--out", "."), "--out .: expected a name that ends in .npz"),
+        (("--picture", tmp_path / "p.jpg"), "p.jpg: expected a name that ends in .png"),
+    ):
+        result = run_register(*images, *arguments)
+        assert result.exit_code == 2 and message in result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}
+
+
 def test_command_replaces_no_input(folder, checkpoint):
     images = folder / "a.png", folder / "b.png"
     (folder / "link.npz").symlink_to(folder / "b.png")
@@ -412,11 +435,11 @@ def test_wrong_arguments(folder, checkpoint, arguments):
 
 
 def test_output_that_cannot_be_written_is_named(folder, checkpoint):
-    (folder / "taken").mkdir()
+    (folder / "taken.npz").mkdir()
     images = folder / "a.png", folder / "b.png"
-    result = run_register(*images, "--checkpoint", checkpoint, "--out", folder / "taken")
+    result = run_register(*images, "--checkpoint", checkpoint, "--out", folder / "taken.npz")
     assert result.exit_code == 1
-    assert "taken: is a folder; expected the name of a file" in result.output
+    assert "taken.npz: is a folder; expected the name of a file" in result.output
     assert not list(folder.glob(".*.tmp"))
 
 
