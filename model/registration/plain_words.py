@@ -8,18 +8,19 @@ import numpy as np
 
 from model.registration.distortion import nearest_similarity
 from model.registration.result import Registration
-from shards.foundation.printable import counted
+from shards.foundation.printable import counted, percent
 
 
 def summary(registration: Registration) -> list[str]:
     """Return a few words each on the score, the matches, the rotation and the mapped area."""
-    if not len(registration.matches) and not registration.mapped_share:
-        return [_score(registration), "no map"]
+    if not registration.mapped_share:
+        reason = f": {registration.refusal}" if registration.refusal else ""
+        return [_score(registration), f"no map{reason}"]
     return [
         _score(registration),
         counted(len(registration.matches), "match", "matches"),
         f"B {_turn(registration.angle)}",
-        f"{registration.mapped_share:.0%} of A's frame mapped",
+        f"{percent(registration.mapped_share)} of A's frame mapped",
     ]
 
 
@@ -60,7 +61,7 @@ def _map_sentences(registration: Registration, finger_area: float | None) -> lis
         share, whole = min(1.0, share * pixels / finger_area), "A"
     mean, largest = similarity.distances.mean(), similarity.distances.max()
     return [
-        f"{share:.0%} of {whole} is seen in B".replace("%", " %"),
+        f"{percent(share)} of {whole} is seen in B",
         f"B is {_turn(registration.angle)}",
         f"Beyond rotation, shift and scale the skin moved by {mean:.1f} px of B on average,"
         f" {largest:.1f} px at most",

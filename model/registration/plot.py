@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class PlotParameters:
     grid_grey: int = 185  # darkest grey of an impression below the grid
     gap: float = 0.04  # between two impressions, in widths of A
     label_size: float = 12.0  # points, of the letters A and B
+    title_width: int = 115  # characters in a line
 
 
 PLOT = PlotParameters()
@@ -77,6 +79,8 @@ def plot_registration(
 ) -> Figure:
     """Plot the matches, the ridges before and after registration, and the deformation grid.
 
+    Without a map there are no ridges after and no grid; the title says why.
+
     Args:
         image_a, image_b: uint8 [H, W], as in the files.
         registration: of both.
@@ -85,7 +89,8 @@ def plot_registration(
     figure = Figure(figsize=(12, 9.2), dpi=110, layout="constrained", facecolor="white")
     rows = figure.add_gridspec(2, 1, height_ratios=[1.1, 1])
     top, bottom = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
-    figure.suptitle("   ".join(plain_words.summary(registration)), fontsize=13)
+    title = textwrap.fill("   ".join(plain_words.summary(registration)), PLOT.title_width)
+    figure.suptitle(title, fontsize=13)
     image_b = with_polarity_of_a(image_b, registration.opposite_polarity)
     matches = top.subplots()
     plot_matches(matches, image_a, image_b, registration.matches, fingers)
@@ -94,12 +99,15 @@ def plot_registration(
     before, after, grid = bottom.subplots(1, 3)
     before.imshow(_overlay_unregistered(image_a, image_b, fingers, b.ppi / a.ppi))
     before.set_title("Ridges before: A red, B blue", fontsize=11)
-    mapped = np.isfinite(registration.map_ab[..., 0])
-    onto_a = resample_onto_a(image_b, registration.map_ab)
-    after.imshow(overlay(image_a, onto_a, fingers[0], mapped))
-    after.set_title("Ridges after: dark where both coincide", fontsize=11)
-    plot_grid(grid, image_b, registration.map_ab, fingers[1])
-    grid.set_title("B with a grid of A (thin: rigid)", fontsize=11)
+    if registration.mapped_share:
+        mapped = np.isfinite(registration.map_ab[..., 0])
+        onto_a = resample_onto_a(image_b, registration.map_ab)
+        after.imshow(overlay(image_a, onto_a, fingers[0], mapped))
+        after.set_title("Ridges after: dark where both coincide", fontsize=11)
+        plot_grid(grid, image_b, registration.map_ab, fingers[1])
+        grid.set_title("B with a grid of A (thin: rigid)", fontsize=11)
+    else:
+        after.text(0.5, 0.5, "no map", ha="center", va="center", fontsize=13)
     for axes in (before, after, grid):
         axes.set_axis_off()
     return figure

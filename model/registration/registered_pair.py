@@ -18,6 +18,7 @@ from model.registration.result import Registration
 from pipeline.imaging import file
 from pipeline.imaging.file import Image
 from shards.foundation.errors import Misuse
+from shards.foundation.printable import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,6 +55,11 @@ class RegisteredPair:
         return self.registration.score
 
     @property
+    def refusal(self) -> str:
+        """Why there is no map; empty where there is one, and after `load`: no file holds it."""
+        return self.registration.refusal
+
+    @property
     def matches(self) -> NDArray[Any]:
         """Matches near the map, a structured array [K] of `MATCH`.
 
@@ -73,7 +79,10 @@ class RegisteredPair:
 
     @property
     def angle_degrees(self) -> float:
-        """Rotation from A to B, counter-clockwise as seen; NaN without a map."""
+        """Rotation from A to B, counter-clockwise as seen; NaN without a map.
+
+        That of the similarity transform that the search found, not of one fitted to the map.
+        """
         return float(np.degrees(self.registration.angle))
 
     @property
@@ -166,10 +175,14 @@ class RegisteredPair:
         return cls(registration_file.load(Path(path)))
 
     def __repr__(self) -> str:
-        """Return the main numbers in one line."""
+        """Return the main numbers, or why there is no map, in one line."""
+        if not self.mapped_share:
+            reason = f": {self.refusal}" if self.refusal else ""
+            return f"<RegisteredPair: {self.registration.score_text}, no map{reason}>"
         return (
             f"<RegisteredPair: {self.registration.score_text}, {len(self.matches)} matches,"
-            f" rotated by {self.angle_degrees:+.1f}°, {self.mapped_share:.0%} of A mapped>"
+            f" rotated by {self.angle_degrees:+.1f}°, {percent(self.mapped_share)} of A's frame"
+            " mapped>"
         )
 
     def _repr_png_(self) -> bytes | None:

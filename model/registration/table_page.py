@@ -80,6 +80,7 @@ def write_table_page(out: Path, title: str, scores: Iterable[ScoreRow]) -> None:
             "score": float(score.score) if score.score else None,
             "matches": int(score.matches) if score.matches else None,
             "fault": printable_line(score.fault),
+            "notes": printable_line(score.notes),
             "thumbnail": (out / thumbnail_name(score.row)).is_file(),
         }
         for score in scores

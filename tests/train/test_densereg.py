@@ -1,5 +1,6 @@
 """The library: the same numbers as the command, on files and on arrays; its errors; its cost."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ for module, names in {
 import model.__main__
 model.__main__.main()
 """
+# Of a resolution that the caller states
+CONTRADICTION = r".*contradicts it\): expected 5\.5 to 12\.5 px at 500 ppi; check it$"
 HEAVY = ("jax", "cv2", "matplotlib", "numpy", "flax", "scipy", "PIL", "click")
 
 
@@ -160,6 +163,7 @@ def test_saved_and_loaded(pair, tmp_path, impressions):
     np.testing.assert_array_equal(loaded.matches, pair.matches)
     np.testing.assert_array_equal(loaded.sigma, pair.sigma)
     assert repr(loaded) == repr(pair) and f"{pair.score:.3f}" in repr(pair)
+    assert pair.refusal == "" and " % of A's frame mapped>" in repr(pair)
     np.testing.assert_array_equal(loaded.inverse().map_ab, pair.inverse().map_ab)
     with pytest.raises(densereg.Misuse, match="no images"):
         loaded.plot()
@@ -213,8 +217,38 @@ def test_bad_files(folder, tmp_path):
 
 
 def test_a_doubtful_resolution_is_a_warning(folder):
-    with pytest.warns(UserWarning, match=r"a\.png: 300 ppi .*contradicts it.* state it by ppi_a"):
+    with pytest.warns(UserWarning, match=rf"a\.png: 300 ppi {CONTRADICTION}") as warned:
         densereg.register(folder / "a.png", folder / "b.png", 300, 500)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_a_doubtful_resolution_of_an_array_is_the_same_warning(impressions):
+    a, b, _ = [impression.image for impression in impressions]
+    with pytest.warns(UserWarning, match=f"^a: 300 ppi {CONTRADICTION}") as warned:
+        densereg.register(a, b, 300, 500)
+    with pytest.warns(UserWarning, match=f"^image: 300 ppi {CONTRADICTION}") as of_foreground:
+        densereg.foreground(a, 300)
+    assert [warning.filename for warning in (*warned, *of_foreground)] == [__file__] * 2
+
+
+def test_a_refusal_is_stated(folder, tmp_path):
+    pair = densereg.register(folder / "a.png", folder / "c.png", 500, 500)
+    assert pair.refusal and np.isnan(pair.map_ab).all()
+    assert repr(pair).endswith(f", no map: {pair.refusal}>") and "°" not in repr(pair)
+    assert pair.inverse().refusal == pair.refusal
+    pair.save(tmp_path / "c.npz")
+    loaded = densereg.RegisteredPair.load(tmp_path / "c.npz")
+    assert loaded.refusal == "" and repr(loaded).endswith(", no map>")
+
+
+def test_opencv_resamples_b_by_the_recipe_of_the_questions(impressions, pair):
+    (recipe,) = re.findall(r"`(cv2\.remap\(.*?)`[.]", (ROOT / "docs/FAQ.md").read_text())
+    b, map_ab = impressions[1].image, pair.map_ab
+    resampled = eval(recipe, {"cv2": cv2, "np": np, "b": b, "map_ab": map_ab})
+    warped = pair.warp(b)
+    nowhere = np.isnan(warped)
+    assert nowhere.any() and (resampled[nowhere] == 255).all()
+    assert np.abs(resampled - warped)[~nowhere].mean() < 1
 
 
 def test_a_missing_extra_is_named():

@@ -68,4 +68,7 @@ def test_the_reason_for_no_map_is_stated():
         (9, 8), 0.01, RESOLUTIONS, (9, 8), True, "the ridges agree too little"
     )
     assert "No map: the ridges agree too little" in plain_words.describe(registration)
-    assert plain_words.summary(registration) == ["same finger: 0.01", "no map"]
+    assert plain_words.summary(registration) == [
+        "same finger: 0.01",
+        "no map: the ridges agree too little",
+    ]

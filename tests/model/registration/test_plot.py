@@ -9,7 +9,7 @@ from prints import ridges
 from model.registration import overlay, plot
 from model.registration.dense_map import resample_onto_a
 from model.registration.impression import PreparedImpression
-from model.registration.result import Registration
+from model.registration.result import Registration, empty_registration
 from pipeline.imaging import preprocess
 from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.resolution import ImageResolution
@@ -129,6 +129,25 @@ def test_plot_is_written_as_png(tmp_path, image, count):
     assert ("probability of a match" in colour_bars) == (count > 0)
     plot.save_plot(image, image_b, registration, tmp_path / "new" / "p.png")
     assert cv2.imread(str(tmp_path / "new" / "p.png")) is not None
+
+
+def test_without_a_map_nothing_is_shown_as_registered(image):
+    registration = empty_registration(
+        SHAPE,
+        0.02,
+        RESOLUTIONS,
+        SHAPE,
+        True,
+        "the map would have to bend too far, " * 5 + "so none",
+    )
+    figure = plot.plot_registration(image, image, registration)
+    title = figure.get_suptitle()
+    assert "no map: the map would have" in title and title.endswith("so none")
+    assert max(map(len, title.splitlines())) <= plot.PLOT.title_width
+    shown = [axes.get_title() for axes in figure.get_axes() if axes.get_images()]
+    assert len(shown) == 2 and shown[1].startswith("Ridges before")
+    texts = [text.get_text() for axes in figure.get_axes() for text in axes.texts]
+    assert texts.count("no map") == 1
 
 
 def test_no_ridges_are_shown_off_the_finger(image):

@@ -56,6 +56,7 @@ def write_page(folder, count):
         for k in range(count)
     ]
     rows[2] = ScoreRow(2, "<b>.png", "b2.png", fault="b2.png: no <i> foreground")
+    rows[3] = rows[3]._replace(notes="no map: too <u>little</u> in common")
     (folder / "thumbnails").mkdir()
     image = cv2.imencode(".jpg", np.zeros((20, 44), np.uint8))[1].tobytes()
     (folder / "thumbnails/000000.jpg").write_bytes(image)
@@ -66,7 +67,8 @@ def write_page(folder, count):
 def test_names_are_no_markup(tmp_path):
     text = write_page(tmp_path, 9).read_text()
     assert "pairs &amp; more.csv" in text
-    assert "<b>.png" not in text and "<i>" not in text
+    assert "<b>.png" not in text and "<i>" not in text and "<u>" not in text
+    assert "no map: too " in text and "in common" in text
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="no Chromium here (Debian: apt-get install chromium)")
@@ -84,6 +86,7 @@ def test_rows_are_sorted_searched_and_turned_over(tmp_path):
 
         assert column(0) == [f"{k:06d}" for k in range(100)]
         assert column(3)[2] == "–" and "no <i> foreground" in column(2)[2]
+        assert column(2)[3].endswith("no map: too <u>little</u> in common")
         click("#next")
         assert column(0) == [f"{k:06d}" for k in range(100, 150)]
         click("th[data-key=score] button")
