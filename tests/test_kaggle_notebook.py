@@ -44,6 +44,17 @@ def make(kaggle, *arguments):
     )
 
 
+def protect(folder):
+    """Make a folder read-only, as Kaggle mounts inputs; root could still write to it."""
+    for path in (*folder.rglob("*"), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def contents(folder):
+    """Size and time of the last change of everything in a folder."""
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+
+
 def targets():
     """Arguments of each make command of the cells, in order."""
     code = "\n".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code")
@@ -59,6 +70,9 @@ def test_the_cells_use_targets_that_exist():
 def test_two_sessions(kaggle):
     """The second one starts from the first one's output alone."""
     shards, verify = next(w for w in targets() if w[0] == "shards"), ["verify"]
+    data = kaggle / "input/datasets"
+    protect(data)
+    delivered = contents(data)
     built = make(kaggle, *shards, SMALL)
     assert built.returncode == 0, built.stderr
     assert (kaggle / "working/data/shards/manifest.json").is_file()
@@ -69,6 +83,8 @@ def test_two_sessions(kaggle):
     shutil.copytree(kaggle / "working", output)
     shutil.rmtree(kaggle / "working")
     (kaggle / "working").mkdir()
+    protect(output)
+    delivered |= contents(output)
     again = make(kaggle, *shards, SMALL)
     assert again.returncode == 0, again.stderr
     assert f"{output}/data/shards: has these partitions" in again.stdout
@@ -76,3 +92,4 @@ def test_two_sessions(kaggle):
     verified = make(kaggle, *verify)
     assert verified.returncode == 0, verified.stderr
     assert f"taking the one in {output}/data/shards" in verified.stderr
+    assert contents(data) | contents(output) == delivered  # nothing was written to the inputs
