@@ -34,8 +34,9 @@ class HypothesisParameters:
     # Ridge correlation above which a deformation is right, and not one ridge beside the truth.
     # Measured, same entry: searching further below 0.7 gains nothing.
     certain_correlation: float = 0.6
-    # Ridge correlation below which searching further is hopeless. Chosen: above that of most
-    # impostor pairs, and far below that of nearly all genuine pairs.
+    # Ridge correlation below which searching further is hopeless. Measured on pairs of FVC2002 and
+    # FVC2004, docs/LOG.md, 2026-11-29, "Hard pairs in half of the time": at 0.15 genuine pairs are
+    # lost. Not confirmed on synthetic pairs.
     hopeless_correlation: float = 0.12
     # Share of the first similarity transform's matches that a further one needs. Chosen: fewer
     # agree by chance.

@@ -95,7 +95,8 @@ def test_registering_needs_nothing_of_linux_alone(folder, pair, tmp_path):
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = densereg.RegisteredPair.load(tmp_path / "out/000001.npz")
-    np.testing.assert_array_equal(loaded.map_ab, pair.map_ab)
+    # px; the number of cores decides in which order XLA adds
+    np.testing.assert_allclose(loaded.map_ab, pair.map_ab, atol=0.01)
 
 
 def test_arrays_give_the_same_as_files(impressions, pair):
