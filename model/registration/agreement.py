@@ -52,8 +52,7 @@ class Agreement:
             probability.
         opposition: the same of matches that it does not explain.
         match_error: root mean square distance, px at 500 ppi, of the explained matches around.
-        shift: float64 [K], distance of the matches from the map, px at 500 ppi.
-        inside: bool [K], the matches that start in the common area.
+        explained: bool [K], the matches that the map explains.
     """
 
     common: NDArray[np.bool_]
@@ -63,8 +62,7 @@ class Agreement:
     support: Field
     opposition: Field
     match_error: Field
-    shift: Array
-    inside: NDArray[np.bool_]
+    explained: NDArray[np.bool_]
 
     @property
     def area(self) -> float:
@@ -117,8 +115,7 @@ def measure_agreement(
         support=support,
         opposition=density(np.where(explained, 0.0, probability)),
         match_error=_mean_error(squares, support, parameters),
-        shift=shift,
-        inside=common[positions],
+        explained=explained,
     )
 
 

@@ -53,8 +53,6 @@ class RegistrarParameters:
     # Least confidence of a match that takes part in a fit, which weights it by its confidence.
     # Chosen: low, since the fit is robust.
     least_confidence: float = 0.01
-    # Largest distance from the map of a match that is returned. Chosen: a ridge period.
-    explained_distance: float = 9.0
     # Least gain in ridge correlation for which another pass of the network is kept. Measured,
     # docs/LOG.md, 2026-11-23, "Stretch, and second looks".
     least_gain: float = 0.01
@@ -165,12 +163,12 @@ class Registrar:
         assessment = assess(matches, deformation, correlation, ridges, self.calibration)
         score, resolutions = assessment.score, (a.resolution, b.resolution)
         refusal = describe_refusal(assessment)
-        if deformation is None or refusal:
+        agreement = assessment.agreement
+        if deformation is None or agreement is None or refusal:
             return empty_registration(
                 a.shape, score, resolutions, b.shape, self.calibrated, refusal
             )
-        distances = np.hypot(*(deformation(matches[:, :2]) - matches[:, 2:4]).T)
-        explained = matches[distances < self.parameters.explained_distance]
+        explained = matches[agreement.explained]
         if first is not a:
             deformation_parameters = self.parameters.hypotheses.alignment.deformation
             deformation = invert_deformation(

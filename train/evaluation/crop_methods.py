@@ -19,7 +19,7 @@ from model.network import grid, metrics
 from model.network.config import ModelConfig
 from model.network.matching import Correspondences
 from model.network.weights import CropGeometry
-from model.registration import deformation, registrar, similarity
+from model.registration import agreement, deformation, registrar, similarity
 from model.registration.deformation import Deformation
 from model.registration.hypotheses import best_hypothesis
 from model.registration.method_version import METHOD_VERSION
@@ -155,7 +155,7 @@ def ridge_aligned_map(
         return _unregistered(crop)
     distance = np.hypot(*(aligned(table[:, :2]) - table[:, 2:4]).T)
     kept = np.zeros(len(crop.cells), bool)
-    kept[cell[distance < registrar.DEFAULT.explained_distance]] = True
+    kept[cell[distance < agreement.DEFAULT.explained_distance]] = True
     return _result_of_map(aligned, kept, score, crop)
 
 

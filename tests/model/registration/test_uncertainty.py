@@ -18,9 +18,7 @@ def agreement(**fields):
     full = {name: np.full(SHAPE, value, np.float32) for name, value in constant.items()}
     blank = np.zeros(SHAPE, np.float32)
     common = np.ones(SHAPE, bool)
-    return Agreement(
-        common=common, ridges=blank, fine=blank, shift=np.zeros(0), inside=np.zeros(0, bool), **full
-    )
+    return Agreement(common=common, ridges=blank, fine=blank, explained=np.zeros(0, bool), **full)
 
 
 WEIGHTS = UncertaintyWeights(0.5, 0.4, 0.3, 0.2, 0.1)
