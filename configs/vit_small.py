@@ -22,7 +22,7 @@ CONFIG = Config(
         blocks=2,
         width=32,
         layers=4,
-        heads=2,  # most of a step's time goes into the attention maps, one for each head
+        heads=1,  # half of a step's time goes into the attention maps, one for each head
         mlp=64,
         attention="softmax",
     ),

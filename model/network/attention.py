@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,10 @@ class AttentionParameters:
     # Maps of one image and one head that a CPU computes at the same time. Measured (docs/LOG.md,
     # 2026-11-29, "Attention that keeps no map"): with four it takes 1.4 to 2.3 times as long.
     maps_on_cpu: int = 1
+    # Queries of such a map whose gradients a CPU computes at the same time: weights and their
+    # gradients of 256 by 1,024 float32 stay in the cache. Measured with whole maps, 64, 128 and
+    # 256 queries (docs/LOG.md, 2026-11-30, "A training step on a CPU").
+    queries_on_cpu: int = 256
     # Bytes of the maps (float32) that a GPU computes at the same time. Chosen: a fraction of the
     # memory of any GPU, and thousands of rows for its cores. Not measured.
     map_bytes_on_gpu: int = 2**28
@@ -104,17 +108,19 @@ def _differentiate(
 ) -> tuple[Array, ...]:
     from model.network import attention_tpu
 
-    def in_parts(maps: int, q: Array, k: Array, v: Array, gradient: Array) -> tuple[Array, ...]:
+    def in_parts(
+        maps: int, queries: int, q: Array, k: Array, v: Array, gradient: Array
+    ) -> tuple[Array, ...]:
         inputs = q, *_shifted(shift, k, v), gradient
-        dq, dk, dv = _in_parts(_gradients_of_a_part, heads, maps, *inputs)
+        dq, dk, dv = _in_parts(partial(_gradients_of_a_part, queries), heads, maps, *inputs)
         return dq, *_shifted(-shift, dk, dv)
 
     return jax.lax.platform_dependent(
         *kept,
         gradient,
         tpu=partial(attention_tpu.backward, heads=heads, shift=shift),
-        cpu=partial(in_parts, DEFAULT.maps_on_cpu),
-        default=partial(in_parts, _maps_on_gpu(gradient)),
+        cpu=partial(in_parts, DEFAULT.maps_on_cpu, DEFAULT.queries_on_cpu),
+        default=partial(in_parts, _maps_on_gpu(gradient), gradient.shape[1]),
     )
 
 
@@ -157,8 +163,9 @@ def gradients(q: Array, k: Array, v: Array, gradient: Array) -> tuple[Array, Arr
     dp = product(gradient, v.swapaxes(-1, -2))
     ds = p * (dp - (p * dp).sum(-1, keepdims=True)) * q.shape[-1] ** -0.5
     p, ds = p.astype(q.dtype), ds.astype(q.dtype)
-    transposed_p, transposed_ds = p.swapaxes(-1, -2), ds.swapaxes(-1, -2)
-    return product(ds, k), product(transposed_ds, q), product(transposed_p, gradient)
+    # XLA would copy a transposed map on a CPU, so the small factors are transposed
+    dk = product(q.swapaxes(-1, -2), ds).swapaxes(-1, -2)
+    return product(ds, k), dk, product(gradient.swapaxes(-1, -2), p).swapaxes(-1, -2)
 
 
 def _attention_of_a_part(parts: tuple[Array, Array, Array]) -> tuple[Array]:
@@ -166,9 +173,24 @@ def _attention_of_a_part(parts: tuple[Array, Array, Array]) -> tuple[Array]:
     return (weights(q, k).astype(v.dtype) @ v,)
 
 
-def _gradients_of_a_part(parts: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
-    dq, dk, dv = gradients(*parts)
-    q, k, v, _ = parts
+def _gradients_of_a_part(
+    queries: int, parts: tuple[Array, Array, Array, Array]
+) -> tuple[Array, Array, Array]:
+    """Return the gradients of some heads, from `queries` of their queries at a time."""
+    q, k, v, gradient = parts
+    heads, count, depth = q.shape
+    blocks = count // math.gcd(count, queries)
+
+    def cut(x: Array) -> Array:
+        return x.reshape(heads, blocks, -1, depth).swapaxes(0, 1)
+
+    def add(total: tuple[Array, Array], block: tuple[Array, Array]) -> tuple[Any, Array]:
+        dq, dk, dv = gradients(block[0], k, v, block[1])
+        return (total[0] + dk, total[1] + dv), dq
+
+    zeros = jnp.zeros(k.shape, jnp.float32)
+    (dk, dv), dq = jax.lax.scan(add, (zeros, zeros), (cut(q), cut(gradient)))
+    dq = dq.swapaxes(0, 1).reshape(q.shape)
     return dq.astype(q.dtype), dk.astype(k.dtype), dv.astype(v.dtype)
 
 
