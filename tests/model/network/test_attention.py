@@ -52,12 +52,13 @@ def test_softmax_attention(qkv, gradient, shift):
     assert_all_close(pull_back(gradient), gradients_by_definition(qkv, gradient, shift))
 
 
+@pytest.mark.parametrize("queries", [3, 7, 1000])
 @pytest.mark.parametrize("maps", [1, 2, 4, 1000])
-def test_parts_of_any_size_give_the_same(qkv, gradient, maps):
-    """With 12 maps: one, two, four, and four (the common divisor) at the same time."""
+def test_parts_of_any_size_give_the_same(qkv, gradient, maps, queries):
+    """With 12 maps of 9 queries: the greatest common divisor of both at the same time."""
     (in_parts,) = attention._in_parts(attention._attention_of_a_part, HEADS, maps, *qkv)
     np.testing.assert_allclose(in_parts, by_definition(*qkv, HEADS), atol=1e-5)
-    compute = attention._gradients_of_a_part
+    compute = partial(attention._gradients_of_a_part, queries)
     found = attention._in_parts(compute, HEADS, maps, *qkv, gradient)
     assert_all_close(found, gradients_by_definition(qkv, gradient))
 
