@@ -44,6 +44,11 @@ main.add_command(benchmark)
 )
 @click.option("--config", type=click.Path(path_type=Path), default=configs.PAPER, help=CONFIG_HELP)
 @click.option("--resume-from", help="'latest', the folder of a run, or that of a checkpoint.")
+@click.option(
+    "--start-from",
+    type=click.Path(path_type=Path),
+    help="Trained network, a .safetensors file, to start a new run from.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=SET_HELP)
 @click.option(
     "--require", type=click.Choice(["tpu", "gpu"]), help="Refuse to start without such devices."
@@ -65,6 +70,7 @@ def run(
     checkpoint_dir: Path,
     config: Path,
     resume_from: str | None,
+    start_from: Path | None,
     overrides: tuple[str, ...],
     require: str | None,
     devices: int | None,
@@ -101,6 +107,7 @@ def run(
         chosen.train,
         earlier_session.find_checkpoint(checkpoint_dir, resume_from, click.echo),
         overfit,
+        start_from,
     )
     loop.run(settings, selected, click.echo, ends_process=True)
 

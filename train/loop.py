@@ -19,7 +19,7 @@ from shards.foundation.folder_lock import sole_writer
 from shards.foundation.printable import counted
 from shards.foundation.progress import Progress
 from shards.store import ShardSet, open_set
-from train import checkpoint, export, hosts, loader, peak_speed, state, step
+from train import checkpoint, export, hosts, loader, peak_speed, starting_network, state, step
 from train.config import TrainConfig
 from train.data_check import check_fits
 from train.evaluation import accuracy
@@ -45,6 +45,7 @@ class Settings:
     train: TrainConfig
     resume: str | None = None  # "latest", a run's folder or a checkpoint's
     overfit: bool = False  # train on the first batch only
+    start_from: Path | None = None  # trained network; None: start from random parameters
 
 
 class StopRequested(Exception):
@@ -122,7 +123,14 @@ class Trainer:
         self.program = step.make_program(model, config, self.total_steps, mesh, scale)
         geometry = weights.CropGeometry(spec["crop"], spec["size"], spec["grid"])
         self.export_metadata = weights.metadata(model, geometry)
+        self.start = (
+            starting_network.load(settings.start_from, model, geometry)
+            if settings.start_from
+            else None
+        )
         self.flat_config = _flatten(model=vars(model), train=vars(config), pipeline=spec)
+        if self.start:
+            self.flat_config["start_from"] = f"a network of sha256 {self.start.sha256}"
         self.log = RunLog(settings.directory, echo, hosts.is_first())
         batch = step.abstract_batch(model, config, spec["grid"], mesh)
         ideal_seconds = peak_speed.seconds_at_peak(self.program.flops(batch), mesh.devices.flat)
@@ -161,6 +169,8 @@ class Trainer:
     def initialise(self) -> None:
         """Start before the first step."""
         self.state = self.program.initialise()
+        if self.start:
+            self.state = self.start.replace_parameters(self.state, self.mesh)
         self.log.truncate(0)
 
     def advance(self) -> None:

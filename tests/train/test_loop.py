@@ -335,3 +335,24 @@ def test_compare(straight, tmp_path):
     assert nowhere.exit_code == 1 and "curves.what: cannot be written" in nowhere.output
     none = command("compare", tmp_path)
     assert none.exit_code == 2 and "no finished epoch of a training run here" in none.output
+
+
+def test_start_from_a_trained_network(shards, straight, tmp_path):
+    trained = straight / export.FILE
+    slow = dataclasses.replace(TRAIN, learning_rate=1e-9, weight_decay=0.0)
+    assert train(shards, tmp_path / "run", config=slow, start_from=trained)
+    start, _ = export.load(trained)
+    end, _ = export.load(tmp_path / "run" / export.FILE)
+    assert all(np.allclose(end[name], start[name], atol=1e-6) for name in start)
+    losses = [line["loss"] for line in curves.read_steps(tmp_path / "run")]
+    assert np.mean(losses) < curves.read_steps(straight)[0]["loss"]
+    with pytest.raises(Fault, match="start_from 'a network of sha256"):
+        train(shards, tmp_path / "run", config=slow)
+
+
+def test_a_network_with_other_settings_is_not_started_from(shards, straight, tmp_path):
+    wider = dataclasses.replace(MODEL, width=32)
+    with pytest.raises(Misuse, match="its network differs: width 16, here 32"):
+        train(shards, tmp_path / "run", model=wider, start_from=straight / export.FILE)
+    with pytest.raises(Misuse, match="no such checkpoint"):
+        train(shards, tmp_path / "run", start_from=tmp_path / "none.safetensors")
