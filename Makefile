@@ -50,7 +50,7 @@ partitions = $(call list,$(PARTITION),$(comma),--partition)
 own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIST))) $(if $(NAME),--name $(NAME)) $(if $(PPI),--ppi $(PPI)) $(if $(RAW),--raw $(RAW))
 settings = $(foreach item,$(SET),--set $(item))
 
-.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register shipped shipped-today wheel test test-processors lint lock bench \
+.PHONY: help demo shards verify show train train-tpu check-tpu evaluate register adapt shipped shipped-today wheel test test-processors lint lock bench \
   bench-gpu bench-here tpu-seen gpu-seen soak
 .DEFAULT_GOAL := help
 
@@ -65,6 +65,7 @@ help:
 	@echo "make check-tpu [TOPOLOGY=$(TOPOLOGY)]  compiles the step for TPU cores, without a TPU: memory, FLOPs, hours"
 	@echo "make evaluate [OUT=dir] [RUN=dir]  accuracy on held-out pairs"
 	@echo "make register A=image B=image  a dense map, a score, a picture, by the network that ships or RUN=dir"
+	@echo "make adapt DATA=dir PPI=n      fine-tunes the network that ships on unlabelled prints of a sensor -> $(ADAPTED); an experiment"
 	@echo "make shipped                   trains the network that ships again, with the program of its commit: hours on two cores"
 	@echo "make shipped-today             trains such a network with the program as it is now"
 	@echo "make wheel                     dist/denseregistration-VERSION-py3-none-any.whl: the library densereg (docs/API.md)"
@@ -178,6 +179,19 @@ shipped-today: $(BASE)
 	exec $(PY) -m pipeline build --config configs/shipped.py --data $(FROM)/images --out $(FROM)/shards --skip-bad
 	exec $(PY) -m train run --config configs/shipped.py --shards $(FROM)/shards --checkpoint_dir $(FROM)/run
 	exec $(PY) -m train calibrate --shards $(FROM)/shards --checkpoint $(FROM)/run/dense_reg_ckpt.safetensors
+
+# --- a network for another sensor: copies of unlabelled prints, beside synthetic fingers ---
+ADAPTED = runs/adapt
+adapt_run = $(call path,$(if $(call given,RUN),$(RUN),$(ADAPTED)))
+COPIES := 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16  # sets of three degraded copies of each print
+adapt: $(BASE)
+	@test -n "$(DATA)" || { echo "usage: make adapt DATA=folder PPI=500 [RUN=dir] [CHECKPOINT=file]" >&2; exit 2; }
+	@for k in $(COPIES); do \
+	  $(PY) -m pipeline build --config configs/adapt.py --out $(adapt_run)/shards $(data) --layout unlabelled --name copies$$k \
+	    $(if $(PPI),--ppi $(PPI)) $(if $(RAW),--raw $(RAW)) $(call flag,SKIP_BAD,--skip-bad) || exit; done
+	exec $(PY) -m pipeline build --config configs/adapt.py --out $(adapt_run)/shards
+	exec $(PY) -m train run --config configs/adapt.py --shards $(adapt_run)/shards --checkpoint_dir $(adapt_run) --start-from $(call path,$(or $(CHECKPOINT),$(SHIPPED))) $(settings)
+	exec $(PY) -m train calibrate --shards $(adapt_run)/shards --checkpoint $(adapt_run)/dense_reg_ckpt.safetensors
 
 # --- the library: one package, densereg (docs/API.md) ---
 wheel: $(BASE)

@@ -2,15 +2,16 @@
 
 A pattern is text with fields in braces, or "re:" and a regular expression with named groups. It
 describes the whole path of an image relative to the data root, with or without its extension. A
-path that can be read in two ways is refused: nothing about identity is guessed.
+path that can be read in two ways is refused: nothing about identity is guessed. The word
+"unlabelled" is a pattern that fits every path and identifies nobody.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pipeline.sources.listing import FORMATS
@@ -18,9 +19,13 @@ from shards.foundation.errors import Misuse
 
 FIELDS = ("person", "frgp", "session", "finger", "impression", "ppi")
 REGULAR_EXPRESSION = "re:"
+UNLABELLED = "unlabelled"
+# Images whose fingers nobody knows count as impressions of one finger: two of them then form
+# neither a genuine pair, since no map between them is known, nor an impostor pair.
+OF_UNLABELLED = {"finger": "unknown", "split": "train"}
 ADVICE = (
     "expected text with fields in braces, such as '{person}/{finger}_{impression}', or "
-    "'re:' and a regular expression with such groups; the fields are "
+    "'re:' and a regular expression with such groups, or 'unlabelled'; the fields are "
     f"{', '.join(FIELDS)} (docs/OWN_DATA.md)"
 )
 TEXT = "[^/]+"
@@ -39,12 +44,14 @@ class Pattern:
             way to read a path.
         fields: names of the fields.
         extension: the extension in the pattern, in lower case; "" where it has none.
+        stated: fields with the same text for every path.
     """
 
     text: str
     readings: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
     fields: frozenset[str]
     extension: str = ""
+    stated: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_expression(self) -> bool:
@@ -73,7 +80,8 @@ class Pattern:
                     f"fits the pattern {self.text} in two ways: {describe(match.groupdict())}; or "
                     f"{describe(other.groupdict())}. Use 're:' with a regular expression"
                 )
-            return {name: text for name, text in match.groupdict().items() if text}
+            fields = {name: text for name, text in match.groupdict().items() if text}
+            return {**fields, **self.stated}
         return f"does not fit the pattern {self.text}"
 
 
@@ -88,6 +96,10 @@ def compile_pattern(text: str) -> Pattern:
     Raises:
         Misuse: it is not a pattern, has an unknown field, or does not identify a finger.
     """
+    if text == UNLABELLED:
+        anything = re.compile("(?P<impression>.+)", re.DOTALL)
+        fields = frozenset({"impression", *OF_UNLABELLED})
+        return Pattern(text, ((anything, anything),), fields, stated=OF_UNLABELLED)
     if text.startswith(REGULAR_EXPRESSION):
         pattern = _compile_expression(text)
     else:

@@ -111,6 +111,19 @@ def test_partition_is_built_again_to_the_same_bytes(prints, tmp_path):
     assert pair.image_id_a.endswith("%2Fleft_index_1")
 
 
+def test_unlabelled_images_form_copies_alone_which_train(prints, tmp_path):
+    out = tmp_path / "set"
+    options = ("--layout", "unlabelled", "--name", "lab", "--ppi", 500)
+    succeed("build", "--data", prints / "prints", "--out", out, *options)
+    opened = open_set(out)
+    assert opened.count("train") == 3 * PERSONS and opened.count("val") == 0
+    pairs = [decode(data) for data in opened.read("train", range(3 * PERSONS))]
+    assert {pair.kind for pair in pairs} == {"genuine"}
+    assert all(pair.image_id_a == pair.image_id_b for pair in pairs)
+    assert len({pair.image_id_a for pair in pairs}) == PERSONS
+    succeed("verify", out, "--deep", package="shards")
+
+
 def test_list_gives_the_same_images_and_its_splits(prints, tmp_path):
     root = tmp_path / "lists"
     shutil.copytree(prints / "prints", root)

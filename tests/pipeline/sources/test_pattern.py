@@ -30,6 +30,7 @@ from shards.foundation.errors import Misuse
             {"person": "ann", "finger": "7"},
         ),
         ("{finger}_{impression}", "x\ny_2.tif", {"finger": "x\ny", "impression": "2"}),
+        ("unlabelled", "a/7_b.png", {"finger": "unknown", "impression": "a/7_b", "split": "train"}),
     ],
 )
 def test_fields_of_a_path(pattern, path, fields):
