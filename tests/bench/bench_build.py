@@ -10,7 +10,6 @@ reach it.
 import collections
 import itertools
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import click
 import cv2
 import numpy as np
 from alternate import Row, compare, render, run_in_turn
+from peak_memory import peak_megabytes
 from prints import finger
 
 from pipeline.building.build import BuildOptions, build
@@ -151,7 +151,7 @@ class Bench:
     def speed(self):
         """Rows of one core's work, the number of pairs, the memory in MB."""
         shards = store.open_set(self.build(self.few))
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        memory = peak_megabytes()
         splits = [(split, shards.count(split)) for split in ("train", "val", "test")]
         records = [data for split, n in splits for data in shards.read(split, range(n))]
         spent = run_in_turn(

@@ -4,7 +4,6 @@ The floor is bare bulk reading by array_record of the same random records.
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import numpy as np
 from alternate import compare, render, run_in_turn
 from array_record.python.array_record_module import ArrayRecordReader
 from pairs import make_pairs
+from peak_memory import peak_megabytes
 
 from shards import manifest, shard_file, store
 from shards.record import decode, encode
@@ -99,11 +99,11 @@ def long_manifest(folder):
         for k in range(MANY)
     ]
     built = manifest.assemble({}, {"synthetic/bench": {}}, entries)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_megabytes()
     writing = seconds(lambda: store.write_manifest(folder, built))
     reading = seconds(lambda: store.load_manifest(folder))
     size = (folder / manifest.FILE).stat().st_size / 1e6
-    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    more = peak_megabytes() - before
     return (
         f"manifest of {MANY:,} shards: {size:.0f} MB, {writing:.1f} core-seconds to write, "
         f"{reading:.1f} to read, {more:.0f} MB of memory for both beside itself"

@@ -6,7 +6,6 @@ in core-seconds per finger.
 """
 
 import multiprocessing
-import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ import click
 import cv2
 import numpy as np
 from alternate import Row, compare, render, run_in_turn
+from peak_memory import peak_megabytes
 
 from pipeline.synthesis.frame import MASTER_SIZE
 from pipeline.synthesis.generate import synthesize_impression, synthesize_master
@@ -67,7 +67,7 @@ def drawn(number):
     cv2.setNumThreads(1)
     start = time.process_time()
     press(synthesize_master(*ADDRESS, number))
-    return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return time.process_time() - start, peak_megabytes()
 
 
 def by_processes(count):
