@@ -76,14 +76,19 @@ class Deformation:
 
     def __call__(self, points: Array) -> Array:
         """Map points of A, float64 [..., 2] (x, y), to B."""
-        last = np.array(self.nodes.shape[1::-1]) - 1
-        position = (points / self.grid.spacing + self.grid.margin).clip(0, last)
-        node = np.minimum(position.astype(np.intp), last - 1)
-        (x, y), part = np.moveaxis(node, -1, 0), position - node
-        right, low = part[..., :1], part[..., 1:]
-        above = self.nodes[y, x] * (1 - right) + self.nodes[y, x + 1] * right
-        below = self.nodes[y + 1, x] * (1 - right) + self.nodes[y + 1, x + 1] * right
-        return apply_affine(self.matrix, points) + above * (1 - low) + below * low
+        rows, columns = self.nodes.shape[:2]
+        y, low = self._node_before(points[..., 1], rows)
+        x, right = self._node_before(points[..., 0], columns)
+        node = y * columns + x
+        mapped = apply_affine(self.matrix, points)
+        for k in range(2):  # plane by plane: numpy is slow along an axis of two
+            plane = self.nodes[..., k].ravel()
+            above = plane[node] * (1 - right) + plane[node + 1] * right
+            node_below = node + columns
+            below = plane[node_below] * (1 - right) + plane[node_below + 1] * right
+            mapped[..., k] += above * (1 - low)
+            mapped[..., k] += below * low
+        return mapped
 
     def on_grid(self, x: Array, y: Array) -> Array:
         """Map the points of A at columns x [W] and rows y [H] to B: [H, W, 2]; faster."""
@@ -94,6 +99,15 @@ class Deformation:
             displacement = down @ self.nodes[..., k] @ across.T
             planes.append(displacement + (a * x + (b * y + c)[:, None]))
         return np.stack(planes, -1)
+
+    def _node_before(self, positions: Array, count: int) -> tuple[NDArray[np.intp], Array]:
+        """Return the node before each position along one axis, and the part of the way to the next.
+
+        Positions beyond the outer nodes are taken to these.
+        """
+        nodes = (positions / self.grid.spacing + self.grid.margin).clip(0, count - 1)
+        before = np.minimum(nodes.astype(np.intp), count - 2)
+        return before, nodes - before
 
     def _interpolation(self, positions: Array, count: int) -> Array:
         """Return the weights [N, count] of nodes along one axis in the values at N positions."""
