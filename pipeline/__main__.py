@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.realism.command import compare
+from pipeline.synthesis.command import synth
 from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Misuse
-from shards.foundation.printable import counted
 
 if TYPE_CHECKING:
     from pipeline.sources.own import StatedLayout
@@ -273,68 +274,8 @@ def audit(
     sys.exit(0 if result.sound else 1)
 
 
-@main.command()
-@click.option("--out", type=Path, required=True, help="Folder below which the set is written.")
-@click.option("--fingers", type=click.IntRange(1, 99_999), required=True, help="Number of fingers.")
-@click.option("--impressions", type=click.IntRange(1, 1000), required=True, help="Per finger.")
-@click.option("--seed", type=click.IntRange(0), required=True, help="Of the random numbers.")
-@click.option(
-    "--layout",
-    type=click.Choice(["synthetic", "fvc2002", "sd300", "sd301a", "sd302"]),
-    default="synthetic",
-    help="Layout of folders and names; see above.",
-)
-@click.option("--name", help="Name of the synthetic set; seed{SEED} by default.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
-def synth(
-    out: Path,
-    fingers: int,
-    impressions: int,
-    seed: int,
-    layout: str,
-    name: str | None,
-    workers: int | None,
-) -> None:
-    """Synthesize fingers, or complete a set that was interrupted.
-
-    The layout synthetic has the exact map to the finger's master beside each image. The other
-    layouts have the folders and file names of the data sets, with all their peculiarities.
-    fvc2002: --fingers in each of the four databases; up to 10 as B sets, up to 100 as A sets.
-    sd300, sd301a, sd302: one person per ten --fingers, recorded by every device in every capture
-    and resolution; a person in two data sets has the same fingers in both. --impressions is the
-    number of encounters of sd301a; sd300 and sd302 have one impression per finger and device.
-
-    Example: python -m pipeline synth --out data/raw --fingers 100 --impressions 4 --seed 1
-
-    Example: python -m pipeline synth --out data/raw --layout sd302 --fingers 90 --impressions 1
-    --seed 1
-    """
-    from pipeline.synthesis.write import write_set
-
-    report = write_set(out, fingers, impressions, seed, workers, name, layout)
-    reused = f", {report.reused} there already" if report.reused else ""
-    remark = f" ({report.remark})" if report.remark else ""
-    click.echo(f"{report.folder}: {counted(report.written, 'image')} made{reused}{remark}")
-
-
-@main.command()
-@click.argument("real", type=Path, nargs=-1, required=True)
-@click.argument("synthetic", type=Path)
-@click.option("--out", type=Path, required=True, help="Folder of report.html and report.json.")
-def compare(real: tuple[Path, ...], synthetic: Path, out: Path) -> None:
-    """Measure the difference between real and synthetic impressions in folders of images.
-
-    The report shows distributions with their distances, and a classifier that distinguishes crops;
-    beside each number it shows the same for two halves of the real fingers. REAL may be several
-    folders; the last folder is SYNTHETIC. Images in an unknown layout are taken as 500 ppi, and
-    their finger is the file name up to the last underscore.
-
-    Example: python -m pipeline compare /data/fvc2002/DB1_B data/raw/fvc2002/DB1_B --out comparison
-    """
-    from pipeline.realism.compare import compare, summary
-
-    click.echo(summary(compare(real, synthetic, out)))
-    click.echo(f"{out / 'report.html'}: full report with pictures")
+main.add_command(synth)
+main.add_command(compare)
 
 
 if __name__ == "__main__":
