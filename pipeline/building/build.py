@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from pipeline import plan
 from pipeline.building import estimate, quarantine, reconcile, state, worker
+from pipeline.building.engine import load_engine, run_tasks
 from pipeline.building.lock import lock_manifest, lock_output
 from pipeline.building.state import BadImage
 from pipeline.building.worker import ShardResult, ShardTask
@@ -21,13 +21,10 @@ from shards import manifest, store
 from shards.foundation import pool
 from shards.foundation.errors import Fault
 from shards.foundation.printable import counted
-from shards.foundation.progress import Progress
 from shards.info import QUARANTINE
 from shards.manifest import ShardEntry
 
 Warn = Callable[[str], None]
-Work = Callable[..., ShardResult]
-Engine = Callable[[Work, Sequence[ShardTask], int | None], Generator[ShardResult]]
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def build(
         Misuse: `out` is a file, or the engine is not installed.
     """
     number, pieces = options.piece
-    run = _load_engine(options.engine)
+    engine = load_engine(options.engine)
     with (
         lock_output(out, f"{number}-of-{pieces}" if pieces > 1 else None),
         pool.interruptible("finished shards"),
@@ -110,7 +107,9 @@ def build(
             for task in own
             if task.shard.partition in before or state.read(out, task.shard.name)
         ]
-        checked = list(_run("check", "images", worker.check_shard, existing, options.workers, run))
+        checked = list(
+            run_tasks("check", "images", worker.check_shard, existing, options.workers, engine)
+        )
         if pieces == 1:
             reconcile.warn_of_changed_images(_source_hashes(checked), before, warn)
         intact = {result.task.shard.name: result for result in checked if result.state}
@@ -120,7 +119,9 @@ def build(
         if missing:
             with lock_manifest(out):
                 reconcile.withdraw_shards(out, missing)
-        built = list(_run("build", "pairs", worker.build_shard, missing, options.workers, run))
+        built = list(
+            run_tasks("build", "pairs", worker.build_shard, missing, options.workers, engine)
+        )
         bad = chain(*refused.values(), *(result.bad for result in built if not result.state))
         _report_notes(built, warn)
         _refuse_bad_images(bad)
@@ -144,15 +145,6 @@ def summarize(report: BuildReport, out: Path) -> str:
     return "\n".join(lines)
 
 
-def _load_engine(name: str) -> Engine:
-    """Return the function that runs tasks; Misuse where its package is not installed."""
-    if name == "local":
-        return pool.run
-    from pipeline.building import ray_engine
-
-    return ray_engine.run
-
-
 def _load_earlier_builds(
     out: Path, spec: PipelineSpec, tasks: Sequence[ShardTask], rebuild: bool, warn: Warn
 ) -> reconcile.Images:
@@ -163,40 +155,6 @@ def _load_earlier_builds(
         before = reconcile.read_images(out, old, partitions, warn)
         reconcile.restore_states(tasks, before, old)
     return before
-
-
-def _run(
-    label: str,
-    unit: str,
-    work: Work,
-    tasks: Sequence[ShardTask],
-    workers: int | None,
-    engine: Engine,
-) -> Iterator[ShardResult]:
-    """Yield the results of all tasks as they are finished; show progress in `unit`.
-
-    Args:
-        label: name of the work.
-        unit: "pairs" or "images".
-        work: function of a task.
-        tasks: shards.
-        workers: processes at the same time.
-        engine: runs `work` on the tasks.
-    """
-    if not tasks:
-        return
-    if unit == "pairs":
-        total = sum(task.planned_pairs for task in tasks)
-    else:
-        total = sum(len(task.shard.images) for task in tasks)
-    with (
-        Progress(label, total, unit) as progress,
-        contextlib.closing(engine(work, tasks, workers)) as results,
-    ):
-        for result in results:
-            records = result.state.entry.records if result.state else 0
-            progress.advance(records if unit == "pairs" else len(result.hashes))
-            yield result
 
 
 def _report_notes(results: Iterable[ShardResult], warn: Warn) -> None:

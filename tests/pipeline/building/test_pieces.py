@@ -23,7 +23,7 @@ SPEC = dataclasses.replace(configs.load().pipeline, pairs_per_shard=8)
 PARTITIONS = ("fvc2002/db1_b", "fvc2002/db3_b")
 STEPS = {
     "before it reads the folder": (builder.reconcile, "refuse_linked_folders"),
-    "before it checks": (builder, "_run"),
+    "before it checks": (builder, "run_tasks"),
     "before it withdraws": (builder, "_check_space"),
     "while it builds": (builder.worker, "build_shard"),
     "before it finishes": (builder, "_refuse_bad_images"),
