@@ -94,8 +94,7 @@ def measure_agreement(
     common = (a.mask > 0.5) & (mask > 0.5)
     if 4.0 * common.sum() < parameters.least_area:
         return None
-    shift = np.hypot(*(deformation(matches[:, :2]) - matches[:, 2:4]).T)
-    explained = shift < parameters.explained_distance
+    explained, shift = explained_matches(deformation, matches, parameters)
     positions = nearest_pixels(matches[:, :2], common.shape)
     window = parameters.match_window
 
@@ -117,6 +116,14 @@ def measure_agreement(
         match_error=_mean_error(squares, support, parameters),
         explained=explained,
     )
+
+
+def explained_matches(
+    deformation: Deformation, matches: Array, parameters: AgreementParameters = DEFAULT
+) -> tuple[NDArray[np.bool_], Array]:
+    """Return which matches [K, 5] a map explains, bool [K], and their distances from it [K]."""
+    distance = np.hypot(*(deformation(matches[:, :2]) - matches[:, 2:4]).T)
+    return distance < parameters.explained_distance, distance
 
 
 def correlate_locally(a: Field, b: Field, window: float) -> Field:

@@ -243,7 +243,8 @@ class Registrar:
         valid = np.asarray(correspondences.mutual[0]) & (
             confidence > self.parameters.least_confidence
         )
-        valid &= _inside(window_a.crop.mask, cells) & _inside(window_b.crop.mask, points)
+        valid &= cropping.on_finger(window_a.crop, cells)
+        valid &= cropping.on_finger(window_b.crop, points)
         points_a = apply_affine(window_a.to_working, cells)
         points_b = apply_affine(window_b.to_working, points)
         return np.c_[points_a, points_b, confidence][valid]
@@ -273,11 +274,3 @@ def require_two_files(a: Path, b: Path) -> None:
         raise Fault(f"{str(a)!r} or {str(b)!r} is not a file name: {error}") from error
     if same:
         raise Fault(f"{a}: is both A and B; expected two impressions in two files")
-
-
-def _inside(mask: NDArray[np.bool_], points: Array) -> NDArray[np.bool_]:
-    """Return whether points (x, y) [K, 2] lie where a mask [H, W] is true; not outside of it."""
-    x, y = np.floor(points + 0.5).astype(np.int64).T
-    height, width = mask.shape
-    in_frame = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    return np.asarray(in_frame & mask[y.clip(0, height - 1), x.clip(0, width - 1)])

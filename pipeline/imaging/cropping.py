@@ -162,22 +162,22 @@ def extract_crop(
     return Crop(image, on_finger(around, points), compose_affine(around.to_original, matrix))
 
 
-def on_finger(prepared: SegmentedImage, points: Array) -> Mask:
+def on_finger(image: SegmentedImage | Crop, points: Array) -> Mask:
     """Return whether points lie on the foreground, to the nearest px.
 
     Args:
-        prepared: an image [H, W] with its foreground.
+        image: an image or a crop [H, W] with its foreground.
         points: (x, y) px of the image, float64 [..., 2].
 
     Returns:
         bool [...]; False outside the image.
     """
-    height, width = prepared.mask.shape
+    height, width = image.mask.shape
     nearest = np.floor(points + 0.5)
     x, y = nearest[..., 0], nearest[..., 1]
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     column, row = np.where(inside, x, 0).astype(np.intp), np.where(inside, y, 0).astype(np.intp)
-    return np.asarray(inside & prepared.mask[row, column])
+    return np.asarray(inside & image.mask[row, column])
 
 
 def _pad(image: Image, outside: tuple[int, int, int, int]) -> Image:

@@ -19,7 +19,8 @@ from model.network import grid, metrics
 from model.network.config import ModelConfig
 from model.network.matching import Correspondences
 from model.network.weights import CropGeometry
-from model.registration import agreement, deformation, registrar, similarity
+from model.registration import deformation, registrar, similarity
+from model.registration.agreement import explained_matches
 from model.registration.deformation import Deformation
 from model.registration.hypotheses import best_hypothesis
 from model.registration.method_version import METHOD_VERSION
@@ -153,9 +154,9 @@ def ridge_aligned_map(
     aligned, score = best_hypothesis(table, ridges_a, ridges_b)
     if aligned is None:
         return _unregistered(crop)
-    distance = np.hypot(*(aligned(table[:, :2]) - table[:, 2:4]).T)
+    explained, _ = explained_matches(aligned, table)
     kept = np.zeros(len(crop.cells), bool)
-    kept[cell[distance < agreement.DEFAULT.explained_distance]] = True
+    kept[cell[explained]] = True
     return _result_of_map(aligned, kept, score, crop)
 
 
