@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from train.evaluation import crop_methods, file_methods
+from train.evaluation.benchmark import entries
 
 GENUINE, IMPOSTOR = "#14823c", "#c82828"  # as on contact sheets
 
 METHODS = {
     crop_methods.NETWORK: "#1f5fa8",
+    entries.OURS: "#1f5fa8",  # the same method
     crop_methods.SMOOTH: "#17a2b8",
     crop_methods.REGISTERED: "#0b2a5b",
     file_methods.SIFT: "#d9822b",

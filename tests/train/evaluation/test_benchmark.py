@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from prints import finger
 
 from train.__main__ import main
-from train.evaluation import result_log
+from train.evaluation import colours, result_log
 from train.evaluation.benchmark import afis_minutiae, comparisons, entries, methods
 from train.evaluation.benchmark.entries import MethodEntry, SetEntry
+from train.evaluation.file_methods import NETWORK
 
 HEIGHT, WIDTH, SHIFT = 220, 200, 6
 
@@ -149,6 +150,12 @@ def test_without_a_witness_its_columns_stay_empty(root, tmp_path):
     assert list(metrics) == ["SIFT + RANSAC"]
     assert "confirmed" not in metrics["SIFT + RANSAC"]
     assert "eer" in metrics["SIFT + RANSAC"] and "correlation" in metrics["SIFT + RANSAC"]
+
+
+def test_the_method_of_this_project_is_called_as_its_option():
+    """And has the colour of the network in the other evaluations."""
+    assert methods.label(MethodEntry(entries.OURS)) == entries.OURS
+    assert colours.METHODS[entries.OURS] == colours.METHODS[NETWORK]
 
 
 def test_without_methods_the_pairs_are_listed(root, tmp_path):

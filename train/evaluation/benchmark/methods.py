@@ -26,11 +26,11 @@ from train.evaluation.result_log import Row
 Register = Callable[[OpenedFile, OpenedFile], FileResult]
 
 LABELS = {
-    entries.OURS: file_methods.NETWORK,
+    entries.OURS: entries.OURS,
     entries.SIFT: file_methods.SIFT,
     entries.PHASE: file_methods.PHASE,
     entries.MINUTIAE: "minutiae + spline",
-    entries.RIGID: "network, rigid",
+    entries.RIGID: f"{entries.OURS}, rigid",
 }
 VERSIONS: dict[str, int | str] = {
     entries.OURS: METHOD_VERSION,
