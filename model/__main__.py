@@ -250,19 +250,23 @@ def _register_table(
     _check_inputs(checkpoint, (table,))
     start_jax()
     from model.network import tensor_file, weights
-    from model.registration import calibration, pair_table
+    from model.registration import calibration, finger_names, pair_table
     from model.registration.register_table import SCORES, register_table
 
     known_a, known_b = map(by_option, ppi)
     errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps, raw_size)
+    scores = pair_table.read_scores(out / SCORES)
     resolutions: dict[str, ImageResolution] = {}
-    for score in pair_table.read_scores(out / SCORES):
+    for score in scores:
         resolutions |= score.resolutions
     if resolutions:
         click.echo(f"{out}: {resolution.summarize(resolutions)}")
     warning = warn_of_doubtful(resolutions, "the columns ppi_a, ppi_b")
     if warning:
         click.echo(warning, err=True)
+    difference = finger_names.summarize_differences([(Path(s.a), Path(s.b)) for s in scores])
+    if difference:
+        click.echo(f"warning: {difference}", err=True)
     if weights.CALIBRATION not in tensor_file.read(checkpoint)[1]:
         click.echo(f"{checkpoint}: {calibration.UNCALIBRATED}", err=True)
     for error in errors:

@@ -6,7 +6,10 @@ Only names of published data sets are understood, and only two names of the same
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+
+from shards.foundation.printable import counted
 
 # Data set → pattern of a file name without extension; its groups together are the finger. In NIST's
 # names the first field is the subject and the last one the FRGP; a plain thumb has a code of its
@@ -34,6 +37,16 @@ def describe_difference(a: Path, b: Path) -> str | None:
                 return f"the names {a.name} and {b.name} state two fingers of {name}: {shown}"
             return None
     return None
+
+
+def summarize_differences(pairs: Sequence[tuple[Path, Path]]) -> str | None:
+    """Return how many of the pairs of file names state different fingers; None where none does."""
+    described = [describe_difference(a, b) for a, b in pairs]
+    differences = [difference for difference in described if difference]
+    if not differences:
+        return None
+    count = f"{len(differences):,} of {counted(len(pairs), 'row')}"
+    return f"{count} pair different fingers by their names; the first: {differences[0]}"
 
 
 def _finger(match: re.Match[str]) -> tuple[str, ...]:

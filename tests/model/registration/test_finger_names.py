@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model.registration.finger_names import describe_difference
+from model.registration.finger_names import describe_difference, summarize_differences
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,11 @@ def test_two_fingers_are_named(a, b, fingers):
 )
 def test_one_finger_and_other_names_state_nothing(a, b):
     assert describe_difference(Path(a), Path(b)) is None
+
+
+def test_the_rows_of_a_table_are_summarized():
+    one, two, other = Path("101_1.tif"), Path("101_2.tif"), Path("102_1.tif")
+    assert summarize_differences([(one, two), (one, Path("x.png"))]) is None
+    text = summarize_differences([(one, two), (two, other), (one, other)])
+    assert text.startswith("2 of 3 rows pair different fingers by their names; the first: ")
+    assert text.endswith("101_2.tif and 102_1.tif state two fingers of FVC: 101 and 102")

@@ -139,6 +139,12 @@ def touch(path, *_):
     path.touch()
 
 
+def touched(path):
+    """An image, for a FastRegistrar."""
+    path.touch()
+    return path
+
+
 def write_images(root, count=5):
     """Write distinct files 0.png, 1.png, … and a table of all their pairs."""
     for k in range(count):
@@ -358,6 +364,9 @@ def test_missing_file_at_row_812_of_a_thousand(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(register_table, "_load_registrar", stand_in)
     monkeypatch.setattr(table_page, "write_thumbnail", touch)
     rows = [("0.png", "gone.png" if k == 812 else "1.png") for k in range(1000)]
+    rows[7:9] = [
+        (touched(tmp_path / f"{k}_1.png"), touched(tmp_path / "102_1.png")) for k in (1, 2)
+    ]
     table = write_table(tmp_path / "pairs.csv", folder, rows)
     arguments = ["--pairs", table, "--checkpoint", folder / "c.safetensors", "--workers", 1]
     result = CliRunner().invoke(
@@ -367,6 +376,9 @@ def test_missing_file_at_row_812_of_a_thousand(folder, tmp_path, monkeypatch):
     assert result.output.count("error: ") == result.output.count(UNCALIBRATED) == 1
     assert f"error: row 000812 (line 814 of {table}): {folder / 'gone.png'}" in result.output
     assert "results: 1 row failed; results are in scores.csv and index.html\n" in result.output
+    assert (
+        result.output.count("warning: 2 of 1,000 rows pair different fingers by their names") == 1
+    )
     assert len(list((tmp_path / "results").glob("*.npz"))) == 999
 
 
