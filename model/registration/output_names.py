@@ -1,4 +1,4 @@
-"""Names of the files that the registration of two images writes."""
+"""The files that the registration of two images writes: their names, and whether they can be."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from shards.foundation import files
 from shards.foundation.errors import Misuse
 
 DEFAULT = Path("registration.npz")  # in the working directory
 
 
 def check_outputs(inputs: Sequence[Path], out: Path, picture: Path | None) -> Path:
-    """Check the names of the outputs before anything is computed.
+    """Check before anything is computed that the outputs can be written.
 
     Args:
         inputs: the files that are read.
@@ -25,11 +26,13 @@ def check_outputs(inputs: Sequence[Path], out: Path, picture: Path | None) -> Pa
     Raises:
         Misuse: an output is an input or another output, or its name has another ending than its
             format.
+        Fault: an output cannot be written.
     """
     page = out.parent / f"{out.stem}.html"
     if page in (out, picture):
         raise Misuse(f"{page}: is the page on the registration; name --out and --picture otherwise")
-    _refuse_to_replace(inputs, [out, page, *([picture] if picture else [])])
+    outputs = [out, page, *([picture] if picture else [])]
+    _refuse_to_replace(inputs, outputs)
     if out.suffix.lower() != ".npz":
         raise Misuse(f"--out {out}: expected a name that ends in .npz, the format of its content")
     if picture is not None and picture.suffix.lower() != ".png":
@@ -37,6 +40,8 @@ def check_outputs(inputs: Sequence[Path], out: Path, picture: Path | None) -> Pa
             f"--picture {picture}: expected a name that ends in .png; in Python"
             " densereg.register(A, B).plot().savefig(NAME) writes other formats"
         )
+    for path in outputs:
+        files.check_writable(path, follow_links=True)
     return page
 
 

@@ -145,6 +145,24 @@ def read_pieces(file: BinaryIO, parameters: FileParameters = DEFAULT) -> Iterato
         yield piece
 
 
+def check_writable(path: Path, follow_links: bool = False) -> None:
+    """Check, before long work, that a file can be written; makes the folders above it.
+
+    Args:
+        path: the file; an existing one is unchanged.
+        follow_links: see `temporary_file`.
+
+    Raises:
+        Fault: the file cannot be written.
+    """
+    path = _writable_path(path, follow_links)
+    temporary = _temporary_path(path)
+    with report_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        temporary.unlink()
+
+
 @contextlib.contextmanager
 def temporary_file(path: Path, durable: bool = False, follow_links: bool = False) -> Iterator[Path]:
     """Give a temporary path that becomes `path` when the block ends without an exception.
@@ -164,7 +182,7 @@ def temporary_file(path: Path, durable: bool = False, follow_links: bool = False
             cannot be renamed.
     """
     path = _writable_path(path, follow_links)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _temporary_path(path)
     with report_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -178,6 +196,10 @@ def temporary_file(path: Path, durable: bool = False, follow_links: bool = False
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _temporary_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def _writable_path(path: Path, follow_links: bool) -> Path:

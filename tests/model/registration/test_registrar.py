@@ -434,12 +434,20 @@ def test_wrong_arguments(folder, checkpoint, arguments):
     assert not (folder / "o.npz").exists()
 
 
-def test_output_that_cannot_be_written_is_named(folder, checkpoint):
+def test_output_that_cannot_be_written_is_named_before_the_registration(folder, checkpoint):
     (folder / "taken.npz").mkdir()
+    (folder / "o.html").mkdir()
     images = folder / "a.png", folder / "b.png"
-    result = run_register(*images, "--checkpoint", checkpoint, "--out", folder / "taken.npz")
-    assert result.exit_code == 1
-    assert "taken.npz: is a folder; expected the name of a file" in result.output
+    below_a_file = folder / "a.png" / "o"
+    for arguments, message in (
+        (("--out", folder / "taken.npz"), "taken.npz: is a folder; expected the name of a file"),
+        (("--out", folder / "o.npz"), "o.html: is a folder"),
+        (("--out", below_a_file.with_suffix(".npz")), "a.png/o.npz: cannot be written: "),
+        (("--picture", below_a_file.with_suffix(".png")), "a.png/o.png: cannot be written: "),
+    ):
+        result = run_register(*images, "--checkpoint", checkpoint, *arguments)
+        assert result.exit_code == 1 and message in result.output
+        assert len(result.stdout.splitlines()) == 1  # the network; the images were not read
     assert not list(folder.glob(".*.tmp"))
 
 

@@ -56,6 +56,18 @@ def test_a_write_error_names_the_file(tmp_path):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
+def test_whether_a_file_can_be_written_is_checked_without_a_trace(tmp_path):
+    path = tmp_path / "folder" / "file"
+    files.check_writable(path)
+    assert list(path.parent.iterdir()) == []
+    path.write_text("old")
+    files.check_writable(path)
+    assert path.read_text() == "old" and list(path.parent.iterdir()) == [path]
+    for name, message in (("folder", "is a folder"), ("folder/file/x", "cannot be written: ")):
+        with pytest.raises(Fault, match=message):
+            files.check_writable(tmp_path / name)
+
+
 def test_other_errors_are_reported_on_request(tmp_path):
     def fail(*kinds):
         with files.report_write_errors(tmp_path, kinds):
