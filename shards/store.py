@@ -67,7 +67,8 @@ def require_set(directory: Path) -> None:
     """Raise Misuse where a folder contains no shard set; reads no file."""
     if not (directory / manifests.FILE).is_file():
         raise Misuse(
-            f"{directory}: no shard set here (no {manifests.FILE}); build one with make shards"
+            f"{directory}: no shard set here (no {manifests.FILE});"
+            " python -m pipeline build makes one"
         )
 
 

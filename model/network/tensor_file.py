@@ -75,7 +75,7 @@ def read(
         Fault: the file is damaged, or no .safetensors file.
     """
     if not path.exists():
-        raise Misuse(f"{path}: no such checkpoint; `make train` or `make demo` writes one")
+        raise Misuse(f"{path}: no such checkpoint; python -m train run writes one")
     try:
         data = files.read_bytes(path, parameters.largest)
         arrays = deserialise(data)

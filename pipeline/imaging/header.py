@@ -68,7 +68,8 @@ def describe_unknown(start: bytes) -> str:
         return f"is an empty file; {EXPECTED}"
     return (
         foreign.describe(start)
-        or f"does not decode as an image; {EXPECTED}, or --raw WIDTHxHEIGHT where it has no header"
+        or f"does not decode as an image; {EXPECTED}; where it has no header, state its size by"
+        " --raw WIDTHxHEIGHT, or give Python its pixels instead of the file"
     )
 
 

@@ -208,9 +208,11 @@ def test_wrong_arguments(arguments, message):
 
 def test_bad_files(folder, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "a.raw").write_bytes(bytes(100))
     for a, b, message in (
         ("none.png", folder / "b.png", "none.png: cannot be read"),
         (tmp_path / "bad.png", folder / "b.png", "bad.png"),
+        (tmp_path / "a.raw", folder / "b.png", "give Python its pixels instead of the file"),
         (folder / "a.png", folder / "a.png", "is both A and B"),
     ):
         with pytest.raises(densereg.Fault, match=message):
