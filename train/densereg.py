@@ -281,6 +281,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return [*__all__, "__version__"]
+
+
 @functools.lru_cache(1)
 def _load_registrar(checkpoint: Path, version: tuple[int, int] | None) -> Registrar:
     """Load a network; `version` changes with its file."""

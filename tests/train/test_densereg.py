@@ -261,6 +261,10 @@ def test_a_missing_extra_is_named():
         raise ModuleNotFoundError(name="surprise")
 
 
+def test_only_public_names_are_listed():
+    assert dir(densereg) == sorted([*densereg.__all__, "__version__"])
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = densereg.nothing
