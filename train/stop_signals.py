@@ -16,6 +16,10 @@ from types import FrameType
 StopCheck = Callable[[], str | None]  # name of the signal that asked for the end, or None
 
 
+class StopRequested(Exception):
+    """A signal asks for the end of the run; its name is the message."""
+
+
 @dataclass(frozen=True)
 class SignalParameters:
     """How repeated signals are understood."""
@@ -68,3 +72,9 @@ def stop_signals(
                 signal.signal(number, signal.SIG_IGN)
         else:
             restore()
+
+
+def check_stop(stop: StopCheck) -> None:
+    """Raise StopRequested where a signal arrived."""
+    if name := stop():
+        raise StopRequested(name)

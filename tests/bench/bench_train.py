@@ -24,7 +24,7 @@ from pairs import make_pairs
 import configs
 from shards import manifest, record, shard_file, store
 from shards.foundation.errors import Misuse
-from train import loop, monitor, peak_speed, state, step
+from train import monitor, peak_speed, state, step, trainer
 
 PAIRS, SHARDS = 2000, 4
 EPOCHS, FULL = 100, 100_000
@@ -52,8 +52,8 @@ class Bench:
     def __init__(self, chosen, folder):
         shards, self.mesh = build(folder / "set", chosen.pipeline), state.make_mesh(jax.devices())
         config = dataclasses.replace(chosen.train, epochs=10**4, steps=None)
-        settings = loop.Settings(shards.directory, folder / "run", chosen.model, config)
-        self.loop = loop.Trainer(settings, shards, self.mesh, str)
+        settings = trainer.Settings(shards.directory, folder / "run", chosen.model, config)
+        self.loop = trainer.Trainer(settings, shards, self.mesh, str)
         self.program, self.monitor = self.loop.program, self.loop.monitor
         batch = next(self.loop.batches)
         self.batch = step.put({name: batch[name] for name in step.LOSS_INPUTS}, self.mesh)

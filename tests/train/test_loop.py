@@ -18,7 +18,7 @@ from model.network import weights
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.folder_lock import sole_writer
 from shards.manifest import Manifest
-from train import checkpoint, curves, export, loader, loop, monitor, step
+from train import checkpoint, curves, export, loader, loop, monitor, step, trainer
 from train.__main__ import main
 from train.data_check import check_fits
 
@@ -218,7 +218,9 @@ def test_divergence_names_step_and_pairs(
     shards, tmp_path, monkeypatch, together, patience, dispatched
 ):
     parameters = monitor.MonitorParameters(together, patience)
-    monkeypatch.setattr(loop, "Monitor", functools.partial(monitor.Monitor, parameters=parameters))
+    monkeypatch.setattr(
+        trainer, "Monitor", functools.partial(monitor.Monitor, parameters=parameters)
+    )
     original, bad, calls = step.make_program, jnp.float32(np.nan), 0
 
     def poisoned(*arguments):
