@@ -152,20 +152,28 @@ def weights(q: Array, k: Array) -> Array:
 def gradients(q: Array, k: Array, v: Array, gradient: Array) -> tuple[Array, Array, Array]:
     """Return the gradients of one head with respect to q, k and v, float32 [..., N, d].
 
-    The weights are computed again (Dao et al., arXiv 2205.14135, appendix B.2).
-
     Args:
         q, k, v: [..., N, d].
         gradient: of the loss with respect to the head's output, [..., N, d].
     """
-    product = partial(jnp.matmul, preferred_element_type=jnp.float32)
+    p, ds = _weights_with_gradient(q, k, v, gradient)
+    transposed_p, transposed_ds = p.swapaxes(-1, -2), ds.swapaxes(-1, -2)
+    return _product(ds, k), _product(transposed_ds, q), _product(transposed_p, gradient)
+
+
+def _weights_with_gradient(q: Array, k: Array, v: Array, gradient: Array) -> tuple[Array, Array]:
+    """Return the weights [..., N, N] and the gradient with respect to q·k, in the dtype of q.
+
+    The weights are computed again (Dao et al., arXiv 2205.14135, appendix B.2).
+    """
     p = weights(q, k)
-    dp = product(gradient, v.swapaxes(-1, -2))
+    dp = _product(gradient, v.swapaxes(-1, -2))
     ds = p * (dp - (p * dp).sum(-1, keepdims=True)) * q.shape[-1] ** -0.5
-    p, ds = p.astype(q.dtype), ds.astype(q.dtype)
-    # XLA would copy a transposed map on a CPU, so the small factors are transposed
-    dk = product(q.swapaxes(-1, -2), ds).swapaxes(-1, -2)
-    return product(ds, k), dk, product(gradient.swapaxes(-1, -2), p).swapaxes(-1, -2)
+    return p.astype(q.dtype), ds.astype(q.dtype)
+
+
+def _product(a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, preferred_element_type=jnp.float32)
 
 
 def _attention_of_a_part(parts: tuple[Array, Array, Array]) -> tuple[Array]:
@@ -185,12 +193,15 @@ def _gradients_of_a_part(
         return x.reshape(heads, blocks, -1, depth).swapaxes(0, 1)
 
     def add(total: tuple[Array, Array], block: tuple[Array, Array]) -> tuple[Any, Array]:
-        dq, dk, dv = gradients(block[0], k, v, block[1])
-        return (total[0] + dk, total[1] + dv), dq
+        q, gradient = block
+        p, ds = _weights_with_gradient(q, k, v, gradient)
+        # XLA copies a transposed map on a CPU, so the small factors are transposed, dk and dv too
+        dk, dv = _product(q.swapaxes(1, 2), ds), _product(gradient.swapaxes(1, 2), p)
+        return (total[0] + dk, total[1] + dv), _product(ds, k)
 
-    zeros = jnp.zeros(k.shape, jnp.float32)
+    zeros = jnp.zeros((heads, depth, k.shape[1]), jnp.float32)
     (dk, dv), dq = jax.lax.scan(add, (zeros, zeros), (cut(q), cut(gradient)))
-    dq = dq.swapaxes(0, 1).reshape(q.shape)
+    dq, dk, dv = dq.swapaxes(0, 1).reshape(q.shape), dk.swapaxes(1, 2), dv.swapaxes(1, 2)
     return dq.astype(q.dtype), dk.astype(k.dtype), dv.astype(v.dtype)
 
 
