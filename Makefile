@@ -189,7 +189,7 @@ adapt: $(BASE)
 	@for k in $(COPIES); do \
 	  $(PY) -m pipeline build --config configs/adapt.py --out $(adapt_run)/shards $(data) --layout unlabelled --name copies$$k \
 	    $(if $(PPI),--ppi $(PPI)) $(if $(RAW),--raw $(RAW)) $(call flag,SKIP_BAD,--skip-bad) || exit; done
-	exec $(PY) -m pipeline build --config configs/adapt.py --out $(adapt_run)/shards
+	exec $(PY) -m pipeline build --config configs/adapt.py --out $(adapt_run)/shards --partition synthetic/adapt
 	exec $(PY) -m train run --config configs/adapt.py --shards $(adapt_run)/shards --checkpoint_dir $(adapt_run) --start-from $(call path,$(or $(CHECKPOINT),$(SHIPPED))) $(settings)
 	exec $(PY) -m train calibrate --shards $(adapt_run)/shards --checkpoint $(adapt_run)/dense_reg_ckpt.safetensors
 
