@@ -47,7 +47,8 @@ list = $(foreach item,$(subst $(2), ,$(subst $(space),|,$(1))),$(3) $(call path,
 flag = $(if $(filter-out 0,$($(1))),$(2))
 data = $(call list,$(DATA),:,--data)
 partitions = $(call list,$(PARTITION),$(comma),--partition)
-own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIST))) $(if $(NAME),--name $(NAME)) $(if $(PPI),--ppi $(PPI)) $(if $(RAW),--raw $(RAW))
+pixels = $(if $(PPI),--ppi $(PPI)) $(if $(RAW),--raw $(RAW))
+own = $(if $(LAYOUT),--layout '$(LAYOUT)') $(if $(LIST),--list $(call path,$(LIST))) $(if $(NAME),--name $(NAME)) $(pixels)
 settings = $(foreach item,$(SET),--set $(item))
 
 .PHONY: help demo shards verify show train train-tpu check-tpu evaluate register adapt shipped shipped-today wheel test test-processors lint lock bench \
@@ -188,7 +189,7 @@ adapt: $(BASE)
 	@test -n "$(DATA)" || { echo "usage: make adapt DATA=folder PPI=500 [RUN=dir] [CHECKPOINT=file]" >&2; exit 2; }
 	@for k in $(COPIES); do \
 	  $(PY) -m pipeline build --config configs/adapt.py --out $(adapt_run)/shards $(data) --layout unlabelled --name copies$$k \
-	    $(if $(PPI),--ppi $(PPI)) $(if $(RAW),--raw $(RAW)) $(call flag,SKIP_BAD,--skip-bad) || exit; done
+	    $(pixels) $(call flag,SKIP_BAD,--skip-bad) || exit; done
 	exec $(PY) -m pipeline build --config configs/adapt.py --out $(adapt_run)/shards --partition synthetic/adapt
 	exec $(PY) -m train run --config configs/adapt.py --shards $(adapt_run)/shards --checkpoint_dir $(adapt_run) --start-from $(call path,$(or $(CHECKPOINT),$(SHIPPED))) $(settings)
 	exec $(PY) -m train calibrate --shards $(adapt_run)/shards --checkpoint $(adapt_run)/dense_reg_ckpt.safetensors

@@ -149,30 +149,26 @@ def weights(q: Array, k: Array) -> Array:
     return nnx.softmax(logits, -1)
 
 
-def gradients(q: Array, k: Array, v: Array, gradient: Array) -> tuple[Array, Array, Array]:
-    """Return the gradients of one head with respect to q, k and v, float32 [..., N, d].
+def weights_with_gradient(q: Array, k: Array, v: Array, gradient: Array) -> tuple[Array, Array]:
+    """Return the weights of one head and the gradient with respect to q·k, in the dtype of q.
+
+    The weights are computed again (Dao et al., arXiv 2205.14135, appendix B.2).
 
     Args:
         q, k, v: [..., N, d].
         gradient: of the loss with respect to the head's output, [..., N, d].
-    """
-    p, ds = _weights_with_gradient(q, k, v, gradient)
-    transposed_p, transposed_ds = p.swapaxes(-1, -2), ds.swapaxes(-1, -2)
-    return _product(ds, k), _product(transposed_ds, q), _product(transposed_p, gradient)
 
-
-def _weights_with_gradient(q: Array, k: Array, v: Array, gradient: Array) -> tuple[Array, Array]:
-    """Return the weights [..., N, N] and the gradient with respect to q·k, in the dtype of q.
-
-    The weights are computed again (Dao et al., arXiv 2205.14135, appendix B.2).
+    Returns:
+        Both [..., N, N], the keys on the last axis.
     """
     p = weights(q, k)
-    dp = _product(gradient, v.swapaxes(-1, -2))
+    dp = product(gradient, v.swapaxes(-1, -2))
     ds = p * (dp - (p * dp).sum(-1, keepdims=True)) * q.shape[-1] ** -0.5
     return p.astype(q.dtype), ds.astype(q.dtype)
 
 
-def _product(a: Array, b: Array) -> Array:
+def product(a: Array, b: Array) -> Array:
+    """Return the matrix product, summed in float32."""
     return jnp.matmul(a, b, preferred_element_type=jnp.float32)
 
 
@@ -194,10 +190,10 @@ def _gradients_of_a_part(
 
     def add(total: tuple[Array, Array], block: tuple[Array, Array]) -> tuple[Any, Array]:
         q, gradient = block
-        p, ds = _weights_with_gradient(q, k, v, gradient)
+        p, ds = weights_with_gradient(q, k, v, gradient)
         # XLA copies a transposed map on a CPU, so the small factors are transposed, dk and dv too
-        dk, dv = _product(q.swapaxes(1, 2), ds), _product(gradient.swapaxes(1, 2), p)
-        return (total[0] + dk, total[1] + dv), _product(ds, k)
+        dk, dv = product(q.swapaxes(1, 2), ds), product(gradient.swapaxes(1, 2), p)
+        return (total[0] + dk, total[1] + dv), product(ds, k)
 
     zeros = jnp.zeros((heads, depth, k.shape[1]), jnp.float32)
     (dk, dv), dq = jax.lax.scan(add, (zeros, zeros), (cut(q), cut(gradient)))

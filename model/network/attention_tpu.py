@@ -102,11 +102,12 @@ def _backward_kernel(
         dv[...] = jnp.zeros(dv.shape, dv.dtype)
 
     for part in _channels(q, heads):
-        inputs = (x[0, :, part] for x in (q, k, v, gradient))
-        block_dq, block_dk, block_dv = attention.gradients(*inputs)
-        dq[0, :, part] = block_dq.astype(dq.dtype)
-        dk[0, :, part] += block_dk.astype(dk.dtype)
-        dv[0, :, part] += block_dv.astype(dv.dtype)
+        head_q, head_k, head_v, head_gradient = (x[0, :, part] for x in (q, k, v, gradient))
+        p, ds = attention.weights_with_gradient(head_q, head_k, head_v, head_gradient)
+        transposed_p, transposed_ds = p.swapaxes(-1, -2), ds.swapaxes(-1, -2)
+        dq[0, :, part] = attention.product(ds, head_k).astype(dq.dtype)
+        dk[0, :, part] += attention.product(transposed_ds, head_q).astype(dk.dtype)
+        dv[0, :, part] += attention.product(transposed_p, head_gradient).astype(dv.dtype)
 
 
 def _channels(x: Any, heads: int) -> list[slice]:

@@ -32,8 +32,8 @@ from model.network.tensor_file import write
 from shards.foundation.progress import Progress
 from shards.store import open_set
 from train import state, step
-from train.evaluation import accuracy
 from train.loader import TrainingBatches, evaluation_batches
+from train.validation import validate
 
 ENOUGH = 0.95  # PCK@4 on the batch that is repeated
 ENDS = {"gradient": 0, "update": -1}  # places of the recorders in the chain of the optimiser
@@ -60,16 +60,6 @@ def layers(params):
         depth = 3 if parts[1] in ("stages", "own", "cross", "laterals") else 2
         grouped.setdefault(".".join(parts[:depth]), []).append(value)
     return grouped
-
-
-def measure(program, params, batches, mesh):
-    """Accuracy over batches of (arrays, pairs that are not repetitions)."""
-    parts = []
-    for batch, count in batches:
-        arrays = jax.device_get(program.evaluate(params, step.put(batch, mesh)))
-        parts.append({name: value[:count] for name, value in arrays.items()})
-    names = parts[0]
-    return accuracy.summarise({k: np.concatenate([part[k] for part in parts]) for k in names})
 
 
 @click.command()
@@ -116,7 +106,7 @@ def main(shards, out, config, overrides, overfit, validate_every, validation_pai
         else:
             chosen = np.arange(min(validation_pairs, opened.count("val")))
             pairs = evaluation_batches(opened, "val", train.batch_size, chosen)
-        result = measure(program, current.params, pairs, mesh)
+        result = validate(program, current.params, pairs, mesh, lambda: None) or {}
         known = {name: value for name, value in result.items() if math.isfinite(value)}
         print(json.dumps({"step": number, **known}), file=found, flush=True)
         if overfit and result["pck@4"] >= ENOUGH:
