@@ -20,7 +20,7 @@ from pipeline.synthesis.manner import Manner
 class DistortionParameters:
     """Numbers of the distortion; lengths are px at 500 ppi.
 
-    Deviations of twist and slip belong to the manner of the touch.
+    Twist, slip and the width of the stretched skin belong to the manner of the touch.
     """
 
     spacing: float = 56.0  # px between the spline's control points (chosen: smooth over 6 ridges)
@@ -29,7 +29,6 @@ class DistortionParameters:
     strain_max: float = 0.8
     jitter: float = 1.0  # px, deviation of the control points (chosen)
     stuck_range: tuple[float, float] = (30, 65)  # px, half axes of the skin that sticks (chosen)
-    soft_range: tuple[float, float] = (1.6, 2.6)  # see `Drag.soft` (chosen)
 
 
 DEFAULT = DistortionParameters()
@@ -68,7 +67,7 @@ def sample_drag(
 ) -> Drag:
     """Sample the drag of one touch."""
     stuck_x, stuck_y = rng.uniform(*parameters.stuck_range, 2).tolist()
-    soft = rng.uniform(*parameters.soft_range)
+    soft = rng.uniform(*manner.soft_range)
     twist = rng.normal(0, manner.twist_deviation)
     slip_x, slip_y = rng.normal(0, manner.slip_deviation, 2).tolist()
     return Drag((stuck_x, stuck_y), soft, twist, (slip_x, slip_y))

@@ -43,6 +43,7 @@ class Manner:
     roll_deviation: float = 6.0  # px, of the contact region on the finger
     twist_deviation: float = 0.035  # rad, of the finger's edge against the skin that sticks
     slip_deviation: float = 4.5  # px along each axis, the same
+    soft_range: tuple[float, float] = (1.6, 2.6)  # of `Drag.soft` (chosen)
     stretch_deviation: float = 0.015  # relative, of all the skin along each axis
     pressure_shift: float = 0.0  # added to the placement's pressure
     axes_factor: float = 1.0  # factor of the contact region's half axes
@@ -61,6 +62,19 @@ TWISTED = Manner(
     slip_deviation=14.0,
     stretch_deviation=0.04,
 )
+# Chosen by eye to reach the worst impressions of FVC2004 DB1_B, where the skin in the middle lags
+# by half a finger's width or turns by up to 60 degrees.
+STRAINED = Manner(
+    "strained",
+    rotation_deviation=20.0,
+    rotation_max=40.0,
+    twist_deviation=0.35,
+    slip_deviation=28.0,
+    soft_range=(2.4, 4.0),
+    stretch_deviation=0.05,
+    dryness_range=(0.0, 1.5),
+    moisture_range=(0.0, 1.2),
+)
 DRY = Manner("dry", pressure_shift=-0.25, dryness_range=(0.8, 1.9), moisture_range=(0.0, 0.1))
 WET = Manner(
     "wet",
@@ -78,7 +92,7 @@ DISPLACED = Manner(
     shift_max=90.0,
     roll_deviation=25.0,
 )
-HARD = (TWISTED, DRY, WET, LIGHT, DISPLACED)
+HARD = (TWISTED, STRAINED, DRY, WET, LIGHT, DISPLACED)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from shards.foundation import files, pool
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
 
-VERSION = 10  # of the generator: to be raised when an address gives other bytes
+VERSION = 11  # of the generator: to be raised when an address gives other bytes
 
 Synthesize = Callable[[TouchAddress, tuple[Style, ...]], SyntheticImpression]
 
