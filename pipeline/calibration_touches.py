@@ -18,12 +18,20 @@ from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.sources import generated
 from pipeline.synthesis import generate
-from pipeline.synthesis.manner import DISPLACED, DRY, LIGHT, TWISTED, WET, MannerParameters
+from pipeline.synthesis.manner import (
+    DISPLACED,
+    DRY,
+    LIGHT,
+    STRAINED,
+    TWISTED,
+    WET,
+    MannerParameters,
+)
 from pipeline.synthesis.master import Master
 from shards.record import NOISES
 
-# Twisted fingers count twice: their maps bend most.
-HARD = MannerParameters(hard_share=1.0, hard=(TWISTED, TWISTED, DRY, WET, LIGHT, DISPLACED))
+# Twisted and strained skin bends the maps most.
+HARD = MannerParameters(hard_share=1.0, hard=(TWISTED, STRAINED, DRY, WET, LIGHT, DISPLACED))
 
 
 @dataclass(frozen=True)

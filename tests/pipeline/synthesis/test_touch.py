@@ -8,7 +8,15 @@ from pipeline.imaging.warp import pixel_grid
 from pipeline.synthesis.contact import pressure_field
 from pipeline.synthesis.distortion import DistortionParameters
 from pipeline.synthesis.frame import MASTER_MIDDLE
-from pipeline.synthesis.manner import DISPLACED, HARD, LIGHT, PLAIN, TWISTED, sample_manner
+from pipeline.synthesis.manner import (
+    DISPLACED,
+    HARD,
+    LIGHT,
+    PLAIN,
+    STRAINED,
+    TWISTED,
+    sample_manner,
+)
 from pipeline.synthesis.sensor import CAPACITIVE, OPTICAL, STYLES
 
 
@@ -46,11 +54,14 @@ def edge_displacement(touch):
     return np.hypot(*(moved - rigid)[inside].T).max()
 
 
-def test_twisted_skin_is_stretched_further_and_never_folds():
-    plain, twisted = sample_touches(OPTICAL, 40, PLAIN), sample_touches(OPTICAL, 40, TWISTED)
+def test_twisted_and_strained_skin_is_stretched_further_and_never_folds():
+    plain, twisted, strained = (
+        sample_touches(OPTICAL, 40, manner) for manner in (PLAIN, TWISTED, STRAINED)
+    )
     assert 5 < np.median([edge_displacement(touch) for touch in plain]) < 15
     assert 15 < np.median([edge_displacement(touch) for touch in twisted]) < 35
-    assert max(t.warp.strain for t in plain + twisted) < 0.81
+    assert 30 < np.median([edge_displacement(touch) for touch in strained]) < 60
+    assert max(t.warp.strain for t in plain + twisted + strained) < 0.81
     assert max(abs(np.degrees(t.rotation)) for t in twisted) > 30
 
 
@@ -87,7 +98,8 @@ def test_half_of_the_touches_is_hard():
     rng = np.random.default_rng(0)
     names = [sample_manner(rng).name for _ in range(3000)]
     assert abs(names.count("plain") / 3000 - 1 / 2) < 0.04
-    assert all(abs(names.count(manner.name) / 3000 - 1 / 10) < 0.02 for manner in HARD)
+    share = 1 / 2 / len(HARD)
+    assert all(abs(names.count(manner.name) / 3000 - share) < 0.02 for manner in HARD)
 
 
 def test_fields_of_a_touch_agree_with_its_warp():
