@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.registration.deformation import Deformation, fit_deformation
+from model.registration.displacement import DisplacementParameters
 from model.registration.ridge_alignment import RidgeAlignmentParameters, align_ridges
 from model.registration.ridge_image import RidgeImage
 from pipeline.imaging.warp import Array
@@ -26,6 +27,13 @@ class HypothesisParameters:
     or more in 99 of 100.
     """
 
+    # Displacements of the skin that are fitted to the matches, the second where the first leaves
+    # doubt: soft skin, which may be pushed by half a finger's width, and stiff skin, which follows
+    # few wrong matches. Measured, docs/LOG.md, 2026-11-30, "Skin that is pushed far".
+    skins: tuple[DisplacementParameters, ...] = (
+        DisplacementParameters(deviation=30.0, length=110.0),
+        DisplacementParameters(deviation=6.0, length=60.0),
+    )
     # Similarity transforms that are tried. Measured, same entry: eight find no more pairs.
     candidates: int = 4
     # Ridge correlation above which no further similarity transform is tried. Chosen: above that
@@ -35,9 +43,9 @@ class HypothesisParameters:
     # Measured, same entry: searching further below 0.7 gains nothing.
     certain_correlation: float = 0.6
     # Ridge correlation below which searching further is hopeless. Measured on pairs of FVC2002 and
-    # FVC2004, docs/LOG.md, 2026-11-29, "Hard pairs in half of the time": at 0.15 genuine pairs are
-    # lost; on synthetic genuine pairs 0.08 gives the same scores.
-    hopeless_correlation: float = 0.12
+    # FVC2004: at 0.15 genuine pairs are lost (docs/LOG.md, 2026-11-29, "Hard pairs in half of the
+    # time"), at 0.12 one more than at 0.08 (2026-11-30, "Skin that is pushed far").
+    hopeless_correlation: float = 0.08
     # Share of the first similarity transform's matches that a further one needs. Chosen: fewer
     # agree by chance.
     least_support: float = 0.25
@@ -79,17 +87,16 @@ def best_hypothesis(
     """
     best, start, least_matches = Hypothesis(None, 0.0), None, 0.0
     for _ in range(parameters.candidates):
-        candidate = fit_deformation(matches, a.shape, parameters=parameters.alignment.deformation)
-        if candidate is None or candidate.agrees.sum() < least_matches:
+        fitted, refined = _fit_with_each_skin(matches, a, b, parameters)
+        if fitted is None or fitted.agrees.sum() < least_matches:
             break
-        refined = Hypothesis(*align_ridges(candidate, a, b, parameters.alignment))
         if start is None:
-            least_matches = parameters.least_support * candidate.agrees.sum()
+            least_matches = parameters.least_support * fitted.agrees.sum()
         if start is None or refined.correlation > best.correlation:
-            best, start = refined, candidate
+            best, start = refined, fitted
         if best.correlation > parameters.supported_correlation:
             break
-        matches = matches[~candidate.agrees]
+        matches = matches[~fitted.agrees]
     if start is None or not is_doubtful(best.correlation, parameters):
         return best
     neighbours = [
@@ -97,6 +104,29 @@ def best_hypothesis(
         for shifted in _shift_to_all_sides(start, parameters)
     ]
     return max([best, *neighbours], key=lambda hypothesis: hypothesis.correlation)
+
+
+def _fit_with_each_skin(
+    matches: Array, a: RidgeImage, b: RidgeImage, parameters: HypothesisParameters
+) -> tuple[Deformation | None, Hypothesis]:
+    """Fit and refine a deformation with each skin while the ridges leave doubt.
+
+    Returns:
+        The deformation that fits the matches, None where too few of them agree, and the refined
+        one: those of the skin whose ridges correlate best.
+    """
+    start, best = None, Hypothesis(None, 0.0)
+    for skin in parameters.skins:
+        deformation = dataclasses.replace(parameters.alignment.deformation, displacement=skin)
+        fitted = fit_deformation(matches, a.shape, parameters=deformation)
+        if fitted is None:
+            break
+        refined = Hypothesis(*align_ridges(fitted, a, b, parameters.alignment))
+        if start is None or refined.correlation > best.correlation:
+            start, best = fitted, refined
+        if not is_doubtful(best.correlation, parameters):
+            break
+    return start, best
 
 
 def is_doubtful(correlation: float, parameters: HypothesisParameters = DEFAULT) -> bool:

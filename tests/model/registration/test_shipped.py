@@ -16,7 +16,7 @@ from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.warp import IDENTITY, apply_affine, invert_affine, pixel_grid, rotation
 from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.generate import SyntheticImpression, synthesize_master
-from pipeline.synthesis.manner import LIGHT, PLAIN, TWISTED, WET, Placement
+from pipeline.synthesis.manner import LIGHT, PLAIN, STRAINED, TWISTED, WET, Placement
 from pipeline.synthesis.sensor import CAPACITIVE, INK, OPTICAL, THERMAL, VIGNETTED, synthesize_image
 from pipeline.synthesis.touch import sample_touch
 
@@ -80,6 +80,18 @@ def test_two_impressions_are_registered(registrar, pairs, finger):
     assert len(distances) > 100
     assert np.median(distances) < 1
     assert (distances < 4).mean() > 0.95
+
+
+@pytest.mark.parametrize("finger", [20, 21, 22])
+def test_skin_that_is_pushed_far_is_registered(registrar, finger):
+    """By 40 px at the median, so that one similarity transform explains few of the matches."""
+    a, b = synthesize(finger, (OPTICAL, PLAIN), (OPTICAL, STRAINED))
+    assert np.abs(b.warp.control).max() > 30
+    registration = register(registrar, a, b)
+    distances = errors(registration, a, b)
+    assert registration.score > 0.9
+    assert np.median(distances) < 1.5
+    assert (distances < 8).mean() > 0.9
 
 
 @pytest.mark.parametrize("finger", range(FINGERS))
