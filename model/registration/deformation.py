@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registration.displacement import DisplacementModel, DisplacementParameters
-from model.registration.similarity import SimilarityParameters, fit_similarity
+from model.registration.similarity import (
+    SimilarityParameters,
+    SimilarityTransform,
+    fit_similarity,
+)
 from pipeline.imaging.warp import Array, apply_affine, invert_affine, pixel_grid
 
 
@@ -137,8 +141,23 @@ def fit_deformation(
     """
     radius = parameters.radius if radius is None else radius
     similarity = fit_similarity(matches, radius, seed, parameters.similarity)
-    if similarity is None:
-        return None
+    return None if similarity is None else bend_similarity(similarity, matches, shape, parameters)
+
+
+def bend_similarity(
+    similarity: SimilarityTransform,
+    matches: NDArray[np.floating],
+    shape: tuple[int, int],
+    parameters: DeformationParameters = DEFAULT,
+) -> Deformation:
+    """Add the smooth displacement to a similarity transform that matches [K, 5] support.
+
+    Args:
+        similarity: fitted to these matches.
+        matches: as for `fit_deformation`.
+        shape: (height, width) of image A.
+        parameters: see `DeformationParameters`.
+    """
     a = matches[:, :2].astype(np.float64)
     residual = matches[:, 2:4] - apply_affine(similarity.matrix, a)
     model = DisplacementModel(a, parameters.displacement)

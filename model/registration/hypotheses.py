@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.registration.deformation import Deformation, fit_deformation
+from model.registration.deformation import Deformation, bend_similarity
 from model.registration.displacement import DisplacementParameters
 from model.registration.ridge_alignment import RidgeAlignmentParameters, align_ridges
 from model.registration.ridge_image import RidgeImage
+from model.registration.similarity import fit_similarity
 from pipeline.imaging.warp import Array
 
 
@@ -27,13 +28,6 @@ class HypothesisParameters:
     or more in 99 of 100.
     """
 
-    # Displacements of the skin that are fitted to the matches, the second where the first leaves
-    # doubt: soft skin, which may be pushed by half a finger's width, and stiff skin, which follows
-    # few wrong matches. Measured, docs/LOG.md, 2026-11-30, "Skin that is pushed far".
-    skins: tuple[DisplacementParameters, ...] = (
-        DisplacementParameters(deviation=30.0, length=110.0),
-        DisplacementParameters(deviation=6.0, length=60.0),
-    )
     # Similarity transforms that are tried. Measured, same entry: eight find no more pairs.
     candidates: int = 4
     # Ridge correlation above which no further similarity transform is tried. Chosen: above that
@@ -49,6 +43,13 @@ class HypothesisParameters:
     # Share of the first similarity transform's matches that a further one needs. Chosen: fewer
     # agree by chance.
     least_support: float = 0.25
+    # Displacements of the skin that are fitted to the matches, the second where the first leaves
+    # doubt: soft skin, which may be pushed by half a finger's width, and stiff skin, which follows
+    # few wrong matches. Measured, docs/LOG.md, 2026-11-30, "Skin that is pushed far".
+    skins: tuple[DisplacementParameters, ...] = (
+        DisplacementParameters(deviation=30.0, length=110.0),
+        DisplacementParameters(),
+    )
     # Length and number of directions of the shifts by which neighbouring ridges are tried. Chosen:
     # more than one ridge period and less than two.
     shift: float = 12.0
@@ -116,11 +117,13 @@ def _fit_with_each_skin(
         one: those of the skin whose ridges correlate best.
     """
     start, best = None, Hypothesis(None, 0.0)
+    deformation = parameters.alignment.deformation
+    similarity = fit_similarity(matches, deformation.radius, parameters=deformation.similarity)
+    if similarity is None:
+        return start, best
     for skin in parameters.skins:
-        deformation = dataclasses.replace(parameters.alignment.deformation, displacement=skin)
-        fitted = fit_deformation(matches, a.shape, parameters=deformation)
-        if fitted is None:
-            break
+        with_skin = dataclasses.replace(deformation, displacement=skin)
+        fitted = bend_similarity(similarity, matches, a.shape, with_skin)
         refined = Hypothesis(*align_ridges(fitted, a, b, parameters.alignment))
         if start is None or refined.correlation > best.correlation:
             start, best = fitted, refined
