@@ -23,6 +23,19 @@ from pipeline.imaging.resolution import ImageResolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
 
 
+@dataclass(frozen=True)
+class MapParameters:
+    """Where a pixel has a correspondence."""
+
+    # px at 500 ppi by which a map extends beyond the foreground of both impressions: the outline
+    # of the foreground is known to one of its cells (`pipeline.imaging.foreground`). Ridges there
+    # are faint, but they are ridges (docs/LOG.md, 2026-11-30, "Where minutiae are lost").
+    margin: int = 8
+
+
+DEFAULT = MapParameters()
+
+
 @dataclass(frozen=True, eq=False)
 class WindowFeatures:
     """The network's features of an impression in a window of one size.
@@ -160,6 +173,7 @@ def map_in_file_pixels(
     a: PreparedImpression,
     b: PreparedImpression,
     rows_per_block: int = 256,
+    parameters: MapParameters = DEFAULT,
 ) -> NDArray[np.float32]:
     """Evaluate a deformation at every pixel of the file of A, in px of the file of B.
 
@@ -167,10 +181,12 @@ def map_in_file_pixels(
         deformation: from A to B, px at 500 ppi.
         a, b: the impressions.
         rows_per_block: rows computed at a time, which bounds the memory.
+        parameters: see `MapParameters`.
 
     Returns:
-        float32 [H_a, W_a, 2] (x, y); NaN off either finger.
+        float32 [H_a, W_a, 2] (x, y); NaN beyond the margin around either foreground.
     """
+    around_a, around_b = (_widen_foreground(x.prepared, parameters.margin) for x in (a, b))
     height, width = orientation.upright(np.empty(a.shape, np.bool_), a.orientation).shape
     from_stored = invert_affine(orientation.to_stored(a.orientation, a.shape))
     to_upright = compose_affine(from_stored, a.prepared.to_original)
@@ -180,10 +196,17 @@ def map_in_file_pixels(
     for start in range(0, height, rows_per_block):
         block = np.s_[start : start + rows_per_block]
         points = deformation.on_grid(x, y[block])
-        valid = cropping.on_finger(a.prepared, np.stack(np.meshgrid(x, y[block]), -1))
-        valid &= cropping.on_finger(b.prepared, points)
+        valid = cropping.on_finger(around_a, np.stack(np.meshgrid(x, y[block]), -1))
+        valid &= cropping.on_finger(around_b, points)
         map_ab[block][valid] = apply_affine(b.prepared.to_original, points[valid])
     return orientation.as_stored(map_ab, a.orientation)
+
+
+def _widen_foreground(image: SegmentedImage, margin: int) -> SegmentedImage:
+    """Return an image with all px within `margin` px of its foreground as foreground."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    mask = cv2.dilate(image.mask.view(np.uint8), disc)
+    return replace(image, mask=np.asarray(mask, np.uint8).view(np.bool_))
 
 
 def matches_in_file_pixels(

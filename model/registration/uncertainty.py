@@ -27,6 +27,10 @@ class DoubtParameters:
     least_opposition: float = 0.2  # matches per 10⁴ px² that always may contradict
     # px at 500 ppi; an uncertainty outside of this range counts as its end
     sigma_range: tuple[float, float] = (0.05, 50.0)
+    # factor of the uncertainty beyond the common area, where no ridges were compared; chosen
+    # between 1.2 and 1.8, which two kinds of synthetic pairs ask for (docs/LOG.md, 2026-11-30,
+    # "Where minutiae are lost")
+    beyond: float = 1.5
 
 
 DEFAULT = DoubtParameters()
@@ -56,10 +60,12 @@ def standard_deviation(
     """Return the standard deviation of the map along each axis, px at 500 ppi.
 
     Returns:
-        float32 [h, w] over A at 250 ppi, meaningful in the common area.
+        float32 [h, w] over A at 250 ppi, meaningful in the common area and near it.
     """
     doubts = measure_doubt(agreement, parameters).astype(np.float64)
-    return sigma_of_doubts(doubts, weights, parameters).astype(np.float32)
+    sigma = sigma_of_doubts(doubts, weights, parameters)
+    sigma[~agreement.common] *= parameters.beyond
+    return np.minimum(sigma, parameters.sigma_range[1]).astype(np.float32)
 
 
 def sigma_of_doubts(

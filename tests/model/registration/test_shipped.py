@@ -79,7 +79,7 @@ def test_two_impressions_are_registered(registrar, pairs, finger):
     assert registration.score > 0.9
     assert len(distances) > 100
     assert np.median(distances) < 1
-    assert (distances < 4).mean() > 0.95
+    assert (distances < 4).mean() > 0.92  # with the margin around the foreground
 
 
 @pytest.mark.parametrize("finger", [20, 21, 22])

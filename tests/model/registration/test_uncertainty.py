@@ -37,6 +37,14 @@ def test_without_weights_of_doubts_it_is_constant():
     np.testing.assert_allclose(standard_deviation(agreement(), constant), 0.7, rtol=1e-6)
 
 
+def test_it_is_larger_beyond_the_common_area():
+    half = np.arange(SHAPE[1]) < 15
+    inside = dataclasses.replace(agreement(), common=np.broadcast_to(half, SHAPE))
+    sigma = standard_deviation(inside, WEIGHTS)
+    np.testing.assert_allclose(sigma[:, 15:], DEFAULT.beyond * sigma[0, 0], rtol=1e-6)
+    np.testing.assert_allclose(sigma[:, :15], sigma[0, 0])
+
+
 def test_it_is_finite_whatever_the_fields():
     for coarse in (-1.0, 1.0):
         worst = agreement(coarse=coarse, support=0.0, match_error=9.0, opposition=1e4)
