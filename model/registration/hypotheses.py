@@ -5,8 +5,7 @@ All lengths are px at 500 ppi.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -78,33 +77,55 @@ def best_hypothesis(
     """Find the refined deformation that brings the ridges of A onto those of B best.
 
     The similarity transform that most matches support comes first. Where the ridges do not support
-    it, the next one is tried, on the remaining matches. Ridges are parallel, so the best may still
-    lie one ridge beside the truth: where this cannot be excluded, its neighbours are tried too.
+    it, the next one is tried, on the remaining matches; and where they support none, what lies
+    beside the best.
 
     Args:
         matches: [K, 5], x_a, y_a, x_b, y_b, confidence.
         a, b: the ridges of both impressions.
         parameters: see `HypothesisParameters`.
     """
-    best, start, least_matches = Hypothesis(None, 0.0), None, 0.0
+    best, least_matches = Hypothesis(None, 0.0), 0.0
     for _ in range(parameters.candidates):
         fitted, refined = _fit_with_each_skin(matches, a, b, parameters)
         if fitted is None or fitted.agrees.sum() < least_matches:
             break
-        if start is None:
+        if best.deformation is None:
             least_matches = parameters.least_support * fitted.agrees.sum()
-        if start is None or refined.correlation > best.correlation:
-            best, start = refined, fitted
+        if best.deformation is None or refined.correlation > best.correlation:
+            best = refined
         if best.correlation > parameters.supported_correlation:
             break
         matches = matches[~fitted.agrees]
-    if start is None or not is_doubtful(best.correlation, parameters):
+    if best.correlation > parameters.supported_correlation:
         return best
+    return best_neighbour(best, a, b, parameters)
+
+
+def best_neighbour(
+    hypothesis: Hypothesis,
+    a: RidgeImage,
+    b: RidgeImage,
+    parameters: HypothesisParameters = DEFAULT,
+) -> Hypothesis:
+    """Return the better of a hypothesis and the best one beside it.
+
+    Ridges are parallel, so a deformation may lie one ridge beside the truth. Where the ridge
+    correlation leaves doubt, those beside it are refined by the first stage, and the best of them
+    by all.
+
+    Args:
+        hypothesis: from `best_hypothesis`.
+        a, b: the ridges of both impressions.
+        parameters: see `HypothesisParameters`.
+    """
+    if hypothesis.deformation is None or not is_doubtful(hypothesis.correlation, parameters):
+        return hypothesis
     neighbours = [
         Hypothesis(*align_ridges(shifted, a, b, parameters.alignment))
-        for shifted in _shift_to_all_sides(start, parameters)
+        for shifted in _shift_to_all_sides(hypothesis.deformation, parameters)
     ]
-    return max([best, *neighbours], key=lambda hypothesis: hypothesis.correlation)
+    return max([hypothesis, *neighbours], key=lambda candidate: candidate.correlation)
 
 
 def _fit_with_each_skin(
@@ -122,7 +143,7 @@ def _fit_with_each_skin(
     if similarity is None:
         return start, best
     for skin in parameters.skins:
-        with_skin = dataclasses.replace(deformation, displacement=skin)
+        with_skin = replace(deformation, displacement=skin)
         fitted = bend_similarity(similarity, matches, a.shape, with_skin)
         refined = Hypothesis(*align_ridges(fitted, a, b, parameters.alignment))
         if start is None or refined.correlation > best.correlation:
@@ -144,6 +165,6 @@ def _shift_to_all_sides(
     angles = 2 * np.pi * np.arange(parameters.directions) / parameters.directions
     moves = parameters.shift * np.stack([np.cos(angles), np.sin(angles)], -1)
     return [
-        dataclasses.replace(deformation, matrix=deformation.matrix + np.c_[np.zeros((2, 2)), move])
+        replace(deformation, matrix=deformation.matrix + np.c_[np.zeros((2, 2)), move])
         for move in moves
     ]

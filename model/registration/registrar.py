@@ -21,7 +21,12 @@ from model.network import weights
 from model.registration.assessment import assess, describe_refusal
 from model.registration.calibration import DEFAULT_CURVES, Calibration
 from model.registration.deformation import Deformation, invert_deformation
-from model.registration.hypotheses import HypothesisParameters, best_hypothesis, is_doubtful
+from model.registration.hypotheses import (
+    HypothesisParameters,
+    best_hypothesis,
+    best_neighbour,
+    is_doubtful,
+)
 from model.registration.impression import (
     PreparedImpression,
     WindowFeatures,
@@ -213,7 +218,8 @@ class Registrar:
 
         While the ridge correlation leaves doubt, the network is applied again to A and to B
         resampled onto A: most of the rotation and distortion is gone then, and the network is more
-        confident. It stops where the correlation does not rise by `least_gain`.
+        confident. It stops where the correlation does not rise by `least_gain`; then deformations
+        one ridge beside the best are tried.
         """
         parameters = self.parameters.hypotheses
         matches = self.match(a, b)
@@ -225,6 +231,8 @@ class Registrar:
             if new.correlation < best.correlation + self.parameters.least_gain:
                 break
             matches, best = new_matches, new
+        if best.correlation > parameters.supported_correlation:
+            best = best_neighbour(best, a.ridge_image, b.ridge_image, parameters)
         return SearchResult(matches, best.deformation, best.correlation)
 
     @one_blas_thread
