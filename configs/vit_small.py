@@ -2,8 +2,8 @@
 
 Command:  make shipped-today, then
           make train CONFIG=configs/vit_small.py OUT=runs/shipped/shards RUN=runs/vit_small
-Time:     24 to 28 core-ms a training pair, so 1.7 to 1.9 core-hours for 250,000 pairs
-Score:    after 216,000 pairs PCK@4 0.509 on 9,600 validation pairs; confirmed 0.748 / 0.687 on 60
+Time:     24 to 34 core-ms a training pair, so 1.7 to 2.4 core-hours for 250,000 pairs
+Score:    after 250,000 pairs PCK@4 0.505 on 12,801 validation pairs; confirmed 0.773 / 0.732 on 60
           pairs each of FVC2002 DB1_B / DB3_B (docs/RESULTS.md)
 """
 

@@ -5,9 +5,10 @@
 trains configs/vit_small.py with four pairs of attention layers, one and none, with linear
 attention, and the network that ships. Each has its own whole schedule, over the steps that take so
 many core-seconds (measured first; compilation comes on top), by tests/experiments/learns.py. Then
-prints PCK@8 on the first pairs of the validation split with 95 % intervals over fingers, and its
-difference from that of four layers on the same pairs. What is trained already is only measured. Not
-a test: an hour of one core. Results: docs/RESULTS.md, "Does the published network learn?".
+prints PCK@8 on the first pairs of the validation split with 95 % intervals over fingers, its
+difference from that of four layers on the same pairs, and when four layers would draw level, if the
+gap went on to change as it did. What is trained already is only measured. Not a test: an hour of
+one core. Results: docs/RESULTS.md, "Does the published network learn?".
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ VARIANTS = {
     "shipped": (SHIPPED, ()),
 }
 FIRST_STEPS, LAST_STEPS = 20, 120  # between which the time of a step is measured
+LATEST = 1000.0  # hours; what is later, or never, counts as this
 BATCH, LIMIT = 16, 8.0  # pairs; px at 500 ppi
 
 
@@ -73,6 +75,23 @@ def right_and_visible(network, shards, pairs):
     return np.concatenate(rows, 1)
 
 
+def with_interval(replicas):
+    """The value of all pairs, the first one, and the interval of the others, as text."""
+    low, high = np.quantile(replicas[1:], [0.025, 0.975], method="nearest")
+    return f"{replicas[0]:.3f} ({low:.3f} to {high:.3f})"
+
+
+def log_odds(share):
+    return np.log(share / (1 - share))
+
+
+def closing_seconds(early, late, first, last):
+    """When a gap closes that changes as much with every equal factor of time; inf if never."""
+    shrinks = np.where(early > late, early - late, np.nan)
+    factors = np.maximum(late, 0) / shrinks  # of last / first, beyond `last`
+    return np.nan_to_num(last * (last / first) ** factors, nan=np.inf)
+
+
 @click.command()
 @click.argument("shards", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
@@ -86,22 +105,29 @@ def main(shards, out, seconds, validation_pairs):
     records = [record.decode(opened.read("val", [k])[0]) for k in range(validation_pairs)]
     fingers = [[getattr(pair, f"finger_{side}") for pair in records] for side in "ab"]
     resampled = bootstrap.resample_weights(*fingers)
+    weighted = np.concatenate([np.ones((1, validation_pairs)), resampled])
+    shares = {}  # {(variant, seconds): replicas [1 + R]}, the first one of all pairs
     for budget in seconds:
-        shares = {}
         for name, cost in costs.items():
             folder = out / f"{name}_{budget}"
             lines = train(name, int(budget / cost), shards, folder)
             sums = right_and_visible(folder / "network.safetensors", opened, validation_pairs)
-            replicas = (resampled @ sums[0]) / (resampled @ sums[1])
-            shares[name] = (sums[0].sum() / sums[1].sum(), replicas)
-            low, high = bootstrap.percentile_interval(replicas)
-            gain = shares[name][0] - shares["four"][0]
-            gains = bootstrap.percentile_interval(replicas - shares["four"][1])
+            shares[name, budget] = (weighted @ sums[0]) / (weighted @ sums[1])
+            gain = shares[name, budget] - shares["four", budget]
             click.echo(
                 f"{name}: {len(lines)} steps, {lines[-1]['core_seconds']:.0f} core-seconds,"
-                f" PCK@8 {shares[name][0]:.3f} ({low:.3f} to {high:.3f}), from four layers"
-                f" {gain:+.3f} ({gains[0]:+.3f} to {gains[1]:+.3f})"
+                f" PCK@8 {with_interval(shares[name, budget])},"
+                f" from four layers {with_interval(gain)}"
             )
+    for name in VARIANTS:
+        for scale, transform in (("shares", np.asarray), ("log odds", log_odds)):
+            early, late = (
+                transform(shares[name, budget]) - transform(shares["four", budget])
+                for budget in (min(seconds), max(seconds))
+            )
+            closing = closing_seconds(early, late, min(seconds), max(seconds)) / 3600
+            closing = np.minimum(closing, LATEST)
+            click.echo(f"{name}: four layers draw level after {with_interval(closing)} h ({scale})")
 
 
 if __name__ == "__main__":
