@@ -108,11 +108,10 @@ def best_neighbour(
     b: RidgeImage,
     parameters: HypothesisParameters = DEFAULT,
 ) -> Hypothesis:
-    """Return the better of a hypothesis and the best one beside it.
+    """Return the best of a hypothesis and those one ridge beside it.
 
     Ridges are parallel, so a deformation may lie one ridge beside the truth. Where the ridge
-    correlation leaves doubt, those beside it are refined by the first stage, and the best of them
-    by all.
+    correlation leaves doubt, those beside it are refined, too; else the hypothesis is the best.
 
     Args:
         hypothesis: from `best_hypothesis`.
