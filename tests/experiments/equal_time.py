@@ -25,6 +25,7 @@ import click
 import numpy as np
 
 from model.network import weights
+from model.registration.calibration import log_odds
 from shards import record
 from shards.store import open_set
 from train.evaluation import bootstrap
@@ -77,19 +78,16 @@ def right_and_visible(network, shards, pairs):
 
 def with_interval(replicas):
     """The value of all pairs, the first one, and the interval of the others, as text."""
-    low, high = np.quantile(replicas[1:], [0.025, 0.975], method="nearest")
+    low, high = bootstrap.percentile_interval(replicas[1:])
     return f"{replicas[0]:.3f} ({low:.3f} to {high:.3f})"
 
 
-def log_odds(share):
-    return np.log(share / (1 - share))
-
-
-def closing_seconds(early, late, first, last):
-    """When a gap closes that changes as much with every equal factor of time; inf if never."""
+def closing_hours(early, late, first, last):
+    """Hours until a gap closes that shrinks as much with every equal factor of time; or LATEST."""
     shrinks = np.where(early > late, early - late, np.nan)
     factors = np.maximum(late, 0) / shrinks  # of last / first, beyond `last`
-    return np.nan_to_num(last * (last / first) ** factors, nan=np.inf)
+    hours = last / 3600 * (last / first) ** factors
+    return np.minimum(np.nan_to_num(hours, nan=LATEST), LATEST)
 
 
 @click.command()
@@ -119,15 +117,15 @@ def main(shards, out, seconds, validation_pairs):
                 f" PCK@8 {with_interval(shares[name, budget])},"
                 f" from four layers {with_interval(gain)}"
             )
-    for name in VARIANTS:
+    first, last = min(seconds), max(seconds)
+    for name in (name for name in VARIANTS if name != "four"):
         for scale, transform in (("shares", np.asarray), ("log odds", log_odds)):
             early, late = (
                 transform(shares[name, budget]) - transform(shares["four", budget])
-                for budget in (min(seconds), max(seconds))
+                for budget in (first, last)
             )
-            closing = closing_seconds(early, late, min(seconds), max(seconds)) / 3600
-            closing = np.minimum(closing, LATEST)
-            click.echo(f"{name}: four layers draw level after {with_interval(closing)} h ({scale})")
+            hours = with_interval(closing_hours(early, late, first, last))
+            click.echo(f"{name}: four layers draw level after {hours} h ({scale})")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def fitted(start, points, targets, skin):
 
 def best_share(a, b, start):
     """The largest share of the minutiae that a smooth map near `start` confirms."""
-    best = share = reference.share(len(reference.distances(a, b, start)), a, b)
+    best = reference.share(len(reference.distances(a, b, start)), a, b)
     for skin in SKINS:
         point_map = start
         for distance in SEARCHED:
