@@ -86,7 +86,8 @@ def closing_hours(early, late, first, last):
     """Hours until a gap closes that shrinks as much with every equal factor of time; or LATEST."""
     shrinks = np.where(early > late, early - late, np.nan)
     factors = np.maximum(late, 0) / shrinks  # of last / first, beyond `last`
-    hours = last / 3600 * (last / first) ** factors
+    with np.errstate(over="ignore"):
+        hours = last / 3600 * (last / first) ** factors
     return np.minimum(np.nan_to_num(hours, nan=LATEST), LATEST)
 
 
