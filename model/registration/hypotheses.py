@@ -5,6 +5,7 @@ All lengths are px at 500 ppi.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -29,11 +30,12 @@ class HypothesisParameters:
 
     # Similarity transforms that are tried. Measured, same entry: eight find no more pairs.
     candidates: int = 4
-    # Ridge correlation above which no further similarity transform is tried. Chosen: above that
-    # of impostor pairs.
-    supported_correlation: float = 0.4
-    # Ridge correlation above which a deformation is right, and not one ridge beside the truth.
-    # Measured, same entry: searching further below 0.7 gains nothing.
+    # Ridge correlation above which a deformation is no other ridge's: no further similarity
+    # transform, skin or neighbour is tried. Measured: trying them up to 0.6 gains nothing, below
+    # 0.4 loses pairs (docs/LOG.md, 2026-11-30, "Doubt ends at a correlation of a half").
+    supported_correlation: float = 0.5
+    # Ridge correlation above which the network does not look again. Measured, docs/LOG.md,
+    # 2026-11-23, "Stretch, and second looks": looking again below 0.7 gains nothing.
     certain_correlation: float = 0.6
     # Ridge correlation below which searching further is hopeless. Measured on pairs of FVC2002 and
     # FVC2004: at 0.15 genuine pairs are lost (docs/LOG.md, 2026-11-29, "Hard pairs in half of the
@@ -42,9 +44,9 @@ class HypothesisParameters:
     # Share of the first similarity transform's matches that a further one needs. Chosen: fewer
     # agree by chance.
     least_support: float = 0.25
-    # Displacements of the skin that are fitted to the matches, the second where the first leaves
-    # doubt: soft skin, which may be pushed by half a finger's width, and stiff skin, which follows
-    # few wrong matches. Measured, docs/LOG.md, 2026-11-30, "Skin that is pushed far".
+    # Displacements of the skin that are fitted to the matches, the second where the ridges do not
+    # support the first: soft skin, which may be pushed by half a finger's width, and stiff skin,
+    # which follows few wrong matches. Measured, docs/LOG.md, 2026-11-30, "Skin that is pushed far".
     skins: tuple[DisplacementParameters, ...] = (
         DisplacementParameters(deviation=30.0, length=110.0),
         DisplacementParameters(),
@@ -53,6 +55,9 @@ class HypothesisParameters:
     # more than one ridge period and less than two.
     shift: float = 12.0
     directions: int = 6
+    # Neighbours that are refined by all stages: the best ones after the first stage. Measured,
+    # docs/LOG.md, 2026-11-30, "Doubt ends at a correlation of a half": all six find no more pairs.
+    refined_neighbours: int = 2
     alignment: RidgeAlignmentParameters = field(default_factory=RidgeAlignmentParameters)
 
 
@@ -97,40 +102,38 @@ def best_hypothesis(
         if best.correlation > parameters.supported_correlation:
             break
         matches = matches[~fitted.agrees]
-    if best.correlation > parameters.supported_correlation:
-        return best
-    return best_neighbour(best, a, b, parameters)
+    return _best_neighbour(best, a, b, parameters)
 
 
-def best_neighbour(
-    hypothesis: Hypothesis,
-    a: RidgeImage,
-    b: RidgeImage,
-    parameters: HypothesisParameters = DEFAULT,
+def _best_neighbour(
+    hypothesis: Hypothesis, a: RidgeImage, b: RidgeImage, parameters: HypothesisParameters
 ) -> Hypothesis:
     """Return the best of a hypothesis and those one ridge beside it.
 
-    Ridges are parallel, so a deformation may lie one ridge beside the truth. Where the ridge
-    correlation leaves doubt, those beside it are refined, too; else the hypothesis is the best.
-
-    Args:
-        hypothesis: from `best_hypothesis`.
-        a, b: the ridges of both impressions.
-        parameters: see `HypothesisParameters`.
+    Ridges are parallel, so a deformation may lie one ridge beside the truth. Where the ridges
+    support it, or nothing, it is returned as it is.
     """
-    if hypothesis.deformation is None or not is_doubtful(hypothesis.correlation, parameters):
+    if hypothesis.deformation is None or not _wants_support(hypothesis.correlation, parameters):
         return hypothesis
+    first, *later = parameters.alignment.stages
+    coarsely = replace(parameters.alignment, stages=(first,))
+    finely = replace(parameters.alignment, stages=tuple(later))
     neighbours = [
-        Hypothesis(*align_ridges(shifted, a, b, parameters.alignment))
+        align_ridges(shifted, a, b, coarsely)
         for shifted in _shift_to_all_sides(hypothesis.deformation, parameters)
     ]
-    return max([hypothesis, *neighbours], key=lambda candidate: candidate.correlation)
+    neighbours.sort(key=operator.itemgetter(1), reverse=True)
+    refined = [
+        Hypothesis(*align_ridges(neighbour, a, b, finely))
+        for neighbour, _ in neighbours[: parameters.refined_neighbours]
+    ]
+    return max([hypothesis, *refined], key=lambda candidate: candidate.correlation)
 
 
 def _fit_with_each_skin(
     matches: Array, a: RidgeImage, b: RidgeImage, parameters: HypothesisParameters
 ) -> tuple[Deformation | None, Hypothesis]:
-    """Fit and refine a deformation with each skin while the ridges leave doubt.
+    """Fit and refine a deformation with each skin while the ridges do not support it.
 
     Returns:
         The deformation that fits the matches, None where too few of them agree, and the refined
@@ -147,7 +150,7 @@ def _fit_with_each_skin(
         refined = Hypothesis(*align_ridges(fitted, a, b, parameters.alignment))
         if start is None or refined.correlation > best.correlation:
             start, best = fitted, refined
-        if not is_doubtful(best.correlation, parameters):
+        if not _wants_support(best.correlation, parameters):
             break
     return start, best
 
@@ -155,6 +158,11 @@ def _fit_with_each_skin(
 def is_doubtful(correlation: float, parameters: HypothesisParameters = DEFAULT) -> bool:
     """Return whether a ridge correlation is neither certain nor hopeless."""
     return parameters.hopeless_correlation < correlation < parameters.certain_correlation
+
+
+def _wants_support(correlation: float, parameters: HypothesisParameters) -> bool:
+    """Return whether a ridge correlation is neither supported nor hopeless."""
+    return parameters.hopeless_correlation < correlation < parameters.supported_correlation
 
 
 def _shift_to_all_sides(

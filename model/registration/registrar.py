@@ -10,7 +10,7 @@ deformation is inverted for the other direction, so that both directions agree.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,6 @@ from model.registration.deformation import Deformation, invert_deformation
 from model.registration.hypotheses import (
     HypothesisParameters,
     best_hypothesis,
-    best_neighbour,
     is_doubtful,
 )
 from model.registration.impression import (
@@ -218,21 +217,20 @@ class Registrar:
 
         While the ridge correlation leaves doubt, the network is applied again to A and to B
         resampled onto A: most of the rotation and distortion is gone then, and the network is more
-        confident. It stops where the correlation does not rise by `least_gain`; then deformations
-        one ridge beside the best are tried.
+        confident, so that one similarity transform is enough. It stops where the correlation does
+        not rise by `least_gain`.
         """
         parameters = self.parameters.hypotheses
+        with_one_candidate = replace(parameters, candidates=1)
         matches = self.match(a, b)
         best = best_hypothesis(matches, a.ridge_image, b.ridge_image, parameters)
         while best.deformation is not None and is_doubtful(best.correlation, parameters):
             new_matches = self.match(a, resample_onto(b, best.deformation, a))
             new_matches[:, 2:4] = best.deformation(new_matches[:, 2:4])
-            new = best_hypothesis(new_matches, a.ridge_image, b.ridge_image, parameters)
+            new = best_hypothesis(new_matches, a.ridge_image, b.ridge_image, with_one_candidate)
             if new.correlation < best.correlation + self.parameters.least_gain:
                 break
             matches, best = new_matches, new
-        if best.correlation > parameters.supported_correlation:
-            best = best_neighbour(best, a.ridge_image, b.ridge_image, parameters)
         return SearchResult(matches, best.deformation, best.correlation)
 
     @one_blas_thread

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from model.registration.box import Box
-from model.registration.ridge_image import Field, RidgeImage, blur
+from model.registration.ridge_image import Field, RidgeImage
 from pipeline.imaging.warp import Array
 
 
@@ -162,14 +162,17 @@ def _correlate_shifts(
     """
     (height, width), (node_y, node_x), (down, across) = a.shape, nodes, weights
     count = len(b) - height + 1
-    power_a, power_b = down @ a**2 @ across, blur(b**2, window)
-    columns = (np.arange(count)[:, None] + node_x).ravel()
+    shifts = np.arange(count)[:, None]
+    down_b = _window_weights((shifts + node_y).ravel(), np.arange(len(b)), window)
+    across_b = _window_weights((shifts + node_x).ravel(), np.arange(b.shape[1]), window).T
+    power_a = down @ a**2 @ across
+    power_b = (down_b @ b**2 @ across_b).reshape(count, len(node_y), count, -1)
     by_shift = np.empty((count, count, len(node_y), len(node_x)), np.float32)
     for y, plane in enumerate(by_shift):
         shifted = sliding_window_view(b[y : y + height], width, 1)  # [h, S, w]
         rows = down @ (a[:, None] * shifted).reshape(height, -1)
         product = (rows.reshape(-1, width) @ across).reshape(len(node_y), count, -1)
-        power = power_b[node_y + y][:, columns].reshape(product.shape) * power_a[:, None]
+        power = power_b[y] * power_a[:, None]
         plane[:] = (product / np.sqrt(power + np.float32(1e-6))).swapaxes(0, 1)
     return by_shift
 
