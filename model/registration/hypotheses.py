@@ -30,9 +30,9 @@ class HypothesisParameters:
 
     # Similarity transforms that are tried. Measured, same entry: eight find no more pairs.
     candidates: int = 4
-    # Ridge correlation above which a deformation is no other ridge's: no further similarity
-    # transform, skin or neighbour is tried. Measured: trying them up to 0.6 gains nothing, below
-    # 0.4 loses pairs (docs/LOG.md, 2026-11-30, "Doubt ends at a correlation of a half").
+    # Ridge correlation above which the ridges support a deformation: no further similarity
+    # transform, skin or neighbour is tried. Measured, docs/LOG.md, 2026-11-30, "Doubt ends at a
+    # correlation of a half": trying them up to 0.6 gains nothing, only up to 0.45 loses pairs.
     supported_correlation: float = 0.5
     # Ridge correlation above which the network does not look again. Measured, docs/LOG.md,
     # 2026-11-23, "Stretch, and second looks": looking again below 0.7 gains nothing.
@@ -82,8 +82,8 @@ def best_hypothesis(
     """Find the refined deformation that brings the ridges of A onto those of B best.
 
     The similarity transform that most matches support comes first. Where the ridges do not support
-    it, the next one is tried, on the remaining matches; and where they support none, what lies
-    beside the best.
+    it, the next one is tried, on the remaining matches; and where they support none, the
+    deformations one ridge beside the best.
 
     Args:
         matches: [K, 5], x_a, y_a, x_b, y_b, confidence.
@@ -110,10 +110,10 @@ def _best_neighbour(
 ) -> Hypothesis:
     """Return the best of a hypothesis and those one ridge beside it.
 
-    Ridges are parallel, so a deformation may lie one ridge beside the truth. Where the ridges
-    support it, or nothing, it is returned as it is.
+    Ridges are parallel, so a deformation may lie one ridge beside the truth. One that the ridges
+    support, or whose correlation is hopeless, is returned as it is.
     """
-    if hypothesis.deformation is None or not _wants_support(hypothesis.correlation, parameters):
+    if hypothesis.deformation is None or not _needs_support(hypothesis.correlation, parameters):
         return hypothesis
     first, *later = parameters.alignment.stages
     coarsely = replace(parameters.alignment, stages=(first,))
@@ -150,7 +150,7 @@ def _fit_with_each_skin(
         refined = Hypothesis(*align_ridges(fitted, a, b, parameters.alignment))
         if start is None or refined.correlation > best.correlation:
             start, best = fitted, refined
-        if not _wants_support(best.correlation, parameters):
+        if not _needs_support(best.correlation, parameters):
             break
     return start, best
 
@@ -160,8 +160,8 @@ def is_doubtful(correlation: float, parameters: HypothesisParameters = DEFAULT) 
     return parameters.hopeless_correlation < correlation < parameters.certain_correlation
 
 
-def _wants_support(correlation: float, parameters: HypothesisParameters) -> bool:
-    """Return whether a ridge correlation is neither supported nor hopeless."""
+def _needs_support(correlation: float, parameters: HypothesisParameters) -> bool:
+    """Return whether a ridge correlation is neither hopeless nor supports a deformation."""
     return parameters.hopeless_correlation < correlation < parameters.supported_correlation
 
 
