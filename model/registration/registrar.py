@@ -39,6 +39,7 @@ from model.registration.impression import (
 )
 from model.registration.inference import WindowNetwork, WindowParameters
 from model.registration.result import Registration, empty_registration
+from model.registration.ridge_alignment import refine_finely
 from model.registration.similarity import rotation_angle
 from pipeline.imaging import cropping, file, preprocess
 from pipeline.imaging.file import ImageFile
@@ -173,11 +174,11 @@ class Registrar:
                 a.shape, score, resolutions, b.shape, self.calibrated, refusal
             )
         explained = matches[agreement.explained]
+        alignment = self.parameters.hypotheses.alignment
+        deformation = refine_finely(deformation, *ridges, alignment)
         if first is not a:
-            deformation_parameters = self.parameters.hypotheses.alignment.deformation
-            deformation = invert_deformation(
-                deformation, a.ridge_image.shape, deformation_parameters
-            )
+            shape = a.ridge_image.shape
+            deformation = invert_deformation(deformation, shape, alignment.deformation)
             explained = explained[:, [2, 3, 0, 1, 4]]
         explained[:, 4] = self.calibration.curves.match_probability(explained[:, 4])
         rows, sigma = self.parameters.rows_per_block, assessment.sigma
