@@ -32,7 +32,7 @@ class HypothesisParameters:
     candidates: int = 4
     # Ridge correlation above which the ridges support a deformation: no further similarity
     # transform, skin or neighbour is tried. Measured, docs/LOG.md, 2026-11-30, "Doubt ends at a
-    # correlation of a half": trying them up to 0.6 gains nothing, only up to 0.45 loses pairs.
+    # correlation of a half": trying them up to 0.6 gains nothing, up to 0.45 is a little worse.
     supported_correlation: float = 0.5
     # Ridge correlation above which the network does not look again. Measured, docs/LOG.md,
     # 2026-11-23, "Stretch, and second looks": looking again below 0.7 gains nothing.
