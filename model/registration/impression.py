@@ -17,6 +17,7 @@ from model.registration.ridge_image import RidgeImage, ridge_image
 from pipeline.imaging import border, cropping, orientation, polarity, preprocess
 from pipeline.imaging.cropping import Crop
 from pipeline.imaging.file import ImageFile
+from pipeline.imaging.foreground import with_faint_ridges
 from pipeline.imaging.polarity import Polarity
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resolution import ImageResolution
@@ -27,9 +28,9 @@ from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_af
 class MapParameters:
     """Where a pixel has a correspondence."""
 
-    # px at 500 ppi by which a map extends beyond the foreground of both impressions: the outline
-    # of the foreground is known to one of its cells (`pipeline.imaging.foreground`). Ridges there
-    # are faint, but they are ridges (docs/LOG.md, 2026-11-30, "Where minutiae are lost").
+    # px at 500 ppi by which a map extends beyond the foreground of both impressions, where no faint
+    # ridges continue it: the outline of the foreground is known to one of its cells
+    # (`pipeline.imaging.foreground`). Measured, docs/LOG.md, 2026-11-30, "Where minutiae are lost".
     margin: int = 8
 
 
@@ -184,7 +185,7 @@ def map_in_file_pixels(
         parameters: see `MapParameters`.
 
     Returns:
-        float32 [H_a, W_a, 2] (x, y); NaN beyond the margin around either foreground.
+        float32 [H_a, W_a, 2] (x, y); NaN off either foreground, its faint ridges and its margin.
     """
     around_a, around_b = (_widen_foreground(x.prepared, parameters.margin) for x in (a, b))
     height, width = orientation.upright(np.empty(a.shape, np.bool_), a.orientation).shape
@@ -203,10 +204,10 @@ def map_in_file_pixels(
 
 
 def _widen_foreground(image: SegmentedImage, margin: int) -> SegmentedImage:
-    """Return an image with all px within `margin` px of its foreground as foreground."""
+    """Return an image with faint ridges, and all px within `margin` px, added to its foreground."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
-    mask = cv2.dilate(image.mask.view(np.uint8), disc)
-    return replace(image, mask=np.asarray(mask, np.uint8).view(np.bool_))
+    around = np.asarray(cv2.dilate(image.mask.view(np.uint8), disc), np.uint8).view(np.bool_)
+    return replace(image, mask=around | with_faint_ridges(image.image, image.mask))
 
 
 def matches_in_file_pixels(

@@ -33,8 +33,10 @@ class ForegroundParameters:
     possible_coherence: float = 0.15
     # Quantile of the strengths of certain ridges that stands for strong ridges.
     strong_quantile: float = 0.75
-    # Threshold of the strength, as a share of the way from the background's to strong ridges.
+    # Threshold of the strength, as a share of the way from the background's to strong ridges; and
+    # that of `with_faint_ridges`. Measured, docs/LOG.md, 2026-12-01, "Ridges that fade out".
     strength_share: float = 0.2
+    faint_share: float = 0.05
     # Grey levels² at 250 ppi; the orientation of a gradient of less energy counts little.
     weak_energy: float = 25.0
     # px² at 500 ppi, certain ridges in an image with a finger; the least of 160 images of FVC2002
@@ -74,16 +76,54 @@ def foreground(
     Raises:
         Fault: the certain ridges cover less than `parameters.area_min`.
     """
+    strength, coherence, certain = _measure_ridges(image, parameters)
+    _check_area(certain, name, parameters)
+    threshold = _strength_threshold(strength, certain, parameters.strength_share, parameters)
+    cells = _cells_above(threshold, strength, coherence, parameters)
+    _check_area(certain & (cells > 0), name, parameters)
+    return _enlarge(cells, parameters.cell)[: image.shape[0], : image.shape[1]]
+
+
+def with_faint_ridges(image: Image, mask: Mask, parameters: ForegroundParameters = DEFAULT) -> Mask:
+    """Extend a foreground by the ridges around it that fade out.
+
+    They are found as the foreground is, at a lower strength. They may be too weak to be matched,
+    but minutiae are found there.
+
+    Args:
+        image: uint8 [H, W] at 500 ppi.
+        mask: its foreground.
+        parameters: settings of the segmentation.
+
+    Returns:
+        bool [H, W], true on the foreground as well; the foreground alone where the faint ridges do
+        not continue it.
+    """
+    strength, coherence, certain = _measure_ridges(image, parameters)
+    if not certain.any():
+        return mask
+    threshold = _strength_threshold(strength, certain, parameters.faint_share, parameters)
+    cells = _cells_above(threshold, strength, coherence, parameters)
+    wide = _enlarge(cells, parameters.cell)[: image.shape[0], : image.shape[1]]
+    return mask | wide if (mask & wide).any() else mask
+
+
+def _measure_ridges(image: Image, parameters: ForegroundParameters) -> tuple[Cells, Cells, Mask]:
+    """Return the strength and the coherence of the cells, and which are certain ridges."""
     xx, yy, xy = _structure_tensor(image, parameters.cell)
     strength = _median(np.sqrt(xx + yy), parameters.median_size)
     coherence = _coherence(xx, yy, xy, parameters.weak_energy)
     certain = _majority(coherence > parameters.certain_coherence, parameters.median_size)
-    _check_area(certain, name, parameters)
-    above = strength > _strength_threshold(strength, certain, parameters)
-    ridges = _majority(above & (coherence > parameters.possible_coherence), parameters.median_size)
-    cells = _clean(ridges.view(np.uint8), parameters)
-    _check_area(certain & (cells > 0), name, parameters)
-    return _enlarge(cells, parameters.cell)[: image.shape[0], : image.shape[1]]
+    return strength, coherence, certain
+
+
+def _cells_above(
+    threshold: float, strength: Cells, coherence: Cells, parameters: ForegroundParameters
+) -> Image:
+    """Return the cells of ridges that are stronger than a threshold, cleaned; uint8 0 or 1."""
+    possible = (strength > threshold) & (coherence > parameters.possible_coherence)
+    ridges = _majority(possible, parameters.median_size)
+    return _clean(ridges.view(np.uint8), parameters)
 
 
 def _check_area(certain: Mask, name: str, parameters: ForegroundParameters) -> None:
@@ -156,11 +196,13 @@ def _majority(cells: Mask, size: int) -> Mask:
     return np.asarray(count > size * size // 2)
 
 
-def _strength_threshold(strength: Cells, certain: Mask, parameters: ForegroundParameters) -> float:
-    """Return the strength from which on a cell is no background."""
+def _strength_threshold(
+    strength: Cells, certain: Mask, share: float, parameters: ForegroundParameters
+) -> float:
+    """Return the strength a share of the way from the background's to that of strong ridges."""
     strong = _quantile(strength[certain], parameters.strong_quantile)
     ground = 0.0 if certain.all() else _quantile(strength[~certain], 0.5)
-    return ground + parameters.strength_share * (strong - ground)
+    return ground + share * (strong - ground)
 
 
 def _quantile(values: Cells, share: float) -> float:

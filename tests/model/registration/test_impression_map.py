@@ -1,6 +1,9 @@
-"""Where a dense map has a correspondence: on both foregrounds and a margin around them."""
+"""Where a dense map has a correspondence: both foregrounds, their faint ridges and a margin."""
+
+from dataclasses import replace
 
 import numpy as np
+from prints import ridges
 
 from model.registration.deformation import Deformation, NodeGrid
 from model.registration.impression import MapParameters, PreparedImpression, map_in_file_pixels
@@ -38,3 +41,14 @@ def test_it_extends_a_margin_beyond_both_foregrounds():
         assert np.flatnonzero(column).tolist() == list(range(30 - margin, 50 + margin))
         y, x = np.nonzero(np.isfinite(map_ab[..., 0]))
         np.testing.assert_allclose(map_ab[y, x], np.c_[x + SHIFT, y], atol=1e-4)
+
+
+def test_it_extends_over_faint_ridges_that_continue_the_foreground():
+    a = b = impression(np.s_[:30], np.s_[:])
+    faint = ridges(*SHAPE, light=200, dark=170, ellipse=(60, 60))[0]
+    b = replace(b, prepared=replace(b.prepared, image=faint))
+    identity = Deformation(IDENTITY, shift_right().nodes, np.zeros(0, bool), NodeGrid())
+    for first, second in ((a, b), (b, a)):
+        map_ab = map_in_file_pixels(identity, first, second)
+        assert np.isfinite(map_ab[:38, 40, 0]).all() and np.isnan(map_ab[38:, 40, 0]).all()
+    assert np.isfinite(map_in_file_pixels(identity, b, b)[:, 30:60, 0]).all()

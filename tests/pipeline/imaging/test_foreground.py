@@ -10,7 +10,7 @@ from prints import ridges
 
 from pipeline.imaging import preprocess
 from pipeline.imaging.file import load
-from pipeline.imaging.foreground import foreground
+from pipeline.imaging.foreground import foreground, with_faint_ridges
 from pipeline.synthesis.contact import compute_contact
 from pipeline.synthesis.encode import resample
 from pipeline.synthesis.generate import synthesize_master
@@ -177,6 +177,42 @@ def test_foreground_is_one_component_without_holes():
     count, _ = cv2.connectedComponents(foreground(image).astype(np.uint8))
     holes, _ = cv2.connectedComponents((~foreground(image)).astype(np.uint8))
     assert (count, holes) == (2, 2)
+
+
+# --- ridges that fade out ----------------------------------------------------------------------
+
+
+def faded(contrast, below=240):
+    """A finger whose ridges have a share of their contrast below a row, and where these are."""
+    image, inside = ridges(360, 340)
+    rows = np.arange(len(image))[:, None] >= below
+    faint = np.where(rows, 250 - contrast * (250 - image.astype(float)), image)
+    noise = np.random.default_rng(6).normal(0, 1, image.shape)
+    return np.clip(np.rint(faint + noise), 0, 255).astype(np.uint8), inside, inside & rows
+
+
+def test_faint_ridges_continue_the_foreground():
+    image, finger, faint = faded(0.1)
+    mask = foreground(image)
+    wide = with_faint_ridges(image, mask)
+    assert (mask & faint).sum() < 0.4 * faint.sum()
+    assert (wide & faint).sum() > 0.9 * faint.sum()
+    assert not (mask & ~wide).any()
+    assert overlap(wide, finger)[1] < 0.12
+
+
+def test_background_does_not_continue_the_foreground():
+    image, finger, faint = faded(0.0)
+    wide = with_faint_ridges(image, foreground(image))
+    assert (wide & faint).sum() < 0.25 * faint.sum()
+    assert overlap(wide, finger)[1] < 0.12
+
+
+def test_faint_ridges_elsewhere_are_no_part_of_the_foreground():
+    image, _ = ridges(360, 340)
+    elsewhere = np.zeros(image.shape, bool)
+    elsewhere[:8, :8] = True
+    assert (with_faint_ridges(image, elsewhere) == elsewhere).all()
 
 
 # --- no finger --------------------------------------------------------------------------------
