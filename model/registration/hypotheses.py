@@ -82,8 +82,8 @@ def best_hypothesis(
     """Find the refined deformation that brings the ridges of A onto those of B best.
 
     The similarity transform that most matches support comes first. Where the ridges do not support
-    it, the next one is tried, on the remaining matches; and where they support none, the
-    deformations one ridge beside the best.
+    it, the next one is tried, on the remaining matches; and where they support none, the best is
+    refined again, and then the deformations one ridge beside it.
 
     Args:
         matches: [K, 5], x_a, y_a, x_b, y_b, confidence.
@@ -102,7 +102,21 @@ def best_hypothesis(
         if best.correlation > parameters.supported_correlation:
             break
         matches = matches[~fitted.agrees]
-    return _best_neighbour(best, a, b, parameters)
+    best = _refine_again(best, a, b, parameters)
+    neighbour = _best_neighbour(best, a, b, parameters)
+    return best if neighbour is best else _refine_again(neighbour, a, b, parameters)
+
+
+def _refine_again(
+    hypothesis: Hypothesis, a: RidgeImage, b: RidgeImage, parameters: HypothesisParameters
+) -> Hypothesis:
+    """Repeat the refinement of a hypothesis that the ridges do not support.
+
+    From where it ended, it often goes further (docs/LOG.md, 2026-12-01, "Refined once more").
+    """
+    if hypothesis.deformation is None or not _needs_support(hypothesis.correlation, parameters):
+        return hypothesis
+    return Hypothesis(*align_ridges(hypothesis.deformation, a, b, parameters.alignment))
 
 
 def _best_neighbour(
