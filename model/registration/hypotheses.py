@@ -58,6 +58,11 @@ class HypothesisParameters:
     # Neighbours that are refined by all stages: the best ones after the first stage. Measured,
     # docs/LOG.md, 2026-11-30, "Doubt ends at a correlation of a half": all six find no more pairs.
     refined_neighbours: int = 2
+    # Times that the later stages of the refinement are repeated at most, and least gain in ridge
+    # correlation for which they are repeated again. Measured, docs/LOG.md, 2026-12-01, "Refined
+    # until it settles": 2 to 8 times find as many pairs.
+    repeats: int = 4
+    least_gain: float = 0.01
     alignment: RidgeAlignmentParameters = field(default_factory=RidgeAlignmentParameters)
 
 
@@ -82,8 +87,8 @@ def best_hypothesis(
     """Find the refined deformation that brings the ridges of A onto those of B best.
 
     The similarity transform that most matches support comes first. Where the ridges do not support
-    it, the next one is tried, on the remaining matches; and where they support none, the best is
-    refined again, and then the deformations one ridge beside it.
+    it, the next one is tried, on the remaining matches; and where they support none, the
+    deformations one ridge beside the best. The best of all is refined until it settles.
 
     Args:
         matches: [K, 5], x_a, y_a, x_b, y_b, confidence.
@@ -102,21 +107,22 @@ def best_hypothesis(
         if best.correlation > parameters.supported_correlation:
             break
         matches = matches[~fitted.agrees]
-    best = _refine_again(best, a, b, parameters)
-    neighbour = _best_neighbour(best, a, b, parameters)
-    return best if neighbour is best else _refine_again(neighbour, a, b, parameters)
+    return _settle(_best_neighbour(best, a, b, parameters), a, b, parameters)
 
 
-def _refine_again(
+def _settle(
     hypothesis: Hypothesis, a: RidgeImage, b: RidgeImage, parameters: HypothesisParameters
 ) -> Hypothesis:
-    """Repeat the refinement of a hypothesis that the ridges do not support.
-
-    From where it ended, it often goes further (docs/LOG.md, 2026-12-01, "Refined once more").
-    """
-    if hypothesis.deformation is None or not _needs_support(hypothesis.correlation, parameters):
-        return hypothesis
-    return Hypothesis(*align_ridges(hypothesis.deformation, a, b, parameters.alignment))
+    """Repeat the later stages of a refinement that the ridges do not support while it gains."""
+    later = replace(parameters.alignment, stages=parameters.alignment.stages[1:])
+    for _ in range(parameters.repeats):
+        deformation, correlation = hypothesis
+        if deformation is None or not _needs_support(correlation, parameters):
+            break
+        hypothesis = Hypothesis(*align_ridges(deformation, a, b, later))
+        if hypothesis.correlation < correlation + parameters.least_gain:
+            break
+    return hypothesis
 
 
 def _best_neighbour(

@@ -128,7 +128,7 @@ def turned_matches(warp, angle=0.18, shift=8.0):
     return np.c_[points, apply_affine(turn, mapped), np.full(len(points), 0.9)]
 
 
-def test_a_doubtful_refinement_is_repeated_from_where_it_ended(monkeypatch):
+def test_a_doubtful_refinement_is_repeated_until_it_settles(monkeypatch):
     pairs = [make_pair(seed=seed) for seed in range(6)]
 
     def correlations():
@@ -136,8 +136,8 @@ def test_a_doubtful_refinement_is_repeated_from_where_it_ended(monkeypatch):
         return np.array([hypothesis.correlation for hypothesis in found])
 
     repeated = correlations()
-    monkeypatch.setattr(hypotheses, "_refine_again", lambda hypothesis, *_: hypothesis)
-    assert repeated.mean() > correlations().mean() + 0.05
+    monkeypatch.setattr(hypotheses, "_settle", lambda hypothesis, *_: hypothesis)
+    assert repeated.mean() > correlations().mean() + 0.03
 
 
 def cut(left):
