@@ -96,6 +96,11 @@ class PreparedImpression:
         return replace(self, prepared=polarity.negative(self.prepared), features_by_size={})
 
     @functools.cached_property
+    def mask_with_faint_ridges(self) -> NDArray[np.bool_]:
+        """The foreground and the faint ridges that continue it, px at 500 ppi."""
+        return with_faint_ridges(self.prepared.image, self.prepared.mask)
+
+    @functools.cached_property
     def ridge_image(self) -> RidgeImage:
         """Its ridges."""
         return ridge_image(self.prepared.image, self.prepared.mask)
@@ -187,7 +192,7 @@ def map_in_file_pixels(
     Returns:
         float32 [H_a, W_a, 2] (x, y); NaN off either foreground, its faint ridges and its margin.
     """
-    around_a, around_b = (_widen_foreground(x.prepared, parameters.margin) for x in (a, b))
+    around_a, around_b = (_widen_foreground(x, parameters.margin) for x in (a, b))
     height, width = orientation.upright(np.empty(a.shape, np.bool_), a.orientation).shape
     from_stored = invert_affine(orientation.to_stored(a.orientation, a.shape))
     to_upright = compose_affine(from_stored, a.prepared.to_original)
@@ -203,11 +208,12 @@ def map_in_file_pixels(
     return orientation.as_stored(map_ab, a.orientation)
 
 
-def _widen_foreground(image: SegmentedImage, margin: int) -> SegmentedImage:
-    """Return an image with faint ridges, and all px within `margin` px, added to its foreground."""
+def _widen_foreground(impression: PreparedImpression, margin: int) -> SegmentedImage:
+    """Return the image, with faint ridges and all px within `margin` px as foreground, too."""
+    image = impression.prepared
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
     around = np.asarray(cv2.dilate(image.mask.view(np.uint8), disc), np.uint8).view(np.bool_)
-    return replace(image, mask=around | with_faint_ridges(image.image, image.mask))
+    return replace(image, mask=around | impression.mask_with_faint_ridges)
 
 
 def matches_in_file_pixels(
