@@ -58,12 +58,18 @@ class HypothesisParameters:
     # Neighbours that are refined by all stages: the best ones after the first stage. Measured,
     # docs/LOG.md, 2026-11-30, "Doubt ends at a correlation of a half": all six find no more pairs.
     refined_neighbours: int = 2
-    # Times that the later stages of the refinement are repeated at most, and least gain in ridge
-    # correlation for which they are repeated again. Measured, docs/LOG.md, 2026-12-01, "Refined
-    # until it settles": 2 to 8 times find as many pairs.
+    # Times that the later stages of the refinement are repeated at most. Measured, docs/LOG.md,
+    # 2026-12-01, "Refined until it settles": 2 to 8 times find as many pairs.
     repeats: int = 4
+    # Least gain in ridge correlation for which a repeated refinement is repeated again, and another
+    # look of the network is kept. Measured, docs/LOG.md, 2026-11-23, "Stretch, and second looks".
     least_gain: float = 0.01
     alignment: RidgeAlignmentParameters = field(default_factory=RidgeAlignmentParameters)
+
+    @property
+    def later_alignment(self) -> RidgeAlignmentParameters:
+        """The refinement without its first stage."""
+        return replace(self.alignment, stages=self.alignment.stages[1:])
 
 
 DEFAULT = HypothesisParameters()
@@ -114,12 +120,11 @@ def _settle(
     hypothesis: Hypothesis, a: RidgeImage, b: RidgeImage, parameters: HypothesisParameters
 ) -> Hypothesis:
     """Repeat the later stages of a refinement that the ridges do not support while it gains."""
-    later = replace(parameters.alignment, stages=parameters.alignment.stages[1:])
     for _ in range(parameters.repeats):
         deformation, correlation = hypothesis
         if deformation is None or not _needs_support(correlation, parameters):
             break
-        hypothesis = Hypothesis(*align_ridges(deformation, a, b, later))
+        hypothesis = Hypothesis(*align_ridges(deformation, a, b, parameters.later_alignment))
         if hypothesis.correlation < correlation + parameters.least_gain:
             break
     return hypothesis
@@ -135,16 +140,14 @@ def _best_neighbour(
     """
     if hypothesis.deformation is None or not _needs_support(hypothesis.correlation, parameters):
         return hypothesis
-    first, *later = parameters.alignment.stages
-    coarsely = replace(parameters.alignment, stages=(first,))
-    finely = replace(parameters.alignment, stages=tuple(later))
+    coarsely = replace(parameters.alignment, stages=parameters.alignment.stages[:1])
     neighbours = [
         align_ridges(shifted, a, b, coarsely)
         for shifted in _shift_to_all_sides(hypothesis.deformation, parameters)
     ]
     neighbours.sort(key=operator.itemgetter(1), reverse=True)
     refined = [
-        Hypothesis(*align_ridges(neighbour, a, b, finely))
+        Hypothesis(*align_ridges(neighbour, a, b, parameters.later_alignment))
         for neighbour, _ in neighbours[: parameters.refined_neighbours]
     ]
     return max([hypothesis, *refined], key=lambda candidate: candidate.correlation)

@@ -58,9 +58,6 @@ class RegistrarParameters:
     # Least confidence of a match that takes part in a fit, which weights it by its confidence.
     # Chosen: low, since the fit is robust.
     least_confidence: float = 0.01
-    # Least gain in ridge correlation for which another pass of the network is kept. Measured,
-    # docs/LOG.md, 2026-11-23, "Stretch, and second looks".
-    least_gain: float = 0.01
     # Rows of a dense map computed at a time, which bounds the memory. Chosen.
     rows_per_block: int = 256
     hypotheses: HypothesisParameters = field(default_factory=HypothesisParameters)
@@ -229,7 +226,7 @@ class Registrar:
             new_matches = self.match(a, resample_onto(b, best.deformation, a))
             new_matches[:, 2:4] = best.deformation(new_matches[:, 2:4])
             new = best_hypothesis(new_matches, a.ridge_image, b.ridge_image, with_one_candidate)
-            if new.correlation < best.correlation + self.parameters.least_gain:
+            if new.correlation < best.correlation + parameters.least_gain:
                 break
             matches, best = new_matches, new
         return SearchResult(matches, best.deformation, best.correlation)

@@ -81,7 +81,7 @@ def foreground(
     threshold = _strength_threshold(strength, certain, parameters.strength_share, parameters)
     cells = _cells_above(threshold, strength, coherence, parameters)
     _check_area(certain & (cells > 0), name, parameters)
-    return _enlarge(cells, parameters.cell)[: image.shape[0], : image.shape[1]]
+    return _enlarge(cells, parameters.cell, image)
 
 
 def with_faint_ridges(image: Image, mask: Mask, parameters: ForegroundParameters = DEFAULT) -> Mask:
@@ -104,7 +104,7 @@ def with_faint_ridges(image: Image, mask: Mask, parameters: ForegroundParameters
         return mask
     threshold = _strength_threshold(strength, certain, parameters.faint_share, parameters)
     cells = _cells_above(threshold, strength, coherence, parameters)
-    wide = _enlarge(cells, parameters.cell)[: image.shape[0], : image.shape[1]]
+    wide = _enlarge(cells, parameters.cell, image)
     return mask | wide if (mask & wide).any() else mask
 
 
@@ -238,10 +238,10 @@ def _largest_component(mask: Image) -> Image:
     return np.asarray(labels == 1 + int(np.argmax(areas[1:])), np.uint8)
 
 
-def _enlarge(cells: Image, cell: int) -> Mask:
-    """Return the mask in px of cells uint8 0 or 1, with smooth outlines."""
+def _enlarge(cells: Image, cell: int, image: Image) -> Mask:
+    """Return the mask of an image from its cells uint8 0 or 1, with smooth outlines."""
     soft = cv2.GaussianBlur(cells * np.uint8(255), (3, 3), 0)
     size = (cells.shape[1] * cell, cells.shape[0] * cell)
     enlarged = cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR)
     binary = cv2.threshold(enlarged, 127, 1, cv2.THRESH_BINARY)[1]
-    return np.asarray(binary, np.uint8).view(np.bool_)
+    return np.asarray(binary, np.uint8).view(np.bool_)[: image.shape[0], : image.shape[1]]
