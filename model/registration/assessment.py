@@ -80,7 +80,7 @@ def assess(
     if agreement is None:
         return hopeless
     bending = measure_bending(deformation, agreement.common)
-    evidence = measure_evidence(agreement, bending, correlation, *ridges)
+    evidence = measure_evidence(agreement, bending, correlation, *ridges, weights)
     score = curves.probability(correlation) if weights is None else weights.probability(evidence)
     doubt = calibration.uncertainty
     sigma = None if doubt is None else standard_deviation(agreement, doubt)

@@ -14,6 +14,7 @@ import numpy as np
 
 from model.registration.agreement import Agreement, gradient_tensor
 from model.registration.bending import Bending
+from model.registration.calibration import ScoreWeights
 from model.registration.ridge_correlation import ridge_correlation
 from model.registration.ridge_image import RidgeImage
 
@@ -69,6 +70,7 @@ def measure_evidence(
     correlation: float,
     a: RidgeImage,
     b: RidgeImage,
+    weights: ScoreWeights | None = None,
     parameters: EvidenceParameters = DEFAULT,
 ) -> Evidence:
     """Measure the evidence for one finger.
@@ -78,14 +80,19 @@ def measure_evidence(
         bending: of the deformation over the common area.
         correlation: its ridge correlation.
         a, b: the ridges of both.
+        weights: of the score; what takes long and weighs nothing is not measured and is 0. None
+            for measuring all.
         parameters: see `EvidenceParameters`.
     """
-    common = agreement.common
-    direction, period = _compare_texture(agreement, a, parameters)
+    common, unbent, direction, period = agreement.common, 0.0, 0.0, 0.0
+    if weights is None or weights.unbent:
+        unbent = ridge_correlation(bending.affine, a, b)
+    if weights is None or weights.direction or weights.period:
+        direction, period = _compare_texture(agreement, a, parameters)
     return Evidence(
         correlation=correlation,
         weakest=float(np.quantile(agreement.fine[common], parameters.weak_quantile)),
-        unbent=ridge_correlation(bending.affine, a, b),
+        unbent=unbent,
         support=float(agreement.support[common].mean()),
         opposition=-float(agreement.opposition[common].mean()),
         direction=direction,

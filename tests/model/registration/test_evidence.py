@@ -18,6 +18,7 @@ from pipeline.imaging.warp import IDENTITY, rotation
 
 SHAPE = (240, 220)
 WEIGHTS = ScoreWeights(0.02, -4.0, 10.0, *[0.0] * 9)
+UNWEIGHED = Calibration(DEFAULT_CURVES)
 
 
 def deformation_of(displacement=lambda x, y: (0 * x, 0 * y), matrix=IDENTITY):
@@ -55,13 +56,34 @@ def test_every_number_is_higher_for_one_finger(prints):
     """Of the same ridges and matches that state the truth, against another finger's."""
     one, other = prints
     bent = deformation_of(lambda x, y: (6 * np.sin(y / 15), 6 * np.sin(x / 15)))
-    genuine = judge(one, one, grid_matches()).evidence
-    impostor = judge(one, other, grid_matches((25.0, 0.0)), bent).evidence
+    genuine = judge(one, one, grid_matches(), calibration=UNWEIGHED).evidence
+    impostor = judge(one, other, grid_matches((25.0, 0.0)), bent, UNWEIGHED).evidence
     for name in Evidence._fields:
         if name not in ("correlation", "coverage"):  # given, and the same
             assert getattr(genuine, name) > getattr(impostor, name), name
     assert genuine.weakest > 0.95 and impostor.weakest < 0
     assert genuine.stiffness == pytest.approx(0, abs=1e-9)
+
+
+def test_what_weighs_nothing_leaves_the_score_as_it_is(prints):
+    """It is not measured, so it is 0 in the evidence; the rest is as without weights."""
+    one, other = prints
+    measured = judge(one, other, grid_matches(), calibration=UNWEIGHED).evidence
+    judged = judge(one, other, grid_matches())
+    left_out = {"unbent": 0.0, "direction": 0.0, "period": 0.0}
+    assert all(getattr(measured, name) for name in left_out)
+    assert judged.evidence == measured._replace(**left_out)
+    assert judged.score == WEIGHTS.probability(measured)
+
+
+@pytest.mark.parametrize("name", ["unbent", "direction", "period"])
+def test_what_weighs_something_is_measured(prints, name):
+    one, other = prints
+    calibration = Calibration(DEFAULT_CURVES, dataclasses.replace(WEIGHTS, **{name: 1.0}))
+    measured = judge(one, other, grid_matches(), calibration=UNWEIGHED).evidence
+    judged = judge(one, other, grid_matches(), calibration=calibration)
+    assert getattr(judged.evidence, name) == getattr(measured, name)
+    assert judged.score == calibration.score.probability(measured)
 
 
 def test_matches_are_counted_by_density(prints):
@@ -117,7 +139,7 @@ def test_without_common_area_the_score_is_the_floor(prints):
 
 def test_checkpoints_without_weights_are_scored_by_the_ridges_alone(prints):
     one = prints[0]
-    old = judge(one, one, grid_matches(), calibration=Calibration(DEFAULT_CURVES))
+    old = judge(one, one, grid_matches(), calibration=UNWEIGHED)
     assert old.score == DEFAULT_CURVES.probability(0.8) and old.sigma is None
     assert old.least_probability == assessment.DEFAULT.least_of_ridges
 
