@@ -80,7 +80,7 @@ def register(
     OUT holds map_ab float32 [H, W, 2], the position (x, y) in B of each pixel of A, NaN where
     nothing corresponds; sigma float32 [H, W], the standard deviation of the map along each axis, px
     of B; score, the probability of one finger; and matches float32 [K, 5]: x_a, y_a, x_b, y_b,
-    probability. Below a score of 0.15 there is no map, and the terminal says why. ppi_a, ppi_b,
+    probability. Below a score of 0.25 there is no map, and the terminal says why. ppi_a, ppi_b,
     ppi_a_source and ppi_b_source are the resolutions; opposite_polarity tells whether ridges are
     dark in one file and light in the other; angle_degrees is the rotation, counter-clockwise as
     seen, shape_b the height and width of B, and calibrated tells whether the scores of the network

@@ -37,10 +37,11 @@ class HypothesisParameters:
     # Ridge correlation above which the network does not look again. Measured, docs/LOG.md,
     # 2026-11-23, "Stretch, and second looks": looking again below 0.7 gains nothing.
     certain_correlation: float = 0.6
-    # Ridge correlation below which searching further is hopeless. Measured on pairs of FVC2002 and
-    # FVC2004: at 0.15 genuine pairs are lost (docs/LOG.md, 2026-11-29, "Hard pairs in half of the
-    # time"), at 0.12 one more than at 0.08 (2026-11-30, "Skin that is pushed far").
-    hopeless_correlation: float = 0.08
+    # Ridge correlations below which a deformation is neither refined further nor compared with its
+    # neighbours, and below which the network does not look again. Measured, docs/LOG.md,
+    # 2026-12-01, "Hopeless sooner": no genuine pair that gets a map has less.
+    hopeless_correlation: float = 0.1
+    hopeless_look: float = 0.15
     # Share of the first similarity transform's matches that a further one needs. Chosen: fewer
     # agree by chance.
     least_support: float = 0.25
@@ -179,8 +180,8 @@ def _fit_with_each_skin(
 
 
 def is_doubtful(correlation: float, parameters: HypothesisParameters = DEFAULT) -> bool:
-    """Return whether a ridge correlation is neither certain nor hopeless."""
-    return parameters.hopeless_correlation < correlation < parameters.certain_correlation
+    """Return whether another look of the network may find a better deformation."""
+    return parameters.hopeless_look < correlation < parameters.certain_correlation
 
 
 def _needs_support(correlation: float, parameters: HypothesisParameters) -> bool:
