@@ -6,6 +6,9 @@ cross-attention, and dual-softmax matching. The same weights serve both images.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -52,8 +55,10 @@ class Net(nnx.Module):
 def create(config: ModelConfig, seed: int) -> Net:
     """Create a network with initial parameters that depend on the config and the seed alone."""
 
-    @nnx.jit
-    def build() -> Net:
-        return Net(config, nnx.Rngs(params=seed))
+    return _initialiser(config)(jax.random.key(seed))
 
-    return build()
+
+@functools.cache
+def _initialiser(config: ModelConfig) -> Callable[[jax.Array], Net]:
+    """Return a function of the random key, so that one compilation serves all seeds."""
+    return nnx.jit(lambda key: Net(config, nnx.Rngs(params=key)))

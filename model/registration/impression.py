@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registration.agreement import nearest_pixels
+from model.registration.box import Box
 from model.registration.deformation import Deformation
 from model.registration.ridge_image import RidgeImage, ridge_image
 from pipeline.imaging import border, cropping, orientation, polarity, preprocess
@@ -199,11 +200,12 @@ def map_in_file_pixels(
     (scale_x, _, left), (_, scale_y, top) = invert_affine(to_upright)
     x, y = scale_x * np.arange(width) + left, scale_y * np.arange(height) + top
     map_ab = np.full((height, width, 2), np.nan, np.float32)
-    for start in range(0, height, rows_per_block):
-        block = np.s_[start : start + rows_per_block]
-        points = deformation.on_grid(x, y[block])
-        valid = cropping.on_finger(around_a, np.stack(np.meshgrid(x, y[block]), -1))
-        valid &= cropping.on_finger(around_b, points)
+    on_a = cropping.grid_on_finger(around_a, x, y)
+    box = Box.around(on_a)
+    for top in range(box.top, box.bottom, rows_per_block):
+        block = box._replace(top=top, bottom=min(top + rows_per_block, box.bottom)).pixels
+        points = deformation.on_grid(x[block[1]], y[block[0]])
+        valid = on_a[block] & cropping.on_finger(around_b, points)
         map_ab[block][valid] = apply_affine(b.prepared.to_original, points[valid])
     return orientation.as_stored(map_ab, a.orientation)
 

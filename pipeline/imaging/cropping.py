@@ -180,6 +180,16 @@ def on_finger(image: SegmentedImage | Crop, points: Array) -> Mask:
     return np.asarray(inside & image.mask[row, column])
 
 
+def grid_on_finger(image: SegmentedImage | Crop, x: Array, y: Array) -> Mask:
+    """Return whether the points at columns x [W] and rows y [H] lie on the foreground: [H, W]."""
+    height, width = image.mask.shape
+    column, row = np.floor(x + 0.5).astype(np.intp), np.floor(y + 0.5).astype(np.intp)
+    inside = np.ix_((row >= 0) & (row < height), (column >= 0) & (column < width))
+    on_finger = np.zeros((len(y), len(x)), np.bool_)
+    on_finger[inside] = image.mask[row[inside[0]], column[inside[1]]]
+    return on_finger
+
+
 def _pad(image: Image, outside: tuple[int, int, int, int]) -> Image:
     """Pad an image with zeros: px above, below, left and right."""
     return np.asarray(cv2.copyMakeBorder(image, *outside, cv2.BORDER_CONSTANT), np.uint8)

@@ -173,6 +173,16 @@ def test_on_finger_is_false_outside_the_image():
     assert cropping.on_finger(prepared, points).tolist() == [False, True, True, False, False]
 
 
+def test_a_grid_is_on_the_finger_where_its_points_are():
+    mask = np.random.default_rng(0).random(GOOD.shape) < 0.5
+    prepared = SegmentedImage(GOOD, mask, IDENTITY, (99.5, 99.5))
+    x, y = np.linspace(-7.3, GOOD.shape[1] + 9, 61), np.linspace(-4.5, GOOD.shape[0] + 3, 47)
+    points = np.stack(np.meshgrid(x, y), -1)
+    on_finger = cropping.on_finger(prepared, points)
+    assert 0.3 < on_finger.mean() < 0.6
+    assert np.array_equal(cropping.grid_on_finger(prepared, x, y), on_finger)
+
+
 def test_crop_is_centred_on_the_finger():
     prepared = preprocess.prepare(ridges(374, 388, centre=(170, 200))[0], 500.0)
     middle = apply_affine(cropping.extract_crop(prepared).to_original, np.array([63.5, 63.5]))
