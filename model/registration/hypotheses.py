@@ -37,10 +37,13 @@ class HypothesisParameters:
     # Ridge correlation above which the network does not look again. Measured, docs/LOG.md,
     # 2026-11-23, "Stretch, and second looks": looking again below 0.7 gains nothing.
     certain_correlation: float = 0.6
-    # Ridge correlations below which a deformation is neither refined further nor compared with its
-    # neighbours, and below which the network does not look again. Measured, docs/LOG.md,
-    # 2026-12-01, "Hopeless sooner": no genuine pair that gets a map has less.
-    hopeless_correlation: float = 0.1
+    # Ridge correlation below which searching further is hopeless. Measured on pairs of FVC2002 and
+    # FVC2004: at 0.15 genuine pairs are lost (docs/LOG.md, 2026-11-29, "Hard pairs in half of the
+    # time"), at 0.12 one more than at 0.08 (2026-11-30, "Skin that is pushed far"), at 0.10 one
+    # whose second skin fits (2026-12-01, "Hopeless sooner").
+    hopeless_correlation: float = 0.08
+    # Ridge correlation below which the network does not look again. Measured, docs/LOG.md,
+    # 2026-12-01, "Hopeless sooner": no genuine pair that gets a map has less after the first look.
     hopeless_look: float = 0.15
     # Share of the first similarity transform's matches that a further one needs. Chosen: fewer
     # agree by chance.
