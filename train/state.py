@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 
 from model.network.config import ModelConfig
-from model.network.net import create
+from model.network.net import create, outline
 from model.network.start_jax import report_start_errors
 from shards.foundation.errors import Misuse
 from train.config import TrainConfig
@@ -116,11 +116,6 @@ def make_mesh(devices: list[jax.Device]) -> jax.sharding.Mesh:
     return jax.sharding.Mesh(order, ("data",), axis_types=(jax.sharding.AxisType.Auto,))
 
 
-def describe(config: ModelConfig) -> tuple[nnx.GraphDef, nnx.State]:
-    """Return the network's structure and the shapes of its parameters, without computing."""
-    return nnx.split(nnx.eval_shape(lambda: create(config, 0)))
-
-
 def make_initialise(
     config: ModelConfig, seed: int, optimiser: optax.GradientTransformation, mesh: jax.sharding.Mesh
 ) -> Callable[[], State]:
@@ -144,7 +139,7 @@ def abstract(
     def build(params: nnx.State) -> State:
         return State(params, optimiser.init(params), jnp.zeros((), jnp.int32))
 
-    shapes = jax.eval_shape(build, describe(config)[1])
+    shapes = jax.eval_shape(build, outline(config)[1])
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)), shapes
     )

@@ -16,6 +16,7 @@ from model.network.config import ModelConfig
 from model.network.flops import count_flops
 from model.network.loss import loss
 from model.network.metrics import evaluate_batch
+from model.network.net import outline
 from shards.batch import Batch
 from shards.foundation.errors import Misuse
 from train import state as states
@@ -51,7 +52,7 @@ def make_program(
         mesh: Devices.
         scale: Px at 500 ppi per px of the images.
     """
-    graph, _ = states.describe(model)
+    graph, _ = outline(model)
     optimiser, rate = states.optimiser(config, steps), states.schedule(config, steps)
     abstract = states.abstract(model, optimiser, mesh)
     train = make_train_step(graph, optimiser, rate, mesh, config.accumulate)

@@ -58,6 +58,11 @@ def create(config: ModelConfig, seed: int) -> Net:
     return _initialiser(config)(jax.random.key(seed))
 
 
+def outline(config: ModelConfig) -> tuple[nnx.GraphDef[Net], nnx.State]:
+    """Return the network's structure and the shapes of its parameters, without computing."""
+    return nnx.split(nnx.eval_shape(lambda: create(config, 0)))
+
+
 @functools.cache
 def _initialiser(config: ModelConfig) -> Callable[[jax.Array], Net]:
     """Return a function of the random key, so that one compilation serves all seeds."""

@@ -10,7 +10,7 @@ from flax import nnx
 
 from model.network.config import ModelConfig
 from model.network.flops import count_flops
-from model.network.net import Net, create
+from model.network.net import Net, outline
 from shards.foundation.text_table import format_table
 
 
@@ -41,7 +41,7 @@ class Summary:
 
 def summarise(config: ModelConfig) -> Summary:
     """Return the size of the network of `config`; nothing is computed or allocated."""
-    graph, state = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
+    graph, state = outline(config)
     image = jax.ShapeDtypeStruct((1, config.image_size, config.image_size), jnp.uint8)
 
     def forward(state: nnx.State, image_a: jax.Array, image_b: jax.Array) -> jax.Array:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from model.network import tensor_file
 from model.network.config import ModelConfig
-from model.network.net import Net, create
+from model.network.net import Net, outline
 from model.registration.calibration import (
     Calibration,
     CalibrationCurves,
@@ -136,7 +136,7 @@ def calibration_metadata(calibration: Calibration) -> dict[str, str]:
 def _outline(config: ModelConfig, path: Path) -> tuple[nnx.GraphDef[Net], nnx.State]:
     """Return the graph and the shapes of a network; Fault where it cannot be built."""
     try:
-        graph, state = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
+        graph, state = outline(config)
     except Exception as error:  # of any type, for settings that fit the schema but not each other
         message = f"{path}: its metadata states a network that cannot be built: {error}"
         raise Fault(message[:MESSAGE_CHARACTERS]) from error

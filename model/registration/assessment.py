@@ -16,7 +16,7 @@ from pipeline.imaging.warp import Array
 
 @dataclass(frozen=True)
 class RefusalParameters:
-    """From where on a number is named as a reason for no map. All are chosen."""
+    """From where on a number is named as a reason for no map. Chosen, unless noted."""
 
     # Least probability of one finger for which a map is returned. Measured, docs/LOG.md,
     # 2026-12-01, "Hopeless sooner": of 1,516 impostor pairs two reach it, and of 1,378 genuine

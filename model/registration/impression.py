@@ -202,9 +202,10 @@ def map_in_file_pixels(
     map_ab = np.full((height, width, 2), np.nan, np.float32)
     on_a = cropping.grid_on_finger(around_a, x, y)
     box = Box.around(on_a)
-    for top in range(box.top, box.bottom, rows_per_block):
-        block = box._replace(top=top, bottom=min(top + rows_per_block, box.bottom)).pixels
-        points = deformation.on_grid(x[block[1]], y[block[0]])
+    for start in range(box.top, box.bottom, rows_per_block):
+        block = Box(start, start + rows_per_block, box.left, box.right).within(box).pixels
+        rows, columns = block
+        points = deformation.on_grid(x[columns], y[rows])
         valid = on_a[block] & cropping.on_finger(around_b, points)
         map_ab[block][valid] = apply_affine(b.prepared.to_original, points[valid])
     return orientation.as_stored(map_ab, a.orientation)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from model.network import grid
 from model.network.matching import Correspondences
-from model.network.net import Net, create
+from model.network.net import Net, outline
 from model.network.weights import Checkpoint
 from pipeline.imaging.warp import Array
 
@@ -93,7 +93,7 @@ class WindowNetwork:
     ) -> tuple[Callable[..., jax.Array], Callable[..., Correspondences]]:
         """Compile the backbone and the rest of the network for windows of `size` px."""
         config = dataclasses.replace(self.config, image_size=size)
-        graph, _ = nnx.split(nnx.eval_shape(lambda: create(config, 0)))
+        graph, _ = outline(config)
 
         def features(params: nnx.State, images: jax.Array) -> jax.Array:
             return nnx.merge(graph, params).backbone(images)

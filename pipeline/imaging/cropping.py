@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.imaging import border
 from pipeline.imaging.file import Image
@@ -172,22 +173,25 @@ def on_finger(image: SegmentedImage | Crop, points: Array) -> Mask:
     Returns:
         bool [...]; False outside the image.
     """
-    height, width = image.mask.shape
-    nearest = np.floor(points + 0.5)
-    x, y = nearest[..., 0], nearest[..., 1]
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    column, row = np.where(inside, x, 0).astype(np.intp), np.where(inside, y, 0).astype(np.intp)
-    return np.asarray(inside & image.mask[row, column])
+    return _mask_at(image.mask, points[..., 0], points[..., 1])
 
 
 def grid_on_finger(image: SegmentedImage | Crop, x: Array, y: Array) -> Mask:
-    """Return whether the points at columns x [W] and rows y [H] lie on the foreground: [H, W]."""
-    height, width = image.mask.shape
-    column, row = np.floor(x + 0.5).astype(np.intp), np.floor(y + 0.5).astype(np.intp)
-    inside = np.ix_((row >= 0) & (row < height), (column >= 0) & (column < width))
-    on_finger = np.zeros((len(y), len(x)), np.bool_)
-    on_finger[inside] = image.mask[row[inside[0]], column[inside[1]]]
-    return on_finger
+    """Return `on_finger` [H, W] of the points at columns x [W] and rows y [H]; faster."""
+    return _mask_at(image.mask, x, y[:, None])
+
+
+def _mask_at(mask: Mask, x: Array, y: Array) -> Mask:
+    """Return a mask [H, W] at the px nearest to x and y, broadcast; False outside of it."""
+    (column, in_columns), (row, in_rows) = _nearest(x, mask.shape[1]), _nearest(y, mask.shape[0])
+    return np.asarray(in_rows & in_columns & mask[row, column])
+
+
+def _nearest(positions: Array, count: int) -> tuple[NDArray[np.intp], Mask]:
+    """Return the nearest of `count` px along an axis, 0 for positions beyond; which are within."""
+    nearest = np.floor(positions + 0.5)
+    within = (nearest >= 0) & (nearest < count)
+    return np.where(within, nearest, 0).astype(np.intp), within
 
 
 def _pad(image: Image, outside: tuple[int, int, int, int]) -> Image:

@@ -28,6 +28,7 @@ import optax
 
 import configs
 from model.network import weights
+from model.network.net import outline
 from model.network.tensor_file import write
 from shards.foundation.progress import Progress
 from shards.store import open_set
@@ -81,7 +82,7 @@ def main(shards, out, config, overrides, overfit, validate_every, validation_pai
     mesh = state.make_mesh(jax.devices()[:1])
     program = step.make_program(settings.model, train, steps, mesh, spec["crop"] / spec["size"])
     chain = optax.chain(record_norms(), state.optimiser(train, steps), record_norms())
-    graph, _ = state.describe(settings.model)
+    graph, _ = outline(settings.model)
     advance = step.make_train_step(
         graph, chain, state.schedule(train, steps), mesh, train.accumulate
     )

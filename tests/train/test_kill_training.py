@@ -3,10 +3,10 @@
 from lives import assert_same_run, lines, run_lives
 from training import make_set
 
-KILLS, STEPS = 5, 120  # make soak kills more often
+KILLS, STEPS = 10, 120
 
 
-def test_kills_leave_a_whole_latest_and_change_nothing(tmp_path):
+def test_ten_kills_leave_a_whole_latest_and_change_nothing(tmp_path):
     shards = make_set(tmp_path / "set").directory
     after = run_lives(shards, tmp_path, KILLS, 0)
     assert len(after) == KILLS and all(line.endswith(" []") for line in after)

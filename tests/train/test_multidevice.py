@@ -7,6 +7,7 @@ from flax import nnx
 from training import MODEL, TRAIN, assert_same_metrics, distance, make_set
 
 from model.network import weights
+from model.network.net import outline
 from train import state, step
 from train.loader import TrainingBatches
 
@@ -40,7 +41,7 @@ def one(batches):
     return train(batches, 1)
 
 
-@pytest.mark.parametrize("devices", [2, 8])
+@pytest.mark.parametrize("devices", [2, 4, 8])
 def test_devices_train_as_one(batches, one, devices):
     steps, initial, params, _ = one
     steps_many, _, params_many, text = train(batches, devices)
@@ -59,7 +60,5 @@ def test_devices_train_as_one(batches, one, devices):
 
 def test_nothing_but_parameters_is_kept():
     """No statistic of a device's part of the batch, which would differ from device to device."""
-    kept = jax.tree.leaves(
-        state.describe(MODEL)[1], is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
-    )
+    kept = jax.tree.leaves(outline(MODEL)[1], is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
     assert kept and all(type(leaf) is nnx.Param for leaf in kept)

@@ -251,10 +251,10 @@ def test_absurd_settings_are_refused_before_anything_is_built(path, net, change,
 
 
 def test_settings_that_do_not_fit_each_other(path, net, monkeypatch):
-    def fail(config, seed):
+    def fail(config):
         raise ZeroDivisionError("a layer")
 
-    monkeypatch.setattr(weights, "create", fail)
+    monkeypatch.setattr(weights, "outline", fail)
     with pytest.raises(Fault, match="states a network that cannot be built: a layer"):
         weights.load(path)
 
