@@ -61,7 +61,7 @@ class Correlation:
         nodes: float64 [Ny, Nx, 2], centres (x, y) of the windows in A, px at 500 ppi; on a
             rectangle around the overlap.
         overlap: float32 [Ny, Nx], share of each window that both impressions fill.
-        by_shift: float32 [S, S, Ny, Nx], by shift along y, then x: -S // 2 … S // 2 px at 250 ppi.
+        by_shift: float32 [S, S, Ny, Nx], by shift along y, then x: -(S // 2) … S // 2 px at 250 ppi.
         spacing: distance between nodes, px at 500 ppi.
     """
 
@@ -199,9 +199,13 @@ def _node_step(overlap: Field, parameters: CorrelationParameters) -> int:
 
 
 def _nodes(first: int, end: int, step: int) -> NDArray[np.int64]:
-    """Return the positions along one axis, first ≤ position < end, of nodes on a fixed lattice."""
+    """Return the positions along one axis, first ≤ position < end, of nodes on a fixed lattice.
+
+    The middle where no node of the lattice lies there, as in a thin overlap at the frame.
+    """
     positions = np.arange(step // 2, end, step)
-    return positions[positions >= first]
+    inside = positions[positions >= first]
+    return inside if len(inside) else np.array([(first + end) // 2])
 
 
 def _window_weights(
@@ -209,7 +213,8 @@ def _window_weights(
 ) -> Field:
     """Return Gaussian weights [N, n] around N positions along an axis of n px at 250 ppi.
 
-    They sum to 1 over an endless axis: nothing lies beyond the pixels.
+    Their standard deviation is `deviation` px at 500 ppi. They sum to 1 over an endless axis:
+    nothing lies beyond the pixels.
     """
     distance = (pixels - positions[:, None]) / (deviation / 2)
     bell = np.exp(-(distance**2) / 2) / (math.sqrt(2 * math.pi) * deviation / 2)

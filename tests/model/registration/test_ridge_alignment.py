@@ -174,6 +174,20 @@ def test_ridge_image_does_not_depend_on_tone_and_contrast():
     assert not first.ridges[~inner].any()
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("rows", range(1, 16, 2))
+def test_an_overlap_of_a_few_rows_at_the_frame_is_no_error(axis, rows):
+    """The lattice of nodes may miss a thin overlap; then the ridges support nothing."""
+    image = ridges(0)
+    whole = ridge_image(image, np.ones(SHAPE, bool))
+    move = np.zeros(2)
+    move[1 - axis] = rows - SHAPE[axis]
+    start = rigid(np.c_[np.eye(2), move])
+    aligned, correlation = ridge_alignment.align_ridges(start, whole, whole)
+    assert aligned is start
+    assert correlation < 0.1
+
+
 def test_number_of_nodes_is_limited_on_large_impressions():
     image, mask = ridges(0, (1400, 1300)), np.ones((1400, 1300), bool)
     large = ridge_image(image, mask)
