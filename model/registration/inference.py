@@ -2,9 +2,9 @@
 
 Without attention layers, the features of a cell depend on little but its surroundings (the norms
 and the subtracted mean depend on the whole window), so the window may be larger than the images of
-the training. It grows by half of the training size at a time, which bounds the number of compiled
-programs. With attention layers the network has learned positions, and the window keeps the size of
-the training.
+the training. It grows by about half of the training size at a time, which bounds the number of
+compiled programs. With attention layers the network has learned positions, and the window keeps the
+size of the training.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class WindowNetwork:
         size = self.geometry.size
         if self.config.layers:
             return size
-        step = max(size // 2, self.config.coarsest)
+        coarsest = self.config.coarsest
+        step = max(size // 2 // coarsest, 1) * coarsest
         sizes = range(size, int(self.parameters.largest * size) + 1, step)
         return next((side for side in sizes if side * self.scale >= extent), sizes[-1])
 

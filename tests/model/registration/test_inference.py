@@ -44,6 +44,14 @@ def test_window_of_a_network_with_attention_keeps_its_size():
     assert WindowNetwork(Checkpoint(create(config, 0), GEOMETRY)).window_size(400) == 64
 
 
+def test_windows_are_multiples_of_the_coarsest_stride():
+    """Half of a training size of 72 px is none, with features at stride 8."""
+    config = dataclasses.replace(CONFIG, image_size=72)
+    network = WindowNetwork(Checkpoint(create(config, 0), CropGeometry(crop=144, size=72, grid=9)))
+    assert network.window_size(145) == 104
+    assert network.features(np.zeros((104, 104), np.uint8)).shape[1] == 13
+
+
 def test_window_of_the_training_size_gives_the_output_of_the_network(network):
     net = create(CONFIG, 0)
     a, b = np.random.default_rng(0).integers(0, 255, (2, 1, 64, 64), np.uint8)
