@@ -95,7 +95,7 @@ class Registrar:
     ) -> RegisteredPair:
         """Register image A with image B; see `densereg.register`.
 
-        A file that was prepared for an earlier pair is not read again.
+        A file that was prepared for an earlier pair is not read again unless it has changed.
         """
         from model.registration.registered_pair import RegisteredPair
         from model.registration.registrar import require_two_files

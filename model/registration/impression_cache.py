@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.registration.registrar import PreparedImpression
+from model.registration.impression import PreparedImpression
 from pipeline.imaging.resolution import ImageResolution
 
 
@@ -22,10 +22,12 @@ class CacheParameters:
 
 
 DEFAULT = CacheParameters()
+Version = tuple[int, int] | None  # of a file: time of its last change in ns, and size
+Key = tuple[Path, Version, ImageResolution | None]
 
 
 class ImpressionCache:
-    """SegmentedImage impressions by file and resolution.
+    """Prepared impressions by file and resolution; a file that has changed is prepared again.
 
     Args:
         prepare: function that prepares the impression in a file at a resolution (None for
@@ -39,14 +41,12 @@ class ImpressionCache:
         parameters: CacheParameters = DEFAULT,
     ) -> None:
         self._prepare, self._parameters = prepare, parameters
-        self._impressions: OrderedDict[tuple[Path, ImageResolution | None], PreparedImpression] = (
-            OrderedDict()
-        )
+        self._impressions: OrderedDict[Key, PreparedImpression] = OrderedDict()
         self._pixels = 0
 
     def get(self, path: Path, known: ImageResolution | None) -> PreparedImpression:
         """Return the impression in a file, prepared now or earlier; Fault as `prepare` raises."""
-        key = (path, known)
+        key = (path.absolute(), _version(path), known)
         if key not in self._impressions:
             self._impressions[key] = self._prepare(path, known)
             self._pixels += self._impressions[key].prepared.image.size
@@ -61,3 +61,12 @@ class ImpressionCache:
         ):
             _, impression = self._impressions.popitem(last=False)
             self._pixels -= impression.prepared.image.size
+
+
+def _version(path: Path) -> Version:
+    """Return the version of a file; None where it is missing, which preparing it reports."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return state.st_mtime_ns, state.st_size

@@ -3,6 +3,7 @@
 import csv
 import functools
 import hashlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -409,15 +410,34 @@ def test_impressions_are_prepared_once_and_dropped_when_the_cache_is_full():
         return Impression()
 
     impressions = ImpressionCache(prepare, CacheParameters(most_pixels=350))
-    for name in "abcabcabc":
-        impressions.get(name, None)
-    assert prepared == ["a", "b", "c"]
-    impressions.get("d", None)  # one too many: drops a, the least recently used
-    impressions.get("c", None)
-    impressions.get("a", None)
-    assert prepared == ["a", "b", "c", "d", "a"]
-    impressions.get("a", by_option(1000.0))  # another resolution is another impression
+    a, b, c, d = map(Path, "abcd")
+    for path in (a, b, c) * 3:
+        impressions.get(path, None)
+    assert prepared == [a, b, c]
+    impressions.get(d, None)  # one too many: drops a, the least recently used
+    impressions.get(c, None)
+    impressions.get(a, None)
+    assert prepared == [a, b, c, d, a]
+    impressions.get(a, by_option(1000.0))  # another resolution is another impression
     assert len(prepared) == 6
+
+
+def test_an_impression_whose_file_changed_is_prepared_again(tmp_path, monkeypatch):
+    class Impression:
+        prepared = type("SegmentedImage", (), {"image": np.zeros((10, 10))})
+
+    impressions = ImpressionCache(lambda path, ppi: Impression())
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.png").write_bytes(b"first")
+    monkeypatch.chdir(tmp_path / "a")
+    first = impressions.get(Path("x.png"), None)
+    assert impressions.get(Path("x.png"), None) is first
+    assert impressions.get(tmp_path / "a/x.png", None) is first
+    monkeypatch.chdir(tmp_path / "b")
+    assert impressions.get(Path("x.png"), None) is not first
+    (tmp_path / "a/x.png").write_bytes(b"another")
+    assert impressions.get(tmp_path / "a/x.png", None) is not first
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n", "x,y\n1,2\n", "\x00"])
