@@ -23,7 +23,7 @@ PATTERNS = {
         re.I,
     ),
 }
-PLAIN_THUMBS = {"11": "01", "12": "06"}  # FRGP of a plain thumb → finger
+PLAIN_THUMBS = {"11": "01", "12": "06"}  # FRGP of a plain thumb in a name of NIST → finger
 
 
 def describe_difference(a: Path, b: Path) -> str | None:
@@ -31,7 +31,7 @@ def describe_difference(a: Path, b: Path) -> str | None:
     for name, pattern in PATTERNS.items():
         match_a, match_b = pattern.fullmatch(a.stem), pattern.fullmatch(b.stem)
         if match_a and match_b:
-            finger_a, finger_b = _finger(match_a), _finger(match_b)
+            finger_a, finger_b = _finger(match_a, name), _finger(match_b, name)
             if finger_a != finger_b:
                 shown = " and ".join(" ".join(finger) for finger in (finger_a, finger_b))
                 return f"the names {a.name} and {b.name} state two fingers of {name}: {shown}"
@@ -49,7 +49,9 @@ def summarize_differences(pairs: Sequence[tuple[Path, Path]]) -> str | None:
     return f"{count} pair different fingers by their names; the first: {differences[0]}"
 
 
-def _finger(match: re.Match[str]) -> tuple[str, ...]:
+def _finger(match: re.Match[str], data_set: str) -> tuple[str, ...]:
     """Return the parts of a name that identify the finger, comparable as they are."""
-    parts = (part.lower() for part in match.groups())
-    return tuple(PLAIN_THUMBS.get(part, part) for part in parts)
+    *person, finger = (part.lower() for part in match.groups())
+    if data_set == "NIST":
+        finger = PLAIN_THUMBS.get(finger, finger)
+    return *person, finger

@@ -20,6 +20,10 @@ from model.registration.finger_names import describe_difference, summarize_diffe
             "SOCOFing: 1 left index and 1 left thumb",
         ),
         ("1__M_Left_index_finger.BMP", "1__M_Right_index_finger.BMP", "1 left index and 1 right"),
+        # 11 and 12 are codes of thumbs in names of NIST alone
+        ("11_1.tif", "12_1.tif", "FVC: 11 and 12"),
+        ("11_1.tif", "01_1.tif", "FVC: 11 and 01"),
+        ("11__M_Left_index_finger.BMP", "01__M_Left_index_finger.BMP", "11 left index and 01"),
     ],
 )
 def test_two_fingers_are_named(a, b, fingers):
