@@ -18,6 +18,8 @@ import jax
 
 from shards.foundation import files
 
+ZSTANDARD = b"\x28\xb5\x2f\xfd"  # first bytes of a frame; RFC 8878, section 3.1.1
+
 
 def enable() -> None:
     """Read compiled programs from the user's cache, and write new ones to it.
@@ -53,9 +55,15 @@ def _processor_features() -> str:
 
 
 def _remove_damaged(folder: Path) -> None:
-    """Remove programs that are cut off or changed: JAX would never write them again."""
+    """Remove programs that are cut off or changed: JAX would never write them again.
+
+    Programs that JAX compressed by zstandard, where that is installed, are left as they are.
+    """
     for path in folder.glob("*-cache"):
+        data = files.read_bytes(path)
+        if data.startswith(ZSTANDARD):
+            continue
         try:
-            zlib.decompress(files.read_bytes(path))
+            zlib.decompress(data)
         except zlib.error:
             path.unlink(missing_ok=True)
