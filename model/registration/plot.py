@@ -176,7 +176,7 @@ def plot_grid(
     mapped_lines = list(np.stack([segments.real, segments.imag], -1))
     lines = LineCollection(mapped_lines, linewidths=1.6, cmap=DISTANCE_COLOURS)
     lines.set_array(distance)
-    lines.set_clim(0, distance_limit(distance))
+    lines.set_clim(0, distance_limit(similarity.distances))
     axes.add_collection(lines)
     label = "px from rotation, shift and scale"
     axes.figure.colorbar(lines, ax=axes, label=label, shrink=0.8, pad=0.02)

@@ -112,6 +112,13 @@ def test_grid_shows_distortion(image):
     assert segments[..., 0].min() >= 43
 
 
+def test_a_map_between_the_lines_of_the_grid_is_no_error(image):
+    map_ab = np.full((1200, 1200, 2), np.nan, np.float32)
+    map_ab[1:26, 1:26] = pixel_grid(25, 25)  # the first lines lie at 30 px
+    segments, _ = plotted_grid(image, map_ab)
+    assert not len(segments)
+
+
 @pytest.mark.parametrize("count", [0, 1, 500])
 def test_plot_is_written_as_png(tmp_path, image, count):
     rng = np.random.default_rng(0)
