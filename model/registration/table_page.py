@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model.registration.impression import PreparedImpression
 from model.registration.pair_table import ScoreRow
 from model.registration.result import Registration
+from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.imaging.warp import apply_affine, invert_affine
 from shards.foundation import files, html
 from shards.foundation.printable import printable_line
@@ -61,7 +62,8 @@ def plot_thumbnail(
     points = np.stack(np.meshgrid(columns, rows), -1).astype(np.float64)
     mapped = registration.map_ab[np.ix_(rows, columns)].astype(np.float64)
     gap = np.full((len(rows), THUMBNAIL.gap), 255, np.uint8)
-    return np.hstack([_sample(a, points, step), gap, _sample(b, mapped, step)])
+    side = max(1, round(step * WORKING_PPI / a.resolution.ppi))
+    return np.hstack([_sample(a, points, side), gap, _sample(b, mapped, side)])
 
 
 def write_table_page(out: Path, title: str, scores: Iterable[ScoreRow]) -> None:
@@ -90,10 +92,12 @@ def write_table_page(out: Path, title: str, scores: Iterable[ScoreRow]) -> None:
 
 
 def _sample(
-    impression: PreparedImpression, points: NDArray[np.float64], step: float
+    impression: PreparedImpression, points: NDArray[np.float64], side: int
 ) -> NDArray[np.uint8]:
-    """Sample an impression at points [h, w, 2] of its file, which are `step` px of A apart."""
-    side = max(1, round(step * 500 / impression.resolution.ppi))
+    """Sample an impression at points [h, w, 2] of its file, which are `side` px at 500 ppi apart.
+
+    Each sample is the mean of a square of that side.
+    """
     averages = cv2.blur(impression.prepared.image, (side, side))
     valid = np.isfinite(points[..., 0])
     working = apply_affine(invert_affine(impression.prepared.to_original), points)

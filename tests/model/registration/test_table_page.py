@@ -49,6 +49,25 @@ def test_thumbnail_shows_b_in_the_frame_of_a():
     assert np.abs(left[lower] - right[lower]).mean() < 8 < left[lower].std() / 2
 
 
+@pytest.mark.parametrize("scale", [0.5, 1, 2])
+def test_thumbnails_of_any_resolution_are_as_smooth(scale):
+    """Both images hold noise, of which a thumbnail shows means over as large a part of the skin."""
+    shapes = (960, 896), (round(960 * scale), round(896 * scale))
+    a, b = [
+        prepare(ridges(*shape)[0], 500 * k) for shape, k in zip(shapes, (1, scale), strict=True)
+    ]
+    for seed, impression in enumerate((a, b)):
+        working = impression.prepared.image
+        working[:] = np.random.default_rng(seed).integers(0, 255, working.shape)
+    map_ab = (scale * (pixel_grid(*shapes[0]) + 0.5) - 0.5).astype(np.float32)
+    resolutions = a.resolution, b.resolution
+    nothing = np.zeros((0, 5), np.float32)
+    registration = Registration(map_ab, 0.9, nothing, 0.0, resolutions, shapes[1])
+    picture = table_page.plot_thumbnail(a, b, registration).astype(int)
+    left, right = picture[4:-4, 4:100], picture[4:-4, -100:-4]
+    assert left.std() == pytest.approx(right.std(), rel=0.1)
+
+
 def write_page(folder, count):
     """Rows whose scores fall and rise again; row 2 failed."""
     rows = [
