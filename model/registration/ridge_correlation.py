@@ -61,7 +61,8 @@ class Correlation:
         nodes: float64 [Ny, Nx, 2], centres (x, y) of the windows in A, px at 500 ppi; on a
             rectangle around the overlap.
         overlap: float32 [Ny, Nx], share of each window that both impressions fill.
-        by_shift: float32 [S, S, Ny, Nx], by shift along y, then x: -(S // 2) … S // 2 px at 250 ppi.
+        by_shift: float32 [S, S, Ny, Nx], by shift along y, then x: -(S // 2) … S // 2 px at
+            250 ppi.
         spacing: distance between nodes, px at 500 ppi.
     """
 
