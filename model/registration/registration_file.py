@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.registration.distortion import DenseMap
 from model.registration.result import Registration
 from pipeline.imaging.file import DEFAULT as IMAGE_FILE
+from pipeline.imaging.resolution import DEFAULT as RESOLUTION
 from pipeline.imaging.resolution import ImageResolution
-from shards.foundation import files
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation import npz_file
+from shards.foundation.errors import Fault
+from shards.foundation.npz_file import DEFAULT, NpzParameters
 
 # Array → its dtype's kind and its shape; None for any extent
 ARRAYS: dict[str, tuple[str, tuple[int | None, ...]]] = {
@@ -34,32 +33,8 @@ ARRAYS: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "ppi_b_source": ("U", ()),
 }
 
-# What zipfile, zlib and numpy raise for a damaged file
-DAMAGE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    MemoryError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
 
-
-@dataclass(frozen=True)
-class RegistrationFileParameters:
-    """Limits of the files that are read."""
-
-    # Bytes of all arrays, unpacked. Chosen: map and sigma of the largest image have three quarters
-    # of it.
-    largest: int = 1 << 30
-
-
-DEFAULT = RegistrationFileParameters()
-
-
-def load(path: Path, parameters: RegistrationFileParameters = DEFAULT) -> Registration:
+def load(path: Path, parameters: NpzParameters = DEFAULT) -> Registration:
     """Read a registration.
 
     Args:
@@ -71,46 +46,38 @@ def load(path: Path, parameters: RegistrationFileParameters = DEFAULT) -> Regist
         Fault: the file is damaged, or is not a registration of this version.
     """
     arrays = _load_arrays(path, list(ARRAYS), parameters)
-    if arrays["sigma"].shape != arrays["map_ab"].shape[:2]:
-        raise Fault(
-            f"{path}: sigma is {list(arrays['sigma'].shape)}; expected"
-            f" {list(arrays['map_ab'].shape[:2])}, as map_ab"
-        )
-    height, width = arrays["shape_b"].tolist()
-    if not 1 <= min(height, width) <= max(height, width) <= IMAGE_FILE.side_range[1]:
-        raise Fault(f"{path}: shape_b is [{height}, {width}]; expected the size of an image")
-    sigma = np.asarray(arrays["sigma"], np.float32)
+    map_ab, sigma = _positions(arrays["map_ab"]), np.asarray(arrays["sigma"], np.float32)
+    shape_a, shape_b = map_ab.shape[:2], tuple(arrays["shape_b"].tolist())
+    if sigma.shape != shape_a:
+        raise Fault(f"{path}: sigma is {list(sigma.shape)}; expected {list(shape_a)}, as map_ab")
+    for name, shape in (("map_ab", shape_a), ("shape_b", shape_b)):
+        if not 1 <= min(shape) <= max(shape) <= IMAGE_FILE.side_range[1]:
+            raise Fault(f"{path}: {name} is {list(shape)}; expected the size of an image")
+    score = float(arrays["score"])
+    if not 0 <= score <= 1:
+        raise Fault(f"{path}: score is {score}; expected a probability")
     return Registration(
-        map_ab=np.asarray(arrays["map_ab"], np.float32),
-        score=float(arrays["score"]),
+        map_ab=map_ab,
+        score=score,
         matches=np.asarray(arrays["matches"], np.float32),
         angle=float(np.radians(arrays["angle_degrees"])),
-        resolutions=(_resolution(arrays, "ppi_a"), _resolution(arrays, "ppi_b")),
-        shape_b=(height, width),
+        resolutions=(_resolution(path, arrays, "ppi_a"), _resolution(path, arrays, "ppi_b")),
+        shape_b=shape_b,
         sigma=sigma if np.isfinite(sigma).any() else None,
         opposite_polarity=bool(arrays["opposite_polarity"]),
         calibrated=bool(arrays["calibrated"]),
     )
 
 
-def load_map(
-    path: Path, parameters: RegistrationFileParameters = DEFAULT
-) -> tuple[DenseMap, float]:
+def load_map(path: Path, parameters: NpzParameters = DEFAULT) -> tuple[DenseMap, float]:
     """Read `map_ab` and `score` alone, which any tool can write; errors as `load`."""
     arrays = _load_arrays(path, ["map_ab", "score"], parameters)
-    return np.asarray(arrays["map_ab"], np.float32), float(arrays["score"])
+    return _positions(arrays["map_ab"]), float(arrays["score"])
 
 
-def _load_arrays(
-    path: Path, names: list[str], parameters: RegistrationFileParameters
-) -> dict[str, Any]:
+def _load_arrays(path: Path, names: list[str], parameters: NpzParameters) -> dict[str, Any]:
     """Read arrays by these names, of the types and shapes of `ARRAYS`; errors as `load`."""
-    try:
-        arrays = _read_arrays(path, parameters)
-    except FileNotFoundError as error:
-        raise Misuse(f"{path}: no such registration") from error
-    except DAMAGE as error:
-        raise Fault(f"{path}: cannot be read as a registration: {error}") from error
+    arrays = npz_file.read(path, "registration", names, parameters)
     for name in names:
         if name not in arrays:
             raise Fault(f"{path}: holds no array {name}, as of another version; register again")
@@ -118,16 +85,13 @@ def _load_arrays(
     return arrays
 
 
-def _read_arrays(path: Path, parameters: RegistrationFileParameters) -> dict[str, Any]:
-    """Return the arrays of `ARRAYS` that a file holds; ValueError where they are too large."""
-    data = io.BytesIO(files.read_bytes(path, parameters.largest))
-    with zipfile.ZipFile(data) as members:
-        size = sum(member.file_size for member in members.infolist())
-    if size > parameters.largest:
-        raise ValueError(f"it unpacks to {size:,} bytes; expected at most {parameters.largest:,}")
-    data.seek(0)
-    with np.load(data, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in ARRAYS if name in arrays.files}
+def _positions(map_ab: NDArray[Any]) -> DenseMap:
+    """Return a map as float32, NaN where a position can be in no image.
+
+    An infinite or incomplete position would spoil its neighbours where the map is interpolated.
+    """
+    possible = np.abs(map_ab).max(-1, keepdims=True) <= IMAGE_FILE.side_range[1]
+    return np.where(possible, map_ab, np.nan).astype(np.float32)
 
 
 def _check_array(
@@ -145,5 +109,9 @@ def _check_array(
         )
 
 
-def _resolution(arrays: dict[str, Any], name: str) -> ImageResolution:
-    return ImageResolution(float(arrays[name]), str(arrays[f"{name}_source"]))
+def _resolution(path: Path, arrays: dict[str, Any], name: str) -> ImageResolution:
+    """Return the resolution by its name; Fault where an image cannot have it."""
+    ppi = float(arrays[name])
+    if not RESOLUTION.accepts(ppi):
+        raise Fault(f"{path}: {name} is {ppi:g}; {RESOLUTION.expected}")
+    return ImageResolution(ppi, str(arrays[f"{name}_source"]))

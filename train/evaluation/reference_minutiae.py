@@ -15,16 +15,17 @@ quality.
 from __future__ import annotations
 
 import functools
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.imaging.warp import Array, apply_affine, rotation
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation import npz_file
+from shards.foundation.errors import Fault
 
 ORACLE = "rigid oracle"
 VERSION = 1  # of the results: raise it with every change of code that changes them
@@ -59,22 +60,24 @@ def load(path: Path, files: Iterable[Path]) -> dict[str, Array]:
         Misuse: there is no such file.
         Fault: the file is damaged, or minutiae are missing or of another shape.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            minutiae = {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
-    except FileNotFoundError as error:
-        raise Misuse(f"{path}: no such file of minutiae") from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise Fault(f"{path}: is no .npz file of minutiae: {error}") from error
+    arrays = npz_file.read(path, "file of minutiae")
     for name in (file.name for file in files):
-        if name not in minutiae:
+        if name not in arrays:
             raise Fault(f"{path}: holds no minutiae of {name}; expected an array of that name")
-        shape = minutiae[name].shape
-        if len(shape) != 2 or shape[1] < 3:
-            raise Fault(
-                f"{path}: {name} is {list(shape)}; expected [N, 4] x, y, direction, quality"
-            )
-    return minutiae
+    for name, array in arrays.items():
+        _check_minutiae(path, name, array)
+    return {name: array.astype(np.float64) for name, array in arrays.items()}
+
+
+def _check_minutiae(path: Path, name: str, array: NDArray[Any]) -> None:
+    """Raise a Fault where an array holds no minutiae [N, 3 or more]."""
+    if array.ndim != 2 or array.shape[1] < 3 or array.dtype.kind not in "fiu":
+        raise Fault(
+            f"{path}: {name} is {array.dtype} {list(array.shape)}; expected numbers [N, 4], x, y,"
+            " direction, quality"
+        )
+    if not np.isfinite(array).all():
+        raise Fault(f"{path}: {name} holds numbers that are not finite")
 
 
 def distances(

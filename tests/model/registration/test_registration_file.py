@@ -11,6 +11,7 @@ from model.registration import registration_file
 from model.registration.result import Registration
 from pipeline.imaging.resolution import ImageResolution
 from shards.foundation.errors import Fault, Misuse
+from shards.foundation.npz_file import NpzParameters
 
 SHAPE = (40, 30)
 
@@ -63,11 +64,49 @@ def write(path, **changed):
         ({"shape_b": np.array([0, 10])}, "expected the size of an image"),
         ({"shape_b": np.array([10**6, 10])}, "expected the size of an image"),
         ({"ppi_a_source": np.array(["x"], object)}, "cannot be read"),  # a pickle
+        ({"map_ab": np.zeros((0, 4, 2)), "sigma": np.zeros((0, 4))}, r"map_ab is \[0, 4\]"),
+        ({"ppi_a": 0.0}, "ppi_a is 0; expected"),
+        ({"ppi_b": np.nan}, "ppi_b is nan; expected"),
+        ({"score": np.nan}, "score is nan; expected a probability"),
+        ({"score": 2.0}, r"score is 2\.0; expected a probability"),
     ],
 )
 def test_other_arrays_are_refused(tmp_path, changed, message):
     with pytest.raises(Fault, match=message):
         registration_file.load(write(tmp_path / "r.npz", **changed))
+
+
+def test_positions_that_are_incomplete_or_in_no_image_are_none(tmp_path):
+    map_ab = example().map_ab
+    map_ab[10, 10, 1], map_ab[11, 11, 0], map_ab[12, 12, 1] = np.nan, np.inf, -1e9
+    path = write(tmp_path / "r.npz", map_ab=map_ab)
+    for loaded in (registration_file.load(path).map_ab, registration_file.load_map(path)[0]):
+        assert all(np.isnan(loaded[k, k]).all() for k in (10, 11, 12))
+        assert np.isfinite(loaded[13:]).all()
+
+
+def test_a_map_of_another_tool_needs_no_other_array(tmp_path):
+    """Arrays that are not read may be anything, even a pickle."""
+    map_ab, matches = np.zeros((9, 8, 2), np.float32), np.array([{}])
+    np.savez(tmp_path / "m.npz", map_ab=map_ab, score=17.0, matches=matches)
+    assert registration_file.load_map(tmp_path / "m.npz")[1] == 17
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1" + 30 * "0" + ",)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3,",
+        "{'descr': '<f4', 1: False, 'shape': (3,)}",
+    ],
+)
+def test_headers_that_no_array_has_are_refused(tmp_path, header):
+    text = header.encode().ljust(118) + b"\n"
+    array = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(12)
+    with zipfile.ZipFile(tmp_path / "r.npz", "w") as members:
+        members.writestr("map_ab.npy", array)
+    with pytest.raises(Fault, match=r"r\.npz: cannot be read"):
+        registration_file.load(tmp_path / "r.npz")
 
 
 def test_damaged_files_are_refused(tmp_path):
@@ -100,6 +139,6 @@ def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path):
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as members:
         members.writestr("map_ab.npy", bytes(50_000_000))
     (tmp_path / "bomb.npz").write_bytes(packed.getvalue())
-    limits = registration_file.RegistrationFileParameters(largest=1_000_000)
+    limits = NpzParameters(largest=1_000_000)
     with pytest.raises(Fault, match="unpacks to 50,000,000 bytes"):
         registration_file.load(tmp_path / "bomb.npz", limits)

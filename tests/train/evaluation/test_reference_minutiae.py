@@ -86,11 +86,31 @@ def test_file_of_minutiae_is_checked(tmp_path):
     with pytest.raises(Misuse, match="no such file"):
         reference_minutiae.load(path, [])
     path.write_text("no zip")
-    with pytest.raises(Fault, match=r"no \.npz file"):
+    with pytest.raises(Fault, match="cannot be read as a file of minutiae"):
         reference_minutiae.load(path, [])
-    np.savez(path, **{"1_1.png": random_minutiae(), "1_2.png": np.zeros(3)})
+    np.savez(path, **{"1_1.png": random_minutiae()})
     assert reference_minutiae.load(path, [tmp_path / "1_1.png"])["1_1.png"].shape == (20, 4)
     with pytest.raises(Fault, match=r"no minutiae of 2_1\.png"):
         reference_minutiae.load(path, [tmp_path / "2_1.png"])
-    with pytest.raises(Fault, match=r"1_2\.png is \[3\]"):
-        reference_minutiae.load(path, [tmp_path / "1_2.png"])
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(3), r"1_2\.png is float64 \[3\]; expected numbers \[N, 4\]"),
+        (np.zeros((5, 2)), r"1_2\.png is float64 \[5, 2\]"),
+        (np.array([["a", "b", "c"]]), r"1_2\.png is <U1 \[1, 3\]"),
+        (np.full((5, 4), np.nan), r"1_2\.png holds numbers that are not finite"),
+        (np.array([[1, 2, np.inf]]), r"1_2\.png holds numbers that are not finite"),
+    ],
+)
+def test_arrays_that_are_no_minutiae_are_refused(tmp_path, array, message):
+    np.savez(tmp_path / "m.npz", **{"1_2.png": array})
+    with pytest.raises(Fault, match=message):
+        reference_minutiae.load(tmp_path / "m.npz", [])
+
+
+def test_one_array_without_an_archive_is_no_file_of_minutiae(tmp_path):
+    np.save(tmp_path / "m.npy", random_minutiae())
+    with pytest.raises(Fault, match="cannot be read as a file of minutiae"):
+        reference_minutiae.load(tmp_path / "m.npy", [])

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 from model.registration import registration_file
-from pipeline.imaging.file import DEFAULT as IMAGE_FILE
 from shards.foundation import csv_table
 from shards.foundation.errors import Fault, Misuse
 from train.evaluation.file_methods import FileResult, sample_map
@@ -67,10 +66,7 @@ class MapFolder:
             raise Fault(f"{path}: map_ab is {list(map_ab.shape)}; expected {[*shape_a, 2]}, as {a}")
         if not np.isfinite(score):
             raise Fault(f"{path}: score is {score}; expected a finite number")
-        # a position that can be in no image is none; infinity would spoil its neighbours
-        possible = np.abs(map_ab).max(-1, keepdims=True) <= IMAGE_FILE.side_range[1]
-        defined = np.where(possible, map_ab, np.float32(np.nan))
-        return FileResult(score, functools.partial(sample_map, defined))
+        return FileResult(score, functools.partial(sample_map, map_ab))
 
 
 def find(folder: Path, set_name: str, only_set: bool) -> MapFolder:
