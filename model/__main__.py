@@ -61,7 +61,7 @@ def main() -> None:
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="With --pairs: processes; one per core by default.",
+    help="With --pairs: processes; by default one per core, fewer for a short table.",
 )
 def register(
     images: tuple[Path, ...],
@@ -116,8 +116,8 @@ def register(
         if out is None:
             raise Misuse("--pairs needs --out, the folder of the results")
         _register_table(checkpoint, pairs, out, (ppi_a, ppi_b), workers, maps, raw_size)
-    elif not maps:
-        raise Misuse("--no-maps needs --pairs")
+    elif not maps or workers:
+        raise Misuse(f"{'--workers' if maps else '--no-maps'} needs --pairs")
     elif len(images) != 2:
         raise Misuse(f"expected two images A B, or --pairs; got {counted(len(images), 'image')}")
     else:

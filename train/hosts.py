@@ -28,11 +28,16 @@ def join(coordinator: str, process: str | None) -> None:
         process: Number of this process and of all processes, "i/N"; None with "auto".
 
     Raises:
-        Misuse: `process` is malformed, or the processes cannot connect.
+        Misuse: `process` is malformed or goes with "auto", or the processes cannot connect.
     """
-    number, separator, count = (process or "").partition("/")
+    if coordinator == AUTO and process:
+        raise Misuse(
+            f"--process {process}: goes with --coordinator HOST:PORT; with --coordinator {AUTO} JAX"
+            " numbers the processes itself"
+        )
+    number, _, count = (process or "").partition("/")
     is_valid = number.isdecimal() and count.isdecimal() and int(number) < int(count)
-    if not is_valid and (coordinator != AUTO or separator):
+    if coordinator != AUTO and not is_valid:
         raise Misuse(
             f"--process {process}: expected i/N with i from 0 to N - 1, such as 0/2, or "
             f"--coordinator {AUTO} alone on a TPU pod or under Slurm"

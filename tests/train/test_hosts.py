@@ -137,6 +137,11 @@ def test_malformed_process_number_is_refused(process):
         hosts.join("localhost:1", process)
 
 
+def test_a_process_number_goes_with_an_address():
+    with pytest.raises(Misuse, match=r"0/2: goes with --coordinator HOST:PORT"):
+        hosts.join(hosts.AUTO, "0/2")
+
+
 def test_single_process_reports_a_signal_at_once():
     signal_steps = [None]
     mesh = loop.state.make_mesh(jax.devices()[:1])

@@ -27,7 +27,7 @@ NETWORK_HELP = "Network, a .safetensors file."
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the results."
 )
-@click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
+@click.option("--split", type=click.Choice(["val", "test"]), help="With --shards; test by default.")
 @click.option(
     "--ppi",
     type=click.FloatRange(*resolution.DEFAULT.ppi_range),
@@ -41,7 +41,7 @@ def evaluate(
     fvc: Path | None,
     checkpoint: Path,
     out: Path,
-    split: str,
+    split: str | None,
     ppi: float | None,
     minutiae: Path | None,
 ) -> None:
@@ -61,6 +61,8 @@ def evaluate(
         raise Misuse("expected one of --shards and --fvc")
     if fvc is None and (ppi or minutiae):
         raise Misuse("--ppi and --minutiae go with --fvc")
+    if fvc is not None and split is not None:
+        raise Misuse("--split goes with --shards")
     tensor_file.read(checkpoint)  # a missing or damaged one is reported before JAX is loaded
     if shards is not None:
         from shards import store
@@ -69,7 +71,7 @@ def evaluate(
         store.require_set(shards)
     start_jax()
     if shards is not None:
-        _evaluate_shards(shards, checkpoint, out, split)
+        _evaluate_shards(shards, checkpoint, out, split or "test")
     elif fvc is not None:
         _evaluate_fvc(fvc, checkpoint, out, ppi, minutiae)
 

@@ -440,6 +440,13 @@ def test_an_impression_whose_file_changed_is_prepared_again(tmp_path, monkeypatc
     assert impressions.get(tmp_path / "a/x.png", None) is not first
 
 
+@pytest.mark.parametrize("option", [["--no-maps"], ["--workers", "2"]])
+def test_options_of_a_table_need_one(option):
+    result = CliRunner().invoke(main, ["register", "a.png", "b.png", *option])
+    assert result.exit_code == 2
+    assert f"{option[0]} needs --pairs" in result.output
+
+
 @pytest.mark.parametrize("text", ["", "a,b\n", "x,y\n1,2\n", "\x00"])
 def test_unreadable_table_is_refused(tmp_path, text):
     (tmp_path / "pairs.csv").write_text(text)

@@ -141,3 +141,10 @@ def test_options_of_the_protocol_need_it(root, more):
     result = CliRunner().invoke(main, ["evaluate", *map(str, arguments), *more])
     assert result.exit_code == 2
     assert "go with --fvc" in result.output
+
+
+def test_the_protocol_has_no_split(root):
+    arguments = ["--fvc", root, "--checkpoint", root / "c.safetensors", "--out", root / "o"]
+    result = CliRunner().invoke(main, ["evaluate", *map(str, arguments), "--split", "val"])
+    assert result.exit_code == 2
+    assert "--split goes with --shards" in result.output
