@@ -6,7 +6,6 @@ The page is one file that holds its images, so that it opens without a network.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from model.network import weights
+from model.network import metrics, weights
 from model.network.summary import summarise
 from model.registration.plot import plot_registration
 from model.registration.registrar import Registrar
@@ -166,16 +165,16 @@ def example_candidates(rows: PairRows) -> PairRows:
 def _curves(run: Path) -> str | None:
     """Plot training loss and validation metrics; None where nothing was logged."""
     steps = curves.read_steps(run)
-    path = run / "logs" / "metrics.json"
-    if not steps or not path.is_file():
+    logged = curves.read_epochs(run)
+    if not steps or not logged:
         return None
-    epochs = [epoch for epoch in json.loads(files.read_bytes(path)) if epoch.get("val")]
+    epochs = [epoch for epoch in logged if epoch.get("val")]
     position = [epoch["step"] for epoch in epochs]
     figure = Figure(figsize=(10, 3.4), dpi=130, layout="constrained")
     loss, pck, error = figure.subplots(1, 3)
     loss.plot(*curves.loss_curve(steps), color=BLUE)
     loss.set(title="Training loss", xlabel="step")
-    for limit in (2, 4, 8):
+    for limit in metrics.DEFAULT.pck_distances:
         values = _validation(epochs, f"pck@{limit}")
         pck.plot(position, values, marker=".", label=f"{limit} px")
     pck.set(title="Validation PCK", xlabel="step", ylim=(0, 1))
@@ -230,7 +229,7 @@ def _facts(shards: ShardSet, run: Path, registrar: Registrar) -> dict[str, dict[
 
 def _run_facts(path: Path) -> dict[str, Any]:
     """Return devices, settings, commit and versions of a run from its run.json."""
-    started = json.loads(files.read_bytes(path)) if path.is_file() else {}
+    started = files.read_json(path) or {}
     settings = {
         key.removeprefix("train."): _text(value)
         for key, value in started.get("config", {}).items()

@@ -12,7 +12,7 @@ from training import make_set
 from model.network import tensor_file, weights
 from model.network.config import ModelConfig
 from model.network.net import create
-from shards.foundation.errors import Misuse
+from shards.foundation.errors import Fault, Misuse
 from train import export, run_report
 from train.evaluation import bootstrap, pair_files, pair_report
 from train.evaluation.bootstrap import BootstrapParameters
@@ -122,6 +122,15 @@ def test_best_of_a_column_is_marked():
     assert rows[0]["cells"][columns.index("epe_mean")] == {
         "text": "–", "interval": "", "best": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "run.json"])
+def test_damaged_logs_are_named(folder, name):
+    (folder / "run/logs").mkdir(exist_ok=True)
+    (folder / "run/logs" / name).write_text('[{"step": 1')
+    with pytest.raises(Fault, match=rf"{name}: is not JSON"):
+        run_report.write(folder / "set", folder / "run", folder / "r.html", None, print)
+    (folder / "run/logs" / name).unlink()
 
 
 def test_missing_picture_is_reported(folder):
