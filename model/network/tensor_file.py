@@ -82,7 +82,7 @@ def read(
         header, content = _split(data)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise Fault(f"{path}: damaged, or no .safetensors checkpoint: {error}") from error
-    metadata: dict[str, str] = header.pop(METADATA, {})
+    metadata: dict[str, str] = header.pop(METADATA, None) or {}
     stated = metadata.pop(DIGEST, None)
     if stated is None and digest_required and metadata:
         raise Fault(

@@ -81,6 +81,14 @@ def test_file_of_another_kind(path):
         weights.load(path)
 
 
+@pytest.mark.parametrize("metadata", ["null", "{}"])
+def test_metadata_may_be_empty(path, metadata):
+    header = b'{"__metadata__":%s}' % metadata.encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(Fault, match="format None"):
+        weights.load(path)
+
+
 def test_file_without_metadata(path):
     tensor_file.write(path, {"x": np.zeros(3, np.float32)}, {})
     with pytest.raises(Fault, match="format None"):
