@@ -153,11 +153,16 @@ class RegisteredPair:
 
         Returns:
             A matplotlib figure; its `savefig` writes it to a file.
+
+        Raises:
+            Misuse: an image is missing, or has another size or type than the one registered.
         """
         from model.registration.plot import plot_registration
 
         image_a = self.image_a if image_a is None else image_a
         image_b = self.image_b if image_b is None else image_b
+        _check_shown(image_a, self.map_ab.shape[:2], "A")
+        _check_shown(image_b, self.registration.shape_b, "B")
         return plot_registration(image_a, image_b, self.registration)
 
     def save(self, path: str | Path) -> None:
@@ -192,6 +197,15 @@ class RegisteredPair:
         data = io.BytesIO()
         self.plot().savefig(data, format="png")
         return data.getvalue()
+
+
+def _check_shown(image: Image, shape: tuple[int, ...], name: str) -> None:
+    """Raise Misuse where an image is not uint8 of a shape (height, width)."""
+    if image.shape != shape or image.dtype != np.uint8:
+        raise Misuse(
+            f"plot: {name} is an array {image.dtype} {list(image.shape)}; expected uint8"
+            f" {list(shape)}, as registered"
+        )
 
 
 def _pixels(source: ImageSource, name: str) -> Image:

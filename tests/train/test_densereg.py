@@ -171,6 +171,9 @@ def test_saved_and_loaded(pair, tmp_path, impressions):
     assert loaded._repr_png_() is None and pair._repr_png_().startswith(b"\x89PNG")
     a, b, _ = [impression.image for impression in impressions]
     assert len(loaded.plot(a, b).get_axes()) == len(pair.plot().get_axes())
+    for images in ((a[1:], b), (a, b[:, 1:]), (a.astype(float), b)):
+        with pytest.raises(densereg.Misuse, match=r"plot: [AB] is an array .*; expected uint8"):
+            loaded.plot(*images)
 
 
 def test_foreground_of_a_file_and_of_pixels(tmp_path):

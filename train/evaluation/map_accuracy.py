@@ -52,10 +52,11 @@ def by_truth(
         wrong. NaN where a metric is undefined.
 
     Raises:
-        Misuse: the numbers of pairs, or the sizes of two maps, differ.
+        Misuse: the numbers of pairs, or the sizes of two maps, differ, or a resolution is not
+            positive.
     """
     _check_pairs(maps, truth, "truth")
-    resolutions = np.broadcast_to(np.asarray(ppi_b, np.float64), len(maps))
+    resolutions = _resolutions(ppi_b, len(maps))
     errors = [
         _errors(map_ab, true_map, parameters.step) * WORKING_PPI / ppi
         for map_ab, true_map, ppi in zip(maps, truth, resolutions, strict=True)
@@ -85,12 +86,16 @@ def by_minutiae(maps: Sequence[Map], minutiae: Sequence[tuple[Array, Array]]) ->
         of confirmed minutiae, px of the images B. NaN where a metric is undefined.
 
     Raises:
-        Misuse: the numbers of pairs differ, or minutiae have another shape.
+        Misuse: the numbers of pairs differ, or maps or minutiae have another shape.
     """
     _check_pairs(maps, minutiae, "minutiae")
     confirmed, oracle, distances = [], [], [np.zeros(0)]
-    for map_ab, (a, b) in zip(maps, minutiae, strict=True):
-        a, b = _as_minutiae(a), _as_minutiae(b)
+    for map_ab, pair in zip(maps, minutiae, strict=True):
+        if np.ndim(map_ab) != 3 or np.shape(map_ab)[-1] != 2:
+            raise Misuse(f"a map is an array {list(np.shape(map_ab))}; expected [H, W, 2]")
+        if len(pair) != 2:
+            raise Misuse(f"minutiae of {len(pair)} images; expected of A and of B")
+        a, b = map(_as_minutiae, pair)
         point_map = functools.partial(sample_map, np.asarray(map_ab, np.float32))
         distances.append(reference_minutiae.distances(a, b, point_map))
         confirmed.append(reference_minutiae.share(len(distances[-1]), a, b))
@@ -116,6 +121,14 @@ def _errors(map_ab: Map, truth: Map, step: int) -> NDArray[np.float64]:
     offset = (map_ab[::step, ::step].astype(np.float64) - truth[::step, ::step]).reshape(-1, 2)
     true = np.isfinite(truth[::step, ::step]).all(-1).ravel()
     return np.nan_to_num(np.hypot(*offset[true].T), nan=np.inf)
+
+
+def _resolutions(ppi_b: float | Sequence[float], pairs: int) -> NDArray[np.float64]:
+    """Return the resolution of the images B of all pairs [P]; Misuse for another number of them."""
+    ppi = np.asarray(ppi_b, np.float64)
+    if ppi.shape not in ((), (pairs,)) or not (ppi > 0).all():
+        raise Misuse(f"ppi_b is {ppi_b}; expected one positive number, or one for each pair")
+    return np.broadcast_to(ppi, pairs)
 
 
 def _as_minutiae(minutiae: Any) -> Array:

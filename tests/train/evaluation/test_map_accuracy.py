@@ -70,5 +70,12 @@ def test_wrong_arguments():
         evaluate_maps([truth()[1:]], truth=[truth()])
     with pytest.raises(Misuse, match=r"minutiae are an array \[2, 2\]"):
         evaluate_maps([truth()], minutiae=[(pair[0][:, :2], pair[1])])
+    for ppi in ([500.0, 500.0], 0.0, float("nan")):
+        with pytest.raises(Misuse, match="expected one positive number, or one for each pair"):
+            evaluate_maps([truth()], truth=[truth()], ppi_b=ppi)
+    with pytest.raises(Misuse, match=r"a map is an array \[2, 4\]; expected \[H, W, 2\]"):
+        evaluate_maps([pair[0]], minutiae=[pair])
+    with pytest.raises(Misuse, match="minutiae of 1 images; expected of A and of B"):
+        evaluate_maps([truth()], minutiae=[pair[:1]])
     with pytest.raises(Misuse, match="minutiae of 0 pairs"):
         evaluate_maps([truth()], minutiae=[])
