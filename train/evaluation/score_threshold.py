@@ -83,6 +83,8 @@ def recommend(
     if not math.isfinite(highest_rejected):
         highest_rejected = 0.0
     threshold = round((math.floor(highest_rejected / step) + 1) * step, parameters.decimals)
+    while (impostor >= threshold).sum() > allowed:  # 0.29 / 0.01 is less than 29
+        threshold = round(threshold + step, parameters.decimals)
     fmr, fnmr = float((impostor >= threshold).mean()), float((score[genuine] < threshold).mean())
     if fnmr == 1:
         return None

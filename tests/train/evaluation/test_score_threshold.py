@@ -32,6 +32,14 @@ def test_threshold_is_the_lowest_with_one_false_match_in_a_thousand(highest, thr
     assert (result.fmr_bound is None) == (fmr > 0)
 
 
+@pytest.mark.parametrize("highest", [0.07, 0.28, 0.29, 0.56, 0.57, 0.58])
+def test_an_impostor_with_a_rounded_score_is_rejected(highest):
+    """0.29 / 0.01 is 28.999999999999996 in floating point."""
+    result = recommend(np.array([0.99, highest]), np.array([True, False]), 10)
+    assert result.fmr == 0
+    assert result.score == pytest.approx(highest + 0.01)
+
+
 def test_without_a_false_match_the_bound_is_by_fingers():
     result = recommend(scores(), GENUINE, 60)
     assert result.fmr_bound == 3 / 60
