@@ -170,7 +170,7 @@ def test_without_methods_the_pairs_are_listed(root, tmp_path):
     ("arguments", "message"),
     [
         (["--method", "surf"], "expected one of ours, sift"),
-        (["--method", "sift", "--method", "sift"], "sift occurs twice"),
+        (["--method", "sift", "--method", "sift"], "SIFT + RANSAC occurs twice"),
         (["--method", "maps:nowhere"], "no such folder of maps"),
         (["--set", "A=x"], "occurs twice"),
         (["--set", "all=x"], "and not 'all'"),
@@ -183,6 +183,22 @@ def test_without_methods_the_pairs_are_listed(root, tmp_path):
 )
 def test_wrong_use_is_explained(root, tmp_path, arguments, message):
     done = call(root, tmp_path, *arguments, names="A")
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("SIFT + RANSAC", "SIFT + RANSAC occurs twice"),
+        ("rigid oracle", "cannot be called 'rigid oracle'"),
+        ("before registration", "cannot be called 'before registration'"),
+    ],
+)
+def test_a_folder_of_maps_has_a_name_of_its_own(root, tmp_path, name, message):
+    (tmp_path / name).mkdir()
+    maps = f"maps:{tmp_path / name}"
+    done = call(root, tmp_path / "out", "--method", "sift", "--method", maps, names="A")
     assert done.exit_code == 2
     assert message in done.output
 

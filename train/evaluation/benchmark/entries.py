@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from shards.foundation.errors import Misuse
 OURS, SIFT, PHASE, MINUTIAE, RIGID, MAPS = "ours", "sift", "phase", "minutiae-tps", "rigid", "maps"
 BUILT_IN = (OURS, SIFT, PHASE, MINUTIAE, RIGID)
 ALL_SETS = "all"  # the name of all sets together in the results
+BEFORE = "before registration"  # the row of the matchers' scores of the minutiae as extracted
 SET_NAME = re.compile(r"[\w.-]*\w[\w.-]*")
 
 
@@ -69,14 +69,9 @@ def parse_methods(methods: Sequence[str]) -> list[MethodEntry]:
     """Parse names of methods and maps:DIR.
 
     Raises:
-        Misuse: an unknown method, the same one twice, or two folders of maps with one name.
+        Misuse: an unknown method.
     """
-    entries = [_parse_method(text) for text in methods]
-    names = Counter(entry.folder.name if entry.folder else entry.kind for entry in entries)
-    for name, count in names.items():
-        if count > 1:
-            raise Misuse(f"--method: {name} occurs twice; results are told apart by their names")
-    return entries
+    return [_parse_method(text) for text in methods]
 
 
 def _parse_method(text: str) -> MethodEntry:

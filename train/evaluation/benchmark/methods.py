@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from model.network import compilation_cache, tensor_file
 from model.registration.method_version import METHOD_VERSION
 from model.registration.registrar import Registrar
 from shards.foundation.errors import Misuse
-from train.evaluation import file_methods, phase, result_log, sift
+from train.evaluation import file_methods, phase, reference_minutiae, result_log, sift
 from train.evaluation.benchmark import (
     afis_minutiae,
     entries,
@@ -32,6 +33,7 @@ LABELS = {
     entries.MINUTIAE: "minutiae + spline",
     entries.RIGID: f"{entries.OURS}, rigid",
 }
+RESERVED = {reference_minutiae.ORACLE, entries.BEFORE}  # names of rows that are no methods
 VERSIONS: dict[str, int | str] = {
     entries.OURS: METHOD_VERSION,
     entries.SIFT: sift.VERSION,
@@ -78,7 +80,13 @@ def count_parameters(entry: MethodEntry, checkpoint: Path) -> int | None:
 
 
 def require(methods: list[MethodEntry]) -> None:
-    """Raise Misuse where a method needs a package that is missing."""
+    """Raise Misuse where two methods have one name, or one needs a package that is missing."""
+    names = Counter(map(label, methods))
+    for name, count in names.items():
+        if count > 1:
+            raise Misuse(f"--method: {name} occurs twice; results are told apart by their names")
+    for name in RESERVED & set(names):
+        raise Misuse(f"--method: a folder of maps cannot be called {name!r}, as a row of the page")
     if (
         any(method.kind == entries.MINUTIAE for method in methods)
         and not afis_minutiae.is_installed()

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from train.evaluation import bootstrap, error_rates, reference_minutiae, strata
 from train.evaluation.benchmark.afis_minutiae import MATCHERS
 from train.evaluation.benchmark.comparisons import DEFAULT as COMPARISONS
-from train.evaluation.benchmark.entries import ALL_SETS
+from train.evaluation.benchmark.entries import ALL_SETS, BEFORE
 from train.evaluation.bootstrap import Floats
 from train.evaluation.fvc_results import FvcResults, Metrics
 from train.evaluation.impression_folder import finger_name
 from train.evaluation.result_log import Row
 from train.evaluation.score_threshold import count_fingers
 
-BEFORE = "before registration"  # the matchers' scores of the minutiae as extracted
 TAR_LIMITS = {"tar_far1": "fmr100", "tar_far01": "fmr1000"}  # true accept rate: 1 - FNMR
 Masks = dict[str, NDArray[np.bool_]]
 
