@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from model.registration.impression import PreparedImpression
 from model.registration.method_version import METHOD_VERSION
 from model.registration.registrar import Registrar
-from pipeline.imaging import file, preprocess
+from pipeline.imaging import file
 from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resolution import ImageResolution, by_option, find_resolution
 from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_affine
@@ -28,7 +28,7 @@ NETWORK, SIFT, PHASE = "network", "SIFT + RANSAC", "phase correlation"
 
 # Of the maps between the px of the files, of the reading of files and of the measurement of maps by
 # `train.evaluation.fvc`: raise it with every change of code that changes stored results.
-MEASUREMENT_VERSION = 2
+MEASUREMENT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,8 @@ class FileMethods:
         image = file.load(path)
         resolution = find_resolution(path, image.stored, self._known)
         self.resolutions[str(path)] = resolution
-        network = self._registrar.prepare_image(image, resolution, str(path))
-        prepared = preprocess.prepare_file(image, resolution.ppi, str(path))
-        return PreparedFile(network, prepared)
+        impression = self._registrar.prepare_image(image, resolution, str(path))
+        return PreparedFile(impression, impression.prepared)
 
 
 def versions() -> dict[str, int]:
