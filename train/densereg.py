@@ -135,18 +135,7 @@ def foreground(image: ImageLike, ppi: float | None = None) -> NDArray[np.bool_]:
     Raises:
         Misuse, Fault: see `register`.
     """
-    import numpy as np
-
-    from pipeline.imaging import cropping, preprocess
-    from pipeline.imaging.warp import apply_affine, invert_affine, pixel_grid
-    from train.image_arguments import check_image, open_image, stated_resolution
-
-    source = check_image(image, "image")
-    content, resolution = open_image(source, stated_resolution(ppi, "ppi"), "image", "ppi")
-    name = str(source) if isinstance(source, Path) else "image"
-    prepared = preprocess.prepare_file(content, resolution.ppi, name)
-    points = apply_affine(invert_affine(prepared.to_original), pixel_grid(*content.stored.shape))
-    return np.asarray(cropping.on_finger(prepared, points))
+    return _prepare_alone(image, ppi).foreground
 
 
 def crop_image(
@@ -165,15 +154,10 @@ def crop_image(
     Raises:
         Misuse, Fault: see `register`.
     """
-    from model.registration.impression import prepare_impression
     from pipeline.imaging.cropping import extract_crop
-    from train.image_arguments import check_image, open_image, stated_resolution
 
-    source = check_image(image, "image")
-    content, resolution = open_image(source, stated_resolution(ppi, "ppi"), "image", "ppi")
-    name = str(source) if isinstance(source, Path) else "image"
-    impression, geometry = prepare_impression(content, resolution, name), network.geometry
-    return extract_crop(impression.prepared, geometry.crop, geometry.size).image
+    geometry = network.geometry
+    return extract_crop(_prepare_alone(image, ppi).prepared, geometry.crop, geometry.size).image
 
 
 def aligned_crops(pair: RegisteredPair, network: FeatureNetwork) -> AlignedCrops:
@@ -284,6 +268,17 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """Return the public names, for completion."""
     return [*__all__, "__version__"]
+
+
+def _prepare_alone(image: ImageLike, ppi: float | None) -> PreparedImpression:
+    """Prepare one image without a network; Misuse and Fault as `register`."""
+    from model.registration.impression import prepare_impression
+    from train.image_arguments import check_image, open_image, stated_resolution
+
+    source = check_image(image, "image")
+    content, resolution = open_image(source, stated_resolution(ppi, "ppi"), "image", "ppi")
+    name = str(source) if isinstance(source, Path) else "image"
+    return prepare_impression(content, resolution, name)
 
 
 @functools.lru_cache(1)
