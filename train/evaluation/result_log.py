@@ -156,4 +156,5 @@ def _read_lines(path: Path) -> list[bytes]:
     """Return the lines of a file; none without the file."""
     if not path.exists():
         return []
-    return files.read_bytes(path).splitlines(keepends=True)
+    with files.open_file(path) as file:
+        return file.readlines()
