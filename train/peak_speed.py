@@ -39,12 +39,14 @@ class MeasurementParameters:
 def peak_flops(device: jax.Device) -> float:
     """Return the peak speed of a device in FLOP/s.
 
-    From PEAKS; for other devices (CPUs) the measured speed of a matrix product on all of them
-    together, divided by their number.
+    From PEAKS; of other devices the measured speed of a matrix product. The devices of a CPU share
+    its cores, so each has its part of that speed.
     """
-    kind = device.device_kind
-    peak = next((peak for name, peak in PEAKS.items() if name in kind), None)
-    return peak or _measured_flops() / len(jax.local_devices(backend=device.platform))
+    peak = next((peak for name, peak in PEAKS.items() if name in device.device_kind), None)
+    if peak is not None:
+        return peak
+    sharing = len(jax.local_devices(backend="cpu")) if device.platform == "cpu" else 1
+    return _measured_flops(device) / sharing
 
 
 def seconds_at_peak(flops: float, devices: Iterable[jax.Device]) -> float:
@@ -53,9 +55,11 @@ def seconds_at_peak(flops: float, devices: Iterable[jax.Device]) -> float:
 
 
 @functools.cache
-def _measured_flops(parameters: MeasurementParameters = MeasurementParameters()) -> float:
-    """Measure the speed of a matrix product on the first device, in FLOP/s."""
-    with jax.default_device(jax.local_devices()[0]):
+def _measured_flops(
+    device: jax.Device, parameters: MeasurementParameters = MeasurementParameters()
+) -> float:
+    """Measure the speed of a matrix product on a device, in FLOP/s."""
+    with jax.default_device(device):
         matrix = jnp.ones((parameters.side, parameters.side), jnp.float32)
         product = jax.jit(jnp.matmul)
         jax.block_until_ready(product(matrix, matrix))
