@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 
 from model.network import metrics, weights
 from model.network.summary import summarise
-from model.registration.plot import plot_registration
 from model.registration.registrar import Registrar
 from shards import record
 from shards.foundation import files, html
@@ -132,15 +131,9 @@ def _example(shards: ShardSet, split: str, rows: PairRows, registrar: Registrar)
         raise Misuse(f"{shards.directory}: {split} holds no genuine pair to show")
     row = candidates[len(candidates) // 2]
     pair = record.decode(shards.read(split, [int(row["pair"])])[0])
-    a = pair_report.crop_as_impression(pair.image_a, registrar.geometry)
-    b = pair_report.crop_as_impression(pair.image_b, registrar.geometry)
-    registration = registrar.register_impressions(a, b)
     what = "an image and its own copy" if row["kind"] == "genuine" else "two impressions"
-    figure = plot_registration(
-        a.prepared.image, b.prepared.image, registration, (a.foreground, b.foreground)
-    )
     return {
-        "image": html.embed_figure(figure),
+        "image": html.embed_figure(pair_report.plot_crops(pair, registrar)),
         "text": f"Registered by model.registration.registrar: {row['a']} and {row['b']}"
         f" ({row['kind']}, {row['noise']}), the crops of the record, enlarged. The error,"
         f" {float(row[key]):.1f} px, is the median of the {len(candidates)} pairs of {what}.",

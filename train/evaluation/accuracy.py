@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model.network import metrics
 from train.evaluation import bootstrap, error_rates
+from train.evaluation.averages import mean, median
 from train.evaluation.bootstrap import BootstrapParameters, Floats, Interval
 
 SCORE_METRICS = ("auc", "eer")  # of `error_rates`
@@ -44,14 +45,12 @@ def summarise(results: Mapping[str, NDArray]) -> dict[str, float]:
     turned = np.asarray(results["rotation_error"])[genuine & visible.any(1)]
     scores = error_rates.metrics(np.asarray(results["score"]), genuine)
     return {
-        "epe_median": _median(visible_error),
-        "epe_mean": _mean(visible_error),
-        **{
-            f"pck@{limit}": _mean(visible_error <= limit) for limit in metrics.DEFAULT.pck_distances
-        },
-        "precision": _mean(right[kept]),
-        "recall": _mean(right[visible]),
-        "rotation_error_deg": float(np.degrees(_median(turned))),
+        "epe_median": median(visible_error),
+        "epe_mean": mean(visible_error),
+        **{f"pck@{limit}": mean(visible_error <= limit) for limit in metrics.DEFAULT.pck_distances},
+        "precision": mean(right[kept]),
+        "recall": mean(right[visible]),
+        "rotation_error_deg": float(np.degrees(median(turned))),
         **{name: scores[name] for name in SCORE_METRICS},
     }
 
@@ -91,13 +90,3 @@ def intervals(
     ends["rotation_error_deg"] = bootstrap.median_interval(turned, fitted, weights, parameters)
     scores = error_rates.intervals(np.asarray(results["score"]), genuine, weights, parameters)
     return ends | {name: scores[name] for name in SCORE_METRICS}
-
-
-def _median(values: NDArray) -> float:
-    """Return the median of values [V]; NaN without any."""
-    return float(np.median(values)) if values.size else float("nan")
-
-
-def _mean(values: NDArray) -> float:
-    """Return the mean of values [V]; NaN without any."""
-    return float(values.mean()) if values.size else float("nan")

@@ -122,16 +122,14 @@ def _threshold(results: FvcResults) -> str | None:
     return str(results.threshold(NETWORK) or "") if NETWORK in results.scores else None
 
 
-def find_worst(
-    results: FvcResults, count: int = worst_pairs.DEFAULT.count, method: str = NETWORK
-) -> dict[str, list[int]]:
-    """Return the indices of the worst comparisons that could be made.
+def find_worst(results: FvcResults, count: int = worst_pairs.DEFAULT.count) -> dict[str, list[int]]:
+    """Return the indices of the worst comparisons of the network that could be made.
 
     Returns:
         {"genuine": those with the lowest scores, "impostor": those with the highest}, at most
-        `count` each; empty where the method has no scores.
+        `count` each; empty without scores.
     """
-    score = results.scores.get(method, np.zeros(0))
+    score = results.scores.get(NETWORK, np.zeros(0))
     if not len(score):
         return {}
     order = [k for k in np.argsort(score, kind="stable").tolist() if math.isfinite(score[k])]

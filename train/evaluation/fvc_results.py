@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.evaluation import bootstrap, error_rates, score_threshold
+from train.evaluation.averages import median
 from train.evaluation.bootstrap import Interval
 from train.evaluation.impression_folder import finger_name
 from train.evaluation.result_log import Row
@@ -97,7 +98,7 @@ class FvcResults:
             intervals[name] = bootstrap.percentile_interval(means)
         residuals = np.concatenate([one["distances"] for one in maps])
         pair_index = np.repeat(np.arange(len(maps)), [len(one["distances"]) for one in maps])
-        values["residual"] = float(np.median(residuals)) if len(residuals) else float("nan")
+        values["residual"] = median(residuals)
         intervals["residual"] = bootstrap.median_interval(residuals, pair_index, weights)
         fingers = dict.fromkeys(values, count_fingers([self.fingers[k] for k in measured]))
         return bootstrap.with_intervals(values, intervals, fingers, SHARES)

@@ -15,6 +15,7 @@ from pipeline.imaging.resolution import WORKING_PPI
 from pipeline.imaging.warp import Array
 from shards.foundation.errors import Misuse
 from train.evaluation import reference_minutiae
+from train.evaluation.averages import mean, median
 from train.evaluation.file_methods import sample_map
 
 Map = NDArray[np.floating[Any]]  # [H_a, W_a, 2], as `map_ab` of a registration
@@ -66,10 +67,10 @@ def by_truth(
     distances = metrics.DEFAULT.pck_distances
     return {
         "pairs": len(maps),
-        "coverage": _mean(np.isfinite(error)),
-        "epe_median": float(np.median(mapped)) if len(mapped) else float("nan"),
-        "epe_mean": _mean(mapped),
-        **{f"pck@{distance}": _mean(error <= distance) for distance in distances},
+        "coverage": mean(np.isfinite(error)),
+        "epe_median": median(mapped),
+        "epe_mean": mean(mapped),
+        **{f"pck@{distance}": mean(error <= distance) for distance in distances},
     }
 
 
@@ -105,10 +106,10 @@ def by_minutiae(maps: Sequence[Map], minutiae: Sequence[tuple[Array, Array]]) ->
     residuals = np.concatenate(distances)
     return {
         "pairs": len(maps),
-        "confirmed": _mean(np.array(confirmed)),
-        "oracle": _mean(np.array(oracle)),
-        "aligned": _mean(aligned),
-        "residual": float(np.median(residuals)) if len(residuals) else float("nan"),
+        "confirmed": mean(np.array(confirmed)),
+        "oracle": mean(np.array(oracle)),
+        "aligned": mean(aligned),
+        "residual": median(residuals),
     }
 
 
@@ -142,8 +143,3 @@ def _as_minutiae(minutiae: Any) -> Array:
 def _check_pairs(maps: Sequence[Any], others: Sequence[Any], name: str) -> None:
     if len(maps) != len(others):
         raise Misuse(f"{len(maps)} maps, but {name} of {len(others)} pairs; expected as many")
-
-
-def _mean(values: NDArray[Any]) -> float:
-    """Return the mean of values [V]; NaN without any."""
-    return float(values.mean()) if values.size else float("nan")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model.network.weights import CropGeometry
@@ -83,7 +84,8 @@ def write(
     def plot_pair(kind: str, rank: int, k: int) -> Picture:
         pair = record.decode(shards.read(summary["split"], [k])[0])
         text = f"{rank}. pair {k}: {pair.image_id_a} × {pair.image_id_b}, {pair.noise}"
-        return {"image": _plot_pair(pair, registrar, parameters), "text": text}
+        figure = plot_crops(pair, registrar)
+        return {"image": html.embed_figure(figure, "jpeg", parameters.jpeg_dpi), "text": text}
 
     figure = score_curves.plot(results.scores, results.genuine)
     facts = {key: value for key, value in summary.items() if key not in RESULT_KEYS}
@@ -228,12 +230,11 @@ def _interval_text(values: dict[str, Any], column: Column) -> str:
     return bootstrap.format_interval(value, low, high, column.format.rstrip("°"))
 
 
-def _plot_pair(pair: record.Pair, registrar: Registrar, parameters: WorstPairsParameters) -> str:
-    """Register a pair and return the address of its picture."""
+def plot_crops(pair: record.Pair, registrar: Registrar) -> Figure:
+    """Register the crops of a record and plot the registration."""
     a = crop_as_impression(pair.image_a, registrar.geometry)
     b = crop_as_impression(pair.image_b, registrar.geometry)
     registration = registrar.register_impressions(a, b)
-    figure = plot.plot_registration(
+    return plot.plot_registration(
         a.prepared.image, b.prepared.image, registration, (a.foreground, b.foreground)
     )
-    return html.embed_figure(figure, "jpeg", parameters.jpeg_dpi)

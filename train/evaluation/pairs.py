@@ -25,7 +25,7 @@ from model.network.matching import Correspondences
 from model.network.net import Net
 from model.network.weights import Checkpoint, CropGeometry
 from model.registration import calibration, registrar
-from shards import manifest, record
+from shards import record
 from shards.foundation import pool
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
@@ -58,10 +58,9 @@ def describe_inputs(shards: ShardSet, split: str, checkpoint: Path) -> Row:
         split: "train", "val" or "test".
         checkpoint: the network, a .safetensors file.
     """
-    checksums = [entry.sha256 for entry in shards.manifest.shards if entry.split == split]
     return {
         "spec_hash": shards.manifest.spec_hash,
-        "shards_sha256": manifest.json_sha256(checksums),
+        "shards_sha256": loader.split_digest(shards, split),
         "split": split,
         "checkpoint_sha256": sha256(checkpoint),
         "score": calibration.score_meaning(weights.load(checkpoint).curves is not None),

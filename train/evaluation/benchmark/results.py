@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.evaluation import bootstrap, error_rates, reference_minutiae, strata
+from train.evaluation.averages import median
 from train.evaluation.benchmark.afis_minutiae import MATCHERS
 from train.evaluation.benchmark.comparisons import DEFAULT as COMPARISONS
 from train.evaluation.benchmark.entries import ALL_SETS, BEFORE
@@ -116,7 +117,7 @@ class Table:
         bending = [_as_list(row.get("bending")) if row["genuine"] else [] for row in rows]
         metrics |= self._median_of(bending, "bending")
         seconds = [row["seconds"] for row in rows if "seconds" in row]
-        metrics["seconds"] = float(np.median(seconds)) if seconds else float("nan")
+        metrics["seconds"] = median(np.array(seconds))
         return metrics | {"failed": float(sum(bool(row["fault"]) for row in rows))}
 
     @property
