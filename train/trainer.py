@@ -25,7 +25,8 @@ from train.stop_signals import StopCheck, StopRequested, check_stop
 from train.validation import validate
 
 # Settings that may differ between a checkpoint and the run that continues it: they decide how long
-# the run is, how often it saves and in how many parts it computes, not what it computes.
+# the run is, and with it the learning rate of each step, how often it saves, and in how many parts
+# it computes.
 CHANGEABLE = tuple(
     f"train.{key}"
     for key in ("epochs", "steps", "accumulate", "checkpoint_every", "latest_every", "log_every")

@@ -26,7 +26,7 @@ class AttentionParameters:
     """Size of the parts in which attention is computed."""
 
     # Maps of one image and one head that a CPU computes at the same time. Measured (docs/LOG.md,
-    # 2026-11-29, "Attention that keeps no map"): with four it takes 1.4 to 2.3 times as long.
+    # 2026-11-30, "Attention that keeps no map"): with four it takes 1.4 to 2.3 times as long.
     maps_on_cpu: int = 1
     # Queries of such a map whose gradients a CPU computes at the same time: weights and their
     # gradients of 256 by 1,024 float32 stay in the cache. Measured with whole maps, 64, 128 and

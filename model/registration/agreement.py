@@ -94,7 +94,7 @@ def measure_agreement(
     common = (a.mask > 0.5) & (mask > 0.5)
     if 4.0 * common.sum() < parameters.least_area:
         return None
-    explained, shift = explained_matches(deformation, matches, parameters)
+    explained, distance = explained_matches(deformation, matches, parameters)
     positions = nearest_pixels(matches[:, :2], common.shape)
     window = parameters.match_window
 
@@ -105,7 +105,7 @@ def measure_agreement(
         return np.asarray(blur(field, window) * np.float32(1e4 / 4), np.float32)
 
     support = density(probability * explained)
-    squares = density(probability * explained * shift**2)
+    squares = density(probability * explained * distance**2)
     return Agreement(
         common=common,
         ridges=ridges,
@@ -145,6 +145,7 @@ def gradient_tensor(ridges: Field, window: float) -> tuple[NDArray[np.complex64]
         Structure tensor as a complex number of twice the angle, complex64 [h, w]; mean squared
         gradient and mean square of the ridges in Gaussian windows of `window` px at 500 ppi.
     """
+    # by 2 px at 500 ppi, against the noise of single pixels; chosen
     smooth = np.asarray(cv2.GaussianBlur(ridges, (0, 0), 1.0), np.float32)
     x = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8))
     y = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8))
@@ -158,7 +159,8 @@ def gradient_tensor(ridges: Field, window: float) -> tuple[NDArray[np.complex64]
 
 def _mean_error(squares: Field, support: Field, parameters: AgreementParameters) -> Field:
     """Return the root of the mean squared distance of matches; that of chance where none are."""
-    # of one hundredth of a match per 10⁴ px² that lies as far as a match can that is explained
+    # of one hundredth of a match per 10⁴ px² that lies as far as a match can that is explained;
+    # chosen: it counts where there is hardly any match
     prior = np.float32(0.01)
     chance = np.float32(parameters.explained_distance**2)
     return np.asarray(np.sqrt((squares + prior * chance) / (support + prior)), np.float32)

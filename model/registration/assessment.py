@@ -16,7 +16,10 @@ from pipeline.imaging.warp import Array
 
 @dataclass(frozen=True)
 class RefusalParameters:
-    """From where on a number is named as a reason for no map. Chosen, unless noted."""
+    """The score from which on a map is returned, and what is named as a reason for none.
+
+    Chosen, unless noted.
+    """
 
     # Least probability of one finger for which a map is returned. Measured, docs/LOG.md,
     # 2026-12-01, "Hopeless sooner": of 1,516 impostor pairs two reach it, and of 1,378 genuine
@@ -82,8 +85,8 @@ def assess(
     bending = measure_bending(deformation, agreement.common)
     evidence = measure_evidence(agreement, bending, correlation, *ridges, weights)
     score = curves.probability(correlation) if weights is None else weights.probability(evidence)
-    doubt = calibration.uncertainty
-    sigma = None if doubt is None else standard_deviation(agreement, doubt)
+    uncertainty = calibration.uncertainty
+    sigma = None if uncertainty is None else standard_deviation(agreement, uncertainty)
     return Assessment(score, least, agreement, bending, evidence, sigma)
 
 

@@ -33,7 +33,8 @@ class Bending:
         distance: largest distance of the deformation from the similarity transform, but for one
             point in twenty.
         unevenness: standard deviation of the logarithm of the ratio of areas.
-        curvature: root mean square difference of a point from the mean of four around, 8 px away.
+        curvature: root mean square of four times the difference of a point from the mean of the
+            four points 8 px away.
     """
 
     similarity: Deformation

@@ -21,7 +21,7 @@ class CalibrationLimits:
     # Largest magnitude of an offset or a slope. Chosen.
     largest_coefficient: float = 1e6
     # A confidence closer to 1 than this counts as this close. Chosen.
-    least_doubt: float = 1e-6
+    least_distance_from_one: float = 1e-6
     # Largest magnitude of log odds: exp of a float64 overflows beyond 709.
     largest_log_odds: float = 700.0
 
@@ -208,7 +208,7 @@ def score_meaning(calibrated: bool) -> str:
 
 def log_odds(confidence: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the log odds [K] of probabilities [K] in (0, 1]."""
-    below_one = np.minimum(confidence, 1 - LIMITS.least_doubt)
+    below_one = np.minimum(confidence, 1 - LIMITS.least_distance_from_one)
     return np.asarray(np.log(confidence) - np.log1p(-below_one), np.float64)
 
 

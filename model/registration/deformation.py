@@ -52,7 +52,7 @@ class DeformationParameters:
     radius: float = 12.0
     # Least ratio of areas, deformation to similarity transform, that is no fold. Chosen.
     least_area_ratio: float = 0.2
-    # Steps of Newton's method for the inverse. Measured: four suffice.
+    # Steps of Newton's method for the inverse. Chosen.
     newton_steps: int = 6
     grid: NodeGrid = NodeGrid()
     similarity: SimilarityParameters = field(default_factory=SimilarityParameters)
@@ -122,8 +122,6 @@ class Deformation:
 def fit_deformation(
     matches: NDArray[np.floating],
     shape: tuple[int, int],
-    radius: float | None = None,
-    seed: int = 0,
     parameters: DeformationParameters = DEFAULT,
 ) -> Deformation | None:
     """Fit the smooth deformation that the matches support.
@@ -131,16 +129,13 @@ def fit_deformation(
     Args:
         matches: [K, 5], x_a, y_a, x_b, y_b, confidence in (0, 1].
         shape: (height, width) of image A.
-        radius: overrides `parameters.radius`.
-        seed: of the random samples.
         parameters: see `DeformationParameters`.
 
     Returns:
         The deformation, whose Jacobian determinant is positive everywhere, or None where too few
         matches agree on a similarity transform.
     """
-    radius = parameters.radius if radius is None else radius
-    similarity = fit_similarity(matches, radius, seed, parameters.similarity)
+    similarity = fit_similarity(matches, parameters.radius, parameters=parameters.similarity)
     return None if similarity is None else bend_similarity(similarity, matches, shape, parameters)
 
 

@@ -25,7 +25,7 @@ DEFAULT = DistortionParameters()
 
 
 @dataclass(frozen=True)
-class Similarity:
+class NearestSimilarity:
     """The similarity transform nearest to a map: z → slope · z + offset, with z = x + iy.
 
     Attributes:
@@ -41,7 +41,7 @@ class Similarity:
 
 def nearest_similarity(
     map_ab: DenseMap, parameters: DistortionParameters = DEFAULT
-) -> Similarity | None:
+) -> NearestSimilarity | None:
     """Fit a similarity transform to a map by least squares; None with fewer than two points."""
     step = parameters.sample_step
     sampled = map_ab[::step, ::step] @ TO_COMPLEX
@@ -51,7 +51,7 @@ def nearest_similarity(
     points, mapped = step * (x + 1j * y), sampled[y, x]
     slope, offset = np.polyfit(points, mapped, 1)
     distances = np.abs(slope * points + offset - mapped)
-    return Similarity(complex(slope), complex(offset), distances)
+    return NearestSimilarity(complex(slope), complex(offset), distances)
 
 
 def grid_spacing(shape: tuple[int, ...], parameters: DistortionParameters = DEFAULT) -> int:

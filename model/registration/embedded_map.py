@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from model.registration.distortion import TO_COMPLEX, DenseMap, Similarity
+from model.registration.distortion import TO_COMPLEX, DenseMap, NearestSimilarity
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ DEFAULT = EmbeddedMapParameters()
 
 def embed_map(
     map_ab: DenseMap,
-    similarity: Similarity,
+    similarity: NearestSimilarity,
     sigma: NDArray[np.float32] | None = None,
     parameters: EmbeddedMapParameters = DEFAULT,
 ) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def embed_map(
 
 
 def _continued_nodes(
-    map_ab: DenseMap, similarity: Similarity, step: int, shape: tuple[int, int]
+    map_ab: DenseMap, similarity: NearestSimilarity, step: int, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float64], tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return the map at all nodes [rows, columns, 2], and the mapped pixel that each is from."""
     y, x = np.minimum(np.indices(shape) * step, np.reshape(map_ab.shape[:2], (2, 1, 1)) - 1)

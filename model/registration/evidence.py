@@ -48,7 +48,7 @@ class Evidence(NamedTuple):
         direction: mean cosine of twice the angle between the ridges.
         period: minus the root mean square difference of the logarithms of the ridge periods.
         evenness: minus the variance of the logarithm of the ratio of areas.
-        stiffness: minus the bending energy, px².
+        stiffness: minus the square of `Bending.curvature`, px².
         coverage: logarithm of the common area.
     """
 

@@ -23,9 +23,9 @@ from pipeline.imaging.warp import Array
 class HypothesisParameters:
     """Parameters of `best_hypothesis`. Lengths are px at 500 ppi.
 
-    Measured on synthetic pairs (docs/LOG.md, 2026-11-23, "Stretch, and second looks"): the ridge
-    correlation of impostor pairs is 0.10 in the median and 0.29 at most, that of genuine pairs 0.38
-    or more in 99 of 100.
+    Measured (docs/LOG.md, 2026-12-01, "Hopeless sooner"): after the transforms of the first look
+    the ridge correlation of impostor pairs is 0.13 in the median and above 0.22 in one of ten, that
+    of all but one of 1,378 genuine pairs at least 0.13.
     """
 
     # Similarity transforms that are tried. Measured, same entry: eight find no more pairs.
@@ -66,7 +66,8 @@ class HypothesisParameters:
     # 2026-12-01, "Refined until it settles": 2 to 8 times find as many pairs.
     repeats: int = 4
     # Least gain in ridge correlation for which a repeated refinement is repeated again, and another
-    # look of the network is kept. Measured, docs/LOG.md, 2026-11-23, "Stretch, and second looks".
+    # look of the network is kept. Chosen: a gain of 0.005 finds as many pairs (docs/LOG.md,
+    # 2026-12-01, "Refined until it settles").
     least_gain: float = 0.01
     alignment: RidgeAlignmentParameters = field(default_factory=RidgeAlignmentParameters)
 

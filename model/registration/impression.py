@@ -27,12 +27,14 @@ from pipeline.imaging.warp import Array, apply_affine, compose_affine, invert_af
 
 @dataclass(frozen=True)
 class MapParameters:
-    """Where a pixel has a correspondence."""
+    """Where a pixel has a correspondence, and how maps are computed."""
 
     # px at 500 ppi by which a map extends beyond the foreground of both impressions, where no faint
     # ridges continue it: the outline of the foreground is known to one of its cells
     # (`pipeline.imaging.foreground`). Measured, docs/LOG.md, 2026-11-30, "Where minutiae are lost".
     margin: int = 8
+    # Rows of a map computed at a time, which bounds the memory. Chosen.
+    rows_per_block: int = 256
 
 
 DEFAULT = MapParameters()
@@ -108,8 +110,11 @@ class PreparedImpression:
 
     @functools.cached_property
     def rank(self) -> tuple[int, int]:
-        """Sort key: of two impressions the lower one, that with less foreground, is mapped onto the
-        other. Equal areas are ordered by the pixels, so that names do not matter."""
+        """Sort key: the impression with the lower rank is mapped onto the other.
+
+        The one with less foreground has it. Equal areas are ordered by the pixels, so that names do
+        not matter.
+        """
         return int(self.prepared.mask.sum()), zlib.crc32(self.prepared.image.tobytes())
 
 
@@ -179,7 +184,6 @@ def map_in_file_pixels(
     deformation: Deformation,
     a: PreparedImpression,
     b: PreparedImpression,
-    rows_per_block: int = 256,
     parameters: MapParameters = DEFAULT,
 ) -> NDArray[np.float32]:
     """Evaluate a deformation at every pixel of the file of A, in px of the file of B.
@@ -187,7 +191,6 @@ def map_in_file_pixels(
     Args:
         deformation: from A to B, px at 500 ppi.
         a, b: the impressions.
-        rows_per_block: rows computed at a time, which bounds the memory.
         parameters: see `MapParameters`.
 
     Returns:
@@ -202,6 +205,7 @@ def map_in_file_pixels(
     map_ab = np.full((height, width, 2), np.nan, np.float32)
     on_a = cropping.grid_on_finger(around_a, x, y)
     box = Box.around(on_a)
+    rows_per_block = parameters.rows_per_block
     for start in range(box.top, box.bottom, rows_per_block):
         block = Box(start, start + rows_per_block, box.left, box.right).within(box).pixels
         rows, columns = block
@@ -235,7 +239,7 @@ def sigma_in_file_pixels(
     map_ab: NDArray[np.float32],
     first: PreparedImpression,
     first_is_a: bool,
-    rows_per_block: int = 256,
+    parameters: MapParameters = DEFAULT,
 ) -> NDArray[np.float32]:
     """Sample a field over one of two impressions at every pixel of the file of A.
 
@@ -244,15 +248,15 @@ def sigma_in_file_pixels(
         map_ab: float32 [H_a, W_a, 2], from px of A's file to px of B's file.
         first: A, or B.
         first_is_a: which of them it is.
-        rows_per_block: rows computed at a time, which bounds the memory.
+        parameters: see `MapParameters`.
 
     Returns:
         float32 [H_a, W_a]; NaN where the map is.
     """
     sampled = np.full(map_ab.shape[:2], np.nan, np.float32)
     to_working = invert_affine(first.prepared.to_original)
-    for start in range(0, len(sampled), rows_per_block):
-        block = map_ab[start : start + rows_per_block]
+    for start in range(0, len(sampled), parameters.rows_per_block):
+        block = map_ab[start : start + parameters.rows_per_block]
         y, x = np.nonzero(np.isfinite(block[..., 0]))
         points = np.c_[x, y + start] if first_is_a else block[y, x]
         pixels = nearest_pixels(apply_affine(to_working, points.astype(np.float64)), sigma.shape)

@@ -13,8 +13,8 @@ ColourImage = NDArray[np.uint8]  # [H, W, 3], red green blue
 GreyImage = NDArray[np.uint8]  # [H, W], dark ridges
 Ink = NDArray[np.float32]  # [H, W], amount of ridge in [0, 1]
 Mask = NDArray[np.bool_]  # [H, W]
-Fingers = tuple[Mask | None, Mask | None]  # foregrounds of A and of B, None where not known
-UNKNOWN: Fingers = (None, None)
+Foregrounds = tuple[Mask | None, Mask | None]  # foregrounds of A and of B, None where not known
+UNKNOWN: Foregrounds = (None, None)
 
 
 @dataclass(frozen=True)

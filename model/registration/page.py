@@ -17,7 +17,7 @@ from model.registration.distortion import distance_limit, grid_spacing, nearest_
 from model.registration.embedded_map import embed_map
 from model.registration.overlay import (
     UNKNOWN,
-    Fingers,
+    Foregrounds,
     GreyImage,
     even_contrast,
     overlay,
@@ -47,7 +47,7 @@ def write_page(
     names: tuple[str, str],
     images: tuple[GreyImage, GreyImage],
     registration: Registration,
-    fingers: Fingers = UNKNOWN,
+    fingers: Foregrounds = UNKNOWN,
     remarks: Sequence[str] = (),
 ) -> None:
     """Write the page on a registration.
@@ -85,7 +85,7 @@ def _short_names(name_a: str, name_b: str) -> tuple[str, str]:
 
 
 def _images(
-    images: tuple[GreyImage, GreyImage], registration: Registration, fingers: Fingers
+    images: tuple[GreyImage, GreyImage], registration: Registration, fingers: Foregrounds
 ) -> dict[str, dict[str, Any]]:
     """Return the address and the size of each image of the page."""
     a, b = images[0], with_polarity_of_a(images[1], registration.opposite_polarity)

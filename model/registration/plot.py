@@ -26,7 +26,7 @@ from model.registration.distortion import (
 from model.registration.overlay import (
     UNKNOWN,
     ColourImage,
-    Fingers,
+    Foregrounds,
     GreyImage,
     Mask,
     even_contrast,
@@ -62,7 +62,7 @@ def save_plot(
     image_b: GreyImage,
     registration: Registration,
     path: Path,
-    fingers: Fingers = UNKNOWN,
+    fingers: Foregrounds = UNKNOWN,
 ) -> None:
     """Write `plot_registration` as PNG; Fault where the file cannot be written."""
     figure = plot_registration(image_a, image_b, registration, fingers)
@@ -75,7 +75,7 @@ def plot_registration(
     image_a: GreyImage,
     image_b: GreyImage,
     registration: Registration,
-    fingers: Fingers = UNKNOWN,
+    fingers: Foregrounds = UNKNOWN,
 ) -> Figure:
     """Plot the matches, the ridges before and after registration, and the deformation grid.
 
@@ -118,7 +118,7 @@ def plot_matches(
     image_a: GreyImage,
     image_b: GreyImage,
     matches: NDArray[np.float32],
-    fingers: Fingers = UNKNOWN,
+    fingers: Foregrounds = UNKNOWN,
 ) -> None:
     """Plot both impressions side by side, with lines between matches [K, 5] by probability."""
     shift = image_a.shape[1] + round(PLOT.gap * image_a.shape[1])
@@ -192,7 +192,7 @@ def _grid_segments(field: NDArray, spacing: int) -> NDArray:
 
 
 def _overlay_unregistered(
-    image_a: GreyImage, image_b: GreyImage, fingers: Fingers, px_b: float
+    image_a: GreyImage, image_b: GreyImage, fingers: Foregrounds, px_b: float
 ) -> ColourImage:
     """Plot the ridges of A and of B with the top-left corners of both files together.
 

@@ -58,8 +58,6 @@ class RegistrarParameters:
     # Least confidence of a match that takes part in a fit, which weights it by its confidence.
     # Chosen: low, since the fit is robust.
     least_confidence: float = 0.01
-    # Rows of a dense map computed at a time, which bounds the memory. Chosen.
-    rows_per_block: int = 256
     hypotheses: HypothesisParameters = field(default_factory=HypothesisParameters)
     window: WindowParameters = field(default_factory=WindowParameters)
 
@@ -178,11 +176,10 @@ class Registrar:
             deformation = invert_deformation(deformation, shape, alignment.deformation)
             explained = explained[:, [2, 3, 0, 1, 4]]
         explained[:, 4] = self.calibration.curves.match_probability(explained[:, 4])
-        rows, sigma = self.parameters.rows_per_block, assessment.sigma
-        map_ab = map_in_file_pixels(deformation, a, b, rows)
+        map_ab, sigma = map_in_file_pixels(deformation, a, b), assessment.sigma
         if sigma is not None:
             sigma = sigma * np.float32(b.resolution.ppi / WORKING_PPI)
-            sigma = sigma_in_file_pixels(sigma, map_ab, first, first is a, rows)
+            sigma = sigma_in_file_pixels(sigma, map_ab, first, first is a)
         return Registration(
             map_ab,
             score,

@@ -85,7 +85,7 @@ def test_page_is_complete_and_self_contained(folder, monkeypatch):
 
 def test_evaluation_of_another_checkpoint_is_not_reused(tmp_path):
     (tmp_path / pair_files.SUMMARY).write_text(
-        json.dumps({"checkpoint_sha256": "1", "intervals_version": bootstrap.METHOD_VERSION})
+        json.dumps({"checkpoint_sha256": "1", "intervals_version": bootstrap.INTERVAL_VERSION})
     )
     (tmp_path / pair_files.PAIRS).write_text("pair\n0\n")
     assert pair_files.read(tmp_path, {"checkpoint_sha256": "1"}) is not None

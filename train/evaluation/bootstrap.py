@@ -34,7 +34,8 @@ class BootstrapParameters:
 
 
 DEFAULT = BootstrapParameters()
-METHOD_VERSION = 2  # raised with every change of intervals; stored metrics of another are not used
+# Raised with every change of the intervals; stored metrics of another version are not used.
+INTERVAL_VERSION = 2
 
 
 def resample_weights(

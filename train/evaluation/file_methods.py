@@ -64,7 +64,7 @@ class PreparedFile:
     prepared: SegmentedImage
 
     @functools.cached_property
-    def features(self) -> sift.Features:
+    def features(self) -> sift.Keypoints:
         """Its SIFT keypoints."""
         return sift.extract(self.prepared.image)
 
@@ -145,7 +145,7 @@ def register_by_network(registrar: Registrar, a: PreparedFile, b: PreparedFile) 
 
 
 def register_by_sift(a: PreparedFile, b: PreparedFile) -> FileResult:
-    """Register by SIFT + RANSAC; the score is the number of inliers, 0 without a similarity."""
+    """Register by SIFT + RANSAC; the score is the number of inliers, 0 without a transform."""
     fit = sift.fit(a.features, b.features)
     if fit is None:
         return FileResult(0.0, no_correspondence)

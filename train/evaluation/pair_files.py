@@ -59,7 +59,7 @@ def write(results: PairResults, out: Path, inputs: Row) -> Row:
     error = rounded({"calibration_error": confidence.calibration_error(curves["reliability"])})
     summary = {
         **inputs,
-        "intervals_version": bootstrap.METHOD_VERSION,
+        "intervals_version": bootstrap.INTERVAL_VERSION,
         "pairs": len(results.pairs),
         "threshold": str(results.threshold(REGISTERED) or "") or None,
         **error,
@@ -83,7 +83,7 @@ def read(out: Path, inputs: Row) -> tuple[dict[str, Any], list[dict[str, str]]] 
     """
     try:
         summary = json.loads(files.read_bytes(out / SUMMARY))
-        expected = {**inputs, "intervals_version": bootstrap.METHOD_VERSION}
+        expected = {**inputs, "intervals_version": bootstrap.INTERVAL_VERSION}
         if any(summary.get(key) != value for key, value in expected.items()):
             return None
         text = files.read_text(out / PAIRS)

@@ -8,8 +8,9 @@ Hines, 1975), and the one with the higher peak is taken.
 
 There are two differences to the published method, both of which improve this baseline: the
 magnitudes are compared by plain correlation, which found the rotation in all of 18 distorted pairs
-where their phase correlation found it in 17 at best (docs/LOG.md, 2026-11-23, phase correlation as
-a baseline); and the scale is not searched, because both images have the same resolution.
+where their phase correlation found it in two (docs/LOG.md, 2026-11-23, "Phase correlation and
+intervals over fingers"); and the scale is not searched, because both images have the same
+resolution.
 """
 
 from __future__ import annotations

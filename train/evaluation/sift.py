@@ -1,4 +1,4 @@
-"""SIFT + RANSAC, a classical registration by a similarity, with the implementations of OpenCV.
+"""SIFT + RANSAC, a classical registration by a similarity transform, as OpenCV has it.
 
 SIFT keypoints (Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 60(2),
 2004), cross-checked nearest neighbours, then RANSAC by `cv2.estimateAffinePartial2D`.
@@ -22,14 +22,14 @@ class SiftParameters:
     max_features: int = 2000  # strongest keypoints of an image; chosen: few prints have more
     inlier_distance: float = 6.0  # px at 500 ppi; chosen: less than a ridge period (9 px)
     max_iterations: int = 5000  # of RANSAC; chosen: above OpenCV's 2000, a match is often wrong
-    min_matches: int = 3  # two matches define a similarity, a third one tests it
+    min_matches: int = 3  # two matches define a transform, a third tests it
 
 
 DEFAULT = SiftParameters()
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class Keypoints:
     """Keypoints of an image.
 
     Attributes:
@@ -43,7 +43,7 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class SimilarityFit:
-    """A similarity from A to B and the matches that support it, in px of the images.
+    """A similarity transform from A to B and the matches that support it, in px of the images.
 
     Attributes:
         matrix: float64 [2, 3], A → B.
@@ -60,7 +60,7 @@ def align(
     scale: float,
     parameters: SiftParameters = DEFAULT,
 ) -> SimilarityFit | None:
-    """Fit a similarity to two crops; None where no similarity is supported.
+    """Fit a similarity transform to two crops; None where none is supported.
 
     Args:
         image_a: uint8 [H, W].
@@ -77,7 +77,7 @@ def align(
 
 def extract(
     image: NDArray[np.uint8], scale: float = 1.0, parameters: SiftParameters = DEFAULT
-) -> Features:
+) -> Keypoints:
     """Detect keypoints and compute their descriptors in an image enlarged by `scale`.
 
     Args:
@@ -93,11 +93,11 @@ def extract(
     points = (points + 0.5) * (np.array(image.shape[::-1]) / size).astype(np.float32) - 0.5
     if descriptors is None:
         descriptors = np.zeros((0, 128), np.float32)
-    return Features(points, np.asarray(descriptors, np.float32))
+    return Keypoints(points, np.asarray(descriptors, np.float32))
 
 
 def fit(
-    a: Features, b: Features, scale: float = 1.0, parameters: SiftParameters = DEFAULT
+    a: Keypoints, b: Keypoints, scale: float = 1.0, parameters: SiftParameters = DEFAULT
 ) -> SimilarityFit | None:
     """Fit the similarity that most cross-checked matches support; None where there is none.
 

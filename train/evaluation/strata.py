@@ -104,8 +104,8 @@ def ridge_quality(
     """
     grey = image.astype(np.float32)
     x, y = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    sigma = parameters.quality_window / scale
-    xx, yy, xy = [cv2.GaussianBlur(part, (0, 0), sigma) for part in (x * x, y * y, x * y)]
+    deviation = parameters.quality_window / scale
+    xx, yy, xy = [cv2.GaussianBlur(part, (0, 0), deviation) for part in (x * x, y * y, x * y)]
     energy = xx + yy
     contrasted = energy > parameters.min_contrast * np.percentile(energy, 90)
     if not contrasted.any():

