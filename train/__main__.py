@@ -131,7 +131,7 @@ def calibrate(shards: Path, checkpoint: Path, fingers: int, workers: int | None)
 
     Registers pairs of synthetic fingers and matches validation pairs of SHARDS, fits the weights of
     the score and of the uncertainty and writes them into CHECKPOINT, whose parameters do not
-    change. Takes about ten core-minutes; fewer fingers make it less accurate.
+    change. Takes five to ten core-minutes; fewer fingers make it less accurate.
 
     Example: python -m train calibrate --shards data/shards
     --checkpoint runs/a/dense_reg_ckpt.safetensors
