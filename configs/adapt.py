@@ -1,8 +1,8 @@
 """The network that ships, fine-tuned on unlabelled prints of a sensor: an experiment.
 
 Command:  make adapt DATA=prints PPI=500
-Time:     23 min for training and 5 for shards, on half a core of an AMD EPYC
-Score:    no gain on FVC2004 DB1_B: docs/RESULTS.md, "Does a network adapt to a sensor?"
+Time:     10 to 20 core-minutes of an AMD EPYC, shards and calibration included
+Score:    no gain on FVC2004 DB1_B or DB4_B: docs/RESULTS.md, "Does a network adapt to a sensor?"
 """
 
 from dataclasses import replace
