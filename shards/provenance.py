@@ -16,6 +16,8 @@ from shards.foundation import files
 from shards.foundation.errors import Fault
 
 FOLDER = "sources"
+# Of a line. An id is a path of at most 4,096 bytes (PATH_MAX of Linux), each perhaps as \uXXXX.
+MAX_LINE_BYTES = 1 << 15
 
 
 def file_name(partition: str) -> str:
@@ -70,9 +72,33 @@ def read(directory: Path, partition: str, expected_hash: str, images: int) -> di
         Image id → sha256 of its file.
 
     Raises:
-        Fault: the file is missing, unreadable or changed.
+        Fault: the file is missing, unreadable or changed, or lists something else than images; the
+            message is a phrase that continues the file's name.
     """
     if message := check_file(directory, partition, expected_hash, images):
         raise Fault(message)
-    path = directory / file_name(partition)
-    return dict(map(json.loads, files.read_bytes(path).splitlines())) if images else {}
+    listed: dict[str, str] = {}
+    if not images:
+        return listed
+    try:
+        with files.open_file(directory / file_name(partition)) as file:
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
+                image_id, sha256 = _parse_line(line, number)
+                if image_id in listed:
+                    raise Fault(f"lists {image_id!r:.80} again on line {number}")
+                listed[image_id] = sha256
+    except OSError as error:
+        raise Fault(f"cannot be read: {error.strerror}") from error
+    return listed
+
+
+def _parse_line(line: bytes, number: int) -> tuple[str, str]:
+    """Return image id and sha256 of a line; Fault where it is not a list of two texts."""
+    try:
+        item = json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        item = None
+    match item:
+        case [str(image_id), str(sha256)]:
+            return image_id, sha256
+    raise Fault(f"has {line!r:.80} on line {number}; expected [image id, sha256]")

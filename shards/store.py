@@ -58,9 +58,17 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
             again.
     """
     for partition, hashes in images.items():
-        path, data = directory / provenance.file_name(partition), provenance.to_bytes(hashes)
-        if not path.is_file() or files.read_bytes(path) != data:
-            files.write_bytes(path, data, durable=True)
+        path = directory / provenance.file_name(partition)
+        if not _has_sha256(path, provenance.source_hash(hashes)):
+            files.write_bytes(path, provenance.to_bytes(hashes), durable=True)
+
+
+def _has_sha256(path: Path, sha256: str) -> bool:
+    """Return whether a file has this sha256; False where it is missing or unreadable."""
+    try:
+        return files.sha256(path) == sha256
+    except OSError:
+        return False
 
 
 def require_set(directory: Path) -> None:

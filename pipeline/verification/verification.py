@@ -138,10 +138,13 @@ def _plan_partitions(
         published = replace(options.layout, own_images=None)
         data_sets = catalog.discover(catalog.data_roots(options.data), published)
     for name, part in manifest.partitions.items():
+        if provenance.check_file(directory, name, part.source_hash, part.images):
+            continue  # reported by shards.verify.verify
         try:
             hashes = provenance.read(directory, name, part.source_hash, part.images)
-        except (Fault, ValueError, TypeError, RecursionError):
-            continue  # reported with the lists of images
+        except Fault as fault:
+            yield Finding(provenance.file_name(name), None, str(fault))
+            continue
         try:
             available = data_sets
             if options.sample is not None and name in own_images:

@@ -9,6 +9,7 @@ import pytest
 from pairs import make_pairs
 
 from shards import manifest, shard_file, store
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 from shards.record import decode, encode
 
@@ -75,6 +76,18 @@ def test_a_set_may_have_more_shards_than_open_readers(tmp_path):
     shards = store.open_set(tmp_path, store.StoreParameters(open_readers=2))
     assert [shards.read("train", [i])[0] for i in range(18)] == records
     assert shards.read("train", range(18)) == records
+
+
+def test_a_list_of_images_is_written_where_it_differs(tmp_path):
+    path = tmp_path / "sources" / "synthetic-test.jsonl"
+    store.write_sources(tmp_path, IMAGES)
+    data, number = path.read_bytes(), path.stat().st_ino
+    store.write_sources(tmp_path, IMAGES)
+    assert path.stat().st_ino == number
+    with path.open("r+b") as file:
+        file.truncate(files.DEFAULT.largest + 1)
+    store.write_sources(tmp_path, IMAGES)
+    assert path.read_bytes() == data
 
 
 def test_a_folder_without_a_set_is_a_misuse(tmp_path):

@@ -1,6 +1,7 @@
 """The command that verifies a set against its plan and its images; what it says of the reasons."""
 
 import dataclasses
+import hashlib
 import shutil
 
 import cv2
@@ -21,6 +22,15 @@ from shards.foundation.errors import Fault, Misuse
 
 def run(*arguments):
     return CliRunner().invoke(main, ["verify", *map(str, arguments)])
+
+
+def replace_list(directory, data):
+    """Write the list of the files' images anew, with the sha256 that the manifest states."""
+    old, name = store.load_manifest(directory), "fvc2002/db1_b"
+    (directory / provenance.file_name(name)).write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    part = dataclasses.replace(old.partitions[name], source_hash=sha256)
+    store.write_manifest(directory, dataclasses.replace(old, partitions={name: part}))
 
 
 def resign(directory, **changes):
@@ -127,6 +137,29 @@ def test_an_image_list_with_unknown_names_cannot_be_planned(copy):
     new = manifest.assemble(old.spec, {"fvc2002/db1_b": images}, old.shards)
     store.write_manifest(copy, new)
     assert "is not the name of an image of fvc2002/db1_b" in run(copy, "--deep").stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"\0", "on line 1"),
+        (b'[5,"x"]', "on line 1; expected [image id, sha256]"),
+        (b'["x","y","z"]', "on line 1"),
+        (b'{"x":"y"}', "on line 1"),
+        (b"[" * 9_000, "on line 1"),
+        (b'["x","%s"]' % (b"0" * provenance.MAX_LINE_BYTES), "on line 1"),
+        (b'["x","y"]', "lists 'x' again on line 2"),
+    ],
+    ids=["no JSON", "number", "three", "object", "nested", "long", "twice"],
+)
+def test_a_list_of_images_that_lists_none_is_a_fault(copy, file_root, line, message):
+    """Whether or not its records are read."""
+    replace_list(copy, 20 * (line + b"\n"))
+    for options in (("--deep",), ("--data", file_root)):
+        result = run(copy, *options)
+        assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+        assert result.stdout.count("sources/fvc2002-db1_b.jsonl: ") == 1
+        assert message in result.stdout
 
 
 @pytest.mark.parametrize(
