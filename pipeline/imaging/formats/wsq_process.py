@@ -52,6 +52,9 @@ class Decoder:
                 result = _exchange(process, data, parameters.time_max)
             except OSError:  # it has crashed
                 result = None
+            except BaseException:  # its answer, not read, would be taken for that to the next file
+                self._end(process)
+                raise
             if result is None:
                 self._end(process)
             return result
@@ -62,13 +65,20 @@ class Decoder:
             self._end(self._process)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._owner != os.getpid():
-            # -P: modules beside this file do not hide packages of the same names
-            command = [sys.executable, "-P", __file__]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            self._owner = os.getpid()
+        if self._process is not None and self._owner == os.getpid():
+            if self._process.poll() is None:
+                return self._process
+            self._end(self._process)
+        # -P: modules beside this file do not hide packages of the same names
+        command = [sys.executable, "-P", __file__]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl+C does not end it before the program does
+        )
+        self._owner = os.getpid()
         return self._process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:

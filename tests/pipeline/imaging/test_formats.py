@@ -13,6 +13,7 @@ from prints import ridges
 
 from pipeline.imaging import header, orientation, preprocess
 from pipeline.imaging.file import decode, parse_raw_size
+from pipeline.imaging.formats import wsq_process
 from pipeline.imaging.warp import apply_affine
 from shards.foundation.errors import Fault, Misuse
 
@@ -132,6 +133,30 @@ def test_lossy_formats_give_about_the_pixels(data):
     assert np.abs(image - PRINT).mean() < 12
     assert np.corrcoef(image.ravel(), PRINT.ravel())[0, 1] > 0.97
     assert header.image_size(io.BytesIO(data)) == (130, 150)
+
+
+def test_an_interrupted_wsq_is_not_taken_for_the_next_one(monkeypatch):
+    decoder, other = wsq_process.Decoder(), np.full((64, 80), 128, np.uint8)
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wsq_process.select, "select", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            decoder.decode(encode(other, "WSQ"))
+    assert decoder.decode(encode(PRINT, "WSQ"))[0] == (130, 150)
+    decoder.close()
+
+
+def test_an_ended_wsq_process_is_replaced():
+    decoder, data = wsq_process.Decoder(), encode(PRINT, "WSQ")
+    expected, first = decoder.decode(data), decoder._process
+    first.kill()
+    first.wait()
+    assert decoder.decode(data) == expected
+    assert first.stdin.closed and first.stdout.closed
+    decoder.close()
 
 
 def test_sixteen_bits_are_scaled_by_the_stated_range():
