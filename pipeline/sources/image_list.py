@@ -102,4 +102,6 @@ def _text(value: Any, where: str) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Misuse(f"{where}: is {value!r:.60}; expected a text or a number")
-    return f"{value:g}" if isinstance(value, float) else str(value).strip()
+    if isinstance(value, float):  # in all its digits: two fingers may differ in the last one
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value).strip()

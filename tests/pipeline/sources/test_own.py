@@ -255,6 +255,17 @@ def test_json_lines_are_the_same_list(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "number, text", [(7.0, "7"), (1234567.0, "1234567"), (1234568.0, "1234568"), (0.12345678, None)]
+)
+def test_numbers_of_json_lines_keep_their_digits(tmp_path, number, text):
+    trees.png(tmp_path / "1.png")
+    path = tmp_path / "lab.jsonl"
+    path.write_text(json.dumps({"path": "1.png", "finger": number, "impression": 1}))
+    (impression,) = by_list(path).impressions
+    assert impression.finger == f"folder/lab/{text or number}"
+
+
+@pytest.mark.parametrize(
     "text, reason",
     [
         ("../1.png", "expected one below the folder of the list"),
