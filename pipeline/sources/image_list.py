@@ -98,10 +98,20 @@ def _parse_object(line: str, where: str) -> dict[str, str]:
 
 
 def _text(value: Any, where: str) -> str:
+    """Return a JSON value as text; Misuse where it is neither a text nor a number.
+
+    Half a surrogate pair is allowed where Python means a byte of a file's name by it.
+    """
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Misuse(f"{where}: is {value!r:.60}; expected a text or a number")
     if isinstance(value, float):  # in all its digits: two fingers may differ in the last one
         return str(int(value)) if value.is_integer() else repr(value)
-    return str(value).strip()
+    text = str(value).strip()
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        message = f"{where}: is {value!r:.60}; expected text without half a surrogate pair"
+        raise Misuse(message) from error
+    return text

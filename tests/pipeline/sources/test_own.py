@@ -369,6 +369,7 @@ def test_utf16_is_named(tmp_path):
         ('{"path": "a.png", "dpi": 500}', "'dpi' looks like 'ppi'"),
         ('{"path": ["a.png"]}', "expected a text or a number"),
         ('{"path": "a.png", "finger": true}', "expected a text or a number"),
+        (r'{"path": "a.png", "finger": "\ud800"}', "line 1: finger: is '\\ud800'"),
         ('{"path": "a.png", "finger": 1}', "has no impression"),
         ("[" * 100_000, "is not JSON"),
     ],
