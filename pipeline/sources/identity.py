@@ -25,6 +25,9 @@ from shards.manifest import SPLITS
 
 OTHER_TAG = "; the file states "
 ONE = "they differ in case or leading zeros alone, and one name is expected"
+NAMES = ("person", "finger")  # fields
+# Characters of a name. Chosen: as many as a file's name has; a record stores 65,535 bytes of an id.
+LONGEST_NAME = 255
 SAFE = " +,=@()~"  # characters of ids beside letters, digits and "_.-"; others become %XX
 
 
@@ -133,14 +136,8 @@ def _identify(
 ) -> Identified | str:
     """Return what an entry states, or why it is not understood."""
     fields = entry.fields
-    if "finger" not in fields and not {"person", "frgp"} <= fields.keys():
-        return "states no finger; expected a finger, or a person and a frgp"
-    if {"finger", "frgp"} <= fields.keys():
-        return "states both a finger and a frgp; a finger is one of them"
-    if with_person and "person" not in fields:
-        return "states no person, as others do"
-    if fields.get("split", "train") not in SPLITS:
-        return f"its split is {fields['split']!r}; expected {', '.join(SPLITS)}, or nothing"
+    if reason := _find_fault(fields, with_person):
+        return reason
     frgp = _parse_frgp(fields["frgp"]) if "frgp" in fields else None
     if isinstance(frgp, str):
         return frgp
@@ -161,6 +158,22 @@ def _identify(
         split=fields.get("split"),
     )
     return Identified(entry, impression, source)
+
+
+def _find_fault(fields: Mapping[str, str], with_person: bool) -> str | None:
+    """Return what is wrong with the fields of an entry; None where they identify a finger."""
+    if "finger" not in fields and not {"person", "frgp"} <= fields.keys():
+        return "states no finger; expected a finger, or a person and a frgp"
+    if {"finger", "frgp"} <= fields.keys():
+        return "states both a finger and a frgp; a finger is one of them"
+    if with_person and "person" not in fields:
+        return "states no person, as others do"
+    for name in NAMES:
+        if len(fields.get(name, "")) > LONGEST_NAME:
+            return f"its {name} has {len(fields[name]):,} characters; expected up to {LONGEST_NAME}"
+    if fields.get("split", "train") not in SPLITS:
+        return f"its split is {fields['split']!r}; expected {', '.join(SPLITS)}, or nothing"
+    return None
 
 
 def _parse_frgp(text: str) -> int | str:

@@ -316,6 +316,14 @@ def test_paths_of_a_list_stay_below_it_and_exist(tmp_path, text, reason):
             "states both a finger and a frgp",
         ),
         (["path,finger,impression", "a.png,1,1", "a.bmp,2,1"], "has the name of lab.csv line 2"),
+        (
+            ["path,finger,impression", f"a.png,{5000 * '7'},1"],
+            "line 2: its finger has 5,000 characters; expected up to 255",
+        ),
+        (
+            ["path,person,finger,impression", f"a.png,{256 * 'x'},1,1"],
+            "line 2: its person has 256 characters; expected up to 255",
+        ),
     ],
 )
 def test_contradictions_of_a_list_are_named(tmp_path, lines, reason):
