@@ -40,12 +40,14 @@ class Entry:
         name: path relative to the data root or to the list, with "/".
         where: the place in messages: the name, or the line of the list.
         fields: field → its text; a field that is not stated is absent.
+        is_labelled: whether the fields identify a finger; else the impression is the path alone.
     """
 
     path: Path
     name: str
     where: str
     fields: Mapping[str, str]
+    is_labelled: bool = True
 
     @property
     def stem(self) -> str:
@@ -73,7 +75,12 @@ class Identified:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Finger, session and impression, without differences of case and leading zeros."""
+        """Finger, session and impression, without differences of case and leading zeros.
+
+        Paths of unlabelled images differ by them: nobody means one image by two of them.
+        """
+        if not self.entry.is_labelled:
+            return (self.entry.text("impression"),)
         more = (_fold(self.entry.text(field)) for field in ("session", "impression"))
         return (*self.finger_key, *more)
 

@@ -24,7 +24,7 @@ from pipeline.sources.listing import (
     Listing,
     check_extension,
 )
-from pipeline.sources.pattern import Pattern, compile_pattern
+from pipeline.sources.pattern import UNLABELLED, Pattern, compile_pattern
 from shards.foundation.errors import Fault, Misuse
 
 DATA_SET = "folder"
@@ -189,7 +189,7 @@ def _list_entries(own: OwnImages, roots: Sequence[Path], other: Listing) -> Iter
         for path, name in _walk(roots):
             result = check_extension(path.name, raw) or own.pattern.parse(name)
             if isinstance(result, dict):
-                yield Entry(path, name, name, result)
+                yield Entry(path, name, name, result, own.pattern.text != UNLABELLED)
             elif isinstance(result, Excluded):
                 other.excluded.append(FileNote(path, own.partition, result.reason))
             else:

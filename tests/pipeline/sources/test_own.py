@@ -124,6 +124,15 @@ def test_names_that_differ_in_case_or_zeros_alone_are_refused(tmp_path, names, w
     assert len(listing.unparsed) == 2
 
 
+def test_every_unlabelled_image_is_taken(tmp_path):
+    names = ["A.png", "a.png", "scan_001.png", "scan_1.png", "sub/a.png"]
+    for name in [*names, "a.bmp"]:
+        trees.png(tmp_path / name)
+    listing = by_pattern(tmp_path, "unlabelled")
+    assert sorted(i.path.relative_to(tmp_path).as_posix() for i in listing.impressions) == names
+    assert [note.path.name for note in listing.excluded] == ["a.bmp"]
+
+
 def test_persons_that_differ_in_zeros_alone_are_refused(tmp_path):
     for name in ("p1_l_1", "p01_r_1", "p2_r_1"):
         trees.png(tmp_path / f"{name}.png")
