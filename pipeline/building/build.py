@@ -91,13 +91,13 @@ def build(
     """
     number, pieces = options.piece
     engine = load_engine(options.engine)
+    reconcile.refuse_linked_folders(out)
     with (
         lock_output(out, f"{number}-of-{pieces}" if pieces > 1 else None),
         pool.interruptible("finished shards"),
     ):
         if pieces == 1:
             state.delete_temporary_files(out)
-        reconcile.refuse_linked_folders(out)
         shards = plan.plan_shards(limit_training_images(selection, spec), spec)
         tasks = [ShardTask(shard, spec, out, options.skip_bad) for shard in shards]
         own = tasks[number::pieces]

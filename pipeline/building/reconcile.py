@@ -41,11 +41,11 @@ DEFAULT = MessageParameters()
 
 
 def refuse_linked_folders(out: Path) -> None:
-    """Raise a Fault where a split's folder is a symbolic link."""
-    for path in (out / split for split in SPLITS):
-        if path.is_symlink():
+    """Raise a Fault where a folder of the set is a symbolic link: a build deletes files in each."""
+    for path in (out / name for name in (*SPLITS, provenance.FOLDER, state.FOLDER)):
+        if os.path.islink(path):  # noqa: PTH114  (never raises)
             raise Fault(
-                f"{path}: is a symbolic link, behind which no shard is trusted; put a folder in its"
+                f"{path}: is a symbolic link, behind which no file is trusted; put a folder in its"
                 " place, or take another --out"
             )
 

@@ -69,10 +69,13 @@ def delete(out: Path, name: str) -> None:
 
 
 def delete_temporary_files(out: Path) -> None:
-    """Delete the temporary files of interrupted builds; call it with the output locked."""
+    """Delete the temporary files of interrupted builds, and no other program's.
+
+    Call it with the output locked and `reconcile.refuse_linked_folders` passed.
+    """
     folders = [out, *(out / name for name in (*SPLITS, provenance.FOLDER))]
     leftovers = [path for folder in folders for path in folder.glob(".*.tmp")]
-    for path in [*leftovers, *(out / FOLDER).rglob(".*.tmp")]:
+    for path in filter(files.is_temporary, [*leftovers, *(out / FOLDER).rglob(".*.tmp")]):
         path.unlink(missing_ok=True)
 
 

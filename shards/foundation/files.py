@@ -3,7 +3,7 @@
 Regular files alone are opened: a pipe would be waited on for ever, and a device or a sparse file
 can be without end. A file written here is complete or absent: its content goes into a temporary
 file in the same folder, which takes the final name at the end. The name of a temporary file begins
-with "." and ends with ".tmp"; a killed process may leave one behind.
+with "." and ends with eight random digits and ".tmp"; a killed process may leave one behind.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import uuid
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ DEFAULT = FileParameters()
 # Not to wait for a pipe, nor to pass the file on to other programs. Windows has neither flag, and
 # opens files as text without a flag of its own.
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+
+
+_TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)  # of `_temporary_path`
 
 
 def open_file(path: Path) -> io.BufferedReader:
@@ -196,6 +200,11 @@ def temporary_file(path: Path, durable: bool = False, follow_links: bool = False
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file has the name of a temporary file that was written here."""
+    return _TEMPORARY_NAME.fullmatch(path.name) is not None
 
 
 def _temporary_path(path: Path) -> Path:

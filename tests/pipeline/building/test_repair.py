@@ -221,22 +221,30 @@ def test_other_sets_below_are_not_touched(images, out, complete_set, tmp_path):
     above = tmp_path / "above"
     for below in ("mine", "train/mine"):
         shutil.copytree(out, above / below)
-    for name in (".mine.tmp", "mine/.manifest.json.0a1b2c3d.tmp"):  # of a build that goes on
+    left_over = ".manifest.json.0a1b2c3d.tmp"
+    for name in (left_over, ".mine.tmp", f"mine/{left_over}"):  # the last of a build that goes on
         (above / name).touch()
     for seed in (0, 1):
         build_set(images, above, dataclasses.replace(SPEC, seed=seed), PARTITIONS[1:], rebuild=True)
         assert list(verify(above, "quick", 1)) == []
         assert content(above / "train/mine") == complete_set
         assert content(above / "mine").items() > complete_set.items()
-    assert not (above / ".mine.tmp").exists()
+    assert (above / ".mine.tmp").exists() and not (above / left_over).exists()
 
 
-def test_linked_folders_are_refused(images, out, complete_set):
-    (out / "train").rename(out.parent / "elsewhere")
-    (out / "train").symlink_to(out.parent / "elsewhere")
+@pytest.mark.parametrize("folder", ["train", "sources", state.FOLDER])
+def test_linked_folders_are_refused(images, out, complete_set, folder):
+    """Before anything is deleted in them."""
+    elsewhere = out.parent / "elsewhere"
+    (out / folder).mkdir(exist_ok=True)
+    (out / folder).rename(elsewhere)
+    (out / folder).symlink_to(elsewhere)
+    before = content(elsewhere) | {".x.0a1b2c3d.tmp": b""}
+    (elsewhere / ".x.0a1b2c3d.tmp").touch()
     assert all("symbolic link" in finding.message for finding in verify(out, "quick", 1))
-    with pytest.raises(Fault, match="train: is a symbolic link"):
+    with pytest.raises(Fault, match=f"{folder}: is a symbolic link"):
         build_set(images, out)
+    assert content(elsewhere) == before
 
 
 def test_many_faults_are_all_reported_and_repaired(images, out, complete_set):
