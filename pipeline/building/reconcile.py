@@ -20,6 +20,7 @@ from pipeline.building.worker import ShardTask
 from shards import manifest, provenance, store
 from shards.foundation import files
 from shards.foundation.errors import Fault
+from shards.info import QUARANTINE
 from shards.manifest import SPLITS, Manifest
 
 SPEC = Path(state.FOLDER, "spec.json")
@@ -221,8 +222,9 @@ def _describe_difference(out: Path, before: Any, now: dict[str, Any]) -> str:
 
 
 def _delete_set(out: Path) -> None:
-    """Delete the manifest, all shards and the lists of images."""
+    """Delete the manifest, all shards, the lists of images and that of images left out."""
     store.remove_manifest(out)
+    (out / QUARANTINE).unlink(missing_ok=True)
     for name in store.list_files(out):
         if _partition_of(name):
             (out / name).unlink()

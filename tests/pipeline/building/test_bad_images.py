@@ -1,5 +1,6 @@
 """Builds with bad images, a full disk, and a folder that is not available."""
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -9,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from set_files import PARTITIONS, build_set, content
+from set_files import PARTITIONS, SPEC, build_set, content
 
 from pipeline.building import build as builder
 from pipeline.building import worker
@@ -106,6 +107,15 @@ def test_damaged_lines_of_the_quarantine_are_dropped_with_a_warning(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(Fault, match=r"quarantine\.jsonl: cannot be written"):
         build_set(data, out, skip_bad=True)
+
+
+def test_images_of_a_deleted_partition_are_listed_no_longer(data, tmp_path):
+    (data / "DB1_B/101_1.tif").write_bytes(b"no image")
+    build_set(data, tmp_path / "out", skip_bad=True)
+    assert (tmp_path / "out/quarantine.jsonl").exists()
+    other = dataclasses.replace(SPEC, seed=1)
+    build_set(data, tmp_path / "out", other, PARTITIONS[1:], rebuild=True)
+    assert not (tmp_path / "out/quarantine.jsonl").exists()
 
 
 def test_repaired_images_are_used_again(data, images, tmp_path, complete_set):
