@@ -78,7 +78,7 @@ def _open_regular(path: Path, flags: int) -> int:
 
 
 def read_bytes(path: Path, largest: int = DEFAULT.largest) -> bytes:
-    """Return the content of a regular file of at most `largest` bytes.
+    """Return the content of a regular file of at most `largest` bytes, as many as it states.
 
     Raises:
         OSError: see `open_file`; or the file is larger.
@@ -88,7 +88,7 @@ def read_bytes(path: Path, largest: int = DEFAULT.largest) -> bytes:
         if size > largest:
             message = f"it has {size:,} bytes; expected at most {largest:,}"
             raise OSError(errno.EFBIG, message)
-        return file.read(largest)
+        return file.read(size)  # Python takes memory for as many bytes as are asked for
 
 
 def read_text(path: Path) -> str:

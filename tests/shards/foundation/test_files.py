@@ -3,6 +3,7 @@
 import hashlib
 import os
 import socket
+import tracemalloc
 
 import pytest
 
@@ -103,6 +104,17 @@ def test_sha256_of_a_file(tmp_path):
     assert files.sha256(tmp_path / "a.bin") == hashlib.sha256(b"data").hexdigest()
     with pytest.raises(FileNotFoundError):
         files.sha256(tmp_path / "missing")
+
+
+def test_reading_takes_the_memory_of_the_file_alone(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"data")
+    tracemalloc.start()
+    assert files.read_bytes(tmp_path / "a.bin") == b"data"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+    with pytest.raises(OSError, match="it has 4 bytes; expected at most 3"):
+        files.read_bytes(tmp_path / "a.bin", 3)
 
 
 @pytest.fixture(params=["pipe", "device", "folder", "socket"])
