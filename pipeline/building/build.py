@@ -55,7 +55,7 @@ class BuildReport:
     Attributes:
         entries: finished shards of the selected partitions, sorted by name.
         bad: images that they were built without.
-        finished_before: number of shards that were finished before this build.
+        finished_before: number of shards that were finished before this build, or by other pieces.
         missing: number of shards that other pieces still have to build. The manifest is written
             when it is 0.
     """
@@ -128,8 +128,8 @@ def build(
         if pieces == 1:
             state.delete_temporary_files(out)  # of workers whose machine was lost
         with lock_manifest(out):
-            finished = [*intact.values(), *built, *_read_other_pieces(tasks, own)]
-            return _finish(finished, len(tasks), len(intact), out, options.left_out, warn)
+            there = [*intact.values(), *_read_other_pieces(tasks, own)]
+            return _finish([*there, *built], len(tasks), len(there), out, options.left_out, warn)
 
 
 def summarize(report: BuildReport, out: Path) -> str:

@@ -6,6 +6,7 @@ import cv2
 import pytest
 from set_files import PARTITIONS, SPEC, build_set, content, select
 
+from pipeline.building.build import summarize
 from shards import manifest, record, store
 from shards.verify.verify import verify
 
@@ -58,10 +59,16 @@ def test_same_bytes_with_more_workers(images, tmp_path, complete_set, workers):
 
 
 def test_same_bytes_from_pieces_in_any_order(images, tmp_path, complete_set):
+    there = 0
     for number in (2, 0, 1):
         report = build_set(images, tmp_path, piece=(number, 3))
         assert (tmp_path / manifest.FILE).exists() == (number == 1)
+        assert report.finished_before == there
+        there = len(report.entries)
     assert report.missing == 0
+    assert f"0 shards built, {there} there" in summarize(
+        build_set(images, tmp_path, piece=(0, 3)), tmp_path
+    )
     assert content(tmp_path) == complete_set
 
 
