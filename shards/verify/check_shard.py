@@ -134,7 +134,7 @@ def _check_records(
         elif job.level == "deep":
             impostors += not pair.genuine
             search = not pair.genuine and impostors in searched
-            _note_for_comparison(report, number, pair)
+            _note_for_comparison(report, number, pair, job.parameters)
             for message in _check_pair(job, report, number, pair, search):
                 report.add(number, message)
     _check_counts(report)
@@ -181,14 +181,16 @@ def read_pair(root: str, entry: ShardEntry, number: int) -> Pair | None:
         return None
 
 
-def _note_for_comparison(report: ShardReport, number: int, pair: Pair) -> None:
+def _note_for_comparison(
+    report: ShardReport, number: int, pair: Pair, parameters: DeepCheckParameters
+) -> None:
     sha256 = hashlib.sha256(pair.image_a.data)
     sha256.update(pair.image_b.data)
     image_hash = int.from_bytes(sha256.digest()[:8], "little")
     report.counts[f"{pair.kind}/{pair.noise}"] += 1
     report.records.append((number, pair.index, image_hash))
     report.thumbnails.append(thumbnail(pair.image_b))
-    report.slivers[pair.kind] += pair.genuine and pair.visible.mean() < DEFAULT.sliver
+    report.slivers[pair.kind] += pair.genuine and pair.visible.mean() < parameters.sliver
     for finger in (pair.finger_a, pair.finger_b):
         report.persons.setdefault(person_of_finger(finger), number)
 

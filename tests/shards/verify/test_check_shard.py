@@ -110,6 +110,15 @@ def test_impostors_of_a_whole_shard_are_sampled(tmp_path):
     assert 4 < len(faults) < 12  # of a sample of 16
 
 
+def test_the_job_says_what_a_sliver_is(tmp_path):
+    correct = store.load_manifest(write_set(tmp_path, example_pairs()))
+    genuine = sum(pair.genuine for pair in example_pairs()[correct.shards[0].name])
+    for share, slivers in ((0.0, 0), (1.1, genuine)):
+        parameters = check_shard.DeepCheckParameters(sliver=share)
+        job = check_shard.Job(str(tmp_path), replace(correct, shards=()), "deep", parameters)
+        assert check_shard.check_shard(job, correct.shards[0]).slivers.total() == slivers
+
+
 def test_other_kinds_of_records_than_in_the_manifest_are_reported(tmp_path):
     out = write_set(tmp_path, {FIRST.replace("-of-00002", "-of-00001"): cached_pairs(24, 1)})
     correct = store.load_manifest(out)
