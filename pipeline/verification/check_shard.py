@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader
 
 from pipeline.plan import PairPlan, ShardPlan
@@ -18,6 +19,7 @@ from shards import shard_file
 from shards.foundation.errors import Fault, Finding
 from shards.manifest import ShardEntry
 from shards.record import Pair, decode
+from shards.verify.check_record import check_affine_maps
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _check_records(
         if stopped():
             return
         planned, messages = comparison.match(pair)
-        if planned is not None and _has_shape(pair, task.spec):
+        if planned is not None and _is_comparable(pair, task.spec):
             matched[number] = planned
             if task.content:
                 messages += content.add(number, pair, planned)
@@ -156,6 +158,8 @@ def _decode_all(reader: ArrayRecordReader) -> Iterator[tuple[int, bytes, Pair]]:
             continue
 
 
-def _has_shape(pair: Pair, spec: PipelineSpec) -> bool:
-    """Return whether a pair has the size and the grid of the spec."""
-    return pair.image_a.shape == (spec.size, spec.size) and len(pair.visible) == spec.grid
+def _is_comparable(pair: Pair, spec: PipelineSpec) -> bool:
+    """Return whether a pair has the size and grid of the spec, and numbers to compute with."""
+    has_shape = pair.image_a.shape == (spec.size, spec.size) and len(pair.visible) == spec.grid
+    is_finite = bool(np.isfinite(pair.map_ab[pair.visible]).all())
+    return has_shape and is_finite and not any(check_affine_maps(pair))

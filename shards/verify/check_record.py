@@ -38,7 +38,7 @@ def check_pair(
     """
     yield from _check_shapes(pair, spec)
     yield from _check_identities(pair, partition, images)
-    yield from _check_affine_maps(pair)
+    yield from check_affine_maps(pair)
     if pair.genuine:
         yield from _check_map(pair)
     elif pair.visible.any() or not np.isnan(pair.map_ab).all():
@@ -70,7 +70,8 @@ def _check_identities(pair: Pair, partition: str, images: Collection[str] | None
         yield f"is {pair.kind} but shows {pair.image_id_a!r:.60} and {pair.image_id_b!r:.60}"
 
 
-def _check_affine_maps(pair: Pair, parameters: RecordParameters = DEFAULT) -> Iterator[str]:
+def check_affine_maps(pair: Pair, parameters: RecordParameters = DEFAULT) -> Iterator[str]:
+    """Yield a message for each transform of a pair that is not finite or hardly invertible."""
     low, high = parameters.determinant_range
     for name in ("to_original_a", "to_original_b"):
         matrix = getattr(pair, name)

@@ -1,8 +1,10 @@
 """Sets with correct checksums whose records lie: what is found without the images, and with."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import lies
+import numpy as np
 import pytest
 
 from pipeline.verification.verification import VerificationOptions, verify_plan
@@ -45,6 +47,31 @@ def test_each_lie_about_synthesized_fingers_is_found(generated_fingers, tmp_path
     changed = lies.tell(generated_fingers, tmp_path, (lies.LIES | MAPS)[lie])
     assert changed or lie == "half of the records gone"
     assert deep(tmp_path)
+
+
+def with_transforms(value):
+    return lambda pair: replace(
+        pair, to_original_a=np.full((2, 3), value), to_original_b=np.full((2, 3), value)
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_transforms(0.0),
+        with_transforms(np.nan),
+        lambda pair: replace(pair, map_ab=np.full_like(pair.map_ab, np.nan)),
+    ],
+    ids=["transforms of zeros", "transforms of NaN", "visible cells of NaN"],
+)
+def test_records_that_are_no_numbers_are_found(generated_fingers, tmp_path, change):
+    changed = lies.tell(
+        generated_fingers,
+        tmp_path,
+        lambda pairs: lies._change(pairs, lies._genuine, lambda pair, *_: change(pair), step=1),
+    )
+    named = {(fault.file, fault.record) for fault in deep(tmp_path)}
+    assert changed and set(changed) <= named
 
 
 @pytest.mark.parametrize("lie", lies.LIES | MAPS)
