@@ -14,7 +14,10 @@ MARKER = b"Exif\0\0"  # precedes the directory in a JPEG
 def orientation(data: bytes) -> int:
     """Return the number of the tag Orientation; 1 where it is missing or damaged."""
     directory = _directory(data)
-    return directory.orientation if directory else 1
+    try:
+        return directory.orientation if directory else 1
+    except (struct.error, DamagedFile):
+        return 1
 
 
 def resolution(data: bytes) -> Resolution:

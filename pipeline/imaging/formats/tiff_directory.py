@@ -144,8 +144,11 @@ class TiffDirectory:
 
 
 def first_directory(file: BinaryIO) -> TiffDirectory:
-    """Return the directory of the first page; struct.error where the file is too short."""
-    return next(directories(file))
+    """Return the directory of the first page; raises as `directories`, and where there is none."""
+    directory = next(directories(file), None)
+    if directory is None:
+        raise DamagedFile("the TIFF has no page")
+    return directory
 
 
 def directories(file: BinaryIO) -> Iterator[TiffDirectory]:

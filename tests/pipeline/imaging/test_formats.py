@@ -29,8 +29,8 @@ def png_with(chunks, pixels=PRINT):
     return data[:end_of_header] + b"".join(chunks) + data[end_of_header:]
 
 
-def jpeg_with_exif(number):
-    return encode(PRINT, "JPEG", quality=95, exif=b"Exif\0\0" + exif(number))
+def jpeg_with_exif(data):
+    return encode(PRINT, "JPEG", quality=95, exif=b"Exif\0\0" + data)
 
 
 FIELDS = {256: [130], 257: [150], 258: [8], 259: [1], 262: [1], 273: [8], 279: [130 * 150]}
@@ -295,7 +295,7 @@ ORIENTED = {
     "TIFF": lambda number: encode_tiff(PRINT, tag_274=number),
     "TIFF of tiles": lambda number: tiled_tiff(PRINT, 64, number),
     "TIFF, LZW": lambda number: encode_tiff(PRINT, "tiff_lzw", tag_274=number),
-    "JPEG": jpeg_with_exif,
+    "JPEG": lambda number: jpeg_with_exif(exif(number)),
 }
 
 
@@ -319,6 +319,23 @@ def test_one_rule_for_orientation_tags(kind, number):
     }[number]
     shown = np.asarray(Image.fromarray(plain.stored).transpose(transpose))
     assert np.array_equal(image.upright, shown)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"II*\0" + bytes(4),
+        exif(6)[:12],
+        exif(6).replace(struct.pack("<HI", 3, 1), struct.pack("<HI", 2, 1)),
+        exif(6).replace(struct.pack("<HI", 3, 1), struct.pack("<HI", 3, 999)),
+    ],
+    ids=["no directory", "cut off", "a text", "outside"],
+)
+def test_damaged_exif_data_count_as_none(data):
+    for kind in (png_with([png_chunk(b"eXIf", data)]), jpeg_with_exif(data)):
+        assert decode(kind, "x").orientation == 1
+        with pytest.raises(header.UnknownResolution):
+            header.image_resolution(io.BytesIO(kind))
 
 
 @pytest.mark.parametrize("number", range(1, 9))
