@@ -110,7 +110,7 @@ class TiffDirectory:
         length = FIELD_BYTES[kind] * count
         if length <= self.layout.value_bytes:
             return value[:length]
-        self.file.seek(struct.unpack(self.layout.offset, value)[0])
+        _seek(self.file, struct.unpack(self.layout.offset, value)[0])
         content = self.file.read(length)
         if len(content) < length:
             raise struct.error
@@ -183,8 +183,16 @@ def _read_head(file: BinaryIO) -> tuple[Layout, int]:
     return layout, unpack(file, layout.offset)[0]
 
 
+def _seek(file: BinaryIO, offset: int) -> None:
+    """Go to an offset; DamagedFile where no file is so long, as the offsets of a BigTIFF can be."""
+    try:
+        file.seek(offset)
+    except (OSError, OverflowError, ValueError) as error:
+        raise DamagedFile(f"the TIFF states an offset of {offset:,} bytes") from error
+
+
 def _read_directory(file: BinaryIO, layout: Layout, offset: int) -> TiffDirectory:
-    file.seek(offset)
+    _seek(file, offset)
     (count,) = unpack(file, layout.number_of_entries)
     if count > MAX_VALUES:
         raise DamagedFile(f"the TIFF's directory states {count} entries")

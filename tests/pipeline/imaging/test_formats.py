@@ -14,6 +14,7 @@ from prints import ridges
 from pipeline.imaging import header, orientation, preprocess
 from pipeline.imaging.file import decode, parse_raw_size
 from pipeline.imaging.formats import wsq_process
+from pipeline.imaging.formats.common import DamagedFile
 from pipeline.imaging.warp import apply_affine
 from shards.foundation.errors import Fault, Misuse
 
@@ -96,9 +97,12 @@ def interlaced_png():
     return PNG + b"".join(png_chunk(*part) for part in parts)
 
 
-def big_tiff():
-    fields = {256: 130, 257: 150, 258: 8, 259: 1, 262: 1, 273: 16, 279: 130 * 150}
-    entries = b"".join(struct.pack("<HHQQ", tag, 4, 1, fields[tag]) for tag in sorted(fields))
+def big_tiff(**more):
+    """A BigTIFF; `more` are entries of the form tag_258=(type, count, value or offset)."""
+    numbers = {256: 130, 257: 150, 258: 8, 259: 1, 262: 1, 273: 16, 279: 130 * 150}
+    fields = {tag: (4, 1, number) for tag, number in numbers.items()}
+    fields |= {int(name.removeprefix("tag_")): entry for name, entry in more.items()}
+    entries = b"".join(struct.pack("<HHQQ", tag, *fields[tag]) for tag in sorted(fields))
     head = b"II+\0" + struct.pack("<HHQ", 8, 0, 16 + PRINT.size)
     return head + PRINT.tobytes() + struct.pack("<Q", len(fields)) + entries + bytes(8)
 
@@ -216,6 +220,8 @@ DAMAGED = {
     "JPEG 2000 cut off": LOSSLESS["JPEG 2000"][: len(LOSSLESS["JPEG 2000"]) // 2],
     "WSQ cut off": encode(PRINT, "WSQ")[:1500],
     "TIFF with a strip outside": tiff(FIELDS | {273: [800]}, PRINT.tobytes()),
+    "BigTIFF with far values": big_tiff(tag_256=(4, 3, 1 << 63)),
+    "BigTIFF with a far page": big_tiff()[:8] + struct.pack("<Q", 1 << 62) + big_tiff()[16:],
     "TIFF with too few strips": tiff(FIELDS | {278: [75], 279: [130 * 75]}, PRINT.tobytes()),
 }
 
@@ -225,6 +231,13 @@ def test_damaged_files_are_refused(name, capfd):
     with pytest.raises(Fault, match=r"print: is (damaged|truncated)"):
         decode(DAMAGED[name], "print")
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", [name for name in DAMAGED if name.startswith("BigTIFF")])
+def test_far_offsets_in_a_header_are_damage(tmp_path, name):
+    (tmp_path / "x.tif").write_bytes(DAMAGED[name])
+    with (tmp_path / "x.tif").open("rb") as file, pytest.raises(DamagedFile):
+        header.image_size(file)
 
 
 @pytest.mark.parametrize(
