@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# First bytes of a file → what it is and what to do
+# First bytes of a file → what it is and what to do; "." is any byte
 KINDS = {
     rb"version https://git-lfs": "is a Git LFS pointer instead of the image; run: git lfs pull",
     rb"1\.0*1:\d+": "is an ANSI/NIST-ITL container; write its images to files first, as with"
@@ -18,7 +18,7 @@ KINDS = {
     rb"GIF8": "is a GIF; convert it to PNG",
     rb"RIFF....WEBP": "is a WebP image; convert it to PNG",
     rb"....ftyp(heic|heix|mif1|avif)": "is a HEIC or AVIF image; convert it to PNG",
-    rb"(?s).{128}DICM": "is a DICOM file; export its image as PNG first",
+    rb".{128}DICM": "is a DICOM file; export its image as PNG first",
     rb"\x93NUMPY": "is a NumPy array; save it as PNG",
 }
 HEAD_BYTES = 256  # enough for every pattern
@@ -27,4 +27,5 @@ HEAD_BYTES = 256  # enough for every pattern
 def describe(data: bytes) -> str | None:
     """Return what a file is and what to do, by its first HEAD_BYTES; None where unknown."""
     head = data[:HEAD_BYTES]
-    return next((words for pattern, words in KINDS.items() if re.match(pattern, head)), None)
+    matches = (words for pattern, words in KINDS.items() if re.match(pattern, head, re.DOTALL))
+    return next(matches, None)

@@ -257,6 +257,8 @@ FOREIGN = {
     "archive": b"PK\x03\x04" + bytes(40),
     "PDF": b"%PDF-1.7",
     "HEIC": b"\0\0\0\x18ftypheic" + bytes(40),
+    "HEIC or": b"\0\0\0\nftypheic" + bytes(40),  # a length of 10 is a line feed
+    "WebP": b"RIFF\n\n\n\nWEBP",
     "expected PNG, TIFF, BMP, JPEG, JPEG 2000, WSQ or PGM": b"anything else",
 }
 
