@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ OTHER_COMPRESSIONS = {  # TIFF 6.0, sections 10 and 11; tiff.h of libtiff
     2: "CCITT", 3: "CCITT fax", 4: "CCITT fax", 6: "JPEG of the old kind", 33003: "JPEG 2000",
     33005: "JPEG 2000", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP",
 }  # fmt: skip
+# Unfolded, of one strip or tile: the largest image, of 8192×8192 px, 16 bits and four channels.
+MAX_SEGMENT_BYTES = 8192 * 8192 * 2 * 4
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1  # values of PhotometricInterpretation
 
 
@@ -133,28 +136,42 @@ def _check_kind(page: TiffDirectory, compression: int) -> None:
 
 
 def _segments(page: TiffDirectory) -> Segments:
-    """Return the strips or tiles of a page; DamagedFile where their number is wrong."""
-    width, height = page.size
+    """Return the strips or tiles of a page; DamagedFile where their number or size is wrong."""
     bits = page.number(BITS_PER_SAMPLE, 1) * page.number(SAMPLES_PER_PIXEL, 1)
     if TILE_OFFSETS in page.entries:
-        tile_width, tile_height = page.number(TILE_WIDTH), page.number(TILE_LENGTH)
-        if not (tile_width and tile_height):
-            raise DamagedFile("the TIFF states tiles of no size")
-        count = -(-width // tile_width) * -(-height // tile_height)
-        unfolded = (tile_height * _row_bytes(tile_width, bits),) * count
         offsets, byte_counts = page.numbers(TILE_OFFSETS), page.numbers(TILE_BYTES)
+        unfolded = _tile_bytes(page, bits)
     else:
-        rows = min(page.number(ROWS_PER_STRIP, height), height)
-        if not rows:
-            raise DamagedFile("the TIFF states strips of no rows")
-        starts = range(0, height, rows)
-        unfolded = tuple(min(rows, height - start) * _row_bytes(width, bits) for start in starts)
         offsets, byte_counts = page.numbers(STRIP_OFFSETS), page.numbers(STRIP_BYTES)
-    if not len(offsets) == len(byte_counts) == len(unfolded):
-        raise DamagedFile(
-            f"the TIFF lists {len(offsets)} strips or tiles; its size needs {len(unfolded)}"
-        )
-    return Segments(offsets, byte_counts, unfolded)
+        unfolded = _strip_bytes(page, bits)
+    needed = sum(count for count, _ in unfolded)
+    if not len(offsets) == len(byte_counts) == needed:
+        raise DamagedFile(f"the TIFF lists {len(offsets)} strips or tiles; its size needs {needed}")
+    if max(length for _, length in unfolded) > MAX_SEGMENT_BYTES:
+        raise DamagedFile(f"the TIFF states strips or tiles of over {MAX_SEGMENT_BYTES:,} bytes")
+    lengths = chain.from_iterable(repeat(length, count) for count, length in unfolded)
+    return Segments(offsets, byte_counts, tuple(lengths))
+
+
+def _tile_bytes(page: TiffDirectory, bits: int) -> list[tuple[int, int]]:
+    """Return (number of tiles, unfolded length of each) of a page with `bits` per px."""
+    width, height = page.size
+    tile_width, tile_height = page.number(TILE_WIDTH), page.number(TILE_LENGTH)
+    if not (tile_width and tile_height):
+        raise DamagedFile("the TIFF states tiles of no size")
+    count = -(-width // tile_width) * -(-height // tile_height)
+    return [(count, tile_height * _row_bytes(tile_width, bits))]
+
+
+def _strip_bytes(page: TiffDirectory, bits: int) -> list[tuple[int, int]]:
+    """Return (number of strips, unfolded length of each) of a page, the last one apart."""
+    width, height = page.size
+    rows = min(page.number(ROWS_PER_STRIP, height), height)
+    if not rows:
+        raise DamagedFile("the TIFF states strips of no rows")
+    before = (height - 1) // rows  # strips before the last one, which may have fewer rows
+    row_bytes = _row_bytes(width, bits)
+    return [(before, rows * row_bytes), (1, (height - before * rows) * row_bytes)]
 
 
 def _row_bytes(width: int, bits: int) -> int:

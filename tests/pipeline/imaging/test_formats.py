@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import cv2
@@ -209,6 +210,15 @@ def short_png():
     return PNG + b"".join(png_chunk(*part) for part in parts)
 
 
+TILES = {322: [64], 323: [64], 324: [8], 325: [64 * 64]}
+
+
+def vast_tile(compression):
+    """A TIFF whose one tile states 4,294,967,295 px per side."""
+    fields = FIELDS | TILES | {259: [compression], 322: [(1 << 32) - 1], 323: [(1 << 32) - 1]}
+    return tiff(fields, zlib.compress(PRINT.tobytes()))
+
+
 JPEG = encode(PRINT, "JPEG", quality=95)
 DAMAGED = {
     "PNG with half the pixels": short_png(),
@@ -222,6 +232,8 @@ DAMAGED = {
     "TIFF with a strip outside": tiff(FIELDS | {273: [800]}, PRINT.tobytes()),
     "BigTIFF with far values": big_tiff(tag_256=(4, 3, 1 << 63)),
     "BigTIFF with a far page": big_tiff()[:8] + struct.pack("<Q", 1 << 62) + big_tiff()[16:],
+    "TIFF with a vast tile": vast_tile(1),
+    "TIFF with a vast Deflate tile": vast_tile(8),
     "TIFF with too few strips": tiff(FIELDS | {278: [75], 279: [130 * 75]}, PRINT.tobytes()),
 }
 
@@ -231,6 +243,16 @@ def test_damaged_files_are_refused(name, capfd):
     with pytest.raises(Fault, match=r"print: is (damaged|truncated)"):
         decode(DAMAGED[name], "print")
     assert capfd.readouterr().err == ""
+
+
+def test_stated_tiles_take_no_memory():
+    data = tiff(FIELDS | TILES | {256: [8192], 257: [8192], 322: [1], 323: [1]}, PRINT.tobytes())
+    tracemalloc.start()
+    with pytest.raises(Fault, match="lists 1 strips or tiles; its size needs 67108864"):
+        decode(data, "x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @pytest.mark.parametrize("name", [name for name in DAMAGED if name.startswith("BigTIFF")])
