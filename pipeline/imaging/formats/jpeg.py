@@ -96,5 +96,7 @@ def _segments(file: BinaryIO) -> Iterator[tuple[int, int]]:
         if marker == 0xFF:  # a fill byte
             offset += 1
             continue
+        if length < 2:  # the length counts its own two bytes
+            raise DamagedFile("the JPEG has a segment of no length")
         yield marker, length - 2
         offset += 2 + length

@@ -412,6 +412,12 @@ def test_stated_resolution_names_its_tag(tag):
     assert (round(x), round(y), name) == (expected, expected, tag)
 
 
+def test_a_jpeg_segment_of_no_length_is_damage(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(JPEG[:2] + b"\xff\xe1\0\0" + JPEG[2:])
+    with (tmp_path / "x.jpg").open("rb") as file, pytest.raises(header.UnknownResolution):
+        header.image_resolution(file)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PPM", "JPEG2000", "PNG", "TIFF"])
 def test_no_resolution_is_invented(kind):
     with pytest.raises(header.UnknownResolution, match="its resolution is unknown"):
