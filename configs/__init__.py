@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import difflib
 import importlib.util
+import os
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,11 @@ def load(path: Path = PAPER, overrides: tuple[str, ...] = ()) -> Config:
             a value has the wrong type.
     """
     shipped = PAPER.with_name(f"{path.name}.py")
-    if path == Path(path.name) and shipped.is_file() and not path.exists():
+    # os.path never raises, whatever the name is.
+    is_name = path == Path(path.name) and os.path.isfile(shipped)  # noqa: PTH113
+    if is_name and not os.path.exists(path):  # noqa: PTH110
         path = shipped
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113
         raise Misuse(f"{path}: no such config file; those that ship are {_names()}")
     spec = importlib.util.spec_from_file_location("config_file", path)
     if spec is None or spec.loader is None:

@@ -90,9 +90,11 @@ def test_a_list_of_images_is_written_where_it_differs(tmp_path):
     assert path.read_bytes() == data
 
 
-def test_a_folder_without_a_set_is_a_misuse(tmp_path):
+@pytest.mark.parametrize("name", ["", "a" * 300])
+def test_a_folder_without_a_set_is_a_misuse(tmp_path, name):
+    directory = store.find_set(tmp_path / name, print, tmp_path)
     with pytest.raises(Misuse, match="no shard set here"):
-        store.open_set(tmp_path)
+        store.open_set(directory)
 
 
 def first_shard(out):

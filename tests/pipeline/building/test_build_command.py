@@ -107,6 +107,9 @@ def test_unparsed_names_are_reported_or_skipped(data, tmp_path):
         (["--partition", "fvc2002/db1_b", "--shards", "4/4"], 2, "expected i/N"),
         (["--partition", "fvc2002/db1_b", "--set", "pipeline.grid=33"], 2, "grid: 33"),
         (["--set", "pipeline.partitions=()"], 2, "names no partitions"),
+        (["--config", "a" * 300], 2, "no such config file"),
+        (["--out", "a" * 300, "--partition", "fvc2002/db1_b"], 1, "File name too long"),
+        (["--out", "a" * 300], 1, "missing partitions"),
     ],
 )
 def test_misuse_is_reported(images, tmp_path, arguments, status, message):
