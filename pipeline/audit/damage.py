@@ -41,7 +41,7 @@ def find_damage(
             try:
                 size, end = _read_end(path, parameters.last_bytes)
             except OSError as error:
-                damaged.append(f"{path}: cannot be read ({error.strerror})")
+                damaged.append(_describe(path, error))
             else:
                 reason = _find_reason(path, size, end)
                 if reason is None:
@@ -50,7 +50,8 @@ def find_damage(
                     damaged.append(f"{path}: {reason}")
             progress.advance()
     repeated = [paths for paths in candidates.values() if len(paths) > 1]
-    return damaged, _group_equal(chain.from_iterable(repeated))
+    duplicates, unreadable = _group_equal(chain.from_iterable(repeated))
+    return damaged + unreadable, duplicates
 
 
 def _read_end(path: Path, last_bytes: int) -> tuple[int, bytes]:
@@ -70,9 +71,21 @@ def _find_reason(path: Path, size: int, end: bytes) -> str | None:
     return None
 
 
-def _group_equal(paths: Iterable[Path]) -> list[list[str]]:
-    """Group files by sha256; return the groups of two and more files, sorted."""
+def _describe(path: Path, error: OSError) -> str:
+    return f"{path}: cannot be read ({error.strerror})"
+
+
+def _group_equal(paths: Iterable[Path]) -> tuple[list[list[str]], list[str]]:
+    """Group files by sha256.
+
+    Returns:
+        The groups of two and more files, sorted; and a line per file that cannot be read.
+    """
     groups: dict[str, list[str]] = defaultdict(list)
+    unreadable = []
     for path in paths:
-        groups[files.sha256(path)].append(str(path))
-    return sorted(group for group in groups.values() if len(group) > 1)
+        try:
+            groups[files.sha256(path)].append(str(path))
+        except OSError as error:
+            unreadable.append(_describe(path, error))
+    return sorted(group for group in groups.values() if len(group) > 1), unreadable

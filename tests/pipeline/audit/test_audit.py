@@ -1,5 +1,6 @@
 """Audit: counts of files, and every file with a problem is named."""
 
+import errno
 import json
 import os
 
@@ -15,6 +16,7 @@ from pipeline.catalog import discover
 from pipeline.sources.listing import RESOLUTION, SLAP
 from pipeline.spec import PipelineSpec
 from pipeline.split import split_of
+from shards.foundation import files
 from shards.foundation.errors import Fault
 
 
@@ -70,6 +72,25 @@ def test_damaged_unparsed_and_equal_files_are_named(tmp_path):
     text = format_audit(result)
     for section in ("DAMAGED (3)", "NOT UNDERSTOOD (1)", "Files of equal content (1)", "NOT sound"):
         assert section in text
+
+
+def test_a_file_that_is_unreadable_after_its_end_was_read_is_damaged(tmp_path, monkeypatch):
+    trees.sd302(tmp_path, [2303], "U")
+    folder = tmp_path / "images/baseline/U/500/roll/png"
+    first, second, third = (folder / f"00002303_U_500_roll_0{k}.png" for k in (1, 2, 3))
+    for path in (second, third):
+        path.write_bytes(first.read_bytes())
+    sha256 = files.sha256
+
+    def refuse(path):
+        if path == second:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return sha256(path)
+
+    monkeypatch.setattr(files, "sha256", refuse)
+    result = audit(discover([tmp_path]))
+    assert result.damaged == [f"{second}: cannot be read (Input/output error)"]
+    assert result.duplicates == [[str(first), str(third)]]
 
 
 def test_bytes_after_the_end_of_a_png_are_not_damage(tmp_path):
