@@ -152,7 +152,7 @@ def audit(
         archives=[str(path) for path in catalog.archives],
         dangling=[str(path) for path in catalog.dangling_links],
         unsearched=[str(path) for path in catalog.unsearched],
-        checksums=verify_checksums(folders) if checksums else None,
+        checksums=verify_checksums(folders, catalog.roots) if checksums else None,
     )
 
 

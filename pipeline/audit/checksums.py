@@ -1,16 +1,19 @@
 """Check of image files against the SHA-256 lists that NIST delivers with them.
 
 A list is a file checksum*.csv in an image folder or up to three folders above it (SD300's lists lie
-beside `png`). Its columns are sha256 or checksum, and filename or name, depending on the release.
+beside `png`), but not above the data roots. Its columns are sha256 or checksum, and filename or
+name, depending on the release.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -60,18 +63,25 @@ Table = dict[str, Row]  # file name in lower case → row, because file systems 
 
 
 def verify_checksums(
-    folders: Sequence[Path], parameters: ChecksumParameters = DEFAULT
+    folders: Sequence[Path], roots: Sequence[Path], parameters: ChecksumParameters = DEFAULT
 ) -> ChecksumReport:
-    """Check every image file in these folders, and that every listed file exists."""
+    """Check every image file in these folders, and that every listed file exists.
+
+    Args:
+        folders: folders of images.
+        roots: data roots; lists above them are of other data.
+        parameters: where lists are searched.
+    """
     report = ChecksumReport()
-    places = {
-        place for folder in folders for place in (folder, *folder.parents[: parameters.levels])
-    }
-    tables = {place: _read_tables(place, report) for place in sorted(places)}
+    absolute_roots = [_absolute(root) for root in roots]
+    places = {folder: _places(folder, absolute_roots, parameters) for folder in folders}
+    searched = sorted(set(chain.from_iterable(places.values())))
+    tables = {place: _read_tables(place, report) for place in searched}
     paths = [path for folder in folders for path in _image_files(folder)]
     with Progress("checksums", len(paths), "files") as progress:
         for path in paths:
-            _check(path, _find_sha256(path, tables, parameters), report)
+            nearest_first = [tables[place] for place in places[path.parent]]
+            _check(path, _find_sha256(path, nearest_first), report)
             progress.advance()
     present = {path.name.casefold() for path in paths}
     for place, table in tables.items():
@@ -80,15 +90,20 @@ def verify_checksums(
     return report
 
 
-def _find_sha256(
-    path: Path, tables: dict[Path, Table], parameters: ChecksumParameters
-) -> str | None:
-    """Return the listed SHA-256 of a file from the nearest list; None where it is in no list."""
+def _places(folder: Path, roots: Sequence[Path], parameters: ChecksumParameters) -> list[Path]:
+    """Return the folders that may hold lists of a folder's files, the nearest first."""
+    above = folder.parents[: parameters.levels]
+    return [folder, *(p for p in above if any(map(_absolute(p).is_relative_to, roots)))]
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links)
+
+
+def _find_sha256(path: Path, tables: Sequence[Table]) -> str | None:
+    """Return the SHA-256 of a file in the first list that has it; None where none has."""
     name = path.name.casefold()
-    for place in (path.parent, *path.parent.parents[: parameters.levels]):
-        if name in tables[place]:
-            return tables[place][name].sha256
-    return None
+    return next((table[name].sha256 for table in tables if name in table), None)
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -109,11 +124,7 @@ def _read_tables(folder: Path, report: ChecksumReport) -> Table:
 
 
 def _find_lists(folder: Path) -> list[Path]:
-    """Return the lists in a folder; none where the folder is not readable (above a root)."""
-    try:
-        return sorted(path for path in folder.iterdir() if _LIST.fullmatch(path.name))
-    except PermissionError:
-        return []
+    return sorted(path for path in folder.iterdir() if _LIST.fullmatch(path.name))
 
 
 def _read_list(path: Path, faults: list[str]) -> list[Row]:

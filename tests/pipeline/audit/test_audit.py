@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 import trees
@@ -162,7 +163,7 @@ def test_incomplete_partitions_are_reported(tmp_path):
 def test_both_headers(tmp_path, digest, name):
     folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
     trees.checksums(folder, folder.parent / "checksum_A_roll_png.csv", (digest, name))
-    result = verify_checksums([folder])
+    result = verify_checksums([folder], [tmp_path])
     assert (result.lists, result.matched, result.unlisted, result.faults) == (1, 10, 0, [])
 
 
@@ -195,31 +196,27 @@ def test_copy_with_names_in_another_case_matches(tmp_path):
     trees.checksums(folder, folder / "CHECKSUM_A_roll_png.CSV")
     for path in list(folder.glob("*.png")):
         path.rename(folder / path.name.upper())
-    result = verify_checksums([folder])
+    result = verify_checksums([folder], [tmp_path])
     assert (result.lists, result.matched, result.unlisted, result.faults) == (1, 10, 0, [])
 
 
-def test_folders_above_a_root_may_be_unreadable(tmp_path, monkeypatch):
+def test_lists_above_the_root_are_not_read(tmp_path, monkeypatch):
+    """They are of other data, and their folders may be unreadable."""
     folder = trees.sd302(tmp_path / "sets", [2303], "A") / "images/challengers/A/roll/png"
-    trees.checksums(folder, folder / "checksum_A_roll_png.csv")
-    listdir = os.listdir
-
-    def refuse(path):
-        if os.fspath(path) == str(folder.parents[2]):
-            raise PermissionError(13, "Permission denied")
-        return listdir(path)
-
-    monkeypatch.setattr(os, "listdir", refuse)
-    with pytest.raises(PermissionError):
-        list(folder.parents[2].iterdir())
-    assert verify_checksums([folder]).matched == 10
+    trees.checksums(folder, folder.parent / "checksum_A_roll_png.csv")
+    (folder.parents[1] / "checksum_other.csv").write_text("sha256,filename\n0,other.png\n")
+    monkeypatch.chdir(folder.parents[1])
+    for root in (folder.parent, Path("roll")):
+        report = verify_checksums([folder], [root])
+        assert (report.lists, report.matched, report.faults) == (1, 10, [])
+    assert len(verify_checksums([folder], [folder.parents[2]]).faults) == 1
 
 
 @pytest.mark.parametrize("content", ["", "md5,file\n1,2\n", "sha256,filename\nabc\n"])
 def test_damaged_list_is_a_fault(tmp_path, content):
     folder = trees.sd302(tmp_path, [2303], "A") / "images/challengers/A/roll/png"
     (folder / "checksum_A_roll_png.csv").write_text(content)
-    result = verify_checksums([folder])
+    result = verify_checksums([folder], [tmp_path])
     assert "checksum_A_roll_png.csv" in result.faults[0]
 
 
