@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shards.foundation import files
+from shards.foundation.errors import Fault
 from shards.foundation.printable import counted
 from shards.foundation.text_table import format_table
 from shards.manifest import SPLITS, Manifest
@@ -25,23 +26,31 @@ def summarize(directory: Path) -> dict[str, Any]:
         bytes and records, and its counts (split → "kind/noise" → records).
 
     Raises:
-        Fault: the manifest has faults.
+        Fault: the manifest has faults, or quarantine.jsonl cannot be read.
         Misuse: the folder contains no set.
     """
     manifest = load_manifest(directory)
-    quarantine = directory / QUARANTINE
-    lines = files.read_bytes(quarantine).splitlines() if quarantine.is_file() else []
     return {
         "records": sum(entry.records for entry in manifest.shards),
         "shards": len(manifest.shards),
         "bytes": sum(entry.bytes for entry in manifest.shards),
-        "quarantined": len(lines),
+        "quarantined": _count_lines(directory / QUARANTINE),
         "spec": manifest.spec,
         "spec_hash": manifest.spec_hash,
         "partitions": {
             name: _summarize_partition(manifest, name) for name in sorted(manifest.partitions)
         },
     }
+
+
+def _count_lines(path: Path) -> int:
+    """Return the number of lines of a file; 0 where there is none."""
+    try:
+        return len(files.read_bytes(path).splitlines())
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise Fault(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _summarize_partition(manifest: Manifest, name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from shard_sets import write_two_partitions
 
 from shards.__main__ import main
+from shards.foundation import files
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,14 @@ def test_info_counts_the_lines_of_the_quarantine_even_if_damaged(shard_set, tmp_
     shutil.copytree(shard_set, tmp_path / "set")
     (tmp_path / "set/quarantine.jsonl").write_bytes(b"\xff\xfe\n{\n")
     assert json.loads(run("info", tmp_path / "set", "--json").stdout)["quarantined"] == 2
+
+
+def test_an_unreadable_quarantine_is_a_fault(shard_set, tmp_path):
+    path = shutil.copytree(shard_set, tmp_path / "set") / "quarantine.jsonl"
+    with path.open("r+b") as file:
+        file.truncate(files.DEFAULT.largest + 1)
+    result = run("info", tmp_path / "set")
+    assert result.exit_code == 1 and f"{path}: cannot be read: it has" in result.stderr
 
 
 def test_info_without_a_set_is_a_misuse(tmp_path):
