@@ -58,7 +58,14 @@ class PairSequence(Sequence[Batch]):
         return {name: array[0] for name, array in self.batch([self._number(index)]).items()}
 
     def batch(self, indices: Sequence[int] | NDArray[np.integer]) -> Batch:
-        """Return the pairs of these numbers as one batch; raises as for one pair."""
+        """Return the pairs of these numbers as one batch.
+
+        Raises:
+            Misuse: there are no numbers.
+            IndexError, Fault: as for one pair.
+        """
+        if not len(indices):
+            raise Misuse("a batch of no pairs: expected the number of at least one pair")
         return read_batch(self.shards, self.split, np.asarray(indices, np.int64))
 
     def batches(self, size: int, seed: int | None = None) -> Iterator[Batch]:
@@ -67,7 +74,12 @@ class PairSequence(Sequence[Batch]):
         Args:
             size: pairs of a batch.
             seed: of a random order; None for the order of the shards.
+
+        Raises:
+            Misuse: `size` is below 1.
         """
+        if size < 1:
+            raise Misuse(f"batches of {size} pairs: expected at least 1")
         order = np.arange(len(self))
         if seed is not None:
             np.random.default_rng(seed).shuffle(order)

@@ -55,6 +55,11 @@ def test_wrong_use(folder, pairs, tmp_path):
     assert len(open_shards(folder, "test")) == 0 and len(open_shards(folder, split="val")) == 3
     with pytest.raises(Misuse, match="expected one of train, val, test"):
         open_shards(folder, "validation")
+    for size in (0, -1):
+        with pytest.raises(Misuse, match=f"batches of {size} pairs: expected at least 1"):
+            pairs.batches(size)
+    with pytest.raises(Misuse, match="a batch of no pairs"):
+        pairs.batch([])
     with pytest.raises(Misuse, match="no shard set here"):
         open_shards(tmp_path)
     with pytest.raises(IndexError):
