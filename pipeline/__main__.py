@@ -155,10 +155,8 @@ def _choose_partitions(
     The first that names any decides: --partition, the stated layout, the shard set in `out`, the
     config. A single partition without a stated layout has the one that its last build kept.
 
-    Raises
-    ------
-    Misuse
-        If nothing names a partition.
+    Raises:
+        Misuse: nothing names a partition.
     """
     from pipeline import partition_choice
     from pipeline.building import stated_layout

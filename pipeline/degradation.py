@@ -144,8 +144,11 @@ def apply(
     Args:
         image: uint8 [H, W], dark ridges, 500 ppi; it is not changed.
         degradation: a result of `sample`.
-        part: rows and columns to compute, uint8 [h, w].
+        part: rows and columns to compute, h and w of them.
         parameters: layout of the noise fields.
+
+    Returns:
+        The part, uint8 [h, w].
     """
     if degradation is None:
         return image[part]

@@ -15,7 +15,10 @@ class Impression:
 
     Attributes:
         path: the image file; the image_id where the image is synthesized.
-        image_id: partition + "/" + stem of the file name; independent of the data root.
+        image_id: partition + "/" + a name, which does not depend on the data root: the stem of the
+            file; of anyone's own images the path below the data root or the list, without its
+            extension and with %XX for most characters; of a published data set whose stems repeat
+            the parts of the path that identify the image.
         partition: such as "fvc2002/db1_a", "sd302/U", "synthetic/demo", "folder/lab".
         person: such as "fvc2002/db1/101", "nist/00002303".
         finger: such as "fvc2002/db1/101", "nist/00002303/07".

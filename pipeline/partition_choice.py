@@ -55,7 +55,7 @@ def _matching(name: str, partitions: Sequence[str]) -> list[str]:
 def of_shard_set(out: Path) -> tuple[str, ...]:
     """Return the partitions of the shard set in a folder that one command builds again.
 
-    None where there is no set yet. Anyone's own images are built by a command of their own each;
+    Empty where there is no set yet. Anyone's own images are built by a command of their own each;
     they count where nothing else is in the set.
     """
     if not os.path.isfile(out / manifest.FILE):  # noqa: PTH113  (never raises)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-HELD_OUT = ("fvc2002", "sd300", "sd301a", "sd302", "synthetic")  # all groups of persons
+# Groups of persons that a config may hold out; OTHERS of `pipeline.split` always are.
+HELD_OUT = ("fvc2002", "sd300", "sd301a", "sd302", "synthetic")
 HELD_OUT_PARTS = ("fvc2002/a", "fvc2002/b")  # parts of groups that can be held out alone
 
 
@@ -41,7 +42,8 @@ class PipelineSpec:
     rotation_range: tuple[float, float] = (-math.pi / 3, math.pi / 3)  # rad, of image B
     translation: float = 0.0  # px at 500 ppi, largest shift of B along x and along y
     elastic: float = 0.0  # px at 500 ppi, standard deviation of the control points' displacements
-    stretch: float = 0.0  # standard deviation of the logarithm of B's stretch (pipeline.pair)
+    # Standard deviation of the logarithm of B's stretch (pipeline.pair_geometry)
+    stretch: float = 0.0
     different_impressions: int = 0  # genuine pairs per image with other impressions of its finger
     pairs_per_shard: int = 1000  # approximate
     fingers: int = 0  # to synthesize per synthetic partition; 0: the images are read from files

@@ -40,11 +40,11 @@ class PartitionAudit:
     Attributes:
         images, expected_images: usable images.
         files, expected_files: all files.
-        persons, expected_persons: persons (FVC2002: fingers).
+        persons, expected_persons: persons (fingers where persons are not published).
         fingers: fingers.
         by_capture: capture → finger position ("01", or "-" where unknown) → images.
         by_ppi: resolution → images.
-        persons_by_split: split → persons (FVC2002: fingers).
+        persons_by_split: split → persons (fingers where persons are not published).
         images_by_split: split → images.
         excluded: reason → files.
         unparsed: files that are not understood.

@@ -13,7 +13,7 @@ POSITIONS = [f"{code:02d}" for code in range(1, 11)]  # fingers, FRGP 1-10
 COUNTS = ["images", "of", "files", "of", "persons", "of", "fingers", "ppi"]
 LEGEND = (
     "images: usable; files: with the excluded; of: in a complete delivery, where known;\n"
-    "train, val, test: persons (FVC2002: fingers, because persons are not published)"
+    "train, val, test: persons (fingers where persons are not published)"
 )
 
 

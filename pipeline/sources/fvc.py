@@ -129,7 +129,7 @@ def match_folder(folder: Folder, year: int | None = None) -> FolderMatch | None:
     """Recognize a folder of a competition; None for other folders.
 
     Args:
-        folder: the folder; its images are read where its path contains no year.
+        folder: the folder; the headers of all its images are read, for their sizes.
         year: year of folders whose path contains none; by default their images' size decides.
     """
     match = _FOLDER.fullmatch(folder.path.name)

@@ -35,8 +35,8 @@ class CorrespondenceParameters:
     """Thresholds of the check; correlations in [-1, 1], lengths in px of image A.
 
     "measured" refers to correct maps of synthetic and real pairs, whose correlation is never near
-    the floors of "genuine" pairs. Those of two impressions: docs/LOG.md, 2026-11-23, The network
-    on the new fingers (VERSION 5).
+    the floors of "genuine" pairs. Those of two impressions: docs/LOG.md, 2026-11-23, "The
+    network on the new fingers (VERSION 5)".
     """
 
     reach: int = 6  # px, largest shift; chosen: 1.5 ridges of the published period of 4 px
@@ -49,7 +49,8 @@ class CorrespondenceParameters:
     offset: float = 0.25  # px, largest distance of the peak from no shift; measured: up to 0.04
     flat_gain: float = 0.1  # least gain of a shift over the map of two impressions; measured
     independent_area: float = 4.0  # px² per independent value: half a ridge period squared; chosen
-    chance_deviations: float = 2.0  # of the gain by chance (docs/LOG.md, 2026-11-23, VERSION 6)
+    # Of the gain by chance (docs/LOG.md, 2026-11-23, "The network of VERSION 6")
+    chance_deviations: float = 2.0
     # Correlation of a search from which two images show one finger, at `search_size`. Measured on
     # real impostor pairs (docs/LOG.md, 2026-11-29, "Lies in a set with correct checksums"): of
     # 6,000 none is above 0.32, one in 10⁵ is expected above 0.42 in the worst of four sets.

@@ -32,7 +32,8 @@ class DeepCheckParameters:
     """Extent and thresholds of the deep check."""
 
     # Impostor pairs per shard that are searched for showing one finger, 8 ms each: of a shard with
-    # one wrong pair in six it finds 95 % (docs/LOG.md, 2026-11-23, Parts of one build).
+    # one wrong pair in six it finds 95 % (docs/LOG.md, 2026-11-23, "Parts of one build
+    # at the same time; impostor checks").
     impostors: int = 16
     sliver: float = 0.02  # share of visible cells below which a genuine pair is a sliver; chosen
     correspondence: CorrespondenceParameters = check_correspondence.DEFAULT

@@ -24,8 +24,8 @@ class ComparisonParameters:
     drift: float = 0.05  # px, largest mean offset of maps; the record format allows 0.05 per map
     drift_deviations: float = 4.0  # of the mean's own error, added to the drift; chosen
     drift_pairs: int = 16  # pairs from which a mean is computed; chosen
-    # Share of pairs of two impressions that may agree nowhere: docs/LOG.md, 2026-11-23, The
-    # network on the new fingers (VERSION 5).
+    # Share of pairs of two impressions that may agree nowhere: docs/LOG.md, 2026-11-23, "The
+    # network on the new fingers (VERSION 5)".
     inconclusive_share: float = 1e-3
     # Share and number of the pairs of a kind that may be slivers; measured: 1 of 720 pairs of two
     # impressions, none of 1,200 pairs of one image.
