@@ -72,7 +72,7 @@ def compare(real: Sequence[Path], synthetic: Path, out: Path) -> dict[str, Any]:
 
 def summary(report: dict[str, Any]) -> str:
     """Return the main numbers of a report in a few lines."""
-    rejected = sum(len(report[side]["refused"]) for side in ("real", "synthetic"))
+    rejected = sum(len(report[side]["rejected"]) for side in ("real", "synthetic"))
     lines = [
         f"AUC of real against synthetic: {_format(report['auc'])}; of two halves of the real "
         f"fingers: {_format(report['auc_halves_of_real'])}",
@@ -88,7 +88,7 @@ def summary(report: dict[str, Any]) -> str:
             lines.append(f"{name:32} {_format(numbers['ks'])}   {halves}")
     if rejected:
         lines.append(
-            f"left out: {counted(rejected, 'image')} without a finger; report.json lists them"
+            f"left out: {counted(rejected, 'image')} that cannot be used; report.json lists them"
         )
     return "\n".join(lines)
 
@@ -175,5 +175,5 @@ def _counts(impressions: ImpressionSet) -> dict[str, Any]:
         "prints": len(impressions.impressions),
         "fingers": len({one.finger for one in impressions.impressions}),
         "crops": len(impressions.crop_fingers),
-        "refused": impressions.rejected,
+        "rejected": impressions.rejected,
     }

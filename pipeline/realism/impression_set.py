@@ -40,7 +40,7 @@ class ImpressionSet:
         folders: names of the folders.
         impressions: measures of each impression.
         partitions: partition of each impression.
-        rejected: error message of each image without a finger.
+        rejected: error message of each image that cannot be used.
         crop_fingers: finger of each crop.
         features: `texture_features` of each crop, float64 [n, F].
     """
@@ -105,7 +105,8 @@ def _impression_by_name(path: Path, folder: Path) -> Impression:
 def measure_folders(folders: Sequence[Path], parameters: SetParameters = DEFAULT) -> ImpressionSet:
     """Measure every impression below the folders.
 
-    Images without a finger are left out and listed in `rejected`.
+    Images that cannot be used, unreadable or without a finger, are left out and listed in
+    `rejected`.
 
     Raises:
         Misuse: fewer than `parameters.fingers_min` fingers have a crop.

@@ -214,12 +214,12 @@ def test_report_of_two_folders(tmp_path):
     report = compare([real], other, tmp_path / "out")
     assert json.loads((tmp_path / "out/report.json").read_text()) == report
     assert report["real"]["prints"] == 12 and report["real"]["fingers"] == 6
-    assert "blank_0.png: no foreground" in report["real"]["refused"][0]
+    assert "blank_0.png: no foreground" in report["real"]["rejected"][0]
     assert report["auc"] > 0.95 and report["auc_halves_of_real"] < 0.8
     assert report["distances"]["local contrast, grey levels"]["ks"] > 0.5
     assert report["distances"]["ridge period, px"]["ks"] < 0.4
     page = (tmp_path / "out/report.html").read_text()
-    assert "1 images without a finger left out" in page and page.count("data:image/png") == 2
+    assert "left out as they cannot be used: 1<" in page and page.count("data:image/png") == 2
     assert "http" not in page and "--ink" in page  # everything is in the page, the style included
 
 
