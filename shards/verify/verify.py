@@ -26,7 +26,7 @@ from pathlib import Path
 from shards import manifest as manifests
 from shards import provenance, store
 from shards.foundation import pool
-from shards.foundation.errors import Finding
+from shards.foundation.errors import Finding, Misuse
 from shards.foundation.progress import Progress
 from shards.manifest import Manifest, ShardEntry
 from shards.verify.check_shard import Job, ShardReport, check_shard, read_pair
@@ -74,8 +74,11 @@ def verify(
         The faults, as soon as they are known. None in a sound set.
 
     Raises:
-        Misuse: the folder contains no set. Whatever a set contains, nothing else is raised.
+        Misuse: the folder contains no set, or there is no such level. Whatever a set contains,
+            nothing else is raised.
     """
+    if level not in LEVELS:
+        raise Misuse(f"level {level!r}: expected one of {', '.join(LEVELS)}")
     manifest, faults = store.inspect_manifest(directory)
     yield from (Finding(manifests.FILE, None, message) for message in faults)
     if manifest is None:

@@ -13,6 +13,7 @@ from shard_sets import FIRST, OTHER, SECOND, VAL, example_pairs, messages, write
 
 from shards import manifest, provenance, shard_file, store
 from shards.__main__ import main
+from shards.foundation.errors import Misuse
 from shards.record import decode, encode
 from shards.verify import check_shard, verify
 
@@ -30,6 +31,11 @@ def copy(sound_set, tmp_path):
 @pytest.mark.parametrize("level", verify.LEVELS)
 def test_a_sound_set_has_no_fault(sound_set, level):
     assert messages(sound_set, level) == []
+
+
+def test_a_level_that_does_not_exist_is_a_misuse(sound_set):
+    with pytest.raises(Misuse, match="level 'Deep': expected one of quick, full, deep"):
+        messages(sound_set, "Deep")
 
 
 def test_several_processes_give_the_same_findings_as_one(copy):
