@@ -22,19 +22,19 @@ from pipeline.realism.spectra import covered_squares, radial_spectrum, ridge_per
 
 PX_PER_MM = WORKING_PPI / 25.4
 
-# Name of each distribution, and the unit of the image that one value of it belongs to.
-MEASURES = {
-    "ridge period, px": "block",
-    "orientation coherence": "cell",
-    "ridge share of ridge and valley": "cell",
-    "local contrast, grey levels": "cell",
-    "grey on the finger": "pixel",
-    "grey of the ground": "pixel",
-    "foreground, mm²": "print",
-    "turn of the ridges, degrees a mm": "cell",
-    "minutiae a cm²": "print",
-    "endings among minutiae": "print",
-}
+# Names of the distributions; a value belongs to the unit beside them.
+MEASURES = (
+    "ridge period, px",  # a block
+    "orientation coherence",  # a cell
+    "ridge share of ridge and valley",  # a cell
+    "local contrast, grey levels",  # a cell
+    "grey on the finger",  # a px
+    "grey of the ground",  # a px
+    "foreground, mm²",  # a print
+    "turn of the ridges, degrees a mm",  # a cell
+    "minutiae a cm²",  # a print
+    "endings among minutiae",  # a print
+)
 
 
 @dataclass(frozen=True)
