@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.imaging.formats.common import METRES_PER_INCH
 from pipeline.imaging.warp import scaling
 
 Image = NDArray[np.uint8]
 
-METRES_PER_INCH = 0.0254
 FVC2002_TIFF_EXTRA = 512  # bytes of FVC2002's files beside the pixels
 PNG_IHDR_END = 33  # bytes of a PNG before the position of its pHYs chunk
 
