@@ -18,8 +18,9 @@ from pipeline.pair import PARTNER, Address
 from pipeline.spec import PipelineSpec
 from pipeline.split import split_of
 from shards.manifest import SPLITS, shard_name
+from shards.record import NOISES
 
-DEGRADATIONS = ("sensor", "dryness", "pressure")  # one genuine pair each
+DEGRADATIONS = NOISES[1:]  # one genuine pair each; the first noise is none
 
 # The number of a pair in its partition (`Address.index`) is image number · SLOTS + slot.
 SLOTS = 16  # per image
