@@ -7,7 +7,6 @@ most synthetic ones do.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +26,6 @@ from pipeline.synthesis.manner import (
     WET,
     MannerParameters,
 )
-from pipeline.synthesis.master import Master
 from shards.record import NOISES
 
 # Twisted and strained skin bends the maps most.
@@ -72,17 +70,12 @@ def synthesize(
     hard = number >= parameters.usual
     manners = parameters.manners if hard else generate.DEFAULT.manner
     settings = generate.ImpressionParameters(manner=manners)
+    master = generated.synthesize_master(seed, partition, finger)
     touch = generate.synthesize_impression(
-        _master(seed, partition, finger), seed, partition, finger, number, parameters=settings
+        master, seed, partition, finger, number, parameters=settings
     )
     if not hard or number % 2 == 0:
         return touch.image, touch.warp
     rng = np.random.default_rng([seed, finger, number])
     noise = degradation.sample(NOISES[int(rng.integers(len(NOISES)))], rng)
     return degradation.apply(touch.image, noise), touch.warp
-
-
-@functools.lru_cache(maxsize=1)
-def _master(seed: int, partition: str, finger: int) -> Master:
-    """Return the latest master again: impressions are asked for finger by finger."""
-    return generate.synthesize_master(seed, partition, finger)

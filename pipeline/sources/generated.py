@@ -102,7 +102,7 @@ def synthesize(impression: Impression) -> tuple[Image, Warp]:
         raise ValueError(f"{impression.image_id}: is in a file, it cannot be synthesized")
     seed, finger, number = impression.generator_address
     partition = impression.partition
-    master = _master(seed, partition, finger)
+    master = synthesize_master(seed, partition, finger)
     synthetic = generate.synthesize_impression(master, seed, partition, finger, number)
     return synthetic.image, synthetic.warp
 
@@ -122,7 +122,8 @@ def to_master(impression: Impression, attempt: int) -> Warp:
 
 
 @lru_cache(maxsize=1)
-def _master(seed: int, partition: str, finger: int) -> Master:
+def synthesize_master(seed: int, partition: str, finger: int) -> Master:
+    """Return the master of a finger; the latest one is kept for its next impression."""
     from pipeline.synthesis import generate
 
     return generate.synthesize_master(seed, partition, finger)

@@ -47,9 +47,9 @@ def master_addresses(monkeypatch):
     """The addresses of the masters that are asked for; no master is synthesized."""
     addresses = []
     monkeypatch.setattr(generate, "synthesize_master", lambda *address: addresses.append(address))
-    generated._master.cache_clear()
+    generated.synthesize_master.cache_clear()
     yield addresses
-    generated._master.cache_clear()
+    generated.synthesize_master.cache_clear()
 
 
 def blank_impression(*address, **styles):
