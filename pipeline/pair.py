@@ -29,7 +29,14 @@ from pipeline.imaging.warp import (
     invert_affine,
 )
 from pipeline.impression import Impression
-from pipeline.pair_geometry import DEFAULT, PairParameters, cell_centres, crop_position, sample_warp
+from pipeline.pair_geometry import (
+    DEFAULT,
+    PairParameters,
+    cell_centres,
+    crop_position,
+    map_through,
+    sample_warp,
+)
 from pipeline.spec import PipelineSpec
 from shards.record import Pair
 
@@ -203,10 +210,8 @@ def _ground_truth(
         in_crop_b = _map_between(a, b, cells)
         in_window_b = apply_affine(crop_position(spec, parameters).matrix, in_crop_b)
         on_both = a.cells_on_finger & cropping.on_finger(b.window, in_window_b)
-    steps = parameters.map_steps
-    positions = np.rint(warp.inverse(in_crop_b, 0.1 / steps) * steps) / steps
-    in_image = (positions >= -0.5) & (positions < spec.size - 0.5)
-    visible = in_image[..., 0] & in_image[..., 1] & on_both
+    positions, in_image = map_through(warp, in_crop_b, spec, parameters)
+    visible = in_image & on_both
     return np.where(visible[..., None], positions, np.nan).astype(np.float32), visible
 
 

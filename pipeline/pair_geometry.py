@@ -1,4 +1,4 @@
-"""Geometry of pairs: position of the crop in its window, and the sampled warp of image B."""
+"""Geometry of pairs: position of the crop in its window, the warp of image B, points through it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.imaging import cropping
+from pipeline.imaging.foreground import Mask
 from pipeline.imaging.resample import View, view
 from pipeline.imaging.warp import (
     IDENTITY,
@@ -108,6 +109,26 @@ def sample_warp(
         rng, size, spacing, spec.elastic / scale, parameters.elastic_strain
     )
     return Warp(matrix, control, spacing, origin)
+
+
+def map_through(
+    warp: Warp, points: Array, spec: PipelineSpec, parameters: PairParameters = DEFAULT
+) -> tuple[Array, Mask]:
+    """Map points (x, y) [..., 2] of the crop of B to image B.
+
+    Args:
+        warp: of image B.
+        points: positions in the crop.
+        spec: size of image B.
+        parameters: steps to which positions are rounded.
+
+    Returns:
+        Positions (x, y) px in B, and whether they are in the image.
+    """
+    steps = parameters.map_steps
+    positions = np.rint(warp.inverse(points, 0.1 / steps) * steps) / steps
+    inside = (positions >= -0.5) & (positions < spec.size - 0.5)
+    return positions, np.asarray(inside[..., 0] & inside[..., 1])
 
 
 def _sample_stretch(

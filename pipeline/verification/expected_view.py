@@ -21,7 +21,7 @@ from pipeline.imaging.resample import view
 from pipeline.imaging.warp import Array, Warp
 from pipeline.pair import GEOMETRY, NOISE, Address
 from pipeline.pair_geometry import DEFAULT as GEOMETRY_PARAMETERS
-from pipeline.pair_geometry import cell_centres, crop_position, sample_warp
+from pipeline.pair_geometry import cell_centres, crop_position, map_through, sample_warp
 from pipeline.spec import PipelineSpec
 from shards.verify.check_correspondence import extract_ridges
 
@@ -51,18 +51,6 @@ class Resemblance(NamedTuple):
 def warp_of(address: Address, partition: str, spec: PipelineSpec) -> Warp:
     """Return the warp of image B of a pair: px of B → px of its crop without the warp."""
     return sample_warp(address.rng(spec.seed, partition, GEOMETRY), spec)
-
-
-def map_through(warp: Warp, points: Array, spec: PipelineSpec) -> tuple[Array, Mask]:
-    """Map points (x, y) [..., 2] of the crop of B to image B, as a build does.
-
-    Returns:
-        Positions (x, y) px in B, and whether they are in the image.
-    """
-    steps = GEOMETRY_PARAMETERS.map_steps
-    positions = np.rint(warp.inverse(points, 0.1 / steps) * steps) / steps
-    inside = (positions >= -0.5) & (positions < spec.size - 0.5)
-    return positions, np.asarray(inside[..., 0] & inside[..., 1])
 
 
 def map_of_one_image(warp: Warp, spec: PipelineSpec) -> tuple[Array, Mask]:

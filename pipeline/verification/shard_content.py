@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.imaging.foreground import Mask
 from pipeline.imaging.warp import Array, Warp, apply_affine, invert_affine
 from pipeline.pair_geometry import DEFAULT as GEOMETRY_PARAMETERS
-from pipeline.pair_geometry import cell_centres
+from pipeline.pair_geometry import cell_centres, map_through
 from pipeline.plan import PairPlan, ShardPlan
 from pipeline.sources import generated
 from pipeline.spec import PipelineSpec
@@ -204,7 +204,7 @@ class ShardContent:
             on_master = to_master_a(apply_affine(a.crop.to_original, cell_centres(self.spec)))
             in_file_b = to_master_b.inverse(on_master)
             in_crop_b = apply_affine(invert_affine(b.crop.to_original), in_file_b)
-            positions, _ = expected_view.map_through(warp, in_crop_b, self.spec)
+            positions, _ = map_through(warp, in_crop_b, self.spec)
             error = float(np.abs(pair.map_ab - positions)[pair.visible].max(initial=0.0))
             results.append((error, in_crop_b))
             if error <= tolerance:
@@ -230,7 +230,7 @@ class ShardContent:
             in_crop_b: positions (x, y) of A's cells in the crop of B [G, G, 2].
             warp: of image B.
         """
-        _, inside = expected_view.map_through(warp, in_crop_b, self.spec)
+        _, inside = map_through(warp, in_crop_b, self.spec)
         expected = self._segment(a).on_finger & erode(inside, self.parameters.edge_cells)
         expected &= self._on_mask(self._segment(b).on_finger, in_crop_b)
         yield from self._compare_visible(pair, expected)
