@@ -87,14 +87,13 @@ def invert_map(
     similarity = nearest_similarity(map_ab)
     if similarity is None or not similarity.slope:
         return np.full((*shape_b, 2), np.nan, np.float32)
-    turn, shift = similarity.slope, similarity.offset
-    displacement = _continued(mapped - (turn * _pixels(mapped.shape) + shift), valid)
-    points = (targets - shift) / turn
+    displacement = _continued(mapped - similarity(_pixels(mapped.shape)), valid)
+    points = similarity.inverse(targets)
     for _ in range(parameters.iterations):
-        before, points = points, (targets - shift - _sample(displacement, points)) / turn
+        before, points = points, similarity.inverse(targets - _sample(displacement, points))
         if np.abs(points - before).max() < parameters.change:
             break
-    error = np.abs(turn * points + shift + _sample(displacement, points) - targets)
+    error = np.abs(similarity(points) + _sample(displacement, points) - targets)
     inverse = np.stack([points.real, points.imag], -1).astype(np.float32)
     inverse[(error > parameters.largest_error) | ~_is_true_at(valid, points)] = np.nan
     return inverse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +28,33 @@ DEFAULT = DistortionParameters()
 class NearestSimilarity:
     """The similarity transform nearest to a map: z → slope · z + offset, with z = x + iy.
 
+    Where exactly one of two images is stored mirrored (orientation tags 2, 4, 5 and 7) the map
+    mirrors, too: conj(z) stands for z then.
+
     Attributes:
         slope: scale and rotation.
         offset: shift.
+        mirrored: whether conj(z) stands for z.
         distances: float64 [K], px of B, of sampled points of the map from it.
     """
 
     slope: complex
     offset: complex
+    mirrored: bool
     distances: NDArray[np.float64]
+
+    def turn(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Map differences of points of A to those of B."""
+        return self.slope * (z.conj() if self.mirrored else z)
+
+    def __call__(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Map points of A to B."""
+        return self.turn(z) + self.offset
+
+    def inverse(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Map points of B to A."""
+        turned_back = (z - self.offset) / self.slope
+        return turned_back.conj() if self.mirrored else turned_back
 
 
 def nearest_similarity(
@@ -49,9 +67,15 @@ def nearest_similarity(
     if len(y) < 2:
         return None
     points, mapped = step * (x + 1j * y), sampled[y, x]
-    slope, offset = np.polyfit(points, mapped, 1)
-    distances = np.abs(slope * points + offset - mapped)
-    return NearestSimilarity(complex(slope), complex(offset), distances)
+    fits = [_fit(points, mapped, mirrored) for mirrored in (False, True)]
+    return min(fits, key=lambda fit: float((fit.distances**2).sum()))
+
+
+def _fit(points: NDArray, mapped: NDArray, mirrored: bool) -> NearestSimilarity:
+    """Fit a transform, mirrored or not, to points → mapped, complex [K]."""
+    slope, offset = np.polyfit(points.conj() if mirrored else points, mapped, 1)
+    fit = NearestSimilarity(complex(slope), complex(offset), mirrored, np.zeros(0))
+    return replace(fit, distances=np.abs(fit(points) - mapped))
 
 
 def grid_spacing(shape: tuple[int, ...], parameters: DistortionParameters = DEFAULT) -> int:

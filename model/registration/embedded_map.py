@@ -82,7 +82,7 @@ def _continued_nodes(
         y, x = y[row, column], x[row, column]
     node_y, node_x = np.indices(shape) * step
     mapped = map_ab[y, x] @ TO_COMPLEX
-    mapped = mapped + similarity.slope * ((node_x - x) + 1j * (node_y - y))
+    mapped = mapped + similarity.turn((node_x - x) + 1j * (node_y - y))
     return np.stack([mapped.real, mapped.imag], -1), (y, x)
 
 

@@ -119,10 +119,10 @@ def _data(images: tuple[GreyImage, GreyImage], registration: Registration) -> di
         "map": None,
     }
     if similarity is not None:
-        slope, offset = similarity.slope, similarity.offset
+        corners = similarity(np.array([0, 1, 1j]))  # the origin, and one px along x and along y
         data["map"] = embed_map(registration.map_ab, similarity, registration.sigma)
         data["spacing"] = grid_spacing(registration.map_ab.shape)
-        data["similarity"] = [slope.real, slope.imag, offset.real, offset.imag]
+        data["similarity"] = np.stack([corners.real, corners.imag], -1).tolist()
         data["distance_limit"] = distance_limit(similarity.distances)
     return data
 

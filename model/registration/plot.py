@@ -166,7 +166,7 @@ def plot_grid(
     if similarity is None:
         return
     rows, columns = np.indices(mapped.shape)
-    similar = similarity.slope * (columns + 1j * rows) + similarity.offset
+    similar = similarity(columns + 1j * rows)
     segments, rigid_segments = _grid_segments(mapped, spacing), _grid_segments(similar, spacing)
     valid = np.isfinite(segments).all(1)
     segments, rigid_segments = segments[valid], rigid_segments[valid]

@@ -170,9 +170,9 @@ if (data.matches.length) plotMatches();
 
 // --- deformation grid ---
 function plotGrid() {
-  const picture = element("grid"), paths = new Map(), [a, b, c, d] = data.similarity;
+  const picture = element("grid"), paths = new Map(), [origin, right, down] = data.similarity;
   picture.setAttribute("viewBox", `-0.5 -0.5 ${data.b.width} ${data.b.height}`);
-  const similar = (x, y) => [a * x - b * y + c, b * x + a * y + d];
+  const similar = (x, y) => [0, 1].map(k => origin[k] + x * (right[k] - origin[k]) + y * (down[k] - origin[k]));
   let rigid = "";
   function segment(x, y, nextX, nextY) {
     if (!isMapped(x, y) || !isMapped(nextX, nextY)) return;

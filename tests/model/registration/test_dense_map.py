@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from model.registration.dense_map import invert_map, warp_image
+from model.registration.distortion import nearest_similarity
 from pipeline.imaging.warp import pixel_grid
 
 SHAPE_A, SHAPE_B = (200, 180), (230, 260)
 
 
-def deform(points, bend=6.0, degrees=25.0, scale=1.2):
-    """A smooth map without folds: a similarity transform and a wave."""
+def deform(points, bend=6.0, degrees=25.0, scale=1.2, mirrored=False):
+    """A smooth map without folds: a similarity transform, perhaps mirrored, and a wave."""
     turn = scale * np.exp(1j * np.radians(degrees))
-    z = turn * (points[..., 0] - 90 + 1j * (points[..., 1] - 100)) + (125 + 110j)
+    z = points[..., 0] - 90 + 1j * (points[..., 1] - 100)
+    z = turn * (z.conj() if mirrored else z) + (125 + 110j)
     z = z + bend * (np.sin(z.imag / 25) + 1j * np.cos(z.real / 30))
     return np.stack([z.real, z.imag], -1)
 
@@ -27,7 +29,15 @@ def finger_map(**settings):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"bend": 0.0}, {"bend": 10.0, "degrees": 170.0}, {"scale": 0.5, "bend": 3.0}]
+    "settings",
+    [
+        {},
+        {"bend": 0.0},
+        {"bend": 10.0, "degrees": 170.0},
+        {"scale": 0.5, "bend": 3.0},
+        {"mirrored": True},
+        {"mirrored": True, "degrees": 170.0},
+    ],
 )
 def test_inverse_is_exact_and_covers_the_finger(settings):
     map_ab = finger_map(**settings)
@@ -41,6 +51,16 @@ def test_inverse_is_exact_and_covers_the_finger(settings):
     from_a = np.rint(map_ab[np.isfinite(map_ab[..., 0])]).astype(int).T
     assert valid[from_a[1], from_a[0]].mean() > 0.97
     assert valid.sum() <= np.isfinite(map_ab[..., 0]).sum() * settings.get("scale", 1.2) ** 2 * 1.1
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_nearest_similarity_may_be_mirrored(mirrored):
+    """As between an image that is stored mirrored and one that is not."""
+    similarity = nearest_similarity(finger_map(bend=0.0, mirrored=mirrored))
+    assert similarity.mirrored == mirrored
+    assert similarity.distances.max() < 1e-3
+    points = pixel_grid(3, 3) @ [1, 1j]
+    assert np.allclose(similarity.inverse(similarity(points)), points)
 
 
 def test_nothing_is_inverted_where_nothing_corresponds():
