@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1  # of the results: raise it with every change of code that changes them
+VERSION = 2  # of the results: raise it with every change of code that changes them
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ def extract(
     """
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     enlarged = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    detector = cv2.SIFT.create(parameters.max_features)
+    # Without precise upscaling keypoints lie a quarter of a px too far right and down, and a
+    # rotation by 180° is off by 0.7 px.
+    detector = cv2.SIFT.create(parameters.max_features, enable_precise_upscale=True)
     keypoints, descriptors = detector.detectAndCompute(enlarged, None)
     points = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
     points = (points + 0.5) * (np.array(image.shape[::-1]) / size).astype(np.float32) - 0.5

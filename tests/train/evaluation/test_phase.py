@@ -26,6 +26,17 @@ def test_rotation_and_shift_are_recovered(degrees):
     assert alignment.response > 0.7
 
 
+@pytest.mark.parametrize("side", [288, 364, 375, 405])
+def test_shifts_are_as_exact_in_images_of_any_size(side):
+    image = finger(1, side, side)
+    moved = cv2.warpAffine(
+        image, np.array([[1.0, 0, 6], [0, 1.0, -4]]), (side, side), borderValue=250
+    )
+    alignment = phase.align(image, np.asarray(moved, np.uint8))
+    middle = np.array([side / 2, side / 2])
+    assert np.abs(apply_affine(alignment.matrix, middle) - middle - (6, -4)).max() < 0.25
+
+
 def test_distorted_pairs_are_aligned_and_impostors_respond_less():
     response = {True: [], False: []}
     for pair in make_pairs(8, 1):

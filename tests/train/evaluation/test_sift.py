@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from pairs import make_pairs
+from prints import finger
 
 from pipeline.imaging.warp import apply_affine, pixel_grid
 from train.evaluation import sift
@@ -18,6 +19,13 @@ def test_similarity_is_right_at_visible_cells(pair):
     assert np.median(distance) < 1.5  # px of the crop: the pairs are stretched elastically too
     residual = apply_affine(fit.matrix, fit.inliers[:, :2]) - fit.inliers[:, 2:]
     assert np.hypot(*residual.T).max() < sift.DEFAULT.inlier_distance / SCALE + 0.01
+
+
+def test_half_a_turn_is_exact():
+    image = finger(1, 300, 300)
+    fit = sift.align(image, np.ascontiguousarray(image[::-1, ::-1]), 1.0)
+    middle = np.array([149.5, 149.5])
+    assert np.hypot(*(apply_affine(fit.matrix, middle) - middle)) < 0.05
 
 
 def test_impostor_pairs_have_fewer_inliers():
