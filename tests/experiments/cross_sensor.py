@@ -66,7 +66,7 @@ def main(out, sets):
         report(" × ".join(names), [rows[number] for number in numbers])
     report("all", list(rows.values()))
     fingers = sum(map(len, first.values()))
-    bound = bootstrap.zero_error_bound(fingers)
+    bound = bootstrap.zero_error_bound(fingers, fingers_of_a_pair=2)
     click.echo(f"{fingers} fingers: no false match means at most {bound:.1%} (95 %, rule of three)")
 
 

@@ -35,7 +35,9 @@ class BootstrapParameters:
 
 DEFAULT = BootstrapParameters()
 # Raised with every change of the intervals; stored metrics of another version are not used.
-INTERVAL_VERSION = 2
+INTERVAL_VERSION = 3
+# Metrics of impostor pairs, too: both fingers of such a pair may be what makes it match.
+TWO_FINGER_METRICS = ("eer", "auc")
 
 
 def resample_weights(
@@ -119,18 +121,26 @@ def median_interval(
     return float(ends[0]), float(ends[1])
 
 
-def zero_error_bound(fingers: int, parameters: BootstrapParameters = DEFAULT) -> float | None:
+def zero_error_bound(
+    fingers: int, fingers_of_a_pair: int = 1, parameters: BootstrapParameters = DEFAULT
+) -> float | None:
     """Return the upper end of the 95 % interval of a share of errors, where none occurred.
 
     The rule of three (Hanley & Lippman-Hand, "If nothing goes wrong, is everything all right?",
-    JAMA 249, 1983), by fingers: the pairs of one finger are not independent.
+    JAMA 249, 1983), by fingers: the pairs of one finger are not independent. It bounds the share of
+    fingers that cause errors; a pair has no error where none of its fingers does.
+
+    Args:
+        fingers: number of fingers in the pairs.
+        fingers_of_a_pair: 1 of genuine pairs, 2 of impostor pairs.
+        parameters: least number of fingers.
 
     Returns:
         A share in (0, 1]; None with too few fingers for an interval.
     """
     if fingers < parameters.min_fingers:
         return None
-    return min(1.0, parameters.zero_errors / fingers)
+    return 1 - (1 - min(1.0, parameters.zero_errors / fingers)) ** fingers_of_a_pair
 
 
 def complete_interval(
@@ -138,6 +148,7 @@ def complete_interval(
     interval: Interval,
     fingers: int,
     is_share: bool,
+    fingers_of_a_pair: int = 1,
     parameters: BootstrapParameters = DEFAULT,
 ) -> Interval:
     """Complete an interval by what resampling cannot show.
@@ -150,12 +161,13 @@ def complete_interval(
         interval: of its replicas.
         fingers: number of fingers in its pairs.
         is_share: whether the metric is a share in [0, 1].
+        fingers_of_a_pair: see `zero_error_bound`.
         parameters: least number of fingers.
 
     Returns:
         (low, high), NaN where the value or the interval is undefined, or with too few fingers.
     """
-    bound, (low, high) = zero_error_bound(fingers, parameters), interval
+    bound, (low, high) = zero_error_bound(fingers, fingers_of_a_pair, parameters), interval
     if bound is None or np.isnan([value, low, high]).any():
         return UNDEFINED
     if is_share and value == 0:
@@ -181,7 +193,13 @@ def with_intervals(
     """
     metrics: dict[str, float] = {}
     for name, value in values.items():
-        low, high = complete_interval(value, intervals[name], fingers[name], name in shares)
+        low, high = complete_interval(
+            value,
+            intervals[name],
+            fingers[name],
+            name in shares,
+            2 if name in TWO_FINGER_METRICS else 1,
+        )
         metrics |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return metrics
 

@@ -88,7 +88,11 @@ def recommend(
     fmr, fnmr = float((impostor >= threshold).mean()), float((score[genuine] < threshold).mean())
     if fnmr == 1:
         return None
-    bound = None if fmr else bootstrap.zero_error_bound(min(fingers, len(impostor)))
+    bound = (
+        None
+        if fmr
+        else bootstrap.zero_error_bound(min(fingers, 2 * len(impostor)), fingers_of_a_pair=2)
+    )
     return ScoreThreshold(threshold, fmr, fnmr, len(impostor), fingers, bound)
 
 

@@ -49,10 +49,13 @@ def test_no_error_in_n_fingers_means_at_most_three_in_n(fingers, bound):
     assert bootstrap.zero_error_bound(fingers) == (bound and pytest.approx(bound))
 
 
-def test_rule_of_three_covers_the_truth():
+@pytest.mark.parametrize("fingers_of_a_pair", [1, 2])
+def test_rule_of_three_covers_the_truth(fingers_of_a_pair):
     """With the bound's own error rate, all of n fingers are without error in about 5 % of cases."""
     rng = np.random.default_rng(0)
-    errors = rng.random((20_000, 50)) < bootstrap.zero_error_bound(50)
+    of_pairs = bootstrap.zero_error_bound(50, fingers_of_a_pair)
+    of_fingers = 1 - (1 - of_pairs) ** (1 / fingers_of_a_pair)
+    errors = rng.random((20_000, 50)) < of_fingers
     assert 0.03 < (~errors.any(1)).mean() < 0.06
 
 
