@@ -39,7 +39,7 @@ class OneBlasThread(contextlib.ContextDecorator):
                 self._first = numbers
             self._threads, self._of_thread.before = self._threads + 1, numbers
             for library in libraries:
-                library.set_num_threads(1)
+                _set_threads(library, 1)
 
     def __exit__(
         self,
@@ -54,10 +54,22 @@ class OneBlasThread(contextlib.ContextDecorator):
         with self._lock:
             self._threads -= 1
             for library, number in zip(_libraries(), self._of_thread.before, strict=True):
-                library.set_num_threads(number)
+                _set_threads(library, number)
 
 
 one_blas_thread = OneBlasThread()
+
+
+def _set_threads(library: threadpoolctl.LibController, number: int) -> None:
+    """Set the number of threads, for this thread alone where the library can do so.
+
+    Such builds of OpenBLAS ignore the number of the process in threads that Python started.
+    """
+    set_local = getattr(library.dynlib, "openblas_set_num_threads_local", None)
+    if set_local is None:
+        library.set_num_threads(number)
+    else:
+        set_local(number)
 
 
 @functools.cache

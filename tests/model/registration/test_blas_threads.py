@@ -107,3 +107,22 @@ def test_overlapping_blocks_of_threads_restore_the_number():
         assert numbers() == before
         assert {*before.values()} == {3}
         assert {number for each in within for number in each.values()} == {1}
+
+
+def test_the_limit_holds_in_threads_of_their_own():
+    """Also in the second one, beside no block of the main thread; the others keep their number."""
+    with threadpoolctl.threadpool_limits(3, user_api="blas"):
+        within, after = [], []
+
+        def register():
+            with one_blas_thread:
+                within.append(numbers())
+            after.append(numbers())
+
+        for _ in range(2):
+            thread = threading.Thread(target=register)
+            thread.start()
+            thread.join()
+        assert {number for each in within for number in each.values()} == {1}
+        assert {number for each in after for number in each.values()} == {3}
+        assert {*numbers().values()} == {3}
