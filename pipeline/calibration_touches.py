@@ -1,14 +1,17 @@
 """The synthetic fingers of a calibration, which no network is trained on.
 
 Half of the impressions are as the generator samples them. The others are all in a hard manner, and
-every second one of them is degraded as image B of a training pair: real impressions agree less than
-most synthetic ones do.
+every second one of them is degraded as image B of a training pair, at 500 ppi: real impressions
+agree less than most synthetic ones do.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from pipeline import degradation
@@ -17,6 +20,8 @@ from pipeline.imaging.warp import Warp
 from pipeline.impression import Impression
 from pipeline.sources import generated
 from pipeline.synthesis import generate
+from pipeline.synthesis.encode import resample
+from pipeline.synthesis.frame import PPI
 from pipeline.synthesis.manner import (
     DISPLACED,
     DRY,
@@ -42,6 +47,10 @@ class CalibrationTouchParameters:
     hard: int = 4  # impressions in a hard manner, after these
     manners: MannerParameters = HARD
 
+    def degrades(self, number: int) -> bool:
+        """Return whether an impression of a finger is degraded."""
+        return number >= self.usual and number % 2 == 1
+
 
 DEFAULT = CalibrationTouchParameters()
 
@@ -55,9 +64,19 @@ def list_fingers(
     order = sorted(range(count), key=classes.__getitem__)
     numbers = range(parameters.usual + parameters.hard)
     return [
-        [generated.impression(partition, seed, finger, number) for number in numbers]
+        [_describe(partition, seed, finger, number, parameters) for number in numbers]
         for finger in order
     ]
+
+
+def _describe(
+    partition: str, seed: int, finger: int, number: int, parameters: CalibrationTouchParameters
+) -> Impression:
+    """Return an impression; one that is degraded has 500 ppi, whatever its sensor has."""
+    impression = generated.impression(partition, seed, finger, number)
+    if not parameters.degrades(number):
+        return impression
+    return dataclasses.replace(impression, ppi=PPI)
 
 
 def synthesize(
@@ -74,8 +93,19 @@ def synthesize(
     touch = generate.synthesize_impression(
         master, seed, partition, finger, number, parameters=settings
     )
-    if not hard or number % 2 == 0:
+    if not parameters.degrades(number):
         return touch.image, touch.warp
     rng = np.random.default_rng([seed, finger, number])
     noise = degradation.sample(NOISES[int(rng.integers(len(NOISES)))], rng)
-    return degradation.apply(touch.image, noise), touch.warp
+    image, warp = _at_500_ppi(touch)
+    return degradation.apply(image, noise), warp
+
+
+def _at_500_ppi(touch: generate.SyntheticImpression) -> tuple[Image, Warp]:
+    """Return the image and the warp at 500 ppi, to which the degradations are made."""
+    if touch.ppi == PPI:
+        return touch.image, touch.warp
+    scale = touch.ppi / PPI
+    # as wide as half a px at 500 ppi in all, so that no detail is folded; chosen
+    smooth = cv2.GaussianBlur(touch.image, (0, 0), 0.5 * math.sqrt(scale**2 - 1))
+    return resample(smooth, 1 / scale), touch.warp.at_scale(1 / scale)

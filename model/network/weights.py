@@ -30,6 +30,7 @@ from model.network.net import Net, outline
 from model.registration.calibration import (
     Calibration,
     CalibrationCurves,
+    ExplainedMatchCurve,
     ScoreWeights,
     UncertaintyWeights,
 )
@@ -37,6 +38,7 @@ from shards.foundation.errors import Fault
 
 FORMAT = "1"
 CALIBRATION, SCORE, UNCERTAINTY = "calibration", "score", "uncertainty"
+EXPLAINED = "explained_matches"
 LISTED_DIFFERENCES = 4  # in one message
 MESSAGE_CHARACTERS = 500
 LARGEST_SIDE = 8192  # px; the largest image that is read (`pipeline.imaging.file`)
@@ -129,6 +131,7 @@ def calibration_metadata(calibration: Calibration) -> dict[str, str]:
         CALIBRATION: calibration.curves,
         SCORE: calibration.score,
         UNCERTAINTY: calibration.uncertainty,
+        EXPLAINED: calibration.explained,
     }
     return {key: json.dumps(dataclasses.asdict(part)) for key, part in parts.items() if part}
 
@@ -185,7 +188,12 @@ def _parse_metadata(
         )
     if CALIBRATION not in metadata:
         return config, geometry, None
-    kinds = {CALIBRATION: CalibrationCurves, SCORE: ScoreWeights, UNCERTAINTY: UncertaintyWeights}
+    kinds = {
+        CALIBRATION: CalibrationCurves,
+        SCORE: ScoreWeights,
+        UNCERTAINTY: UncertaintyWeights,
+        EXPLAINED: ExplainedMatchCurve,
+    }
     parts = {
         key: _parse(kind, metadata[key], key, path)
         for key, kind in kinds.items()
@@ -194,7 +202,9 @@ def _parse_metadata(
     return (
         config,
         geometry,
-        Calibration(parts[CALIBRATION], parts.get(SCORE), parts.get(UNCERTAINTY)),
+        Calibration(
+            parts[CALIBRATION], parts.get(SCORE), parts.get(UNCERTAINTY), parts.get(EXPLAINED)
+        ),
     )
 
 

@@ -76,6 +76,26 @@ class CalibrationCurves:
 
 
 @dataclass(frozen=True)
+class ExplainedMatchCurve:
+    """Offset and slope of the log odds that a match near a returned map is right.
+
+    Such matches are right far more often than others of the same confidence.
+
+    Raises:
+        ValueError: a number is not finite or too large, or the slope is not positive.
+    """
+
+    offset: float
+    slope: float
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        largest = LIMITS.largest_coefficient
+        if not all(abs(number) <= largest for number in astuple(self)) or self.slope <= 0:
+            raise ValueError(f"{self}: expected numbers of at most {largest:g}, a slope above 0")
+
+
+@dataclass(frozen=True)
 class ScoreWeights:
     """Weights of the evidence for one finger.
 
@@ -161,11 +181,23 @@ class Calibration:
         curves: of the matches' probabilities, and of the score where there are no weights.
         score: weights of the evidence; None for a checkpoint of an earlier version.
         uncertainty: weights of the map's uncertainty; None likewise.
+        explained: of the matches near a returned map; None likewise.
     """
 
     curves: CalibrationCurves
     score: ScoreWeights | None = None
     uncertainty: UncertaintyWeights | None = None
+    explained: ExplainedMatchCurve | None = None
+
+    def explained_probability(self, confidence: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the probability [K] that matches near a returned map are right to 8 px.
+
+        Args:
+            confidence: [K], the network's, in (0, 1].
+        """
+        if self.explained is None:
+            return self.curves.match_probability(confidence)
+        return logistic(self.explained.offset + self.explained.slope * log_odds(confidence))
 
 
 # Curves for a checkpoint that has none: those of an earlier network, fitted to 400 synthetic pairs

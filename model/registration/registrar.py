@@ -175,7 +175,7 @@ class Registrar:
             shape = a.ridge_image.shape
             deformation = invert_deformation(deformation, shape, alignment.deformation)
             explained = explained[:, [2, 3, 0, 1, 4]]
-        explained[:, 4] = self.calibration.curves.match_probability(explained[:, 4])
+        explained[:, 4] = self.calibration.explained_probability(explained[:, 4])
         map_ab, sigma = map_in_file_pixels(deformation, a, b), assessment.sigma
         if sigma is not None:
             sigma = sigma * np.float32(b.resolution.ppi / WORKING_PPI)

@@ -24,7 +24,7 @@ import click
 import numpy as np
 
 from model.__main__ import SHIPPED
-from model.network import compilation_cache
+from model.network import compilation_cache, metrics
 from model.registration.registrar import Registrar
 from pipeline import calibration_touches
 from pipeline.imaging import cropping
@@ -50,6 +50,8 @@ class Pair:
     mapped: bool
     errors: np.ndarray  # [K, 2] along x and y; none of an impostor pair
     sigma: np.ndarray  # [K]
+    stated: np.ndarray  # [M], probability of each match; none of an impostor pair
+    right: np.ndarray  # [M], whether it is right to 8 px
 
 
 def common_points(a, b, rng):
@@ -75,7 +77,10 @@ def measure(registrar, a, b, hard, rng):
     scale = 500 / b.impression.resolution.ppi
     sigma = result.sigma[y, x] if result.sigma is not None else np.full(len(x), np.nan)
     errors = scale * (result.map_ab[y, x] - truth)
-    return Pair(hard, True, result.score, not result.refusal, errors, scale * sigma)
+    off = result.matches[:, 2:4] - b.to_master.inverse(a.to_master(result.matches[:, :2]))
+    right = scale * np.hypot(*off.T) <= metrics.DEFAULT.tolerance
+    stated = result.matches[:, 4].astype(np.float64)
+    return Pair(hard, True, result.score, not result.refusal, errors, scale * sigma, stated, right)
 
 
 def register_block(registrar, block, rng):
@@ -96,8 +101,9 @@ def register_block(registrar, block, rng):
             yield measure(registrar, a, b, hard, rng)
         else:
             result = registrar.register_impressions(a.impression, b.impression)
-            nowhere = np.zeros((0, 2))
-            yield Pair(hard, False, result.score, not result.refusal, nowhere, nowhere[:, 0])
+            none = np.zeros(0)
+            errors = np.zeros((0, 2))
+            yield Pair(hard, False, result.score, not result.refusal, errors, none, none, none)
 
 
 def report(name, pairs):
@@ -117,6 +123,13 @@ def report(name, pairs):
         f" {len(impostors)} impostor pairs, {sum(p.mapped for p in impostors)} with a map, the"
         f" highest scores {highest}; FNMR {fnmr}; calibration error {calibration:.3f}\n"
         f"  maps: PCK@4 {(distance <= 4).mean():.3f}, median error {np.nanmedian(distance):.2f} px"
+    )
+    stated = np.concatenate([pair.stated for pair in genuine])
+    right = np.concatenate([pair.right for pair in genuine])
+    off = confidence.calibration_error(confidence.by_confidence(stated, right))
+    click.echo(
+        f"  {len(right):,} matches: stated {stated.mean():.3f}, right {right.mean():.3f},"
+        f" calibration error {off:.3f}"
     )
     known = np.isfinite(sigma) & np.isfinite(distance)
     sigma, errors = sigma[known], np.abs(errors[known])

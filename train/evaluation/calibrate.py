@@ -21,6 +21,7 @@ from model.registration import assessment, calibration
 from model.registration.calibration import (
     Calibration,
     CalibrationCurves,
+    ExplainedMatchCurve,
     ScoreWeights,
     UncertaintyWeights,
 )
@@ -31,6 +32,7 @@ from shards.store import ShardSet
 from train import export
 from train.evaluation import confidence, score_threshold
 from train.evaluation.calibration_samples import (
+    NO_MATCHES,
     RegisteredSample,
     Samples,
     Synthesize,
@@ -98,7 +100,26 @@ def fit_pairs(curves: CalibrationCurves, pairs: Sequence[RegisteredSample]) -> C
     mapped = [pair for pair in found if pair.genuine and is_mapped(score, pair)]
     doubts = np.concatenate([pair.doubts for pair in mapped] or [np.zeros((0, 1))])
     errors = np.concatenate([pair.errors for pair in mapped] or [np.zeros((0, 2))])
-    return Calibration(curves, score, fit_uncertainty(doubts, errors))
+    uncertainty = fit_uncertainty(doubts, errors)
+    return Calibration(curves, score, uncertainty, fit_explained_matches(score, pairs))
+
+
+def explained_matches(score: ScoreWeights, pairs: Sequence[RegisteredSample]) -> Samples:
+    """Return the matches near the maps that registrations would return."""
+    returned = [pair.matches for pair in pairs if is_mapped(score, pair)]
+    values = np.concatenate([NO_MATCHES.values, *(matches.values for matches in returned)])
+    labels = np.concatenate([NO_MATCHES.labels, *(matches.labels for matches in returned)])
+    return Samples(values, labels)
+
+
+def fit_explained_matches(
+    score: ScoreWeights, pairs: Sequence[RegisteredSample]
+) -> ExplainedMatchCurve:
+    """Fit the probability of matches near a returned map; ValueError where nothing tells them."""
+    matches = explained_matches(score, pairs)
+    return ExplainedMatchCurve(
+        *logistic_regression(calibration.log_odds(matches.values), matches.labels)
+    )
 
 
 def is_mapped(score: ScoreWeights, pair: RegisteredSample) -> bool:
@@ -152,7 +173,11 @@ def describe(
         fingers: number of fingers in the pairs.
     """
     curves, score, uncertainty = fitted.curves, fitted.score, fitted.uncertainty
-    assert score is not None and uncertainty is not None
+    assert score is not None and uncertainty is not None and fitted.explained is not None
+    explained = explained_matches(score, pairs)
+    explained_error = _calibration_error(
+        fitted.explained_probability(explained.values), explained.labels
+    )
     probability = np.array(
         [score.floor if p.evidence is None else score.probability(p.evidence) for p in pairs]
     )
@@ -168,6 +193,9 @@ def describe(
         f" {match_error:.3f}, of the raw confidence"
         f" {_calibration_error(matches.values, matches.labels):.3f}; {matches.labels.mean():.0%}"
         f" of {len(matches.labels):,} are right to {metrics.DEFAULT.tolerance:g} px\n"
+        f"matches near a map: offset {fitted.explained.offset:g}, slope {fitted.explained.slope:g},"
+        f" calibration error {explained_error:.3f}; {explained.labels.mean():.0%} of"
+        f" {len(explained.labels):,} are right\n"
         f"uncertainty: {_list(uncertainty)}; {_describe_coverage(score, uncertainty, pairs)}\n"
         f"{threshold or 'no threshold separates genuine from impostor pairs'}"
     )

@@ -22,6 +22,7 @@ from model.registration.calibration import Calibration, CalibrationCurves, Uncer
 from model.registration.impression import PreparedImpression
 from model.registration.inference import WindowNetwork
 from model.registration.registrar import Registrar
+from model.registration.ridge_alignment import refine_finely
 from model.registration.uncertainty import measure_doubt
 from pipeline.imaging.warp import Array, Warp, apply_affine, invert_affine
 from shards import record
@@ -75,6 +76,9 @@ class Samples(NamedTuple):
     labels: NDArray[np.bool_]
 
 
+NO_MATCHES = Samples(np.zeros(0), np.zeros(0, bool))
+
+
 class RegisteredSample(NamedTuple):
     """What is kept of one registered pair of synthetic impressions.
 
@@ -84,12 +88,15 @@ class RegisteredSample(NamedTuple):
         doubts: float64 [K, D] at K points of the common area of a genuine pair
             (`model.registration.uncertainty.measure_doubt`); none of an impostor pair.
         errors: float64 [K, 2], distance (x, y) of the map from the truth there, px at 500 ppi.
+        matches: confidence of the network's matches near the map, and which are right; none without
+            a map.
     """
 
     genuine: bool
     evidence: Array | None
     doubts: Array
     errors: Array
+    matches: Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,24 +210,30 @@ def _register(
     genuine: bool,
     parameters: CalibrationParameters,
 ) -> RegisteredSample:
-    """Register two impressions; the errors of a genuine pair are those of its map."""
+    """Register two impressions; the errors of a genuine pair are those of the map it would get."""
     a, b = sorted((a, b), key=lambda touch: touch.impression.rank)
     result = loaded.find_deformation(a.impression, b.impression)
     ridges = a.impression.ridge_image, b.impression.ridge_image
     assessment = assess(*result, ridges, Calibration(curves))
     deformation, agreement = result.deformation, assessment.agreement
     if deformation is None or agreement is None or assessment.evidence is None:
-        return RegisteredSample(genuine, None, *NO_ERRORS)
-    evidence = np.array(assessment.evidence)
+        return RegisteredSample(genuine, None, *NO_ERRORS, NO_MATCHES)
+    evidence, explained = np.array(assessment.evidence), result.matches[agreement.explained]
     if not genuine:
-        return RegisteredSample(genuine, evidence, *NO_ERRORS)
+        wrong = Samples(explained[:, 4], np.zeros(len(explained), bool))
+        return RegisteredSample(genuine, evidence, *NO_ERRORS, wrong)
+    distance = np.hypot(*(explained[:, 2:4] - _true_map(a, b, explained[:, :2])).T)
+    right = Samples(explained[:, 4], distance <= metrics.DEFAULT.tolerance)
+    alignment = loaded.parameters.hypotheses.alignment
+    deformation = refine_finely(deformation, *ridges, alignment)
     y, x = np.nonzero(agreement.common)
     rng = np.random.default_rng(parameters.seed)
     chosen = rng.choice(len(y), min(parameters.points_per_pair, len(y)), replace=False)
     y, x = y[chosen], x[chosen]
     points = 2.0 * np.c_[x, y] + 0.5
     doubts = measure_doubt(agreement)[y, x].astype(np.float64)
-    return RegisteredSample(True, evidence, doubts, deformation(points) - _true_map(a, b, points))
+    errors = deformation(points) - _true_map(a, b, points)
+    return RegisteredSample(True, evidence, doubts, errors, right)
 
 
 def _true_map(a: PreparedTouch, b: PreparedTouch, points: Array) -> Array:

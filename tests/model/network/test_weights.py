@@ -16,6 +16,7 @@ from model.network.net import create
 from model.registration.calibration import (
     DEFAULT_CURVES,
     Calibration,
+    ExplainedMatchCurve,
     ScoreWeights,
     UncertaintyWeights,
 )
@@ -31,6 +32,7 @@ CALIBRATION = Calibration(
     DEFAULT_CURVES,
     ScoreWeights(0.01, -3.0, 6.0, 4.0, 0.0, 0.1, 0.2, 0.0, 0.0, 9.0, 1.5, 0.0),
     UncertaintyWeights(0.5, 0.4, 0.7, 0.2, 0.0),
+    ExplainedMatchCurve(3.0, 0.6),
 )
 
 
@@ -141,7 +143,7 @@ def test_whole_calibration_is_read(path, net):
     assert weights.load(path).calibration == CALIBRATION
 
 
-@pytest.mark.parametrize("key", ["score", "uncertainty"])
+@pytest.mark.parametrize("key", ["score", "uncertainty", "explained_matches"])
 @pytest.mark.parametrize("text", ["{}", "[1]", '{"floor": "0"}'])
 def test_invalid_weights(path, net, key, text):
     save(path, net, **weights.calibration_metadata(CALIBRATION) | {key: text})

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -25,7 +26,12 @@ from shards.foundation.errors import Fault, Misuse
 from train import export
 from train.__main__ import main
 from train.evaluation import calibrate, calibration_samples, pairs
-from train.evaluation.calibration_samples import NO_ERRORS, RegisteredSample, Samples
+from train.evaluation.calibration_samples import (
+    NO_ERRORS,
+    NO_MATCHES,
+    RegisteredSample,
+    Samples,
+)
 
 GEOMETRY = weights.CropGeometry(SPEC["crop"], SPEC["size"], SPEC["grid"])
 
@@ -113,6 +119,8 @@ def test_genuine_pairs_have_more_evidence_and_errors_of_their_maps(monkeypatch):
     distance = np.hypot(*genuine.errors.T)
     assert 0 < np.median(distance) < 1
     assert np.isfinite(genuine.doubts).all()
+    assert len(genuine.matches.values) > 50 and genuine.matches.labels.mean() > 0.9
+    assert not impostor.matches.labels.any()
 
 
 def test_fingers_of_one_class_follow_each_other():
@@ -137,24 +145,58 @@ def test_impressions_of_a_calibration_are_usual_then_hard():
         image, warp = calibration_touches.synthesize(impressions[number])
         plain = generate.synthesize_impression(master, *address, number, parameters=settings)
         assert plain.params["manner"] != "plain"
-        assert warp.to_json() == plain.warp.to_json()
         if number % 2 == 0:
             np.testing.assert_array_equal(image, plain.image)
+            assert warp.to_json() == plain.warp.to_json()
+
+
+def test_impressions_of_any_sensor_are_degraded_at_500_ppi(monkeypatch):
+    """Their truth follows: the same point of the master is in the same place of the image."""
+    monkeypatch.setattr(calibration_touches.degradation, "apply", lambda image, noise: image)
+    fingers = calibration_touches.list_fingers(12)
+    degraded = [finger[k] for finger in fingers for k in (5, 7)]
+    assert {impression.ppi for impression in degraded} == {500}
+    settings = generate.ImpressionParameters(manner=calibration_touches.HARD)
+    tried = set()
+    for impression in degraded:
+        seed, finger, number = impression.generator_address
+        address = seed, "synthetic/calib", finger
+        if generate.sample_style(*address, number).ppi in tried:
+            continue
+        master = generate.synthesize_master(*address)
+        plain = generate.synthesize_impression(master, *address, number, parameters=settings)
+        tried.add(plain.ppi)
+        image, warp = calibration_touches.synthesize(impression)
+        scale = 500 / plain.ppi
+        assert np.abs(np.array(image.shape) - scale * np.array(plain.image.shape)).max() <= 0.5
+        points = np.array([[20.0, 30.0], [200.0, 150.0], [90.0, 260.0]])
+        assert np.allclose(warp((points + 0.5) * scale - 0.5), plain.warp(points), atol=1e-6)
+        window = np.s_[100:200, 100:200]
+        again = cv2.resize(image, plain.image.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        assert np.corrcoef(again[window].ravel(), plain.image[window].ravel())[0, 1] > 0.9
+    assert tried == {500, 512, 569, 1000}
 
 
 def sample(genuine, rng):
     """A pair by a network that separates fingers, with errors of about half a px."""
     evidence = rng.normal(0.3 if genuine else -0.3, 0.3, 10)
     points = 20 if genuine else 0
+    confidence, right = rng.uniform(0.1, 0.9, points), rng.random(points) < 0.9
     return RegisteredSample(
-        genuine, evidence, rng.normal(size=(points, 4)), rng.normal(0, 0.5, (points, 2))
+        genuine,
+        evidence,
+        rng.normal(size=(points, 4)),
+        rng.normal(0, 0.5, (points, 2)),
+        Samples(np.where(right, confidence, confidence / 2), right),
     )
 
 
 def stub_samples(monkeypatch, sign=1):
     """Replace the samples by those of a network that separates fingers, and right matches."""
     rng = np.random.default_rng(4)
-    pairs = [sample(k < 40, rng) for k in range(80)] + [RegisteredSample(False, None, *NO_ERRORS)]
+    pairs = [sample(k < 40, rng) for k in range(80)] + [
+        RegisteredSample(False, None, *NO_ERRORS, NO_MATCHES)
+    ]
     if sign < 0:
         pairs = [pair._replace(genuine=not pair.genuine) for pair in pairs]
     right = np.arange(200) < 120
@@ -169,6 +211,9 @@ def command(checkpoint, shards):
     return CliRunner().invoke(main, ["calibrate", *map(str, options)])
 
 
+KEYS = ("calibration", "score", "uncertainty", "explained_matches", "sha256")
+
+
 def test_command_writes_only_the_calibration(checkpoint, shards, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(checkpoint.parent / "cache"))
     stub_samples(monkeypatch)
@@ -180,12 +225,13 @@ def test_command_writes_only_the_calibration(checkpoint, shards, monkeypatch):
     assert now % tensor_file.ALIGNMENT == 0 and after[now:] == before[start:]
     with safe_open(checkpoint, "numpy") as file:
         metadata = file.metadata()
-    written = [metadata.pop(key) for key in ("calibration", "score", "uncertainty", "sha256")]
+    written = [metadata.pop(key) for key in KEYS]
     assert all(written) and metadata == weights.metadata(MODEL, GEOMETRY)
     fitted = weights.load(checkpoint).calibration
     assert fitted.score.probability(np.full(10, -0.3)) < 0.2
     assert fitted.score.probability(np.full(10, 0.3)) > 0.8
     assert np.exp(fitted.uncertainty.offset) == pytest.approx(0.5, rel=0.2)
+    assert fitted.explained_probability(np.array([0.5]))[0] == pytest.approx(0.95, abs=0.05)
     assert f"floor {fitted.score.floor:g}, offset {fitted.score.offset:g}" in done.output
     assert "within one and" in done.output
     assert not list(checkpoint.parent.glob(".*"))
@@ -206,5 +252,5 @@ def test_coverage_of_normal_errors():
     rng = np.random.default_rng(0)
     constant = calibration.UncertaintyWeights(math.log(2.0), 0, 0, 0, 0)
     errors = rng.normal(0, 2, (20_000, 2))
-    pair = RegisteredSample(True, np.zeros(10), np.zeros((20_000, 4)), errors)
+    pair = RegisteredSample(True, np.zeros(10), np.zeros((20_000, 4)), errors, NO_MATCHES)
     assert calibrate.coverage(constant, [pair]) == pytest.approx([0.683, 0.954], abs=0.01)
