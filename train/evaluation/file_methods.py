@@ -162,3 +162,15 @@ def between_files(matrix: Array, a: PreparedFile, b: PreparedFile) -> PointMap:
     """Turn a matrix [2, 3] between px at 500 ppi into a map between px of the files."""
     from_file_a = compose_affine(matrix, invert_affine(a.prepared.to_original))
     return functools.partial(apply_affine, compose_affine(b.prepared.to_original, from_file_a))
+
+
+def in_file_pixels(point_map: PointMap, a: PreparedFile, b: PreparedFile) -> PointMap:
+    """Turn a map between px at 500 ppi into one between px of the files."""
+    from_a, to_b = invert_affine(a.prepared.to_original), b.prepared.to_original
+    return lambda points: apply_affine(to_b, point_map(apply_affine(from_a, points)))
+
+
+def at_500_ppi(point_map: PointMap, a: PreparedFile, b: PreparedFile) -> PointMap:
+    """Turn a map between px of the files into one between px at 500 ppi, both upright."""
+    to_a, from_b = a.prepared.to_original, invert_affine(b.prepared.to_original)
+    return lambda points: apply_affine(from_b, point_map(apply_affine(to_a, points)))

@@ -11,9 +11,16 @@ from prints import finger
 
 from train.__main__ import main
 from train.evaluation import colours, result_log
-from train.evaluation.benchmark import afis_minutiae, comparisons, entries, methods
+from train.evaluation.benchmark import (
+    afis_minutiae,
+    comparisons,
+    entries,
+    methods,
+    opened_set,
+    pair_facts,
+)
 from train.evaluation.benchmark.entries import MethodEntry, SetEntry
-from train.evaluation.file_methods import NETWORK
+from train.evaluation.file_methods import NETWORK, FileResult
 
 HEIGHT, WIDTH, SHIFT = 220, 200, 6
 
@@ -156,6 +163,35 @@ def test_the_method_of_this_project_is_called_as_its_option():
     """And has the colour of the network in the other evaluations."""
     assert methods.label(MethodEntry(entries.OURS)) == entries.OURS
     assert colours.METHODS[entries.OURS] == colours.METHODS[NETWORK]
+
+
+def test_minutiae_are_compared_at_500_ppi(tmp_path):
+    """Mates that differ by some px have as many px at 500 ppi in images of twice the resolution."""
+    rng, facts, rows = np.random.default_rng(0), [], []
+    image = finger(1, 300, 280)
+    a = np.c_[rng.uniform(60, 220, (40, 2)), rng.uniform(-3, 3, 40), np.ones(40)]
+    b = a + np.c_[rng.uniform(-8, 8, (40, 2)), np.zeros((40, 2))]
+    for scale in (1, 2):
+        folder = tmp_path / str(scale)
+        folder.mkdir()
+        size = (280 * scale, 300 * scale)
+        stored = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+        for name in ("1_1.png", "1_2.png"):
+            cv2.imwrite(str(folder / name), stored)
+        scaled = [np.c_[(m[:, :2] + 0.5) * scale - 0.5, m[:, 2:]] for m in (a, b)]
+        np.savez(folder / "m.npz", **dict(zip(("1_1.png", "1_2.png"), scaled, strict=True)))
+        opened = opened_set.OpenedSet(folder, folder / "m.npz", None)
+        files = [opened.open(name) for name in ("1_1.png", "1_2.png")]
+        facts.append(pair_facts.measure(*files, True))
+        same_place = FileResult(1.0, lambda points: points)
+        rows.append(comparisons._measure(*files, same_place, facts[-1]))
+    assert 0.2 < facts[0]["oracle"] < 1
+    assert facts[0]["oracle"] == facts[1]["oracle"]
+    assert facts[0]["conditions"]["distortion"] == pytest.approx(
+        facts[1]["conditions"]["distortion"], abs=1e-6
+    )
+    assert rows[0]["confirmed"] == rows[1]["confirmed"]
+    assert np.allclose(rows[0]["mate_distances"], rows[1]["mate_distances"], atol=1e-3)
 
 
 def test_without_methods_the_pairs_are_listed(root, tmp_path):

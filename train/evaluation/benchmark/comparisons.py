@@ -27,11 +27,12 @@ from train.evaluation.benchmark import afis_minutiae, map_measures, methods, pai
 from train.evaluation.benchmark.map_measures import FileGridMap
 from train.evaluation.benchmark.methods import Job, Register
 from train.evaluation.benchmark.opened_set import OpenedFile, OpenedSet
-from train.evaluation.file_methods import MEASUREMENT_VERSION, FileResult
+from train.evaluation.file_methods import MEASUREMENT_VERSION, FileResult, at_500_ppi
 from train.evaluation.fvc import Comparison
+from train.evaluation.reference_minutiae import PointMap
 from train.evaluation.result_log import ResultLog, Row
 
-VERSION = 1  # of the measures: raise it with every change of code that changes stored results
+VERSION = 2  # of the measures: raise it with every change of code that changes stored results
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class ComparisonParameters:
     """Settings of the comparisons."""
 
     pairs_per_task: int = 14  # of one process; chosen: half of a finger's, a kill loses no more
-    # px of the file, of a mate that is mapped further away, or nowhere. Chosen: seven ridges;
+    # px at 500 ppi, of a mate that is mapped further away, or nowhere. Chosen: seven ridges;
     # beyond it does not matter how wrong a map is.
     lost_distance: float = 64.0
 
@@ -193,34 +194,35 @@ def _measure(a: OpenedFile, b: OpenedFile, result: FileResult, facts: Row) -> Ro
         "bending": map_measures.bending(grid_map),
         "matchers": {},
     }
+    point_map = at_500_ppi(result.point_map, a.prepared, b.prepared)
     if a.template and b.template:
-        carried = afis_minutiae.carry(a.template, result.point_map, b.template.height)
+        carried = afis_minutiae.carry(a.template, point_map, b.template.height)
         row["matchers"] = afis_minutiae.match(carried, b.template)
     if facts.get("mates") is None:
         return row
     assert a.witness is not None and b.witness is not None
-    distances = reference_minutiae.distances(a.witness, b.witness, result.point_map)
+    distances = reference_minutiae.distances(a.witness, b.witness, point_map)
     confirmed = reference_minutiae.share(len(distances), a.witness, b.witness)
     sufficient = reference_minutiae.DEFAULT.aligned_share * facts["oracle"]
     return row | {
         "confirmed": confirmed,
         "aligned": confirmed >= sufficient,
         "residuals": [round(distance, 3) for distance in distances.tolist()],
-        "mate_distances": _mate_distances(a, b, result, facts["mates"]),
+        "mate_distances": _mate_distances(a, b, point_map, facts["mates"]),
     }
 
 
 def _mate_distances(
     a: OpenedFile,
     b: OpenedFile,
-    result: FileResult,
+    point_map: PointMap,
     mates: list[list[int]],
     parameters: ComparisonParameters = DEFAULT,
 ) -> list[float]:
-    """Return the distance of each mate of A, mapped, from its mate in B, px of the file."""
+    """Return the distance of each mate of A, mapped, from its mate in B, px at 500 ppi."""
     assert a.witness is not None and b.witness is not None
     index_a, index_b = np.array(mates, np.intp).reshape(-1, 2).T
-    offset = result.point_map(a.witness[index_a, :2]) - b.witness[index_b, :2]
+    offset = point_map(a.witness[index_a, :2]) - b.witness[index_b, :2]
     distances: Any = np.nan_to_num(np.hypot(*offset.T), nan=parameters.lost_distance)
     return [round(value, 3) for value in np.minimum(distances, parameters.lost_distance).tolist()]
 

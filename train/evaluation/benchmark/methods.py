@@ -130,4 +130,6 @@ def create(job: Job) -> Register:
 
 def _register_by_minutiae(a: OpenedFile, b: OpenedFile) -> FileResult:
     assert a.template and b.template  # see `require`
-    return minutiae_tps.register(a.template.minutiae, b.template.minutiae)
+    result = minutiae_tps.register(a.template.minutiae, b.template.minutiae)
+    point_map = file_methods.in_file_pixels(result.point_map, a.prepared, b.prepared)
+    return FileResult(result.score, point_map)

@@ -6,10 +6,12 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from model.registration.impression import prepare_impression
 from pipeline.imaging import file
 from pipeline.imaging.resolution import find_resolution
-from pipeline.imaging.warp import Array
+from pipeline.imaging.warp import Array, apply_affine, invert_affine
 from train.evaluation import reference_minutiae, strata
 from train.evaluation.benchmark import afis_minutiae
 from train.evaluation.benchmark.afis_minutiae import Template
@@ -33,8 +35,10 @@ class OpenedFile:
     Attributes:
         name: of the file.
         prepared: for the methods.
-        witness: minutiae that take no part in registration, [N, 3 or more]; None without a witness.
-        template: minutiae of MINDTCT for the matchers; None without the package `afis`.
+        witness: minutiae that take no part in registration, [N, 2 + 1], x, y, direction; px at
+            500 ppi, upright; None without a witness.
+        template: minutiae of MINDTCT for the matchers, px at 500 ppi, upright; None without the
+            package `afis`.
     """
 
     name: str
@@ -75,13 +79,13 @@ class OpenedSet:
         path = self._folder / name
         image = file.load(path)
         impression = prepare_impression(image, find_resolution(path, image.stored), str(path))
-        template = None
+        to_working = functools.partial(apply_affine, invert_affine(impression.prepared.to_original))
+        witness = template = None
+        if self._witness:
+            points, direction = reference_minutiae.carry(self._witness[name], to_working)
+            witness = np.c_[points, direction]
         if self._mindtct:
-            strongest = afis_minutiae.strongest(self._mindtct[name])
-            template = Template(strongest, impression.shape[0])
-        return OpenedFile(
-            name,
-            PreparedFile(impression, impression.prepared),
-            self._witness[name] if self._witness else None,
-            template,
-        )
+            in_file = Template(afis_minutiae.strongest(self._mindtct[name]), impression.shape[0])
+            height = len(impression.prepared.image)
+            template = afis_minutiae.carry(in_file, to_working, height)
+        return OpenedFile(name, PreparedFile(impression, impression.prepared), witness, template)

@@ -20,8 +20,9 @@ from train.evaluation.benchmark import afis_minutiae
 from train.evaluation.benchmark.map_measures import FileGridMap, mapped_share
 from train.evaluation.benchmark.opened_set import OpenedFile
 from train.evaluation.benchmark.rigid_matches import nearest_rigid
+from train.evaluation.file_methods import between_files
 
-VERSION = 1  # of the results: raise it with every change of code that changes them
+VERSION = 2  # of the results: raise it with every change of code that changes them
 Facts = dict[str, Any]
 
 
@@ -43,7 +44,7 @@ def measure(
     Returns:
         "conditions" by the names of `strata.CONDITIONS`, None where undefined; "mates", indices
         [K, 2] of witness minutiae that are mated under the rigid oracle, "residuals", their
-        distances (px of the file) under it, and "oracle", the share that it confirms, all None
+        distances (px at 500 ppi) under it, and "oracle", the share that it confirms, all None
         without a witness or for an impostor pair; "matchers", the score of each of
         `afis_minutiae.MATCHERS` before registration, empty without the package.
     """
@@ -68,12 +69,12 @@ def measure(
 
 
 def _conditions(a: OpenedFile, b: OpenedFile, mates: NDArray[np.intp]) -> dict[str, float | None]:
-    """Return rotation (degrees), overlap and distortion (px) by the mates [K, 2] of the witness."""
+    """Return rotation (degrees), overlap and distortion (px at 500 ppi) by mates [K, 2]."""
     assert a.witness is not None and b.witness is not None
     matches = np.c_[a.witness[mates[:, 0], :2], b.witness[mates[:, 1], :2]]
     motion = nearest_rigid(matches)
     distances = np.hypot(*(apply_affine(motion, matches[:, :2]) - matches[:, 2:]).T)
-    grid_map = FileGridMap(lambda points: apply_affine(motion, points), a.prepared, b.prepared)
+    grid_map = FileGridMap(between_files(motion, a.prepared, b.prepared), a.prepared, b.prepared)
     return {
         "rotation": abs(float(np.degrees(np.arctan2(motion[0, 1], motion[0, 0])))),
         "overlap": mapped_share(grid_map),
