@@ -70,9 +70,22 @@ def load(path: Path, parameters: NpzParameters = DEFAULT) -> Registration:
 
 
 def load_map(path: Path, parameters: NpzParameters = DEFAULT) -> tuple[DenseMap, float]:
-    """Read `map_ab` and `score` alone, which any tool can write; errors as `load`."""
-    arrays = _load_arrays(path, ["map_ab", "score"], parameters)
-    return _positions(arrays["map_ab"]), float(arrays["score"])
+    """Read `map_ab` and `score` alone, which any tool can write; errors as `load`.
+
+    Both are real numbers of any type, and the score may be an array of one number.
+    """
+    arrays = npz_file.read(path, "map", ("map_ab", "score"), parameters)
+    for name in ("map_ab", "score"):
+        if name not in arrays:
+            raise Fault(f"{path}: holds no array {name}; expected map_ab [H, W, 2] and score")
+        if arrays[name].dtype.kind not in "fiub":
+            raise Fault(f"{path}: {name} is {arrays[name].dtype}; expected real numbers")
+    map_ab, score = arrays["map_ab"], arrays["score"]
+    if map_ab.ndim != 3 or map_ab.shape[2] != 2:
+        raise Fault(f"{path}: map_ab is {list(map_ab.shape)}; expected [H, W, 2]")
+    if score.size != 1:
+        raise Fault(f"{path}: score is {list(score.shape)}; expected one number")
+    return _positions(map_ab), float(score.item())
 
 
 def _load_arrays(path: Path, names: list[str], parameters: NpzParameters) -> dict[str, Any]:
@@ -90,8 +103,9 @@ def _positions(map_ab: NDArray[Any]) -> DenseMap:
 
     An infinite or incomplete position would spoil its neighbours where the map is interpolated.
     """
-    possible = np.abs(map_ab).max(-1, keepdims=True) <= IMAGE_FILE.side_range[1]
-    return np.where(possible, map_ab, np.nan).astype(np.float32)
+    positions = map_ab.astype(np.float64)
+    possible = np.abs(positions).max(-1, keepdims=True) <= IMAGE_FILE.side_range[1]
+    return np.where(possible, positions, np.nan).astype(np.float32)
 
 
 def _check_array(

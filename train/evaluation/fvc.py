@@ -129,11 +129,12 @@ def _measure_maps(results: dict[str, FileResult], a: Array, b: Array) -> dict[st
         method: reference_minutiae.share(len(confirmed), a, b)
         for method, confirmed in distances.items()
     }
-    sufficient = reference_minutiae.DEFAULT.aligned_share * shares[reference_minutiae.ORACLE]
     return {
         method: {
             "confirmed": shares[method],
-            "aligned": shares[method] >= sufficient,
+            "aligned": reference_minutiae.is_aligned(
+                shares[method], shares[reference_minutiae.ORACLE]
+            ),
             "distances": [round(distance, 3) for distance in confirmed.tolist()],
         }
         for method, confirmed in distances.items()

@@ -9,6 +9,7 @@ from shards.foundation.errors import Misuse
 
 # 101_1.tif: finger 101, impression 1. Hidden files, such as macOS leaves, do not match.
 FILE_NAME = re.compile(r"([^.].*)_(\d+)\.(tif|tiff|png|bmp)", re.IGNORECASE)
+OTHER_NAME = re.compile(r"[^.].*\.(tiff?|png|bmp|jpe?g|jp2|wsq|pgm|raw)", re.IGNORECASE)
 
 
 def find_impressions(folder: Path) -> dict[str, list[Path]]:
@@ -33,6 +34,15 @@ def find_impressions(folder: Path) -> dict[str, list[Path]]:
     if not fingers:
         raise Misuse(f"{folder}: holds no impressions named FINGER_IMPRESSION.tif, .png or .bmp")
     return {finger: [path for _, path in sorted(of.items())] for finger, of in fingers.items()}
+
+
+def find_others(folder: Path) -> list[Path]:
+    """List the image files of a folder that have other names, or are of other formats."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if OTHER_NAME.fullmatch(path.name) and not FILE_NAME.fullmatch(path.name)
+    )
 
 
 def finger_name(file_name: str) -> str:

@@ -101,8 +101,7 @@ def by_minutiae(maps: Sequence[Map], minutiae: Sequence[tuple[Array, Array]]) ->
         distances.append(reference_minutiae.distances(a, b, point_map))
         confirmed.append(reference_minutiae.share(len(distances[-1]), a, b))
         oracle.append(reference_minutiae.rigid_oracle(a, b)[0])
-    aligned_share = reference_minutiae.DEFAULT.aligned_share
-    aligned = np.array(confirmed) >= aligned_share * np.array(oracle)
+    aligned = np.array(list(map(reference_minutiae.is_aligned, confirmed, oracle)), bool)
     residuals = np.concatenate(distances)
     return {
         "pairs": len(maps),

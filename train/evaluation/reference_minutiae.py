@@ -80,6 +80,17 @@ def _check_minutiae(path: Path, name: str, array: NDArray[Any]) -> None:
         raise Fault(f"{path}: {name} holds numbers that are not finite")
 
 
+def is_aligned(confirmed: float, oracle: float, parameters: MinutiaeParameters = DEFAULT) -> bool:
+    """Return whether a map confirms enough minutiae of a pair; never where it confirms none.
+
+    Args:
+        confirmed: share of the minutiae that the map confirms.
+        oracle: share that the rigid oracle confirms.
+        parameters: the share of it that is enough.
+    """
+    return confirmed > 0 and confirmed >= parameters.aligned_share * oracle
+
+
 def distances(
     a: Array, b: Array, point_map: PointMap, parameters: MinutiaeParameters = DEFAULT
 ) -> Array:

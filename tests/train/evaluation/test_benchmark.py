@@ -165,6 +165,27 @@ def test_the_method_of_this_project_is_called_as_its_option():
     assert colours.METHODS[entries.OURS] == colours.METHODS[NETWORK]
 
 
+def test_a_damaged_network_is_found_before_the_work(root, tmp_path):
+    (tmp_path / "c.safetensors").write_bytes(b"no network")
+    options = ["--method", "sift", "--method", "ours", "--checkpoint", tmp_path / "c.safetensors"]
+    done = call(root, tmp_path / "out", *map(str, options), names="A")
+    assert done.exit_code == 1 and "damaged" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_set_holds_is_said(root, tmp_path):
+    folder = tmp_path / "S"
+    folder.mkdir()
+    for name in ("7_1.png", "7_2.png", "8_1.jpg", "notes.txt", "8-2.png"):
+        (folder / name).write_bytes(b"")
+    arguments = ["benchmark", "--set", f"S={folder}", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, arguments)
+    assert "S: 1 genuine pair, 0 impostor pairs; error rates need pairs of both" in done.output
+    assert (
+        "left out, not named FINGER_IMPRESSION.tif, .png or .bmp: 8-2.png, 8_1.jpg" in done.output
+    )
+
+
 def test_minutiae_are_compared_at_500_ppi(tmp_path):
     """Mates that differ by some px have as many px at 500 ppi in images of twice the resolution."""
     rng, facts, rows = np.random.default_rng(0), [], []
@@ -229,6 +250,8 @@ def test_wrong_use_is_explained(root, tmp_path, arguments, message):
         ("SIFT + RANSAC", "SIFT + RANSAC occurs twice"),
         ("rigid oracle", "cannot be called 'rigid oracle'"),
         ("before registration", "cannot be called 'before registration'"),
+        ("ours", "cannot be called 'ours'"),
+        ("empty", "empty: holds no map; expected .npz files"),
     ],
 )
 def test_a_folder_of_maps_has_a_name_of_its_own(root, tmp_path, name, message):

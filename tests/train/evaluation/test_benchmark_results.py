@@ -41,6 +41,21 @@ def set_rows(name, fingers=12, seed=0, failed=()):
     return SetRows(name, facts, {"m": rows})
 
 
+def test_a_genuine_pair_that_cannot_be_opened_confirms_nothing():
+    rows = set_rows("A")
+    nothing = {"mates": None, "residuals": None, "oracle": None, "matchers": {}, "conditions": {}}
+    rows.facts[0] |= nothing | {"fault": "1_1.tif: no finger"}
+    row = rows.rows["m"][0]
+    rows.rows["m"][0] = {key: row[key] for key in ("a", "b", "genuine")} | {
+        "fault": "1_1.tif: no finger",
+        "matchers": {},
+    }
+    metrics = results.tables([rows])["A"].metrics()
+    assert metrics["m"]["confirmed"] == pytest.approx(0.8 * 11 / 12)
+    assert metrics["m"]["aligned"] == pytest.approx(11 / 12)
+    assert metrics["rigid oracle"]["confirmed"] == 0.5
+
+
 def test_metrics_of_a_set():
     metrics = results.tables([set_rows("A")])["A"].metrics()
     m = metrics["m"]

@@ -59,6 +59,12 @@ def test_minutiae_confirm_a_right_map():
     assert evaluate_maps([truth()], minutiae=[(a[:, :3], b[:, :3])]) == right
 
 
+def test_a_map_that_confirms_nothing_is_not_aligned():
+    none = np.zeros((0, 4))
+    measured = evaluate_maps([truth()], minutiae=[(none, none)])
+    assert (measured["confirmed"], measured["oracle"], measured["aligned"]) == (0, 0, 0)
+
+
 def test_wrong_arguments():
     pair = (np.zeros((2, 4)), np.zeros((2, 4)))
     for arguments in ({}, {"truth": [truth()], "minutiae": [pair]}):

@@ -62,10 +62,11 @@ def test_a_wrong_table_is_refused(tmp_path, text, message):
     ("arrays", "message"),
     [
         ({"map_ab": np.zeros((5, 5, 2), np.float32)}, r"expected \[20, 30, 2\]"),
-        ({"map_ab": np.zeros((20, 30), np.float32)}, "expected kind 'f' and shape"),
-        ({"map_ab": np.zeros((20, 30, 2), int)}, "expected kind 'f'"),
-        ({"score": np.float64("nan")}, "expected a finite number"),
-        ({"score": np.zeros(3)}, "score is"),
+        ({"map_ab": np.zeros((20, 30), np.float32)}, r"map_ab is \[20, 30\]; expected \[H, W, 2\]"),
+        ({"map_ab": np.zeros((20, 30, 2), complex)}, "map_ab is complex128; expected real numbers"),
+        ({"score": np.float64("nan")}, r"expected a number within ±1e\+30"),
+        ({"score": 1e308}, r"expected a number within ±1e\+30"),
+        ({"score": np.zeros(3)}, r"score is \[3\]; expected one number"),
         ({"score": np.array("0.5")}, "score is"),
         ({"score": np.array([{}], object)}, "cannot be read"),
     ],
@@ -75,6 +76,25 @@ def test_a_map_that_is_none_of_the_pair_is_refused(tmp_path, arrays, message):
     maps = map_folder.find(tmp_path, "S", only_set=True)
     with pytest.raises(Fault, match=message):
         maps.register("1_1.tif", "1_2.tif", SHAPE)
+
+
+@pytest.mark.parametrize("score", [7, True, np.array([0.5]), np.float16(3)])
+def test_numbers_of_any_type_are_read(tmp_path, score):
+    write(tmp_path / "1_1__1_2.npz", score=score, map_ab=np.ones((*SHAPE, 2), int))
+    result = map_folder.find(tmp_path, "S", only_set=True).register("1_1.tif", "1_2.tif", SHAPE)
+    assert result.score == float(np.squeeze(score))
+    np.testing.assert_array_equal(result.point_map(np.array([[3.0, 4.0]])), [[1, 1]])
+
+
+def test_a_map_by_names_needs_no_row_of_the_table(tmp_path):
+    """As where the list of pairs was copied beside it."""
+    (tmp_path / "pairs.csv").write_text("a,b\n1_1.tif,1_3.tif\n")
+    write(tmp_path / "1_1__1_2.npz")
+    maps = map_folder.find(tmp_path, "S", only_set=True)
+    assert maps.path("1_1.tif", "1_2.tif").name == "1_1__1_2.npz"
+    assert maps.path("1_1.tif", "1_3.tif").name == "000000.npz"
+    with pytest.raises(Fault, match=r"holds no 1_1__1_4\.npz, and its table no row"):
+        maps.path("1_1.tif", "1_4.tif")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" + bytes(100), None])

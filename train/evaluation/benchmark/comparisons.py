@@ -203,10 +203,9 @@ def _measure(a: OpenedFile, b: OpenedFile, result: FileResult, facts: Row) -> Ro
     assert a.witness is not None and b.witness is not None
     distances = reference_minutiae.distances(a.witness, b.witness, point_map)
     confirmed = reference_minutiae.share(len(distances), a.witness, b.witness)
-    sufficient = reference_minutiae.DEFAULT.aligned_share * facts["oracle"]
     return row | {
         "confirmed": confirmed,
-        "aligned": confirmed >= sufficient,
+        "aligned": reference_minutiae.is_aligned(confirmed, facts["oracle"]),
         "residuals": [round(distance, 3) for distance in distances.tolist()],
         "mate_distances": _mate_distances(a, b, point_map, facts["mates"]),
     }

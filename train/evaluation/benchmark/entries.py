@@ -80,7 +80,7 @@ def _parse_method(text: str) -> MethodEntry:
         path = Path(folder)
         if not path.is_dir():
             raise Misuse(f"--method {text}: {path}: no such folder of maps")
-        return MethodEntry(MAPS, path.resolve())
+        return MethodEntry(MAPS, path.absolute())
     if colon or kind not in BUILT_IN:
         raise Misuse(f"--method {text}: expected one of {', '.join(BUILT_IN)}, {MAPS}:DIR")
     return MethodEntry(kind)

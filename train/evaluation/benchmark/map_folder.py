@@ -5,9 +5,9 @@ nothing corresponds), and `score`, higher for a more probable genuine pair, as `
 register` writes them. The folder is DIR/NAME of the set, or DIR itself where there is one set. Its
 files are named
 
+- A__B.npz, by the names of the image files without their endings; or
 - 000000.npz, 000001.npz …, by the rows of a table scores.csv or pairs.csv (columns a, b) beside
-  them, as `python -m model register --pairs` leaves them; or
-- A__B.npz, by the names of the image files without their endings, where there is no table.
+  them, as `python -m model register --pairs` leaves them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from model.registration import registration_file
 from shards.foundation import csv_table
 from shards.foundation.errors import Fault, Misuse
 from train.evaluation.file_methods import FileResult, sample_map
 
 TABLES = ("scores.csv", "pairs.csv")  # the first that is there counts
-VERSION = 1  # of the reading: raise it with every change of code that changes results
+LARGEST_SCORE = 1e30  # magnitude; chosen: plots compute with differences of scores
+VERSION = 2  # of the reading: raise it with every change of code that changes results
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,15 @@ class MapFolder:
     rows: dict[tuple[str, str], int] | None
 
     def path(self, a: str, b: str) -> Path:
-        """Return the file of a pair; Fault where the table has no such row."""
-        if self.rows is None:
-            return self.folder / f"{Path(a).stem}__{Path(b).stem}.npz"
+        """Return the file of a pair; Fault where it has none by names, nor a row of the table."""
+        by_names = self.folder / f"{Path(a).stem}__{Path(b).stem}.npz"
+        if self.rows is None or by_names.exists():
+            return by_names
         if (a, b) not in self.rows:
-            raise Fault(f"{self.folder}: its table has no row with a = {a} and b = {b}")
+            raise Fault(
+                f"{self.folder}: holds no {by_names.name}, and its table no row with a = {a} and"
+                f" b = {b}"
+            )
         return self.folder / f"{self.rows[a, b]:06d}.npz"
 
     def register(self, a: str, b: str, shape_a: tuple[int, int]) -> FileResult:
@@ -64,8 +67,8 @@ class MapFolder:
             raise Fault(str(error)) from error
         if map_ab.shape[:2] != shape_a:
             raise Fault(f"{path}: map_ab is {list(map_ab.shape)}; expected {[*shape_a, 2]}, as {a}")
-        if not np.isfinite(score):
-            raise Fault(f"{path}: score is {score}; expected a finite number")
+        if not abs(score) <= LARGEST_SCORE:
+            raise Fault(f"{path}: score is {score:g}; expected a number within ±{LARGEST_SCORE:g}")
         return FileResult(score, functools.partial(sample_map, map_ab))
 
 

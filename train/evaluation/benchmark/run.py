@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shards.foundation.errors import Fault
+from model.network import tensor_file
+from shards.foundation.errors import Fault, Misuse
+from shards.foundation.printable import counted
 from train.evaluation import bootstrap, fvc, result_log
 from train.evaluation.benchmark import (
     afis_minutiae,
     benchmark_files,
     comparisons,
-    entries,
+    map_folder,
     methods,
     page,
     results,
@@ -24,12 +26,13 @@ from train.evaluation.benchmark.methods import Job
 from train.evaluation.benchmark.minutiae_files import extract
 from train.evaluation.benchmark.results import SetRows
 from train.evaluation.fvc import Comparison
-from train.evaluation.impression_folder import find_impressions
+from train.evaluation.impression_folder import find_impressions, find_others
 from train.evaluation.output import make_folder
 from train.evaluation.reference_minutiae import load
 from train.evaluation.result_log import Row
 
 MINUTIAE, LOGS = "minutiae", "logs"  # folders below the results
+SHOWN_FILES = 5  # names in a message; chosen
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ def run(settings: Settings, echo: Callable[[str], None]) -> tuple[Summary, list[
     """
     comparisons.forget_files()
     pairs = {of.name: fvc.list_comparisons(find_impressions(of.folder)) for of in settings.sets}
-    for name, of_set in pairs.items():
-        benchmark_files.write_pairs(name, of_set, settings.out)
+    for of in settings.sets:
+        echo(_describe_pairs(of, pairs[of.name]))
+        benchmark_files.write_pairs(of.name, pairs[of.name], settings.out)
     if not settings.methods:
         return {}, []
     for folder in (MINUTIAE, LOGS):
@@ -88,6 +92,21 @@ def run(settings: Settings, echo: Callable[[str], None]) -> tuple[Summary, list[
     faults = [fault for fault in faults if fault]
     page.write(summary, tables, faults, settings.out)
     return summary, faults
+
+
+def _describe_pairs(of: SetEntry, pairs: list[Comparison]) -> str:
+    """Describe the pairs of a set, and the image files that are no part of it, in one line."""
+    genuine = sum(pair.genuine for pair in pairs)
+    text = f"{of.name}: {counted(genuine, 'genuine pair')}, "
+    text += counted(len(pairs) - genuine, "impostor pair")
+    if genuine in (0, len(pairs)):
+        text += "; error rates need pairs of both kinds: two fingers, and two impressions of one"
+    others = find_others(of.folder)
+    if others:
+        names = ", ".join(path.name for path in others[:SHOWN_FILES])
+        more = ", …" if len(others) > SHOWN_FILES else ""
+        text += f"; left out, not named FINGER_IMPRESSION.tif, .png or .bmp: {names}{more}"
+    return text
 
 
 def _run_set(
@@ -169,16 +188,23 @@ def _describe(settings: Settings, pairs: dict[str, list[Comparison]]) -> Summary
 
 
 def check(settings: Settings) -> None:
-    """Check what can be checked before the work; Misuse names what is wrong."""
+    """Check what can be checked before the work.
+
+    Raises:
+        Misuse: a set or a method is not there.
+        Fault: the network is damaged, or a folder of maps holds none.
+    """
     methods.require(settings.methods)
+    if any(entry.uses_network for entry in settings.methods):
+        tensor_file.read(settings.checkpoint)
     only = len(settings.sets) == 1
     for of in settings.sets:
         find_impressions(of.folder)
         for entry in settings.methods:
-            if entry.kind == entries.MAPS:
-                methods.describe_inputs(
-                    Job(entry, of, only, settings.checkpoint, of.minutiae, None)
-                )
+            if entry.folder:
+                maps = map_folder.find(entry.folder, of.name, only)
+                if not any(maps.folder.glob("*.npz")):
+                    raise Misuse(f"{maps.folder}: holds no map; expected .npz files")
 
 
 def raise_faults(faults: list[str], largest: int = 20) -> None:
