@@ -23,6 +23,7 @@ from pipeline.imaging.resolution import (
     find_resolution,
     warn_of_doubtful,
 )
+from shards.foundation import pool
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
 from shards.foundation.printable import counted, percent
@@ -254,7 +255,8 @@ def _register_table(
     from model.registration.register_table import SCORES, register_table
 
     known_a, known_b = map(by_option, ppi)
-    errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps, raw_size)
+    with pool.interruptible("finished rows"):
+        errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps, raw_size)
     scores = pair_table.read_scores(out / SCORES)
     resolutions: dict[str, ImageResolution] = {}
     for score in scores:

@@ -140,5 +140,8 @@ def _as_minutiae(minutiae: Any) -> Array:
 
 
 def _check_pairs(maps: Sequence[Any], others: Sequence[Any], name: str) -> None:
+    for what, values in (("maps", maps), (name, others)):
+        if not hasattr(values, "__len__"):
+            raise Misuse(f"{what} are a {type(values).__name__}; expected a list of one per pair")
     if len(maps) != len(others):
         raise Misuse(f"{len(maps)} maps, but {name} of {len(others)} pairs; expected as many")

@@ -154,6 +154,18 @@ def write_images(root, count=5):
     return write_table(root / "pairs.csv", root, rows)
 
 
+def test_an_interrupted_command_says_what_is_kept(tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(register_table, "register_table", interrupted)
+    table = write_table(tmp_path / "pairs.csv", tmp_path, [("a.png", "b.png")])
+    arguments = ["register", "--pairs", table, "--out", tmp_path / "o"]
+    done = CliRunner().invoke(main, list(map(str, arguments)))
+    assert done.exit_code == 1
+    assert "stopped; finished rows are kept: run the same command again to continue" in done.output
+
+
 def test_interrupted_table_is_continued(tmp_path, fast):
     """Also after a line of scores.csv that was cut off while it was written."""
     table, complete, out = write_images(tmp_path), tmp_path / "complete", tmp_path / "out"

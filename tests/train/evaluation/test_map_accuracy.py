@@ -83,5 +83,7 @@ def test_wrong_arguments():
         evaluate_maps([pair[0]], minutiae=[pair])
     with pytest.raises(Misuse, match="minutiae of 1 images; expected of A and of B"):
         evaluate_maps([truth()], minutiae=[pair[:1]])
+    with pytest.raises(Misuse, match="maps are a generator; expected a list of one per pair"):
+        evaluate_maps((m for m in [truth()]), truth=[truth()])
     with pytest.raises(Misuse, match="minutiae of 0 pairs"):
         evaluate_maps([truth()], minutiae=[])
