@@ -50,7 +50,7 @@ class DeformationParameters:
     # Largest distance of a match from the similarity transform. Chosen: the distortion of skin,
     # which passes 8 px in some pairs (docs/LOG.md, 2026-11-23, "Stretch, and second looks").
     radius: float = 12.0
-    # Least ratio of areas, deformation to similarity transform, that is no fold. Chosen.
+    # Least ratio of areas, in B to in A, that is no fold. Chosen.
     least_area_ratio: float = 0.2
     # Steps of Newton's method for the inverse. Chosen.
     newton_steps: int = 6
