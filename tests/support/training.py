@@ -22,10 +22,10 @@ MODEL = ModelConfig(
 TRAIN = TrainConfig(epochs=2, batch_size=8, checkpoint_every=1, latest_every=100, log_every=1)
 
 
-def make_set(directory, train=50, val=10, seed=0, shards=2, spec=SPEC):
-    """A shard set of `train` and `val` pairs in `shards` files a split, opened."""
+def make_set(directory, train=50, val=10, seed=0, shards=2, spec=SPEC, test=0):
+    """A shard set of `train`, `val` and `test` pairs in `shards` files a split, opened."""
     entries = []
-    for split, count in (("train", train), ("val", val)):
+    for split, count in (("train", train), ("val", val), ("test", test)):
         size, grid = spec["size"], spec["grid"]
         pairs = make_pairs(count, seed, split=split, size=size, grid=grid)
         for k in range(shards if count else 0):

@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from model.network.config import ModelConfig
 from model.network.net import create
 from shards.foundation.errors import Fault, Misuse
 from train import export, run_report
-from train.evaluation import bootstrap, pair_files, pair_report
+from train.evaluation import bootstrap, pair_files, pair_report, pairs
 from train.evaluation.bootstrap import BootstrapParameters
 from train.evaluation.crop_methods import NETWORK, PHASE, REGISTERED, SIFT, SMOOTH
 
@@ -81,6 +82,18 @@ def test_page_is_complete_and_self_contained(folder, monkeypatch):
         (folder / "run" / "logs" / name).unlink()
     run_report.write(folder / "set", folder / "run", page, None, messages.append)
     assert "No logs of the training" in page.read_text()
+
+
+@pytest.mark.parametrize(("test", "split"), [(1, "test"), (0, "val")])
+def test_test_pairs_are_shown_where_there_are_some(folder, tmp_path, monkeypatch, test, split):
+    def evaluate(shards, split, checkpoint, out, inputs):
+        raise Fault(f"evaluates {split} as {inputs['split']}")
+
+    monkeypatch.setattr(pairs, "evaluate", evaluate)
+    make_set(tmp_path / "set", train=0, val=1, test=test, shards=1)
+    shutil.copytree(folder / "run", tmp_path / "run", ignore=shutil.ignore_patterns("evaluation"))
+    with pytest.raises(Fault, match=f"evaluates {split} as {split}"):
+        run_report.write(tmp_path / "set", tmp_path / "run", tmp_path / "r.html", None, print)
 
 
 def test_evaluation_of_another_checkpoint_is_not_reused(tmp_path):

@@ -68,6 +68,17 @@ def call(folder, out, *more):
     return CliRunner().invoke(main, ["evaluate", *map(str, (*arguments, "--split", "val", *more))])
 
 
+def test_without_an_option_the_test_pairs_are_evaluated(folder, tmp_path, monkeypatch):
+    def evaluate(shards, split, checkpoint, out, inputs):
+        raise Fault(f"evaluates {split} as {inputs['split']}")
+
+    monkeypatch.setattr(pairs, "evaluate", evaluate)
+    make_set(tmp_path / "set", train=0, val=1, test=1, shards=1, spec=SPEC)
+    arguments = ["--shards", tmp_path / "set", "--checkpoint", folder / "c.safetensors"]
+    result = CliRunner().invoke(main, ["evaluate", *map(str, arguments), "--out", str(tmp_path)])
+    assert "evaluates test as test" in result.output
+
+
 def test_command_writes_metrics_by_method_and_group(folder, tmp_path):
     result = call(folder, tmp_path)
     assert result.exit_code == 0, result.output
