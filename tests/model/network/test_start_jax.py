@@ -61,16 +61,30 @@ def test_training_names_a_wrong_variable_too(tmp_path):
     assert "JAX_PLATFORMS=nonsense" in done.stderr
 
 
-def test_an_unknown_user_without_home_has_no_compilation_cache(monkeypatch):
+@pytest.fixture
+def updates(monkeypatch):
+    """The settings that a process without a compilation cache makes of JAX."""
+    config, made = compilation_cache.jax.config, []
+    values = {**config.values, "jax_compilation_cache_dir": None}
+    monkeypatch.setattr(type(config), "values", values)  # of the object it is a new dict each time
+    monkeypatch.setattr(config, "update", lambda *item: made.append(item))
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return made
+
+
+def test_a_user_with_a_home_has_a_compilation_cache(monkeypatch, updates, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    compilation_cache.enable()
+    folder = Path(dict(updates)["jax_compilation_cache_dir"])
+    assert folder.is_dir() and folder.parent == tmp_path / ".cache" / "dense-registration"
+
+
+def test_an_unknown_user_without_home_has_no_compilation_cache(monkeypatch, updates):
     def unknown(number):
         raise KeyError(f"getpwuid(): uid not found: {number}")
 
-    updates = []
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    for name in ("HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setitem(compilation_cache.jax.config.values, "jax_compilation_cache_dir", None)
-    monkeypatch.setattr(compilation_cache.jax.config, "update", lambda *item: updates.append(item))
     compilation_cache.enable()
     assert not updates
 
