@@ -2,12 +2,21 @@
 
 import os
 import signal
+from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the commands do
 # Tests compile more than they compute: this halves the compilation time; programs run half as fast.
 os.environ["XLA_FLAGS"] = " ".join(
     ("--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", ""))
+)
+# Compiled programs stay from one run of the tests to the next, but out of the user's folder. One
+# folder per worker: JAX writes a program while others read it. Packages are not downloaded again.
+os.environ.setdefault(
+    "UV_CACHE_DIR", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "uv"))
+)
+os.environ["XDG_CACHE_HOME"] = str(
+    Path(__file__).parents[1] / ".pytest_cache" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 )
 
 import jax

@@ -44,12 +44,6 @@ def folder(tmp_path_factory):
     return root
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """Keep compiled programs out of the home folder of the user."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def write_table(path, folder, rows):
     path.write_text("a,b\n" + "".join(f"{folder / a},{folder / b}\n" for a, b in rows))
     return path

@@ -251,9 +251,8 @@ def test_image_without_finger_is_named(registrar, tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Two impressions, and a separate folder for compiled programs."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def folder(tmp_path):
+    """Two impressions."""
     cv2.imwrite(str(tmp_path / "a.png"), ridges(SHAPE))
     cv2.imwrite(str(tmp_path / "b.png"), ridges(SHAPE, 1))
     return tmp_path

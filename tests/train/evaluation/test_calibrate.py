@@ -215,7 +215,6 @@ KEYS = ("calibration", "score", "uncertainty", "explained_matches", "sha256")
 
 
 def test_command_writes_only_the_calibration(checkpoint, shards, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(checkpoint.parent / "cache"))
     stub_samples(monkeypatch)
     before = checkpoint.read_bytes()
     done = command(checkpoint, shards)
@@ -239,7 +238,6 @@ def test_command_writes_only_the_calibration(checkpoint, shards, monkeypatch):
 
 
 def test_network_that_separates_nothing_is_not_calibrated(checkpoint, shards, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(checkpoint.parent / "cache"))
     stub_samples(monkeypatch, sign=-1)
     before = checkpoint.read_bytes()
     done = command(checkpoint, shards)

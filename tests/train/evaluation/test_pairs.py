@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def few(monkeypatch, tmp_path):
+def few(monkeypatch):
     """9 pairs in batches of 4, the last of which is filled up; few pictures, few replicas."""
     evaluate = functools.partial(pairs.evaluate, parameters=PairsParameters(batch_size=4))
     monkeypatch.setattr(pairs, "evaluate", evaluate)
@@ -53,7 +53,6 @@ def few(monkeypatch, tmp_path):
         bootstrap.resample_weights, parameters=BootstrapParameters(replicas=20)
     )
     monkeypatch.setattr(bootstrap, "resample_weights", resample)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def show_worst(monkeypatch, count):
