@@ -18,6 +18,7 @@ from model.network import weights
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.folder_lock import sole_writer
 from shards.manifest import Manifest
+from shards.store import open_set
 from train import checkpoint, curves, export, loader, loop, monitor, step, trainer
 from train.__main__ import main
 from train.data_check import check_fits
@@ -252,8 +253,17 @@ def test_no_validation_pairs(tmp_path):
     assert [epoch["val"] for epoch in epochs] == [None, None]
 
 
-def test_overfit_validates_on_its_one_batch(shards, tmp_path):
+def test_overfit_validates_on_its_one_batch(shards, tmp_path, monkeypatch):
+    original, validated = loader.evaluation_batches, []
+
+    def spied(opened, split, batch_size, indices, *others):
+        validated.append((split, list(indices)))
+        return original(opened, split, batch_size, indices, *others)
+
+    monkeypatch.setattr(loader, "evaluation_batches", spied)
     assert train(shards, tmp_path / "run", overfit=True)
+    batches = loader.TrainingBatches(open_set(shards), TRAIN.batch_size, TRAIN.seed)
+    assert validated == [("train", list(batches.indices(0)))] * TRAIN.epochs
     assert len(curves.read_steps(tmp_path / "run")) == STEPS
     with pytest.raises(Fault, match="overfit True then, False now"):
         train(shards, tmp_path / "run", resume=str(tmp_path / "run" / "dense_reg_epoch_1"))
