@@ -92,14 +92,17 @@ def test_library_attention(qkv):
     np.testing.assert_allclose(found, by_definition(*qkv, HEADS), atol=1e-5)
 
 
-def test_linear_attention(qkv):
+@pytest.mark.parametrize("shift", [0, 1])
+def test_linear_attention(qkv, shift):
     """The same as with all N² weights, which it never computes."""
-    q, k, v = (np.asarray(attention.split_heads(x, HEADS)) for x in qkv)
+    q, k, v = qkv
+    parts = (q, np.roll(k, -shift, 0), np.roll(v, -shift, 0))
+    q, k, v = (np.asarray(attention.split_heads(x, HEADS)) for x in parts)
     q, k = (np.where(x > 0, x, np.expm1(x)) + 1 for x in (q, k))
     kernel = np.einsum("bhnd,bhmd->bhnm", q, k)
     y = np.einsum("bhnm,bhmd->bnhd", kernel / kernel.sum(-1, keepdims=True), v)
     expected = y.reshape(qkv[0].shape)
-    np.testing.assert_allclose(linear_attention(*qkv, HEADS), expected, atol=1e-5)
+    np.testing.assert_allclose(linear_attention(*qkv, HEADS, shift), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("attend", [softmax_attention, linear_attention])
