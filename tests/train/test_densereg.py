@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from prints import ridges
 
 import model.__main__
+from model import SHIPPED
+from model.registration.calibration import THRESHOLD
 from pipeline.imaging.warp import pixel_grid
 from pipeline.synthesis.generate import synthesize_impression, synthesize_master
 from pipeline.synthesis.sensor import OPTICAL
@@ -78,6 +80,8 @@ def test_result_is_that_of_the_command(folder, pair):
         catch_exceptions=False,
     )  # fmt: skip
     assert done.exit_code == 0
+    assert done.output.startswith(f"network: {SHIPPED}, the one that ships\n")
+    assert str(THRESHOLD) in (folder / "command.html").read_text()
     with np.load(folder / "command.npz") as arrays:
         np.testing.assert_array_equal(arrays["map_ab"], pair.map_ab)
         matches = np.stack([pair.matches[name] for name in pair.matches.dtype.names], 1)
