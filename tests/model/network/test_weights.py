@@ -108,6 +108,7 @@ def test_file_without_metadata(path):
         {"width": "16"},
         {"stage_channels": [4, "8"]},
         {"unknown": 1},
+        {"rotations": 8, "stem_channels": 1, "stage_channels": [1, 1]},
     ],
 )
 def test_config_of_another_network(path, net, change):
@@ -278,30 +279,33 @@ def test_file_of_an_earlier_version_is_refused_with_the_way_to_convert_it(path, 
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "reason"),
     [
-        {"layers": 10**9},
-        {"layers": 10**400},
-        {"width": 1 << 40, "heads": 1},
-        {"image_size": 1 << 30},
-        {"blocks": 10**6},
-        {"stage_channels": [8] * 10_000},
-        {"stage_channels": [[4, 8]]},
-        {"stage_channels": []},
-        {"mlp": 10**12},
-        {"contrast_window": 1e308},
-        {"rotations": 8, "stem_channels": 1, "stage_channels": [1, 1]},
-        {"heads": True},
-        {"attention": "x" * 100_000},
+        ({"layers": 10**9}, "layers is 1000000000, expected at most 64"),
+        ({"layers": 10**400}, "layers is 10+"),
+        ({"width": 1 << 40, "heads": 1}, "width is 1099511627776, expected at most 4096"),
+        ({"image_size": 1 << 30}, "image_size is 1073741824, expected at most 2048"),
+        ({"blocks": 10**6}, "blocks is 1000000, expected at most 64"),
+        ({"stage_channels": [8] * 10_000}, r"stage_channels is \(8, 8, 8"),
+        ({"stage_channels": [[4, 8]]}, r"stage_channels is \(\[4, 8\],\)"),
+        ({"stage_channels": []}, r"stage_channels is \(\), expected 1 or more each"),
+        ({"mlp": 10**12}, "mlp is 1000000000000, expected at most 16384"),
+        ({"contrast_window": 1e308}, r"contrast_window is 1e\+308, expected 0 to image_size 32"),
+        ({"heads": True}, "heads is True"),
+        ({"attention": "x" * 100_000}, "attention is 'xxx"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:40],
 )
-def test_absurd_settings_are_refused_before_anything_is_built(path, net, change, monkeypatch):
+def test_absurd_settings_are_refused_before_anything_is_built(
+    path, net, change, reason, monkeypatch
+):
+    monkeypatch.setattr(weights, "outline", lambda config: pytest.fail(f"{config} is built"))
     values = load_file(path)
     fields = {**dataclasses.asdict(CONFIG), **change}
     texts = weights.metadata(CONFIG, GEOMETRY) | {"model_config": json.dumps(fields)}
     tensor_file.write(path, values, texts)
-    with pytest.raises(Fault, match=r"c\.safetensors: ") as fault:
+    expected = rf"c\.safetensors: its metadata 'model_config' is of another network: {reason}"
+    with pytest.raises(Fault, match=expected) as fault:
         weights.load(path)
     assert len(str(fault.value)) < 1000
 
