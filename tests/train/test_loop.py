@@ -362,6 +362,16 @@ def test_start_from_a_trained_network(shards, straight, tmp_path):
         train(shards, tmp_path / "run", config=slow)
 
 
+def test_command_line_starts_from_a_network(shards, straight, tmp_path):
+    (tmp_path / "tiny.py").write_text(CONFIG)
+    arguments = ("run", "--shards", shards, "--config", tmp_path / "tiny.py", "--devices", 1)
+    arguments += ("--checkpoint_dir", tmp_path / "run", "--start-from")
+    missing = command(*arguments, tmp_path / "none.safetensors")
+    assert missing.exit_code == 2 and "none.safetensors: no such checkpoint" in missing.output
+    other = command(*arguments, straight / export.FILE, "--set", "model.layers=2")
+    assert other.exit_code == 2 and "its network differs: layers 1, here 2" in other.output
+
+
 def test_a_network_with_other_settings_is_not_started_from(shards, straight, tmp_path):
     wider = dataclasses.replace(MODEL, width=32)
     with pytest.raises(Misuse, match="its network differs: width 16, here 32"):

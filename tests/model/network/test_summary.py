@@ -3,9 +3,11 @@
 import dataclasses
 
 import pytest
+from click.testing import CliRunner
 from training import MODEL
 
 import configs
+from model.__main__ import main
 from model.network.summary import summarise
 
 CELLS = 32
@@ -84,3 +86,12 @@ def test_table(tiny):
     assert rows[0].split() == ["backbone", f"{tiny.parameters_by_module['backbone']:,}"]
     assert any(row.split() == ["parameters", f"{tiny.parameters:,}"] for row in rows)
     assert "GFLOP" in rows[-2] and "8 × 8 cells" in rows[-1]
+
+
+def test_command(paper):
+    """It prints the table of the paper's network, and of that with other settings."""
+    shown = CliRunner().invoke(main, ["summary"])
+    assert (shown.exit_code, shown.output) == (0, f"{paper}\n")
+    other = CliRunner().invoke(main, ["summary", "--set", "model.layers=2"])
+    shallow = summarise(dataclasses.replace(configs.load().model, layers=2))
+    assert other.output == f"{shallow}\n" != shown.output
