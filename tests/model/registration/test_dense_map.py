@@ -86,6 +86,7 @@ def test_warp_samples_b_where_the_map_says(dtype):
     valid = np.isfinite(map_ab[..., 0])
     assert warped.dtype == np.float32 and np.isnan(warped[~valid]).all()
     assert np.isfinite(warped[valid]).all()
+    np.testing.assert_array_equal(warped, warp_image(image.astype(np.float64), map_ab))
     if dtype is np.float64:
         np.testing.assert_allclose(warped[valid], map_ab[valid] / 2, atol=0.02)
     assert warp_image(image[..., 0], map_ab).shape == SHAPE_A
