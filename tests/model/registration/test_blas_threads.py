@@ -20,20 +20,6 @@ def threads():
     infos = threadpoolctl.threadpool_info()
     return sorted({info["num_threads"] for info in infos if info["user_api"] == "blas"})
 
-threadpoolctl.threadpool_limits(3, user_api="blas")
-print(threads())
-from prints import finger
-from train import densereg
-from model.registration import preprocess_name, registrar
-"""
-REGISTER = """
-import numpy as np
-import threadpoolctl
-
-def threads():
-    infos = threadpoolctl.threadpool_info()
-    return sorted({info["num_threads"] for info in infos if info["user_api"] == "blas"})
-
 from prints import finger
 from train import densereg
 from model.registration import registrar
