@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from training import MODEL, TRAIN, assert_same_metrics, distance, make_set
+from training import JUMPS, MODEL, TRAIN, assert_same_metrics, distance, make_set
 
 from model.network import weights
 from shards.batch import read_batch
@@ -13,7 +13,13 @@ from shards.foundation.errors import Misuse
 from train import state, step
 
 SCALE = 72 / 32
-GOLDEN = {"loss": 12.769046783447266, "grad_norm": 17.67745018005371}
+GOLDEN = {
+    "match": 12.12578010559082,
+    "unmatchable": 1.1927608251571655,
+    "refine": 0.09377379715442657,
+    "loss": 12.769046783447266,
+    "grad_norm": 17.67745018005371,
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,8 @@ def learn(batch, steps, config=TRAIN, devices=1):
 def test_golden_one_step(batch):
     metrics = learn(batch, 1)[0][0]
     found = {name: float(metrics[name]) for name in GOLDEN}
-    assert found == pytest.approx(GOLDEN, rel=1e-4), (
+    expected = {name: pytest.approx(GOLDEN[name], rel=JUMPS.get(name, 1e-4)) for name in GOLDEN}
+    assert found == expected, (
         "the first step on fixed data gives other numbers: right after a change to the network, "
         f"the loss or tests/support/pairs.py (then renew GOLDEN with {found}), else a bug"
     )
