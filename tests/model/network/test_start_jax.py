@@ -13,12 +13,15 @@ from training import make_set
 from model.network import compilation_cache, start_jax
 
 ROOT = Path(__file__).parents[3]
+WITHOUT_GPU = pytest.mark.skipif(
+    any(Path(file).exists() for file in start_jax.GPU_FILES), reason="JAX may start on this GPU"
+)
 
 
 @pytest.mark.parametrize(
     "variable",
     [
-        "JAX_PLATFORMS=cuda",
+        pytest.param("JAX_PLATFORMS=cuda", marks=WITHOUT_GPU),
         "JAX_PLATFORMS=nonsense",
         "JAX_ENABLE_X64=maybe",
         "JAX_NUM_CPU_DEVICES=x",
