@@ -1,13 +1,7 @@
 """The benchmark of the training loop: what it reports, and what it makes of what devices say."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "bench"))
-
 import bench_train
+import pytest
 
 TINY = """
 from configs import Config
