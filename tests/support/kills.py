@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -36,10 +37,14 @@ def child(images, out, workers):
     if number := os.fork():
         return number
     os.setsid()
+    status = 1
     try:
         build_set(images, out, workers)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
-        os._exit(0)
+        os._exit(status)
 
 
 def kill_once(images, out, workers, rng):
@@ -47,7 +52,10 @@ def kill_once(images, out, workers, rng):
     wanted = len(shards(out)) + rng.randrange(2)
     number = child(images, out, workers)
     while len(shards(out)) < wanted or not list(out.glob("*/.*.tmp")):
-        if os.waitpid(number, os.WNOHANG)[0]:
+        ended, status = os.waitpid(number, os.WNOHANG)
+        if ended and status:
+            raise ChildProcessError(f"a build failed with the status {status}")
+        if ended:
             return False
         time.sleep(0.0005)
     time.sleep(rng.choice([0, rng.uniform(0, 0.03)]))

@@ -63,7 +63,12 @@ def run_two_processes(*arguments, signal_steps):
         )
         for k in range(2)
     ]
-    outputs = [process.communicate(timeout=240) for process in started]
+    try:
+        outputs = [process.communicate(timeout=240) for process in started]
+    finally:
+        for process in started:  # one that waits for the other for ever
+            process.kill()
+            process.communicate()
     assert [process.returncode for process in started] == [0, 0], outputs
     return [
         [line for line in messages.splitlines() if "[Gloo]" not in line] for messages, _ in outputs

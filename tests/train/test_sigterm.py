@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from training import make_set
 from train import checkpoint
 
 ROOT = Path(__file__).parents[2]
+LONGEST_WAIT = 240  # s
 CONFIG = """
 import dataclasses, sys
 sys.path.insert(0, "tests/support")
@@ -34,6 +36,8 @@ def test_repeated_sigterm_gives_one_saved_state_and_status_0(tmp_path, line):
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
+        end = threading.Timer(LONGEST_WAIT, process.kill)  # of a run that never prints the line
+        end.start()
         output = []
         for text in process.stdout:
             output.append(text)
@@ -42,6 +46,7 @@ def test_repeated_sigterm_gives_one_saved_state_and_status_0(tmp_path, line):
         while process.poll() is None:
             process.send_signal(signal.SIGTERM)
             time.sleep(0.05)
+        end.cancel()
         output += process.stdout.readlines()
     assert process.returncode == 0, output
     saved = [text for text in output if "SIGTERM: saved step" in text]
