@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 import pipeline.__main__
 from pipeline.spec import PipelineSpec
-from pipeline.verification import partition_counts
 from pipeline.verification.sample import count_records, sample_records
 from pipeline.verification.set_spec import read_spec
 from shards import manifest, provenance, store
@@ -105,23 +104,36 @@ def test_another_method_or_spec_cannot_be_planned(copy):
 @pytest.mark.parametrize(
     "change", [{"seed": None}, {"grid": 0}, {"size": "64"}, {"extra": 1}, {"rotation_range": [1]}]
 )
-def test_a_spec_that_no_build_writes_is_a_fault(fingers_in_files, change):
-    settings = store.load_manifest(fingers_in_files).spec | change
-    settings = {key: value for key, value in settings.items() if value is not None}
+def test_a_spec_that_no_build_writes_is_a_fault(copy, change):
+    assert isinstance(read_spec(store.load_manifest(copy).spec), PipelineSpec)
+    resign(copy, **change)
     with pytest.raises(Fault, match="spec that no build writes"):
-        read_spec(settings)
-    assert isinstance(read_spec(store.load_manifest(fingers_in_files).spec), PipelineSpec)
+        read_spec(store.load_manifest(copy).spec)
+    result = run(copy, "--deep")
+    assert result.exit_code == 1
+    assert "manifest.json: has a spec that no build writes: " in result.stdout
 
 
-def test_versions_that_differ_are_named(copy, file_root, monkeypatch):
-    assert (
-        store.load_manifest(copy).partitions["fvc2002/db1_b"].libraries["numpy"] == np.__version__
-    )
-    lies.tell(copy, copy.parent / "lie", lies.turned_b)
-    describe = partition_counts._describe_versions
-    assert "does not say with which libraries" in describe({})
-    assert "numpy 0.1, here" in describe({"numpy": "0.1"})
-    assert "the same libraries" in describe({"numpy": np.__version__})
+@pytest.mark.parametrize(
+    ("libraries", "reason"),
+    [
+        ({}, "the manifest does not say with which libraries they were built"),
+        ({"numpy": "0.1"}, "they were built with numpy 0.1, here "),
+        ({"numpy": np.__version__}, "they were built with the same libraries; "),
+    ],
+)
+def test_versions_that_differ_are_named(fingers_in_files, file_root, tmp_path, libraries, reason):
+    built = store.load_manifest(fingers_in_files).partitions["fvc2002/db1_b"]
+    assert built.libraries["numpy"] == np.__version__
+    changed = lies.tell(fingers_in_files, tmp_path, lies.turned_b)
+    told = store.load_manifest(tmp_path)
+    partition = dataclasses.replace(told.partitions["fvc2002/db1_b"], libraries=libraries)
+    told = dataclasses.replace(told, partitions={"fvc2002/db1_b": partition})
+    store.write_manifest(tmp_path, told)
+    result = run(tmp_path, "--data", file_root, "--sample", "all")
+    assert result.exit_code == 1
+    expected = f"{len(changed)} records differ from those built again: {reason}"
+    assert f"fvc2002/db1_b: {expected}" in result.stdout
 
 
 def test_an_image_list_with_unknown_names_cannot_be_planned(copy):
