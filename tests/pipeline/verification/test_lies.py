@@ -20,6 +20,8 @@ MAPS = {
 
 # Small crops show too little background for their polarity.
 UNSEEN = {"light ridges, all pairs"}
+# The set of image files has no such pairs.
+OF_TWO = {"B noise and one visible cell, all pairs of two impressions"}
 
 
 def findings(directory, options):
@@ -74,12 +76,11 @@ def test_records_that_are_no_numbers_are_found(generated_fingers, tmp_path, chan
     assert changed and set(changed) <= named
 
 
-@pytest.mark.parametrize("lie", lies.LIES | MAPS)
+@pytest.mark.parametrize("lie", sorted((lies.LIES | MAPS).keys() - OF_TWO))
 def test_every_record_of_image_files_that_lies_is_named(fingers_in_files, file_root, tmp_path, lie):
     """By building the records again from the images."""
     changed = set(lies.tell(fingers_in_files, tmp_path, (lies.LIES | MAPS)[lie]))
-    if not changed and lie != "half of the records gone":
-        pytest.skip("there are no pairs of two impressions")
+    assert changed or lie == "half of the records gone"
     faults = findings(tmp_path, VerificationOptions(False, "all", (file_root,), 1))
     named = {(fault.file, fault.record) for fault in faults}
     assert faults
