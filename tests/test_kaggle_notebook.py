@@ -14,6 +14,8 @@ from prints import ridges
 ROOT = Path(__file__).parents[1]
 CELLS = json.loads((ROOT / "docs/kaggle.ipynb").read_text())["cells"]
 SMALL = "SET=pipeline.pairs_per_shard=20"
+# Variables of the environment that make does not take for its own: of the system and of libraries
+READ = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "JAX_", "XLA_", "XDG_", "OPENBLAS_", "OPENCV_")
 
 
 @pytest.fixture
@@ -33,8 +35,7 @@ def kaggle(tmp_path):
 
 def make(kaggle, *arguments):
     """Run a target as in a cell, with the simulated folders."""
-    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "DATA", "OUT", "RUN", "CONFIG", "DENSEREG_DATA")
-    environment = {key: value for key, value in os.environ.items() if key not in outer}
+    environment = {key: value for key, value in os.environ.items() if key.startswith(READ)}
     return subprocess.run(
         ["make", *arguments, "-o", ".venv/.installed"],
         cwd=ROOT,
