@@ -9,12 +9,12 @@ import pytest
 from set_files import content, two_databases
 
 ROOT = Path(__file__).parents[3]
-# What the libraries choose by the processor, set as on another one. The last part of the Makefile's
-# `test-processors` runs the whole suite under the same settings.
+# What the libraries choose by the processor, set as on another one. `make test-processors` runs the
+# whole suite under such settings.
 PROCESSORS = {
     "generic OpenBLAS": {"OPENBLAS_CORETYPE": "Prescott"},
     "OpenCV without AVX-512": {"OPENCV_CPU_DISABLE": "AVX512-SKX"},
-    "XLA without AVX-512": {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2"},
+    "NumPy without AVX2": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"},
 }
 
 
