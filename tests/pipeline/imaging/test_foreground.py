@@ -240,7 +240,9 @@ def test_missing_foreground_is_a_fault_that_names_the_file(image):
 @pytest.mark.parametrize("database", ["DB1_B", "DB3_B"])
 def test_foreground_of_real_images(database):
     """The finger covers a plausible part of every image."""
-    for path in sorted((REAL / database).glob("*_[14].tif")):
+    paths = sorted((REAL / database).glob("*_[14].tif"))
+    assert len(paths) == 20  # two impressions of ten fingers
+    for path in paths:
         image = load(path).stored
         mask = foreground(image, str(path))
         assert 0.1 < mask.mean() < 0.98, path

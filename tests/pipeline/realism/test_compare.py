@@ -277,6 +277,7 @@ def test_folders_listed_twice_and_equal_names_in_two_folders(tmp_path):
 def test_two_sensors_are_separated_and_halves_of_one_are_not():
     def features_of(name):
         paths = sorted((FVC / name).glob("10[1-6]_[14].tif"))
+        assert len(paths) == 12  # two impressions of six fingers
         images = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
         middle = [i[i.shape[0] // 2 - 64 :, i.shape[1] // 2 - 64 :][:CROP, :CROP] for i in images]
         return np.array([texture_features(crop) for crop in middle]), [
