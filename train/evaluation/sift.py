@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 2  # of the results: raise it with every change of code that changes them
+VERSION = 3  # of the results: raise it with every change of code that changes them
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class SiftParameters:
     max_features: int = 2000  # strongest keypoints of an image; chosen: few prints have more
     inlier_distance: float = 6.0  # px at 500 ppi; chosen: less than a ridge period (9 px)
     max_iterations: int = 5000  # of RANSAC; chosen: above OpenCV's 2000, a match is often wrong
+    # px by which OpenCV's keypoints lie too far right and down: it doubles images about their edges
+    # and halves positions about the centre of the first pixel. Its option `enable_precise_upscale`
+    # has no such shift, but other keypoints, by which fewer pairs align (docs/LOG.md, 2026-12-01,
+    # "What is returned, calibrated").
+    upscaling_shift: float = 0.25
     min_matches: int = 3  # two matches define a transform, a third tests it
 
 
@@ -87,11 +92,10 @@ def extract(
     """
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     enlarged = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    # Without precise upscaling keypoints lie a quarter of a px too far right and down, and a
-    # rotation by 180° is off by 0.7 px.
-    detector = cv2.SIFT.create(parameters.max_features, enable_precise_upscale=True)
+    detector = cv2.SIFT.create(parameters.max_features)
     keypoints, descriptors = detector.detectAndCompute(enlarged, None)
     points = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
+    points -= np.float32(parameters.upscaling_shift)
     points = (points + 0.5) * (np.array(image.shape[::-1]) / size).astype(np.float32) - 0.5
     if descriptors is None:
         descriptors = np.zeros((0, 128), np.float32)
