@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import threading
 from types import TracebackType
 
@@ -21,7 +22,8 @@ class OneBlasThread(contextlib.ContextDecorator):
 
     def __init__(self) -> None:
         self._lock, self._of_thread = threading.Lock(), threading.local()
-        self._threads, self._first = 0, [1]  # threads in a block; numbers before the first of them
+        self._threads = 0  # in a block
+        self._first: dict[str, int] = {}  # library → its number before the first of these blocks
 
     def __enter__(self) -> None:
         """Limit BLAS, unless this thread is in a block already."""
@@ -29,17 +31,18 @@ class OneBlasThread(contextlib.ContextDecorator):
         self._of_thread.depth = depth + 1
         if depth:
             return
-        libraries = _libraries()
+        libraries = _libraries(len(sys.modules))
         with self._lock:
-            numbers = [library.num_threads for library in libraries]
-            if self._threads:  # 1 may be the limit of another thread's block
-                both = zip(numbers, self._first, strict=True)
-                numbers = [first if number == 1 else number for number, first in both]
-            else:
-                self._first = numbers
-            self._threads, self._of_thread.before = self._threads + 1, numbers
+            if not self._threads:
+                self._first = {}
+            before = []
             for library in libraries:
+                number = library.num_threads
+                first = self._first.setdefault(library.filepath, number)
+                # 1 may be the limit of another thread's block
+                before.append((library, first if number == 1 else number))
                 _set_threads(library, 1)
+            self._threads, self._of_thread.before = self._threads + 1, before
 
     def __exit__(
         self,
@@ -53,7 +56,7 @@ class OneBlasThread(contextlib.ContextDecorator):
             return
         with self._lock:
             self._threads -= 1
-            for library, number in zip(_libraries(), self._of_thread.before, strict=True):
+            for library, number in self._of_thread.before:
                 _set_threads(library, number)
 
 
@@ -72,8 +75,11 @@ def _set_threads(library: threadpoolctl.LibController, number: int) -> None:
         set_local(number)
 
 
-@functools.cache
-def _libraries() -> list[threadpoolctl.LibController]:
-    """Find the libraries of BLAS that are loaded: numpy's, and OpenCV's where it has one."""
+@functools.lru_cache(1)
+def _libraries(modules: int) -> list[threadpoolctl.LibController]:
+    """Find the libraries of BLAS that are loaded: numpy's, and perhaps OpenCV's and scipy's.
+
+    They are searched for again when the number of imported modules has changed.
+    """
     controllers = threadpoolctl.ThreadpoolController().lib_controllers
     return [library for library in controllers if library.user_api == "blas"]

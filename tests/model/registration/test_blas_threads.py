@@ -95,6 +95,33 @@ def test_overlapping_blocks_of_threads_restore_the_number():
         assert {number for each in within for number in each.values()} == {1}
 
 
+LATE = """
+import sys
+import threadpoolctl
+import numpy
+from shards.foundation.blas_threads import one_blas_thread
+
+def threads():
+    infos = threadpoolctl.threadpool_info()
+    return [info["num_threads"] for info in infos if info["user_api"] == "blas"]
+
+with one_blas_thread:
+    early = threads()
+    import scipy.linalg  # inside a block, whose end leaves it alone
+threadpoolctl.threadpool_limits(3, user_api="blas")
+with one_blas_thread:
+    late = threads()
+print(set(early), set(late), len(late) > len(early), set(threads()))
+"""
+
+
+def test_a_library_that_is_loaded_later_is_limited_too():
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout in ("{1} {1} True {3}\n", "{1} {1} False {3}\n")  # one BLAS for all, or two
+
+
 def test_the_limit_holds_in_threads_of_their_own():
     """Also in the second one, beside no block of the main thread; the others keep their number."""
     with threadpoolctl.threadpool_limits(3, user_api="blas"):
