@@ -71,14 +71,18 @@ def decode(data: bytes) -> Decoded:
 
     An animation (chunk acTL) holds further images; the one that all programs show is decoded.
     """
-    chunks, inflated = _read_chunks(data)
-    expected = _pixel_bytes(*struct.unpack_from(">IIBBxxB", data, 16))
-    if inflated.length < expected:
-        raise DamagedFile(f"its pixels unfold to {inflated.length} bytes; expected {expected}")
-    bits, colour_type = data[24], data[25]
-    if bits == 16 and colour_type in CHANNELS_OF_16_BITS:
+    chunks, parts = _read_chunks(data)
+    bits, colour_type, interlace = data[24], data[25], data[28]
+    if (bits, colour_type, interlace) == (8, GREY, 0):
+        pixels = pillow.decode_pixels(data, PILLOW_NAME)
+        # Rows that the data lacks are black; so may a sound one be.
+        if not pixels[-1].any():
+            _check_length(data, parts)
+    elif bits == 16 and colour_type in CHANNELS_OF_16_BITS:
+        _check_length(data, parts)
         pixels = _decode_wide_channels(data)
     else:
+        _check_length(data, parts)
         pixels = pillow.decode_pixels(data, PILLOW_NAME)
     if b"tRNS" in chunks and colour_type in (GREY, COLOUR):
         _check_transparent(pixels, chunks[b"tRNS"], bits)
@@ -90,18 +94,31 @@ def decode(data: bytes) -> Decoded:
     return Decoded(pixels, maximum, orientation, notes)
 
 
-def _read_chunks(data: bytes) -> tuple[dict[bytes, bytes], _Inflated]:
-    """Return the content of each chunk but IDAT by its type, and the length of the pixels."""
-    file, chunks, inflated = io.BytesIO(data), {}, _Inflated()
+def _read_chunks(data: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:
+    """Return the content of each chunk but IDAT by its type, and that of the chunks IDAT."""
+    file, chunks, parts = io.BytesIO(data), {}, []
     for kind, length in _chunks(file):
         content = file.read(length)
         if unpack(file, ">I")[0] != zlib.crc32(content, zlib.crc32(kind)):
             raise DamagedFile("a part of the PNG fails its checksum")
         if kind == b"IDAT":
-            inflated.add(content)
+            parts.append(content)
         else:
             chunks[kind] = content
-    return chunks, inflated
+    return chunks, parts
+
+
+def _check_length(data: bytes, parts: list[bytes]) -> None:
+    """Raise DamagedFile where the chunks IDAT unfold to fewer bytes than the pixels have.
+
+    Pillow and OpenCV fill in black then.
+    """
+    inflated = _Inflated()
+    for content in parts:
+        inflated.add(content)
+    expected = _pixel_bytes(*struct.unpack_from(">IIBBxxB", data, 16))
+    if inflated.length < expected:
+        raise DamagedFile(f"its pixels unfold to {inflated.length} bytes; expected {expected}")
 
 
 def _decode_wide_channels(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
