@@ -214,3 +214,13 @@ def test_zeros_within_strips_are_refused():
         tags = Image.open(io.BytesIO(data)).tag_v2
         with pytest.raises(Fault, match="x: is damaged: strip or tile 1 of 1"):
             decode(zero_half(data, tags[273][0], tags[273][0] + tags[279][0]), "x")
+
+
+@pytest.mark.parametrize("missing", [1, 30, 99])
+def test_rows_that_a_grey_png_lacks_are_no_black_ones(missing):
+    """Pillow fills in black where a whole stream is too short; a sound last row may be black."""
+    rows = np.maximum(PRINT, 1)
+    with pytest.raises(Fault, match="its pixels unfold to"):
+        decode(png(rows[:-missing], 8, 0), "x")
+    rows[-missing:] = 0
+    np.testing.assert_array_equal(decode(png(rows, 8, 0), "x").stored, rows)
