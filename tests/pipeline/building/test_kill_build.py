@@ -91,11 +91,16 @@ def complete(images, out, complete_set):
     assert not list(out.rglob("*.tmp"))
 
 
+def has_begun(out):
+    """Whether a worker writes its first shard, or has written it."""
+    return any(out.glob("*/.*.tmp")) or any(out.glob("*/*.arrayrecord"))
+
+
 def test_worker_killed_by_the_system(images, tmp_path, complete_set):
     process = start(images, tmp_path)
-    while len(numbers := workers(process)) < 2 and process.poll() is None:
-        time.sleep(0.005)
-    os.kill(numbers[0], signal.SIGKILL)
+    while not has_begun(tmp_path) and process.poll() is None:
+        time.sleep(0.002)
+    os.kill(workers(process)[0], signal.SIGKILL)
     status, message = finish(process)
     assert status == 1 and "ended by SIGKILL" in message and "run the same command again" in message
     complete(images, tmp_path, complete_set)
