@@ -66,7 +66,8 @@ one_blas_thread = OneBlasThread()
 def _set_threads(library: threadpoolctl.LibController, number: int) -> None:
     """Set the number of threads, for this thread alone where the library can do so.
 
-    Such builds of OpenBLAS ignore the number of the process in threads that Python started.
+    OpenBLAS ignores the number of the process in threads that Python started. Of builds without the
+    other function, such as OpenCV's, the number stays as it is there; registration uses numpy's.
     """
     set_local = getattr(library.dynlib, "openblas_set_num_threads_local", None)
     if set_local is None:
