@@ -73,17 +73,16 @@ def decode(data: bytes) -> Decoded:
     """
     chunks, parts = _read_chunks(data)
     bits, colour_type, interlace = data[24], data[25], data[28]
-    if (bits, colour_type, interlace) == (8, GREY, 0):
-        pixels = pillow.decode_pixels(data, PILLOW_NAME)
-        # Rows that the data lacks are black; so may a sound one be.
-        if not pixels[-1].any():
-            _check_length(data, parts)
-    elif bits == 16 and colour_type in CHANNELS_OF_16_BITS:
+    is_plain = (bits, colour_type, interlace) == (8, GREY, 0)
+    if not is_plain:
         _check_length(data, parts)
+    if bits == 16 and colour_type in CHANNELS_OF_16_BITS:
         pixels = _decode_wide_channels(data)
     else:
-        _check_length(data, parts)
         pixels = pillow.decode_pixels(data, PILLOW_NAME)
+    # Rows that plain data lacks are black; so may a sound one be.
+    if is_plain and not pixels[-1].any():
+        _check_length(data, parts)
     if b"tRNS" in chunks and colour_type in (GREY, COLOUR):
         _check_transparent(pixels, chunks[b"tRNS"], bits)
     maximum = 255 * 257 if pixels.itemsize == 2 else 255
