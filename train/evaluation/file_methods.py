@@ -56,12 +56,15 @@ class PreparedFile:
     """A file prepared for every method.
 
     Attributes:
-        network: for the network.
-        prepared: the foreground at 500 ppi.
+        network: the impression.
     """
 
     network: PreparedImpression
-    prepared: SegmentedImage
+
+    @property
+    def prepared(self) -> SegmentedImage:
+        """The image at 500 ppi with dark ridges, its foreground and the transform back."""
+        return self.network.prepared
 
     @functools.cached_property
     def features(self) -> sift.Keypoints:
@@ -103,8 +106,7 @@ class FileMethods:
         image = file.load(path)
         resolution = find_resolution(path, image.stored, self._known)
         self.resolutions[str(path)] = resolution
-        impression = self._registrar.prepare_image(image, resolution, str(path))
-        return PreparedFile(impression, impression.prepared)
+        return PreparedFile(self._registrar.prepare_image(image, resolution, str(path)))
 
 
 def versions() -> dict[str, int]:

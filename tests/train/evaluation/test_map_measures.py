@@ -19,7 +19,7 @@ RIGHT = np.array([12.0, 0.0])
 
 def prepare(image, ppi=500.0):
     impression = prepare_impression(ImageFile(image), ImageResolution(ppi, "argument"), "image")
-    return PreparedFile(impression, impression.prepared)
+    return PreparedFile(impression)
 
 
 @pytest.fixture(scope="module")

@@ -88,4 +88,4 @@ class OpenedSet:
             in_file = Template(afis_minutiae.strongest(self._mindtct[name]), impression.shape[0])
             height = len(impression.prepared.image)
             template = afis_minutiae.carry(in_file, to_working, height)
-        return OpenedFile(name, PreparedFile(impression, impression.prepared), witness, template)
+        return OpenedFile(name, PreparedFile(impression), witness, template)
