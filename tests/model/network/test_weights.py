@@ -156,45 +156,32 @@ NO_WEIGHTS = dict.fromkeys([field.name for field in dataclasses.fields(ScoreWeig
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("key", "change", "reason"),
     [
-        ({"floor": 1.0}, "expected a floor in"),
-        ({"floor": -0.1}, "expected a floor in"),
-        ({"correlation": -1.0}, "expected weights of at least 0, one of them above"),
-        ({"coverage": -1.0}, "expected weights of at least 0, one of them above"),
-        (NO_WEIGHTS, "expected weights of at least 0, one of them above"),
-        ({"support": math.nan}, "expected numbers of at most 1e\\+06"),
-        ({"floor": math.nan}, "expected numbers of at most 1e\\+06"),
-        ({"offset": math.inf}, "expected numbers of at most 1e\\+06"),
-        ({"offset": -1e7}, "expected numbers of at most 1e\\+06"),
-        ({"period": "1"}, "period is '1'"),
-        ({"period": True}, "period is True"),
-        ({"period": 1}, "period is 1"),  # the program writes floating-point numbers alone
-        ({"period": None}, "period is None"),
+        ("score", {"floor": 1.0}, "expected a floor in"),
+        ("score", {"floor": -0.1}, "expected a floor in"),
+        ("score", {"correlation": -1.0}, "expected weights of at least 0, one of them above"),
+        ("score", {"coverage": -1.0}, "expected weights of at least 0, one of them above"),
+        ("score", NO_WEIGHTS, "expected weights of at least 0, one of them above"),
+        ("score", {"support": math.nan}, "expected numbers of at most 1e\\+06"),
+        ("score", {"floor": math.nan}, "expected numbers of at most 1e\\+06"),
+        ("score", {"offset": math.inf}, "expected numbers of at most 1e\\+06"),
+        ("score", {"offset": -1e7}, "expected numbers of at most 1e\\+06"),
+        ("score", {"period": "1"}, "period is '1'"),
+        ("score", {"period": True}, "period is True"),
+        ("score", {"period": 1}, "period is 1"),  # the program writes floating-point numbers alone
+        ("score", {"period": None}, "period is None"),
+        ("uncertainty", {"opposition": -0.1}, "expected weights of at least 0"),
+        ("uncertainty", {"isolation": math.nan}, "expected numbers of at most 1e\\+06"),
+        ("uncertainty", {"offset": math.inf}, "expected numbers of at most 1e\\+06"),
+        ("uncertainty", {"offset": "1"}, "offset is '1'"),
     ],
     ids=str,
 )
-def test_invalid_weights_of_the_score(path, net, change, reason):
-    text = json.dumps(dataclasses.asdict(CALIBRATION.score) | change)
-    save(path, net, **weights.calibration_metadata(CALIBRATION) | {"score": text})
-    with pytest.raises(Fault, match=f"'score' is of another network: .*{reason}"):
-        weights.load(path)
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"opposition": -0.1}, "expected weights of at least 0"),
-        ({"isolation": math.nan}, "expected numbers of at most 1e\\+06"),
-        ({"offset": math.inf}, "expected numbers of at most 1e\\+06"),
-        ({"offset": "1"}, "offset is '1'"),
-    ],
-    ids=str,
-)
-def test_invalid_weights_of_the_uncertainty(path, net, change, reason):
-    text = json.dumps(dataclasses.asdict(CALIBRATION.uncertainty) | change)
-    save(path, net, **weights.calibration_metadata(CALIBRATION) | {"uncertainty": text})
-    with pytest.raises(Fault, match=f"'uncertainty' is of another network: .*{reason}"):
+def test_numbers_that_no_weights_have(path, net, key, change, reason):
+    text = json.dumps(dataclasses.asdict(getattr(CALIBRATION, key)) | change)
+    save(path, net, **weights.calibration_metadata(CALIBRATION) | {key: text})
+    with pytest.raises(Fault, match=f"'{key}' is of another network: .*{reason}"):
         weights.load(path)
 
 
