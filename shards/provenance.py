@@ -77,6 +77,11 @@ def read(directory: Path, partition: str, expected_hash: str, images: int) -> di
     """
     if message := check_file(directory, partition, expected_hash, images):
         raise Fault(message)
+    return parse(directory, partition, images)
+
+
+def parse(directory: Path, partition: str, images: int) -> dict[str, str]:
+    """Read the list of a partition that `check_file` has found right; see `read`."""
     listed: dict[str, str] = {}
     if not images:
         return listed

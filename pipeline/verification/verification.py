@@ -141,7 +141,7 @@ def _plan_partitions(
         if provenance.check_file(directory, name, part.source_hash, part.images):
             continue  # reported by shards.verify.verify
         try:
-            hashes = provenance.read(directory, name, part.source_hash, part.images)
+            hashes = provenance.parse(directory, name, part.images)
         except Fault as fault:
             yield Finding(provenance.file_name(name), None, str(fault))
             continue
