@@ -59,16 +59,8 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
     """
     for partition, hashes in images.items():
         path = directory / provenance.file_name(partition)
-        if not _has_sha256(path, provenance.source_hash(hashes)):
+        if not files.has_sha256(path, provenance.source_hash(hashes)):
             files.write_bytes(path, provenance.to_bytes(hashes), durable=True)
-
-
-def _has_sha256(path: Path, sha256: str) -> bool:
-    """Return whether a file has this sha256; False where it is missing or unreadable."""
-    try:
-        return files.sha256(path) == sha256
-    except OSError:
-        return False
 
 
 def require_set(directory: Path) -> None:

@@ -87,7 +87,7 @@ class TableJob:
         """Return whether a finished row of an earlier call is still the result of this pair."""
         if score.inputs != self.input_digest(pair):
             return False
-        return not self.maps or _has_sha256(self.map_path(pair), score.map_sha256)
+        return not self.maps or files.has_sha256(self.map_path(pair), score.map_sha256)
 
 
 def register_table(
@@ -268,14 +268,6 @@ def _load_registrar(checkpoint: Path, raw_size: Size | None) -> tuple[Registrar,
 def _digest(value: Any) -> str:
     """Return 16 hexadecimal digits of the sha256 of a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _has_sha256(path: Path, sha256: str) -> bool:
-    """Return whether a file exists and has this sha256."""
-    try:
-        return files.sha256(path) == sha256
-    except OSError:
-        return False
 
 
 @functools.cache

@@ -143,6 +143,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def has_sha256(path: Path, expected: str) -> bool:
+    """Return whether a file has this sha256; False where it is missing or unreadable."""
+    try:
+        return sha256(path) == expected
+    except OSError:
+        return False
+
+
 def read_pieces(file: BinaryIO, parameters: FileParameters = DEFAULT) -> Iterator[bytes]:
     """Yield the rest of an open file in pieces of `parameters.piece_bytes`."""
     while piece := file.read(parameters.piece_bytes):
