@@ -150,13 +150,14 @@ def _structure_tensor(image: Image, cell: int) -> tuple[Cells, Cells, Cells]:
     half = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
     half = cv2.copyMakeBorder(half[1:-1, 1:-1], 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     along_x, along_y = cv2.spatialGradient(half)
-    x = np.ascontiguousarray(_subtract_median(np.asarray(along_x, np.int16).T).T)
-    y = _subtract_median(np.asarray(along_y, np.int16))
+    # OpenCV transposes five times as fast as NumPy.
+    x = np.asarray(cv2.transpose(_subtract_median(cv2.transpose(along_x))), np.float32)
+    y = _subtract_median(along_y)
     return _average(x * x, cell // 2), _average(y * y, cell // 2), _average(x * y, cell // 2)
 
 
-def _subtract_median(gradient: NDArray[np.int16]) -> Cells:
-    """Return gradients [N, K] less the median of each line of K px, float32 [N, K]."""
+def _subtract_median(gradient: cv2.typing.MatLike) -> Cells:
+    """Return gradients int16 [N, K] less the median of each line of K px, float32 [N, K]."""
     middle = gradient.shape[1] // 2
     median = np.partition(gradient, middle, axis=1)[:, middle, None]
     return np.asarray(gradient - median, np.float32)

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.imaging.file import Image
+from pipeline.imaging.foreground import Mask
 from pipeline.imaging.preprocess import SegmentedImage
 
 
@@ -67,19 +69,19 @@ def negative(prepared: SegmentedImage) -> SegmentedImage:
 def polarity(prepared: SegmentedImage, parameters: PolarityParameters = DEFAULT) -> Polarity:
     """Return the polarity that the background beside the finger shows."""
     step = parameters.step
-    image, mask = prepared.image[::step, ::step], prepared.mask[::step, ::step]
-    off_finger = (~mask).astype(np.uint8)
-    distance = step * np.asarray(cv2.distanceTransform(off_finger, cv2.DIST_L2, 5), np.float32)
-    inner, outer = parameters.distance_range
-    beside = (distance > inner) & (distance <= outer)
-    if beside.sum() < parameters.ground_min * mask.sum():
+    # Copies: NumPy and OpenCV are slow where px do not lie beside each other.
+    image = np.ascontiguousarray(prepared.image[::step, ::step])
+    finger = np.ascontiguousarray(prepared.mask[::step, ::step])
+    beside = _beside(finger, parameters)
+    if np.count_nonzero(beside) < parameters.ground_min * np.count_nonzero(finger):
         return Polarity.UNDECIDED
     tone = np.asarray(cv2.blur(prepared.image, (parameters.detail_size,) * 2), np.uint8)
-    detail = image.astype(np.float32) - tone[::step, ::step]
-    if np.std(detail[beside]) > parameters.roughness_max * np.std(detail[mask]):
+    detail = cv2.subtract(image, tone[::step, ::step], dtype=cv2.CV_16S)
+    if _deviation(detail, beside) > parameters.roughness_max * _deviation(detail, finger):
         return Polarity.UNDECIDED
-    even = image - _mean_of_the_finger(image, mask, parameters.light_size // step)
-    ridges, valleys = np.percentile(even[mask], parameters.grey_percentiles)
+    even = image - _mean_of_the_finger(image, finger, parameters.light_size // step)
+    greys = np.sort(even[finger])  # several times as fast as numpy.percentile
+    ridges, valleys = (greys[int(p / 100 * (len(greys) - 1))] for p in parameters.grey_percentiles)
     ground = np.median(even[beside])
     if ground < ridges + parameters.dark_share * (valleys - ridges):
         return Polarity.LIGHT
@@ -88,14 +90,26 @@ def polarity(prepared: SegmentedImage, parameters: PolarityParameters = DEFAULT)
     return Polarity.DARK
 
 
-def _mean_of_the_finger(
-    image: NDArray[np.uint8], mask: NDArray[np.bool_], size: int
-) -> NDArray[np.float32]:
+def _beside(finger: Mask, parameters: PolarityParameters) -> Mask:
+    """Return the background beside the finger; both masks show every `step`-th px."""
+    distance = cv2.distanceTransform((~finger).view(np.uint8), cv2.DIST_L2, 5)
+    inner, outer = (length / parameters.step for length in parameters.distance_range)
+    return np.asarray((distance > inner) & (distance <= outer))
+
+
+def _deviation(values: cv2.typing.MatLike, mask: Mask) -> float:
+    """Return the standard deviation of the values in a mask."""
+    return float(cv2.meanStdDev(values, mask=mask.view(np.uint8))[1].item())
+
+
+def _mean_of_the_finger(image: Image, finger: Mask, size: int) -> NDArray[np.float32]:
     """Return the mean grey of the finger's px in a square of `size` px around each px, [H, W].
 
     Px without any finger in their square get the mean of the whole finger.
     """
-    weight = mask.astype(np.float32)
-    share = np.asarray(cv2.blur(weight, (size, size)), np.float32)
-    total = np.asarray(cv2.blur(image * weight, (size, size)), np.float32)
-    return np.where(share > 0, total / np.maximum(share, 1e-6), np.mean(image[mask]))
+    weight = finger.view(np.uint8)
+    share, total = (
+        cv2.boxFilter(part, cv2.CV_32F, (size, size)) for part in (weight, image * weight)
+    )
+    whole = np.float32(cv2.mean(image, weight)[0])
+    return np.where(share > 0, total / np.maximum(share, np.float32(1e-6)), whole)

@@ -74,15 +74,18 @@ def live(shards, run, latest_every):
 
 
 def newest(run):
-    """Return when the newest checkpoint of a run was finished, or None."""
-    path = checkpoint.find(run, None)
-    return path and (path / checkpoint.DIGESTS).stat().st_mtime_ns
+    """Return when the newest checkpoint of a run was finished; None while there is none."""
+    try:
+        path = checkpoint.find(run, None)
+        return path and (path / checkpoint.DIGESTS).stat().st_mtime_ns
+    except FileNotFoundError:  # its place is just being taken by the next one
+        return None
 
 
 def save_then_die(shards, run, moment):
     """Kill a training `moment` s after its next save; print what is left."""
     before, process = newest(run), live(shards, run, 1)
-    while newest(run) == before:
+    while newest(run) in (None, before):
         assert os.waitpid(process, os.WNOHANG) == (0, 0), "ended before it was killed"
         time.sleep(0.002)
     time.sleep(moment)
