@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ def load(path: Path, digest_required: bool = True) -> Checkpoint:
     _check_shapes({name: value.shape for name, value in values.items()}, expected, path)
     _check_values(values, path)
     for keys, leaf in nnx.to_flat_state(state):
-        leaf.set_value(jnp.asarray(values[_name(keys)]))
+        leaf.set_value(jax.device_put(values[_name(keys)]))
     return Checkpoint(nnx.merge(graph, state), geometry, calibration)
 
 

@@ -20,11 +20,10 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from model.network import grid
 from model.network.matching import Correspondences
 from model.network.net import Net, outline
 from model.network.weights import Checkpoint
-from pipeline.imaging.warp import Array
+from pipeline.imaging.warp import Array, pixel_grid
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,8 @@ class WindowNetwork:
 
     def cells(self, size: int) -> Array:
         """Return the centres (x, y) float64 [N, 2] of the cells of a window of `size` px."""
-        return np.asarray(grid.centres(size // self.config.stride, self.config.stride), np.float64)
+        count = size // self.config.stride
+        return pixel_grid(count, count, self.config.stride).reshape(-1, 2)
 
     def _compile(
         self, size: int

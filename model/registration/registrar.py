@@ -239,9 +239,9 @@ class Registrar:
         window_a, window_b = self.window_features(a, size), self.window_features(b, size)
         correspondences = self.network.match(window_a.features, window_b.features)
         cells = self._cells(size)
-        points = np.asarray(correspondences.points[0], np.float64)
-        confidence = np.asarray(correspondences.confidence[0], np.float64)
-        valid = np.asarray(correspondences.mutual[0]) & (
+        points = np.asarray(correspondences.points, np.float64)[0]
+        confidence = np.asarray(correspondences.confidence, np.float64)[0]
+        valid = np.asarray(correspondences.mutual)[0] & (
             confidence > self.parameters.least_confidence
         )
         valid &= cropping.on_finger(window_a.crop, cells)
