@@ -17,6 +17,7 @@ from typing import Any
 
 from model.network.config import ModelConfig
 from pipeline.spec import PipelineSpec
+from shards.foundation import files
 from shards.foundation.errors import Misuse
 from shards.foundation.typed_value import convert
 from train.config import TrainConfig
@@ -46,11 +47,10 @@ def load(path: Path = PAPER, overrides: tuple[str, ...] = ()) -> Config:
             a value has the wrong type.
     """
     shipped = PAPER.with_name(f"{path.name}.py")
-    # os.path never raises, whatever the name is.
-    is_name = path == Path(path.name) and os.path.isfile(shipped)  # noqa: PTH113
-    if is_name and not os.path.exists(path):  # noqa: PTH110
+    is_name = path == Path(path.name) and files.is_file(shipped)
+    if is_name and not os.path.exists(path):  # noqa: PTH110  (never raises)
         path = shipped
-    if not os.path.isfile(path):  # noqa: PTH113
+    if not files.is_file(path):
         raise Misuse(f"{path}: no such config file; those that ship are {_names()}")
     spec = importlib.util.spec_from_file_location("config_file", path)
     if spec is None or spec.loader is None:

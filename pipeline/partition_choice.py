@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.sources import own
 from shards import manifest, store
+from shards.foundation import files
 from shards.foundation.errors import Misuse
 
 FOUND = "found"  # every partition that is on disk
@@ -58,7 +58,7 @@ def of_shard_set(out: Path) -> tuple[str, ...]:
     Empty where there is no set yet. Anyone's own images are built by a command of their own each;
     they count where nothing else is in the set.
     """
-    if not os.path.isfile(out / manifest.FILE):  # noqa: PTH113  (never raises)
+    if not files.is_file(out / manifest.FILE):
         return ()
     partitions = sorted(store.load_manifest(out).partitions)
     others = [name for name in partitions if not name.startswith(f"{own.DATA_SET}/")]

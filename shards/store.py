@@ -65,7 +65,7 @@ def write_sources(directory: Path, images: Mapping[str, Mapping[str, str]]) -> N
 
 def require_set(directory: Path) -> None:
     """Raise Misuse where a folder contains no shard set; reads no file."""
-    if not os.path.isfile(directory / manifests.FILE):  # noqa: PTH113  (never raises)
+    if not files.is_file(directory / manifests.FILE):
         raise Misuse(
             f"{directory}: no shard set here (no {manifests.FILE});"
             " python -m pipeline build makes one"
@@ -100,7 +100,7 @@ def find_set(directory: Path, echo: Callable[[str], None], root: Path = kaggle.I
     Raises:
         Misuse: there are several sets below `root`.
     """
-    if os.path.isfile(directory / manifests.FILE):  # noqa: PTH113  (never raises)
+    if files.is_file(directory / manifests.FILE):
         return directory
     folders = [path.parent for path in kaggle.find_files(manifests.FILE, echo, root)]
     sets = [folder for folder in folders if (folder / SPLITS[0]).is_dir()]

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.sources.identity import Entry
 from pipeline.sources.listing import check_extension
+from shards.foundation import files
 from shards.foundation.csv_table import read_table, read_text, resembles
 from shards.foundation.errors import Misuse
 
@@ -54,8 +55,7 @@ def _fault(text: str, entry: Entry, raw: bool) -> str | None:
     extension = check_extension(entry.path.name, raw)
     if extension:
         return extension.reason
-    is_file = os.path.isfile(entry.path)  # noqa: PTH113  (never raises)
-    return None if is_file else f"its path is {text!r}, which is no file"
+    return None if files.is_file(entry.path) else f"its path is {text!r}, which is no file"
 
 
 def _read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -57,7 +58,8 @@ class CommandGroup(click.Group):
     """A group of commands with two spellings of options and short error messages.
 
     Options may be spelled with dashes or with underscores. A Fault ends the command with its
-    message on standard error and its exit status (1, or 2 for Misuse), without a traceback.
+    message on standard error and its exit status (1, or 2 for Misuse), without a traceback; so does
+    an error of the system that names a file.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -79,6 +81,10 @@ class CommandGroup(click.Group):
                 reason = f" ({error})" if str(error) else ""
                 _exit(f"too little memory{reason}; allow more (ulimit -v), or fewer --workers", 1)
             raise
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _exit(f"{os.fsdecode(error.filename)}: cannot be used: {error.strerror}", 1)
 
 
 def _exit(message: str, code: int) -> NoReturn:

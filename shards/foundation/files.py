@@ -46,6 +46,14 @@ _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BIN
 _TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)  # of `_temporary_path`
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is a file, or a link to one; False for names that cannot be one.
+
+    Path.is_file raises where a folder cannot be searched or a name is too long.
+    """
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def open_file(path: Path) -> io.BufferedReader:
     """Open a regular file for reading.
 
