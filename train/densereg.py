@@ -209,6 +209,7 @@ def evaluate_maps(
     truth: Sequence[NDArray[np.floating[Any]]] | None = None,
     minutiae: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None,
     ppi_b: float | Sequence[float] = 500.0,
+    ppi_a: float | Sequence[float] = 500.0,
 ) -> dict[str, float]:
     """Measure the dense maps of any method, by true maps or by reference minutiae.
 
@@ -218,7 +219,8 @@ def evaluate_maps(
         minutiae: instead of the truth: minutiae of A [N, 4] and of B [M, 4] of each pair, x, y,
             direction in radians counter-clockwise as seen, quality; of a program that took no part
             in registration.
-        ppi_b: with `truth`: resolution of the images B, of all or of each.
+        ppi_b: resolution of the images B, of all or of each.
+        ppi_a: with `minutiae`: resolution of the images A, of all or of each.
 
     Returns:
         With `truth`: "pairs", "coverage", "epe_median" and "epe_mean" (px at 500 ppi), "pck@2",
@@ -234,7 +236,7 @@ def evaluate_maps(
         return map_accuracy.by_truth(maps, truth, ppi_b)
     if minutiae is None or truth is not None:
         raise Misuse("evaluate_maps: expected one of truth and minutiae")
-    return map_accuracy.by_minutiae(maps, minutiae)
+    return map_accuracy.by_minutiae(maps, minutiae, ppi_a, ppi_b)
 
 
 def __getattr__(name: str) -> Any:

@@ -113,8 +113,9 @@ def _evaluate_fvc(
     with output.writing_to(out):
         inputs = fvc.describe_inputs(folder, checkpoint, ppi, minutiae)
         inputs["score"] = calibration.score_meaning(registrar.calibrated)
-        methods = FileMethods(registrar, ppi)
-        results = fvc.evaluate(folder, methods.compare, out, inputs, by_file)
+        methods = FileMethods(registrar, ppi, by_file)
+        of_file = methods.minutiae if by_file else None
+        results = fvc.evaluate(folder, methods.compare, out, inputs, of_file)
         fvc_files.write(results, folder, out, inputs)
         fvc_report.write(results, folder, out, inputs, registrar)
     if methods.resolutions:

@@ -28,7 +28,7 @@ NETWORK, SIFT, PHASE = "network", "SIFT + RANSAC", "phase correlation"
 
 # Of the maps between the px of the files, of the reading of files and of the measurement of maps by
 # `train.evaluation.fvc`: raise it with every change of code that changes stored results.
-MEASUREMENT_VERSION = 3
+MEASUREMENT_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class FileResult:
 
     Attributes:
         score: higher for a more probable genuine pair.
-        point_map: points (x, y) [K, 2], px of file A → of file B; NaN without correspondence.
+        point_map: points (x, y) [K, 2] of A → of B, px of the files unless it is said to be
+            between px at 500 ppi; NaN without correspondence.
     """
 
     score: float
@@ -79,10 +80,19 @@ class FileMethods:
         self,
         registrar: Registrar,
         ppi: float | None = None,
+        minutiae: dict[str, Array] | None = None,
         parameters: FileMethodsParameters = FileMethodsParameters(),
     ) -> None:
-        """Use `ppi` for all files, or the resolution of each file (`find_resolution`) if None."""
+        """Prepare to open files.
+
+        Args:
+            registrar: the network.
+            ppi: resolution of all files; None for that of each file (`find_resolution`).
+            minutiae: reference minutiae [N, 4] by file name, px of the file.
+            parameters: number of files to keep.
+        """
         self._registrar, self._known = registrar, by_option(ppi)
+        self._minutiae = minutiae or {}
         self.resolutions: dict[str, ImageResolution] = {}  # of the files that were opened
         self._open = functools.lru_cache(parameters.cached_files)(self._prepare)
 
@@ -90,17 +100,27 @@ class FileMethods:
         """Register two files with every method.
 
         Returns:
-            {method: result}.
+            {method: result}, whose maps are between px at 500 ppi.
 
         Raises:
             Fault: a file cannot be registered; the message names it.
         """
         a, b = self._open(path_a), self._open(path_b)
-        return {
+        in_files = {
             NETWORK: register_by_network(self._registrar, a, b),
             SIFT: register_by_sift(a, b),
             PHASE: register_by_phase(a, b),
         }
+        to_file_a, to_file_b = a.prepared.to_original, b.prepared.to_original
+        return {
+            method: FileResult(result.score, at_500_ppi(result.point_map, to_file_a, to_file_b))
+            for method, result in in_files.items()
+        }
+
+    def minutiae(self, path: Path) -> Array:
+        """Return the reference minutiae of a file, float64 [N, 3], px at 500 ppi."""
+        to_file = self._open(path).prepared.to_original
+        return reference_minutiae.at_500_ppi(self._minutiae[path.name], to_file)
 
     def _prepare(self, path: Path) -> PreparedFile:
         image = file.load(path)
@@ -172,7 +192,12 @@ def in_file_pixels(point_map: PointMap, a: PreparedFile, b: PreparedFile) -> Poi
     return lambda points: apply_affine(to_b, point_map(apply_affine(from_a, points)))
 
 
-def at_500_ppi(point_map: PointMap, a: PreparedFile, b: PreparedFile) -> PointMap:
-    """Turn a map between px of the files into one between px at 500 ppi, both upright."""
-    to_a, from_b = a.prepared.to_original, invert_affine(b.prepared.to_original)
-    return lambda points: apply_affine(from_b, point_map(apply_affine(to_a, points)))
+def at_500_ppi(point_map: PointMap, to_file_a: Array, to_file_b: Array) -> PointMap:
+    """Turn a map between px of files into one between px at 500 ppi, both upright.
+
+    Args:
+        point_map: px of file A → px of file B.
+        to_file_a, to_file_b: float64 [2, 3], px at 500 ppi → px of the file.
+    """
+    from_file_b = invert_affine(to_file_b)
+    return lambda points: apply_affine(from_file_b, point_map(apply_affine(to_file_a, points)))

@@ -22,8 +22,9 @@ from train.evaluation.fvc_results import FvcResults
 from train.evaluation.impression_folder import find_impressions
 from train.evaluation.result_log import ResultLog, Row, digest, sha256
 
-Compare = Callable[[Path, Path], dict[str, FileResult]]  # two files → {method: result}
-Minutiae = dict[str, Array]  # reference minutiae [N, 4] by file name
+# Two files → {method: result}, whose maps are between px at 500 ppi.
+Compare = Callable[[Path, Path], dict[str, FileResult]]
+Minutiae = Callable[[Path], Array]  # a file → its reference minutiae [N, 3], px at 500 ppi
 
 
 class Comparison(NamedTuple):
@@ -81,7 +82,7 @@ def evaluate(
         compare: the methods (`FileMethods.compare`).
         out: folder of the log; logs with other inputs in it stay beside.
         inputs: see `describe_inputs`.
-        minutiae: reference minutiae of the files.
+        minutiae: reference minutiae of the files (`FileMethods.minutiae`), where there are any.
     """
     comparisons = list_comparisons(find_impressions(folder))
     with ResultLog(out, inputs, operator.itemgetter("a", "b")) as log:
@@ -107,7 +108,7 @@ def _compare(comparison: Comparison, compare: Compare, minutiae: Minutiae | None
         return row | {"fault": f"{a.name} × {b.name}: {fault}", "scores": {}, "minutiae": {}}
     measured: dict[str, Any] = {}
     if minutiae:
-        minutiae_a, minutiae_b = minutiae[a.name], minutiae[b.name]
+        minutiae_a, minutiae_b = minutiae(a), minutiae(b)
         oracle = FileResult(*reference_minutiae.rigid_oracle(minutiae_a, minutiae_b))
         results = results | {reference_minutiae.ORACLE: oracle}
         measured = _measure_maps(results, minutiae_a, minutiae_b) if genuine else {}

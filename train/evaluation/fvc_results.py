@@ -82,7 +82,7 @@ class FvcResults:
         return bootstrap.with_intervals(values, intervals, fingers, SHARES)
 
     def minutiae_metrics(self, method: str) -> Metrics:
-        """Compute mean confirmed share, share of aligned pairs and median residual (px)."""
+        """Compute mean confirmed and aligned shares, and the median residual (px at 500 ppi)."""
         measured = [k for k, row in enumerate(self.rows) if method in row["minutiae"]]
         if not measured:
             return {}

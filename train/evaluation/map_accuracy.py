@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from model.network import metrics
 from pipeline.imaging.resolution import WORKING_PPI
-from pipeline.imaging.warp import Array
+from pipeline.imaging.warp import Array, scaling
 from shards.foundation.errors import Misuse
 from train.evaluation import reference_minutiae
 from train.evaluation.averages import mean, median
-from train.evaluation.file_methods import sample_map
+from train.evaluation.file_methods import at_500_ppi, sample_map
 
 Map = NDArray[np.floating[Any]]  # [H_a, W_a, 2], as `map_ab` of a registration
 
@@ -57,7 +57,7 @@ def by_truth(
             positive.
     """
     _check_pairs(maps, truth, "truth")
-    resolutions = _resolutions(ppi_b, len(maps))
+    resolutions = _resolutions("ppi_b", ppi_b, len(maps))
     errors = [
         _errors(map_ab, true_map, parameters.step) * WORKING_PPI / ppi
         for map_ab, true_map, ppi in zip(maps, truth, resolutions, strict=True)
@@ -74,30 +74,43 @@ def by_truth(
     }
 
 
-def by_minutiae(maps: Sequence[Map], minutiae: Sequence[tuple[Array, Array]]) -> dict[str, float]:
+def by_minutiae(
+    maps: Sequence[Map],
+    minutiae: Sequence[tuple[Array, Array]],
+    ppi_a: float | Sequence[float] = WORKING_PPI,
+    ppi_b: float | Sequence[float] = WORKING_PPI,
+) -> dict[str, float]:
     """Measure the maps of P genuine pairs by reference minutiae.
 
     Args:
         maps: of each pair.
-        minutiae: of A [N, 4] and of B [M, 4] of each pair (`train.evaluation.reference_minutiae`).
+        minutiae: of A [N, 4] and of B [M, 4] of each pair (`train.evaluation.reference_minutiae`),
+            px of the images.
+        ppi_a, ppi_b: resolution of the images A and B, of all or of each.
 
     Returns:
         "pairs"; "confirmed", the mean share of the minutiae that the map confirms; "oracle", that
         of the rigid oracle; "aligned", the share of aligned pairs; "residual", the median distance
-        of confirmed minutiae, px of the images B. NaN where a metric is undefined.
+        of confirmed minutiae, px at 500 ppi. NaN where a metric is undefined.
 
     Raises:
-        Misuse: the numbers of pairs differ, or maps or minutiae have another shape.
+        Misuse: the numbers of pairs differ, maps or minutiae have another shape, or a resolution is
+            not positive.
     """
     _check_pairs(maps, minutiae, "minutiae")
+    stated = (("ppi_a", ppi_a), ("ppi_b", ppi_b))
+    resolutions = np.stack([_resolutions(name, ppi, len(maps)) for name, ppi in stated], -1)
     confirmed, oracle, distances = [], [], [np.zeros(0)]
-    for map_ab, pair in zip(maps, minutiae, strict=True):
+    for map_ab, pair, ppi in zip(maps, minutiae, resolutions, strict=True):
         if np.ndim(map_ab) != 3 or np.shape(map_ab)[-1] != 2:
             raise Misuse(f"a map is an array {list(np.shape(map_ab))}; expected [H, W, 2]")
         if len(pair) != 2:
             raise Misuse(f"minutiae of {len(pair)} images; expected of A and of B")
-        a, b = map(_as_minutiae, pair)
-        point_map = functools.partial(sample_map, np.asarray(map_ab, np.float32))
+        to_file_a, to_file_b = (scaling(WORKING_PPI / resolution) for resolution in ppi)
+        a = reference_minutiae.at_500_ppi(_as_minutiae(pair[0]), to_file_a)
+        b = reference_minutiae.at_500_ppi(_as_minutiae(pair[1]), to_file_b)
+        in_file = functools.partial(sample_map, np.asarray(map_ab, np.float32))
+        point_map = at_500_ppi(in_file, to_file_a, to_file_b)
         distances.append(reference_minutiae.distances(a, b, point_map))
         confirmed.append(reference_minutiae.share(len(distances[-1]), a, b))
         oracle.append(reference_minutiae.rigid_oracle(a, b)[0])
@@ -123,11 +136,11 @@ def _errors(map_ab: Map, truth: Map, step: int) -> NDArray[np.float64]:
     return np.nan_to_num(np.hypot(*offset[true].T), nan=np.inf)
 
 
-def _resolutions(ppi_b: float | Sequence[float], pairs: int) -> NDArray[np.float64]:
-    """Return the resolution of the images B of all pairs [P]; Misuse for another number of them."""
-    ppi = np.asarray(ppi_b, np.float64)
+def _resolutions(name: str, stated: float | Sequence[float], pairs: int) -> NDArray[np.float64]:
+    """Return a resolution for each pair [P]; Misuse, with its name, for another number of them."""
+    ppi = np.asarray(stated, np.float64)
     if ppi.shape not in ((), (pairs,)) or not (ppi > 0).all():
-        raise Misuse(f"ppi_b is {ppi_b}; expected one positive number, or one for each pair")
+        raise Misuse(f"{name} is {stated}; expected one positive number, or one for each pair")
     return np.broadcast_to(ppi, pairs)
 
 

@@ -8,8 +8,9 @@ The rigid oracle is the rotation and shift that confirms most reference minutiae
 one minutia of A exactly onto one of B. It is an upper bound for rigid
 methods.
 
-Minutiae are float64 [N, 4]: x, y in px of the file, direction in rad counter-clockwise as seen,
-quality.
+Minutiae are float64 [N, 4]: x, y in px, direction in rad counter-clockwise as seen, quality. Files
+of minutiae hold px of the image files; `at_500_ppi` converts them, as all tolerances are px at 500
+ppi.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.imaging.warp import Array, apply_affine, rotation
+from pipeline.imaging.warp import Array, apply_affine, invert_affine, rotation
 from shards.foundation import npz_file
 from shards.foundation.errors import Fault
 
@@ -37,7 +38,7 @@ PointMap = Callable[[Array], Array]  # points (x, y) [K, 2] of A → of B; NaN w
 class MinutiaeParameters:
     """Tolerances of a confirmed minutia and of an aligned pair."""
 
-    max_distance: float = 8.0  # px of the file; chosen: about a ridge period at 500 ppi
+    max_distance: float = 8.0  # px at 500 ppi; chosen: about a ridge period
     max_angle: float = np.pi / 8  # rad; chosen: 22.5°
     direction_step: float = 4.0  # px along a minutia's direction; the map turns the step
     aligned_share: float = 0.8  # of the oracle's confirmed share; chosen
@@ -80,6 +81,20 @@ def _check_minutiae(path: Path, name: str, array: NDArray[Any]) -> None:
         raise Fault(f"{path}: {name} holds numbers that are not finite")
 
 
+def at_500_ppi(minutiae: Array, to_file: Array) -> Array:
+    """Convert minutiae from px of a file to px at 500 ppi, upright.
+
+    Args:
+        minutiae: [N, 3 or more], x, y, direction and more.
+        to_file: float64 [2, 3], px at 500 ppi → px of the file.
+
+    Returns:
+        float64 [N, 3], x, y, direction.
+    """
+    points, direction = carry(minutiae, functools.partial(apply_affine, invert_affine(to_file)))
+    return np.c_[points, direction]
+
+
 def is_aligned(confirmed: float, oracle: float, parameters: MinutiaeParameters = DEFAULT) -> bool:
     """Return whether a map confirms enough minutiae of a pair; never where it confirms none.
 
@@ -103,7 +118,7 @@ def distances(
         parameters: tolerances.
 
     Returns:
-        float64 [K], px of file B, from each confirmed minutia of A, mapped, to that of B.
+        float64 [K], px of B, from each confirmed minutia of A, mapped, to that of B.
     """
     cost = _candidates(*carry(a, point_map, parameters), b, parameters)
     rows, columns = _assign(cost).T

@@ -188,7 +188,7 @@ def test_reference_minutiae_measure_the_maps(tmp_path):
         points = of_finger[path.name[0]]
         direction = np.where(np.arange(20) % 4 == 0, 1.0 if path.name[2] == "2" else 0.0, 0.5)
         minutiae[path.name] = np.c_[points, direction, np.ones(20)]
-    results = fvc.evaluate(files, Compare(), tmp_path, INPUTS, minutiae)
+    results = fvc.evaluate(files, Compare(), tmp_path, INPUTS, lambda path: minutiae[path.name])
     metrics = results.metrics()
     assert metrics["network"]["confirmed"] == pytest.approx(0.75)
     assert metrics["network"]["residual"] == pytest.approx(3)

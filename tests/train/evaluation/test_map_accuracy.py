@@ -59,6 +59,16 @@ def test_minutiae_confirm_a_right_map():
     assert evaluate_maps([truth()], minutiae=[(a[:, :3], b[:, :3])]) == right
 
 
+def test_minutiae_are_confirmed_in_px_at_500_ppi():
+    """Errors of 12 px at 1000 ppi are 6 px at 500, within the tolerance; 12 px are not."""
+    corners = np.array([(25, 45), (75, 45), (25, 95), (75, 95)])
+    a = np.c_[corners, np.arange(4) * np.pi / 2, np.ones(4)]
+    b = a + np.array([22, -4, 0, 0])
+    fine = evaluate_maps([truth()], minutiae=[(a, b)], ppi_a=1000, ppi_b=1000)
+    assert fine["confirmed"] == 1 and fine["residual"] == pytest.approx(6, abs=0.05)
+    assert evaluate_maps([truth()], minutiae=[(a, b)])["confirmed"] == 0
+
+
 def test_a_map_that_confirms_nothing_is_not_aligned():
     none = np.zeros((0, 4))
     measured = evaluate_maps([truth()], minutiae=[(none, none)])
@@ -79,6 +89,8 @@ def test_wrong_arguments():
     for ppi in ([500.0, 500.0], 0.0, float("nan")):
         with pytest.raises(Misuse, match="expected one positive number, or one for each pair"):
             evaluate_maps([truth()], truth=[truth()], ppi_b=ppi)
+        with pytest.raises(Misuse, match=r"ppi_a is .* expected one positive number"):
+            evaluate_maps([truth()], minutiae=[pair], ppi_a=ppi)
     with pytest.raises(Misuse, match=r"a map is an array \[2, 4\]; expected \[H, W, 2\]"):
         evaluate_maps([pair[0]], minutiae=[pair])
     with pytest.raises(Misuse, match="minutiae of 1 images; expected of A and of B"):

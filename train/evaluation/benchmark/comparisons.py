@@ -194,7 +194,8 @@ def _measure(a: OpenedFile, b: OpenedFile, result: FileResult, facts: Row) -> Ro
         "bending": map_measures.bending(grid_map),
         "matchers": {},
     }
-    point_map = at_500_ppi(result.point_map, a.prepared, b.prepared)
+    to_file_a, to_file_b = (file.prepared.prepared.to_original for file in (a, b))
+    point_map = at_500_ppi(result.point_map, to_file_a, to_file_b)
     if a.template and b.template:
         carried = afis_minutiae.carry(a.template, point_map, b.template.height)
         row["matchers"] = afis_minutiae.match(carried, b.template)

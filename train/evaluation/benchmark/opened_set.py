@@ -6,8 +6,6 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from model.registration.impression import prepare_impression
 from pipeline.imaging import file
 from pipeline.imaging.resolution import find_resolution
@@ -79,13 +77,13 @@ class OpenedSet:
         path = self._folder / name
         image = file.load(path)
         impression = prepare_impression(image, find_resolution(path, image.stored), str(path))
-        to_working = functools.partial(apply_affine, invert_affine(impression.prepared.to_original))
+        to_file = impression.prepared.to_original
         witness = template = None
         if self._witness:
-            points, direction = reference_minutiae.carry(self._witness[name], to_working)
-            witness = np.c_[points, direction]
+            witness = reference_minutiae.at_500_ppi(self._witness[name], to_file)
         if self._mindtct:
             in_file = Template(afis_minutiae.strongest(self._mindtct[name]), impression.shape[0])
+            to_working = functools.partial(apply_affine, invert_affine(to_file))
             height = len(impression.prepared.image)
             template = afis_minutiae.carry(in_file, to_working, height)
         return OpenedFile(name, PreparedFile(impression), witness, template)
