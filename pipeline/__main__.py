@@ -14,6 +14,7 @@ import click
 
 from pipeline.realism.command import compare
 from pipeline.synthesis.command import synth
+from shards.foundation import files
 from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Misuse
 
@@ -213,6 +214,7 @@ def show(
 
     spec = configs.load(config or configs.PAPER, overrides).pipeline
     raw_size = parse_raw_size(raw) if raw is not None else None
+    files.require_ending(out, ".png", "--out")
     if os.path.realpath(out) == os.path.realpath(image):
         raise Misuse(f"{out}: is the image itself; name --out otherwise")
     resolution, notes = write_sheet(image, out, ppi, spec, raw_size)

@@ -176,7 +176,7 @@ def make_pair(
 def _centre_rng(impression: Impression, seed: int) -> np.random.Generator:
     """Return the generator of the position of an image's crop, the same in all of its pairs."""
     partition = zlib.crc32(impression.partition.encode())
-    image_id = zlib.crc32(impression.image_id.encode())
+    image_id = zlib.crc32(impression.image_id.encode("utf-8", "surrogateescape"))
     return _generator(seed, partition, image_id, CENTRE)
 
 

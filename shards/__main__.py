@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from shards.foundation import files
 from shards.foundation.cli import CommandGroup, layout_options, split_names
 from shards.foundation.errors import Finding
 from shards.foundation.printable import counted
@@ -160,6 +161,7 @@ def show(directory: Path, out: Path, pairs: int, partition: tuple[str, ...]) -> 
     from shards.contact_sheet import write_sheet
     from shards.store import open_set
 
+    files.require_ending(out, ".png", "--out")
     number = write_sheet(open_set(_find_set(directory)), out, pairs, split_names(partition))
     click.echo(f"{out}: {counted(number, 'pair')}")
 

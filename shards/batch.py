@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shards import record
-from shards.foundation.errors import Fault, Misuse
+from shards.foundation.errors import Misuse
 from shards.manifest import SPLITS
 from shards.store import ShardSet
 
@@ -87,9 +87,8 @@ class PairSequence(Sequence[Batch]):
 
     def record(self, index: int) -> record.Pair:
         """Return all fields of a pair, with its fingers, images and transforms; raises as above."""
-        number = self._number(index)
-        (data,) = self.shards.read(self.split, [number])
-        return _decode(self.shards, self.split, number, data)
+        (pair,) = self.shards.pairs(self.split, [self._number(index)])
+        return pair
 
     def _number(self, index: int) -> int:
         """Return an index from 0; negative ones count from the end."""
@@ -109,8 +108,7 @@ def read_batch(shards: ShardSet, split: str, indices: NDArray[np.int64]) -> Batc
     Raises:
         Fault: a record is damaged; the message names shard and record.
     """
-    data = shards.read(split, indices.tolist())
-    pairs = [_decode(shards, split, *item) for item in zip(indices.tolist(), data, strict=True)]
+    pairs = shards.pairs(split, indices.tolist())
     size, (height, width), cells = len(pairs), pairs[0].image_a.shape, len(pairs[0].visible)
     batch: Batch = {
         "image_a": np.empty((size, height, width), np.uint8),
@@ -127,11 +125,3 @@ def read_batch(shards: ShardSet, split: str, indices: NDArray[np.int64]) -> Batc
         # No NaN may reach the device: even a masked one poisons a gradient.
         np.copyto(batch["map_ab"][k], pair.map_ab, where=pair.visible[..., None])
     return batch
-
-
-def _decode(shards: ShardSet, split: str, index: int, data: bytes) -> record.Pair:
-    try:
-        return record.decode(data)
-    except Fault as fault:
-        entry, number = shards.locate(split, index)
-        raise Fault(f"{shards.directory / entry.name}: record {number} {fault}") from fault

@@ -12,7 +12,6 @@ from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 from shards.manifest import SPLITS
 from shards.plot import DEFAULT, Picture, PlotParameters, plot_pair
-from shards.record import decode
 from shards.store import ShardSet
 
 
@@ -42,12 +41,8 @@ def write_sheet(
     tiles = []
     for split, index in sample_records(shards, pairs, partitions):
         entry, number = shards.locate(split, index)
-        where = f"{entry.name} record {number}"
-        try:
-            pair = decode(shards.read(split, [index])[0])
-        except Fault as fault:
-            raise Fault(f"{where}: {fault}") from fault
-        tiles.append(plot_pair(pair, split, where, parameters))
+        (pair,) = shards.pairs(split, [index])
+        tiles.append(plot_pair(pair, split, f"{entry.name} record {number}", parameters))
     if not tiles:
         raise Fault("the set has no record to show")
     picture = _arrange_tiles(tiles, parameters)

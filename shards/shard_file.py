@@ -126,6 +126,8 @@ def open_reader(path: str | Path, records: int | None = None) -> ArrayRecordRead
         reader = ArrayRecordReader(str(path), READER_OPTIONS)
     except OSError as error:
         raise Fault(f"cannot be opened: {error.strerror}") from error
+    except TypeError as error:  # of ArrayRecord
+        raise Fault("cannot be opened: its path has bytes that are no UTF-8; rename it") from error
     except (RuntimeError, ValueError) as error:
         raise Fault(f"cannot be opened: {_shorten(error)}") from error
     if not reader.ok():  # a damaged footer raises nothing

@@ -18,6 +18,7 @@ from shards.foundation import files, kaggle
 from shards.foundation.errors import Fault, Misuse
 from shards.manifest import SPLITS, Manifest, ShardEntry
 from shards.parse_manifest import parse
+from shards.record import Pair, decode
 from shards.shard_file import check_file, open_reader, read_records
 
 
@@ -235,6 +236,23 @@ class ShardSet:
             for position, item in zip(group, data, strict=True):
                 records[position] = item
         return records
+
+    def pairs(self, split: str, indices: Sequence[int]) -> list[Pair]:
+        """Read records of a split as pairs; arguments and order as of `read`.
+
+        Raises:
+            Fault: a shard cannot be read, or a record is damaged; the message names both.
+            IndexError: an index is out of range.
+        """
+        records = zip(indices, self.read(split, indices), strict=True)
+        return [self._decode(split, index, data) for index, data in records]
+
+    def _decode(self, split: str, index: int, data: bytes) -> Pair:
+        try:
+            return decode(data)
+        except Fault as fault:
+            entry, number = self.locate(split, index)
+            raise Fault(f"{self.directory / entry.name}: record {number} {fault}") from fault
 
     def check_unchanged(self) -> None:
         """Raise a Fault that names a shard whose file was replaced or changed since the start.

@@ -12,7 +12,7 @@ import click
 
 import configs
 from model.network.start_jax import report_start_errors, start_jax
-from shards.foundation import kaggle
+from shards.foundation import files, kaggle
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Fault
 from train.evaluation.benchmark.command import benchmark
@@ -240,6 +240,7 @@ def report(shards: Path, run: Path, out: Path, picture: Path | None) -> None:
     from train import run_report
     from train.evaluation import output
 
+    files.require_ending(out, ".html", "--out")
     with output.reporting_errors(out.parent):
         run_report.write(shards, run, out, picture, click.echo)
     click.echo(out)

@@ -35,6 +35,11 @@ def join(coordinator: str, process: str | None) -> None:
             f"--process {process}: goes with --coordinator HOST:PORT; with --coordinator {AUTO} JAX"
             " numbers the processes itself"
         )
+    if coordinator != AUTO and process is None:
+        raise Misuse(
+            f"--coordinator {coordinator}: --process is missing; expected i/N with i from 0 to"
+            " N - 1, such as 0/2"
+        )
     number, _, count = (process or "").partition("/")
     is_valid = number.isdecimal() and count.isdecimal() and int(number) < int(count)
     if coordinator != AUTO and not is_valid:

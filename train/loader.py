@@ -9,7 +9,6 @@ import grain
 import numpy as np
 from numpy.typing import NDArray
 
-from shards import record
 from shards.batch import Batch, read_batch
 from shards.foundation.errors import Fault, Misuse
 from shards.manifest import json_sha256
@@ -86,7 +85,7 @@ class TrainingBatches:
 
     def image_ids(self, step: int) -> list[tuple[str, str]]:
         """Ids of both images of every pair in the global batch of `step` (from 0)."""
-        pairs = [record.decode(d) for d in self._shards.read("train", self.indices(step).tolist())]
+        pairs = self._shards.pairs("train", self.indices(step).tolist())
         return [(pair.image_id_a, pair.image_id_b) for pair in pairs]
 
     def state(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import jax
 
+from shards.foundation import files
 from shards.foundation.errors import Fault
 from shards.foundation.folder_lock import sole_writer
 from shards.store import open_set
@@ -56,4 +57,6 @@ def run(
             finally:
                 trainer.close()
     except OSError as error:
-        raise Fault(f"{settings.directory}: cannot be written: {error}") from error
+        if not files.concerns(directory, error):
+            raise
+        raise Fault(f"{directory}: cannot be written: {error}") from error

@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from model.network import metrics, weights
 from model.network.summary import summarise
 from model.registration.registrar import Registrar
-from shards import record
 from shards.foundation import files, html
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.folder_lock import sole_writer
@@ -102,8 +101,7 @@ def write(
         sheet=_sheet(shards, split, rows, parameters),
         facts=_facts(shards, run, registrar),
     )
-    with files.temporary_file(out, follow_links=True) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    files.write_text(out, text, follow_links=True)
 
 
 def _evaluate(
@@ -130,7 +128,7 @@ def _example(shards: ShardSet, split: str, rows: PairRows, registrar: Registrar)
     if not candidates:
         raise Misuse(f"{shards.directory}: {split} holds no genuine pair to show")
     row = candidates[len(candidates) // 2]
-    pair = record.decode(shards.read(split, [int(row["pair"])])[0])
+    pair = shards.pairs(split, [int(row["pair"])])[0]
     what = "an image and its own copy" if row["kind"] == "genuine" else "two impressions"
     return {
         "image": html.embed_figure(pair_report.plot_crops(pair, registrar)),
@@ -195,7 +193,7 @@ def _sheet(
         of_kind = [row for row in rows if row["kind"] == kind]
         for index in sorted(rng.permutation(len(of_kind))[:number].tolist()):
             row = of_kind[index]
-            pair = record.decode(shards.read(split, [int(row["pair"])])[0])
+            pair = shards.pairs(split, [int(row["pair"])])[0]
             png = cv2.imencode(".png", plot_panels(pair))[1].tobytes()
             ids = " and ".join(dict.fromkeys((row["a"], row["b"])))
             tiles.append({"image": html.embed_image(png), "text": f"{kind}, {row['noise']}: {ids}"})

@@ -110,7 +110,7 @@ def rigid_consistency(
     Args:
         source: float32 [N, 2], the cell centres of A.
         matches: of B pairs.
-        tolerance: px of the images, of a match that agrees.
+        tolerance: px of the images, of a match that agrees; twice as much after the last fit.
         refits: rounds of fitting.
 
     Returns:

@@ -33,8 +33,7 @@ def check_outputs(inputs: Sequence[Path], out: Path, picture: Path | None) -> Pa
         raise Misuse(f"{page}: is the page on the registration; name --out and --picture otherwise")
     outputs = [out, page, *([picture] if picture else [])]
     _refuse_to_replace(inputs, outputs)
-    if out.suffix.lower() != ".npz":
-        raise Misuse(f"--out {out}: expected a name that ends in .npz, the format of its content")
+    files.require_ending(out, ".npz", "--out")
     if picture is not None and picture.suffix.lower() != ".png":
         raise Misuse(
             f"--picture {picture}: expected a name that ends in .png; in Python"

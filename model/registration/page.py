@@ -75,7 +75,7 @@ def write_page(
         matches=len(registration.matches),
         data=_data(images, registration),
     )
-    files.write_bytes(path, text.encode(), follow_links=True)
+    files.write_text(path, text, follow_links=True)
 
 
 def _short_names(name_a: str, name_b: str) -> tuple[str, str]:

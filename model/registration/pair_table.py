@@ -147,7 +147,7 @@ def write_scores(path: Path, scores: Iterable[ScoreRow]) -> None:
     """Replace the table of scores atomically; Fault where it cannot be written."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([ScoreRow._fields, *scores])
-    files.write_bytes(path, text.getvalue().encode())
+    files.write_text(path, text.getvalue())
 
 
 def append_scores(path: Path, scores: Iterable[ScoreRow]) -> None:

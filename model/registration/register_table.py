@@ -205,14 +205,15 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
         map_path.unlink(missing_ok=True)  # may be the result of other inputs
         thumbnail.unlink(missing_ok=True)
         require_two_files(pair.a, pair.b)
+        inputs = job.input_digest(pair)  # before they are read: a file may be replaced meanwhile
         a = impressions.get(pair.a, pair.known_a)
         b = impressions.get(pair.b, pair.known_b)
         registration = registrar.register_impressions(a, b)
         map_sha256 = ""
         if job.maps:
-            registration.save(map_path)
-            map_sha256 = files.sha256(map_path)
             table_page.write_thumbnail(thumbnail, a, b, registration)
+            registration.save(map_path)  # last: a row that fails has no map
+            map_sha256 = files.sha256(map_path)
     except Fault as fault:
         return score._replace(fault=str(fault)).sealed()
     except Exception as error:  # one row that cannot be foreseen must not end the others
@@ -226,7 +227,7 @@ def _register_pair(job: TableJob, pair: PairRow) -> ScoreRow:
         ppi_b_source=b.resolution.source,
         notes="; ".join(_notes(a, b, registration)),
         method=job.method,
-        inputs=job.input_digest(pair),
+        inputs=inputs,
         map_sha256=map_sha256,
     )
     return result.sealed()

@@ -88,7 +88,7 @@ def write_table_page(out: Path, title: str, scores: Iterable[ScoreRow]) -> None:
         for score in scores
     ]
     text = html.render(TEMPLATE, title=printable_line(title), rows=rows, folder=FOLDER)
-    files.write_bytes(out / PAGE, text.encode())
+    files.write_text(out / PAGE, text)
 
 
 def _sample(

@@ -6,6 +6,7 @@ The locks are the kernel's (flock): they end with the process that holds them, h
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,8 @@ def lock_output(out: Path, piece: str | None = None) -> Iterator[None]:
         piece: name of the piece ("0-of-4") where several pieces build at the same time.
 
     Raises:
-        Fault: another build holds the folder, or it cannot be written.
+        Fault: another build holds the folder, it cannot be written, or its file system has no
+            locks.
         Misuse: `out` is a file.
     """
     with contextlib.ExitStack() as stack, _report_errors(out):
@@ -69,4 +71,9 @@ def _report_errors(out: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError) as error:
         raise Misuse(f"{out}: is a file or lies below one; --out names a folder") from error
     except OSError as error:
+        if error.errno == errno.ENOLCK:
+            raise Fault(
+                f"{out}: its file system has no locks (flock), which builds need; choose another"
+                " --out (docs/SCALING.md)"
+            ) from error
         raise Fault(f"{out}: cannot be written: {error.strerror}") from error

@@ -63,8 +63,8 @@ def compare(real: Sequence[Path], synthetic: Path, out: Path) -> dict[str, Any]:
         "distances": distances(a, b),
     }
     try:
-        files.write_bytes(out / "report.json", json.dumps(report, indent=2).encode())
-        files.write_bytes(out / "report.html", render_page(report, a, b).encode())
+        files.write_text(out / "report.json", json.dumps(report, indent=2))
+        files.write_text(out / "report.html", render_page(report, a, b))
     except Fault as fault:
         raise Misuse(f"{fault}; choose another --out") from fault
     return report

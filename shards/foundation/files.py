@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from shards.foundation.errors import Fault
+from shards.foundation.errors import Fault, Misuse
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,14 @@ def write_bytes(path: Path, data: bytes, durable: bool = False, follow_links: bo
         temporary.write_bytes(data)
 
 
-def write_json(path: Path, value: Any, durable: bool = False) -> None:
+def write_text(path: Path, text: str, follow_links: bool = False) -> None:
+    """Write text as UTF-8 atomically; names of files keep their bytes. See `write_bytes`."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"), follow_links=follow_links)
+
+
+def write_json(path: Path, value: Any) -> None:
     """Write a JSON value atomically on one line; see `write_bytes`."""
-    write_bytes(path, json.dumps(value).encode(), durable)
+    write_text(path, json.dumps(value))
 
 
 def read_json(path: Path) -> Any:
@@ -163,6 +168,23 @@ def read_pieces(file: BinaryIO, parameters: FileParameters = DEFAULT) -> Iterato
     """Yield the rest of an open file in pieces of `parameters.piece_bytes`."""
     while piece := file.read(parameters.piece_bytes):
         yield piece
+
+
+def require_ending(path: Path, ending: str, option: str) -> None:
+    """Check that an output has the ending of its format, so that it replaces no file of another.
+
+    Args:
+        path: the output.
+        ending: such as ".png"; the case does not matter.
+        option: that names the output, for the message.
+
+    Raises:
+        Misuse: the ending is another one.
+    """
+    if path.suffix.lower() != ending:
+        raise Misuse(
+            f"{option} {path}: expected a name that ends in {ending}, the format of its content"
+        )
 
 
 def check_writable(path: Path, follow_links: bool = False) -> None:
@@ -250,6 +272,11 @@ def report_write_errors(
     except kinds as error:
         reason = getattr(error, "strerror", None) or str(error)[: DEFAULT.message_characters]
         raise Fault(f"{path}: cannot be written: {reason}") from error
+
+
+def concerns(folder: Path, error: OSError) -> bool:
+    """Return whether an error of the system names no file, or one in the folder."""
+    return error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(folder)
 
 
 def sync(path: Path) -> None:

@@ -10,6 +10,7 @@ DISTRIBUTIONS = {
     "jax": ("jax",),
     "jaxlib": ("jaxlib",),
     "numpy": ("numpy",),
+    "pillow": ("pillow",),
     "opencv": (
         "opencv-python-headless",
         "opencv-python",
@@ -20,6 +21,7 @@ DISTRIBUTIONS = {
 # The libraries on which the bytes of shards depend.
 BUILD_DISTRIBUTIONS = {
     "numpy": DISTRIBUTIONS["numpy"],
+    "pillow": DISTRIBUTIONS["pillow"],
     "opencv": DISTRIBUTIONS["opencv"],
     "pyfastnoiselite": ("pyfastnoiselite",),
     "scipy": ("scipy",),

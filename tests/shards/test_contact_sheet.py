@@ -70,6 +70,14 @@ def test_an_unknown_partition_is_a_misuse(shard_set, tmp_path):
     assert result.exit_code == 2 and "it has sd302/U, synthetic/test" in result.stderr
 
 
+def test_a_sheet_replaces_no_file_of_another_format(shard_set):
+    manifest = shard_set / "manifest.json"
+    before = manifest.read_bytes()
+    result = run("show", shard_set, "--out", manifest)
+    assert result.exit_code == 2 and "expected a name that ends in .png" in result.stderr
+    assert manifest.read_bytes() == before
+
+
 def test_a_sheet_that_cannot_be_written_is_a_fault(shard_set, tmp_path):
     (tmp_path / "file").write_text("")
     result = run("show", shard_set, "--out", tmp_path / "file" / "x.png")

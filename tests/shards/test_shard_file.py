@@ -1,5 +1,6 @@
 """Shard files are complete or absent."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,12 @@ def test_a_full_disk_is_a_fault_and_leaves_no_file(tmp_path):
     )
     assert "cannot be written: write() failed: File too large" in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+def test_a_shard_below_a_folder_whose_name_is_no_text_is_a_fault(tmp_path):
+    folder = tmp_path / os.fsdecode(b"folder\xff")
+    path = folder / manifest.shard_name("synthetic/test", "train", 0, 1)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    with pytest.raises(Fault, match="its path has bytes that are no UTF-8"):
+        shard_file.open_reader(path)

@@ -142,6 +142,11 @@ def test_malformed_process_number_is_refused(process):
         hosts.join("localhost:1", process)
 
 
+def test_a_missing_process_number_is_called_missing():
+    with pytest.raises(Misuse, match=r"--coordinator localhost:1: --process is missing"):
+        hosts.join("localhost:1", None)
+
+
 def test_a_process_number_goes_with_an_address():
     with pytest.raises(Misuse, match=r"0/2: goes with --coordinator HOST:PORT"):
         hosts.join(hosts.AUTO, "0/2")

@@ -35,8 +35,9 @@ class BootstrapParameters:
 
 DEFAULT = BootstrapParameters()
 # Raised with every change of the intervals; stored metrics of another version are not used.
-INTERVAL_VERSION = 3
-# Metrics of impostor pairs, too: both fingers of such a pair may be what makes it match.
+INTERVAL_VERSION = 4
+# Metrics of impostor pairs, too, by the end of their names: both fingers of such a pair may be what
+# makes it match.
 TWO_FINGER_METRICS = ("eer", "auc")
 
 
@@ -198,7 +199,7 @@ def with_intervals(
             intervals[name],
             fingers[name],
             name in shares,
-            2 if name in TWO_FINGER_METRICS else 1,
+            2 if name.endswith(TWO_FINGER_METRICS) else 1,
         )
         metrics |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return metrics

@@ -127,7 +127,7 @@ def match_samples(
     network, parts = WindowNetwork(checkpoint), []
     with Progress("matches", len(chosen), "pairs") as progress:
         for k in sorted(chosen.tolist()):
-            parts.append(_matches_of_pair(network, record.decode(shards.read("val", [k])[0])))
+            parts.append(_matches_of_pair(network, shards.pairs("val", [k])[0]))
             progress.advance()
     values = np.concatenate([part.values for part in parts])
     return Samples(values, np.concatenate([part.labels for part in parts]))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from shards.foundation import files
 from train.evaluation import score_curves
 from train.evaluation.fvc_results import FvcResults
-from train.evaluation.output import make_folder, rounded, write_csv
+from train.evaluation.output import make_folder, rounded, write_csv, write_summary
 from train.evaluation.result_log import Row
 
 
@@ -36,8 +34,7 @@ def write(results: FvcResults, folder: Path, out: Path, inputs: Row) -> None:
     write_csv(out / "det.csv", score_curves.det_points(results.scores, results.genuine))
     write_csv(out / "histogram.csv", score_curves.histograms(results.scores, results.genuine))
     summary = {"folder": folder.name, **counts(results), **inputs, "methods": metrics}
-    with files.temporary_file(out / "fvc.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    write_summary(out / "fvc.json", summary)
 
 
 def counts(results: FvcResults) -> dict[str, int]:

@@ -14,12 +14,12 @@ from model.registration import plot
 from model.registration.registrar import Registrar
 from pipeline.imaging import file
 from pipeline.imaging.resolution import by_option
-from shards.foundation import files, html
+from shards.foundation import html
 from shards.foundation.text_table import format_table
 from train.evaluation import bootstrap, fvc_files, score_curves, worst_pairs
 from train.evaluation.file_methods import NETWORK
 from train.evaluation.fvc_results import FvcResults
-from train.evaluation.output import as_text, make_folder
+from train.evaluation.output import as_text, make_folder, write_text
 from train.evaluation.result_log import Row
 from train.evaluation.worst_pairs import Picture, WorstPairsParameters, plot_worst
 
@@ -93,8 +93,7 @@ def write(
         min_fingers=bootstrap.DEFAULT.min_fingers,
         threshold=_threshold(results),
     )
-    with files.temporary_file(out / "report.html") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(out / "report.html", text)
 
 
 def console_table(results: FvcResults) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
+import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,10 +31,12 @@ def writing_to(out: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reporting_errors(out: Path) -> Iterator[None]:
-    """Turn an OSError of the block, which writes into `out`, into a Fault."""
+    """Turn an OSError of the block into a Fault, where it may be about writing into `out`."""
     try:
         yield
     except OSError as error:
+        if not files.concerns(out, error):
+            raise
         raise Fault(
             f"{out}: cannot be written: {error}; the finished comparisons are kept: free some "
             "space and run the same command again"
@@ -47,12 +51,24 @@ def make_folder(path: Path) -> None:
         raise Misuse(f"{path}: no folder can be made here: {error.strerror}") from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8 atomically; names of files in it keep their bytes."""
+    with files.temporary_file(path) as temporary:
+        temporary.write_text(text, "utf-8", "surrogateescape", newline="")
+
+
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows, which all have the keys of the first, as a CSV file; an empty one for no rows."""
-    with files.temporary_file(path) as temporary, temporary.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
+    """Write results as a JSON file, one value a line."""
+    write_text(path, json.dumps(summary, indent=1, allow_nan=False) + "\n")
 
 
 def rounded(metrics: Mapping[str, float]) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ import numpy as np
 from shards.foundation import files
 from train.evaluation import bootstrap, confidence, score_curves, strata
 from train.evaluation.crop_methods import NETWORK, REGISTERED
-from train.evaluation.output import make_folder, rounded, write_csv
+from train.evaluation.output import make_folder, rounded, write_csv, write_summary
 from train.evaluation.pair_results import PairResults
 from train.evaluation.result_log import Row
 
@@ -66,8 +66,7 @@ def write(results: PairResults, out: Path, inputs: Row) -> Row:
         **curves,
         "methods": metrics,
     }
-    with files.temporary_file(out / SUMMARY) as temporary:
-        temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    write_summary(out / SUMMARY, summary)
     return summary
 
 

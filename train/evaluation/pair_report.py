@@ -21,11 +21,11 @@ from pipeline.imaging.preprocess import SegmentedImage
 from pipeline.imaging.resolution import WORKING_PPI, ImageResolution
 from pipeline.imaging.warp import IDENTITY
 from shards import record
-from shards.foundation import files, html
+from shards.foundation import html
 from shards.store import ShardSet
 from train.evaluation import bootstrap, pair_plots, score_curves, worst_pairs
 from train.evaluation.crop_methods import REGISTERED
-from train.evaluation.output import as_text
+from train.evaluation.output import as_text, write_text
 from train.evaluation.pair_results import ALL_PAIRS, PairResults
 from train.evaluation.result_log import Row
 from train.evaluation.worst_pairs import Picture, WorstPairsParameters, plot_worst
@@ -82,7 +82,7 @@ def write(
     """
 
     def plot_pair(kind: str, rank: int, k: int) -> Picture:
-        pair = record.decode(shards.read(summary["split"], [k])[0])
+        pair = shards.pairs(summary["split"], [k])[0]
         text = f"{rank}. pair {k}: {pair.image_id_a} × {pair.image_id_b}, {pair.noise}"
         figure = plot_crops(pair, registrar)
         return {"image": html.embed_figure(figure, "jpeg", parameters.jpeg_dpi), "text": text}
@@ -100,8 +100,7 @@ def write(
         facts=as_text(facts),
         replicas=bootstrap.DEFAULT.replicas,
     )
-    with files.temporary_file(out / "report.html") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(out / "report.html", text)
 
 
 def find_worst(results: PairResults, count: int) -> dict[str, list[int]]:

@@ -25,7 +25,6 @@ from model.network.matching import Correspondences
 from model.network.net import Net
 from model.network.weights import Checkpoint, CropGeometry
 from model.registration import calibration, registrar
-from shards import record
 from shards.foundation import pool
 from shards.foundation.errors import Fault, Misuse
 from shards.foundation.progress import Progress
@@ -197,8 +196,7 @@ def describe_pairs(
     crop = crop_methods.crop_grid(checkpoint.net.config, checkpoint.geometry)
     conditions = strata.measure(batch, crop)
     rows = []
-    for k, index in enumerate(indices):
-        pair = record.decode(shards.read(split, [index])[0])
+    for k, pair in enumerate(shards.pairs(split, indices)):
         rows.append(
             {
                 "a": pair.image_id_a,

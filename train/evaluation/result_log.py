@@ -133,7 +133,7 @@ def decode_arrays(text: str) -> dict[str, NDArray[Any]]:
 def digest(paths: Iterable[Path]) -> str:
     """Return one sha256 of the names and contents of several files."""
     lines = [f"{path.name}\0{sha256(path)}\n" for path in paths]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def sha256(path: Path) -> str:

@@ -273,6 +273,33 @@ def test_two_tables_at_once_into_one_folder(tmp_path, fast):
         fast(table, tmp_path / "out")
 
 
+def test_a_row_that_fails_late_has_no_map(tmp_path, fast, monkeypatch):
+    table, out = write_images(tmp_path, 2), tmp_path / "out"
+
+    def fail(*_):
+        raise Fault("no thumbnail")
+
+    monkeypatch.setitem(globals(), "touch", fail)
+    _, errors = fast(table, out)
+    assert len(errors) == 1 and "no thumbnail" in errors[0]
+    assert not list(out.glob("*.npz"))
+
+
+def test_an_image_that_is_replaced_while_it_is_registered_is_registered_again(tmp_path, fast):
+    table, out = write_images(tmp_path, 2), tmp_path / "out"
+    replace = FastRegistrar.register_impressions
+
+    def replaced(self, a, b):
+        (tmp_path / "0.png").write_bytes(b"another image")
+        return replace(self, a, b)
+
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(FastRegistrar, "register_impressions", replaced)
+        fast(table, out)
+    assert fast(table, out)[0].registrations == 1
+    assert fast(table, out)[0].registrations == 0
+
+
 def test_another_method_version_reuses_nothing(tmp_path, fast, monkeypatch):
     table, out = write_images(tmp_path, 3), tmp_path / "out"
     fast(table, out)
@@ -282,7 +309,7 @@ def test_another_method_version_reuses_nothing(tmp_path, fast, monkeypatch):
         fast(table, out)
 
 
-@pytest.mark.parametrize("library", ["jax", "jaxlib", "numpy", "opencv-python-headless"])
+@pytest.mark.parametrize("library", ["jax", "jaxlib", "numpy", "pillow", "opencv-python-headless"])
 def test_another_version_of_a_library_reuses_nothing(tmp_path, fast, monkeypatch, library):
     table, out = write_images(tmp_path, 3), tmp_path / "out"
     fast(table, out)

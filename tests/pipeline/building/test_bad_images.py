@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -171,6 +172,15 @@ def test_full_disk_is_reported_before_the_start(images, tmp_path, monkeypatch):
     with pytest.raises(Fault, match=r"needs 6 MB, the disk has 1 MB"):
         build_set(images, tmp_path)
     assert not list(tmp_path.rglob("*.arrayrecord"))
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(Fault, match=r"has no locks \(flock\)"), lock_output(tmp_path):
+        pass
 
 
 def test_second_build_into_the_same_folder_is_refused(images, tmp_path):

@@ -60,6 +60,7 @@ def test_metrics_of_a_set():
     metrics = results.tables([set_rows("A")])["A"].metrics()
     m = metrics["m"]
     assert (m["eer"], m["eer_high"]) == (0, 1 - (1 - 3 / 12) ** 2)
+    assert (m["bozorth3_eer"], m["bozorth3_eer_high"]) == (0, m["eer_high"])
     assert (m["tar_far1"], m["tar_far1_low"], m["tar_far1_high"]) == (1, 1 - 3 / 12, 1)
     assert m["confirmed"] == pytest.approx(0.8)
     assert (m["mates"], m["residual"], metrics["rigid oracle"]["mates"]) == (1.5, 1.5, 3.5)

@@ -2,11 +2,12 @@
 
 import json
 import operator
+import os
 
 import numpy as np
 import pytest
 
-from train.evaluation import result_log
+from train.evaluation import output, result_log
 from train.evaluation.result_log import ResultLog
 
 INPUTS = {"checkpoint_sha256": "1"}
@@ -92,3 +93,13 @@ def test_arrays_survive_as_text():
     for name, values in arrays.items():
         np.testing.assert_array_equal(decoded[name], values)
         assert decoded[name].dtype == values.dtype
+
+
+def test_files_whose_names_are_no_text_are_digested_and_written(tmp_path):
+    name = os.fsdecode(b"1_\xff.png")
+    paths = [tmp_path / name, tmp_path / "1_1.png"]
+    for path in paths:
+        path.write_bytes(b"image")
+    assert result_log.digest(paths[:1]) != result_log.digest(paths[1:])
+    output.write_csv(tmp_path / "t.csv", [{"a": name}])
+    assert (tmp_path / "t.csv").read_bytes() == b"a\n1_\xff.png\n"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from shards.foundation import files
 from train.evaluation import strata
 from train.evaluation.benchmark.afis_minutiae import MATCHERS
 from train.evaluation.benchmark.results import SetRows, Table
 from train.evaluation.fvc import Comparison
-from train.evaluation.output import make_folder, rounded, write_csv
+from train.evaluation.output import make_folder, rounded, write_csv, write_summary
 
 Summary = dict[str, Any]
 PAIRS = "pairs"  # folder of the lists of pairs
@@ -68,8 +66,7 @@ def write(sets: list[SetRows], tables: dict[str, Table], about: Summary, out: Pa
         ],
     )
     _write_table(out / "comparisons.csv", [line for of in sets for line in _comparison_lines(of)])
-    with files.temporary_file(out / "benchmark.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    write_summary(out / "benchmark.json", summary)
     return summary
 
 

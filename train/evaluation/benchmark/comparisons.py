@@ -23,7 +23,13 @@ from shards.foundation import pool
 from shards.foundation.errors import Fault
 from shards.foundation.progress import Progress
 from train.evaluation import reference_minutiae, result_log
-from train.evaluation.benchmark import afis_minutiae, map_measures, methods, pair_facts
+from train.evaluation.benchmark import (
+    afis_minutiae,
+    map_measures,
+    methods,
+    minutiae_files,
+    pair_facts,
+)
 from train.evaluation.benchmark.map_measures import FileGridMap
 from train.evaluation.benchmark.methods import Job, Register
 from train.evaluation.benchmark.opened_set import OpenedFile, OpenedSet
@@ -100,6 +106,7 @@ def _versions() -> Row:
             "facts": pair_facts.VERSION,
             "measures": VERSION,
             "files": MEASUREMENT_VERSION,
+            "minutiae files": minutiae_files.VERSION,
             "registration": METHOD_VERSION,
             reference_minutiae.ORACLE: reference_minutiae.VERSION,
         }

