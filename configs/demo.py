@@ -1,8 +1,8 @@
 """Demonstration of all stages on synthetic fingers, in minutes on two CPU cores; needs no data.
 
 Command:  make demo
-Time:     8 min on two cores, 6 of them training
-Score:    PCK@4 0.726 of the network alone, 0.992 after ridge alignment (docs/LOG.md)
+Time:     8 to 13 min on two cores, most of them training
+Score:    PCK@4 0.699 of the network alone, 0.989 after ridge alignment (docs/RESULTS.md)
 """
 
 from configs import Config

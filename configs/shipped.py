@@ -2,8 +2,9 @@
 
 Command:  make shipped-today; make shipped for the network that ships, by its commit and lock
 Time:     79 min for training, 7 for fingers and shards, on two cores beside other work
-Score:    confirmed 0.776 / 0.773 on 280 pairs each of FVC2002 DB1_B / DB3_B; the one that ships,
-          of an earlier generator and two epochs, 0.774 / 0.774 (docs/LOG.md)
+Score:    confirmed 0.776 / 0.773 on 280 pairs each of FVC2002 DB1_B / DB3_B on 2026-11-23; the one
+          that ships, of an earlier generator and two epochs, 0.774 / 0.774 on that day, and 0.789 /
+          0.780 with METHOD_VERSION 17 (docs/LOG.md, docs/RESULTS.md)
 """
 
 from configs import Config

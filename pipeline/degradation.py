@@ -38,10 +38,11 @@ class DegradationParameters:
     mottle_range: tuple[float, float] = (0.3, 0.9)  # share of the contrast lost at the strongest px
     mottle_period_range: tuple[float, float] = (40.0, 90.0)  # px at 500 ppi, of the first octave
     mottle_octaves: int = 3  # chosen
-    mottle_sampling: int = 4  # px per computed sample; > 2 samples per period of the last octave
+    # Doublings of the computed mottle: 4 px per sample, > 2 samples per period of the last octave.
+    mottle_doublings: int = 2
     grain_range: tuple[float, float] = (0.3, 1.0)  # amplitude in standard deviations of the image
     grain_period: float = 5.0  # px at 500 ppi; chosen: below the period of ridges, about 9 px
-    grain_sampling: int = 2  # px per computed sample; > 2 samples per period
+    grain_doublings: int = 1  # of the computed grain: 2 px per sample, > 2 samples per period
     morphology_range: tuple[float, float] = (0.4, 0.9)  # weight of the thinned or thickened image
     fields: int = 8  # noise fields of each kind per process; chosen: 8 differ enough, and are small
     field_step: int = 64  # px; the side of a field is a multiple of it
@@ -225,7 +226,7 @@ def _mottle_field(number: int, side: int, parameters: DegradationParameters) -> 
     """
     low, high = parameters.mottle_period_range
     period = low + (high - low) * (number + 0.5) / parameters.fields
-    sampling = parameters.mottle_sampling
+    sampling = 2**parameters.mottle_doublings
     noise = _gradient_noise(
         parameters.seed_step * number,
         side // sampling,
@@ -233,16 +234,17 @@ def _mottle_field(number: int, side: int, parameters: DegradationParameters) -> 
         parameters.mottle_octaves,
     )
     coarse = _to_fixed_point((noise + 1) / 2, parameters)
-    return _to_bytes(cv2.pyrUp(cv2.pyrUp(coarse)), parameters)
+    return _to_bytes(_double(coarse, parameters.mottle_doublings), parameters)
 
 
 @functools.lru_cache(maxsize=DEFAULT.fields)
 def _grain_field(number: int, side: int, parameters: DegradationParameters) -> NDArray[np.int8]:
     """Compute a grain field int8 [side, side], values of about -`stored_one` to `stored_one`."""
-    sampling = parameters.grain_sampling
+    sampling = 2**parameters.grain_doublings
     seed = parameters.seed_step * (parameters.fields + number)
     coarse = _gradient_noise(seed, side // sampling, sampling / parameters.grain_period, 1)
-    return _to_bytes(cv2.pyrUp(_to_fixed_point(coarse, parameters)), parameters)
+    fixed = _to_fixed_point(coarse, parameters)
+    return _to_bytes(_double(fixed, parameters.grain_doublings), parameters)
 
 
 def _to_fixed_point(
@@ -250,6 +252,13 @@ def _to_fixed_point(
 ) -> NDArray[np.int16]:
     """Convert to fixed point, in which cv2.pyrUp is exact on every machine."""
     return np.rint(values * parameters.computed_one).astype(np.int16)
+
+
+def _double(field: cv2.typing.MatLike, times: int) -> cv2.typing.MatLike:
+    """Return a field with twice as many px per side, several times."""
+    for _ in range(times):
+        field = cv2.pyrUp(field)
+    return field
 
 
 def _to_bytes(

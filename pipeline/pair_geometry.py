@@ -139,8 +139,7 @@ def _sample_stretch(
     The logarithms of the scales along and across the axis are mean ± difference: two normal numbers
     of standard deviation `deviation` / 2, clipped at `limit` deviations. Measured between real
     impressions of one finger (FVC2002 DB1_B): the scales differ by 0.05 at the median and by 0.15
-    in one pair of twenty (docs/LOG.md, 2026-11-23, "Stretch, and second
-    looks").
+    in one pair of twenty (docs/LOG.md, 2026-11-23, "Stretch, and second looks").
     """
     axis = rng.uniform(0, math.pi)
     difference, mean = np.clip(rng.normal(0, 1, 2), -limit, limit) * deviation / 2

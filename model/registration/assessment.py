@@ -12,11 +12,12 @@ from model.registration.evidence import Evidence, measure_evidence
 from model.registration.ridge_image import Field, RidgeImage
 from model.registration.uncertainty import standard_deviation
 from pipeline.imaging.warp import Array
+from shards.foundation.printable import percent
 
 
 @dataclass(frozen=True)
 class RefusalParameters:
-    """The score from which on a map is returned, and what is named as a reason for none.
+    """Least score for which a map is returned, and limits that decide which reasons are given.
 
     Chosen, unless noted.
     """
@@ -91,7 +92,7 @@ def assess(
 
 
 def describe_refusal(assessment: Assessment, parameters: RefusalParameters = DEFAULT) -> str:
-    """Return why there is no map, in plain words; empty where there is reason for one."""
+    """Return why no map is returned, in plain words; empty where one is."""
     agreement, bending, evidence = assessment.agreement, assessment.bending, assessment.evidence
     if agreement is None or bending is None or evidence is None:
         return "no common area found: too few matches agree on one rotation and shift"
@@ -107,5 +108,5 @@ def describe_refusal(assessment: Assessment, parameters: RefusalParameters = DEF
         reasons.append(f"the map would have to bend by {bending.distance:.0f} px")
     if evidence.support < -evidence.opposition:
         share = evidence.support / (evidence.support - evidence.opposition)
-        reasons.append(f"only {share:.0%} of the matches fit the map".replace("%", " %"))
-    return "; ".join(reasons) or "all in all the ridges rather are those of different fingers"
+        reasons.append(f"only {percent(share)} of the matches fit the map")
+    return "; ".join(reasons) or "taken together, the evidence favours two different fingers"

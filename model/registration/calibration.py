@@ -100,8 +100,8 @@ class ScoreWeights:
     """Weights of the evidence for one finger.
 
     Attributes:
-        floor: probability of one finger where nothing speaks for it: that of a genuine pair that
-            cannot be registered.
+        floor: lowest probability that is returned: that two impressions whose registration failed
+            show one finger.
         offset: of the log odds.
         correlation, …, coverage: weights of the evidence of the same name
             (`model.registration.evidence.Evidence`), at least 0.

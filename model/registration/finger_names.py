@@ -34,7 +34,10 @@ def describe_difference(a: Path, b: Path) -> str | None:
             finger_a, finger_b = _finger(match_a, name), _finger(match_b, name)
             if finger_a != finger_b:
                 shown = " and ".join(" ".join(finger) for finger in (finger_a, finger_b))
-                return f"the names {a.name} and {b.name} state two fingers of {name}: {shown}"
+                return (
+                    f"the names {a.name} and {b.name} state two fingers, if they are named as in"
+                    f" {name}: {shown}"
+                )
             return None
     return None
 

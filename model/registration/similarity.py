@@ -28,6 +28,7 @@ class SimilarityParameters:
     baseline: float = 24.0
     # Samples of two matches. Chosen: finds similarities with a third of the matches and more.
     samples: int = 1000
+    seed: int = 0  # of the sampling; chosen: the result is a function of the matches alone
     # Least number of agreeing matches. Chosen: fewer agree by chance.
     least_matches: int = 6
     # Iterations of the least squares. Chosen.
@@ -58,7 +59,6 @@ def rotation_angle(matrix: Array) -> float:
 def fit_similarity(
     matches: NDArray[np.floating],
     radius: float,
-    seed: int = 0,
     parameters: SimilarityParameters = DEFAULT,
 ) -> SimilarityTransform | None:
     """Fit the similarity transform that most of the matches support.
@@ -66,14 +66,13 @@ def fit_similarity(
     Args:
         matches: [K, 5], x_a, y_a, x_b, y_b, confidence.
         radius: largest distance, px in B, of an agreeing match from its transformed position.
-        seed: of the sampling; the result is a function of the arguments.
         parameters: see `SimilarityParameters`.
 
     Returns:
         The transform, or None where too few matches agree.
     """
     a, b, weight = _complex(matches)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(parameters.seed)
     hypothesis = _best_sample(a, b, weight, radius, rng, parameters)
     if hypothesis is None:
         return None

@@ -87,8 +87,8 @@ class NistParameters:
 
     variable_ppi: int = 508  # resolution of SD301a's "variable" files (chosen)
     # SD302a lacks 15 % of its captures, and 1,789 of 2,000 fingers have all six that the IFViT
-    # paper uses (arXiv 2404.08237). So one finger in ten is incomplete: it lacks most
-    # of those six; devices G and H lack the rest.
+    # paper uses (arXiv 2404.08237). So one finger in ten is incomplete: it lacks most of those six;
+    # devices G and H lack the rest.
     incomplete_share: float = 0.105  # of the fingers
     missing_of_incomplete: float = 2 / 3  # of their captures by devices A to F
     missing_of_others: float = 0.39  # of the captures by devices G and H

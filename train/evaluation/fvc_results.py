@@ -15,7 +15,6 @@ from train.evaluation.impression_folder import finger_name
 from train.evaluation.result_log import Row
 from train.evaluation.score_threshold import ScoreThreshold, count_fingers
 
-MINUTIAE_METRICS = ("confirmed", "aligned", "residual")
 SHARES = (*error_rates.METRICS, "confirmed", "aligned")
 
 Metrics = dict[str, float]  # "eer", "eer_low", "eer_high", …
@@ -54,8 +53,9 @@ class FvcResults:
 
         Returns:
             {method: metrics}, each metric followed by "…_low" and "…_high", the ends of its 95 %
-            interval over fingers: error rates where there are comparisons of both kinds, and the
-            MINUTIAE_METRICS where there are reference minutiae. NaN where a metric is undefined.
+            interval over fingers: error rates where there are comparisons of both kinds;
+            confirmed, aligned and residual where there are reference minutiae. NaN where a metric
+            is undefined.
         """
         return {
             method: self.score_metrics(method) | self.minutiae_metrics(method)

@@ -5,8 +5,7 @@ confirmed when the map takes it to within `max_distance` and `max_angle` of a mi
 minutia of B confirms one of A at most, nearest first.
 
 The rigid oracle is the rotation and shift that confirms most reference minutiae, among all that map
-one minutia of A exactly onto one of B. It is an upper bound for rigid
-methods.
+one minutia of A exactly onto one of B. It is an upper bound for rigid methods.
 
 Minutiae are float64 [N, 4]: x, y in px, direction in rad counter-clockwise as seen, quality. Files
 of minutiae hold px of the image files; `at_500_ppi` converts them, as all tolerances are px at 500

@@ -49,12 +49,13 @@ class ScoreThreshold:
             bound = (
                 ", too few for an upper bound"
                 if self.fmr_bound is None
-                else f", which means at most {self.fmr_bound:.2g} (95 %, rule of three by finger)"
+                else f", which means at most {100 * self.fmr_bound:.2g} %"
+                " (95 %, rule of three by finger)"
             )
         return (
-            f"recommended threshold of the score: {self.score:g}; FMR {self.fmr:.2%} in"
+            f"recommended threshold of the score: {self.score:g}; FMR {100 * self.fmr:.2f} % in"
             f" {self.impostor_pairs:,} impostor pairs of {self.fingers:,} fingers{bound};"
-            f" FNMR {self.fnmr:.1%}"
+            f" FNMR {100 * self.fnmr:.1f} %"
         )
 
 

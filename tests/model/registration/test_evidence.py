@@ -175,4 +175,4 @@ def test_no_refusal_from_the_least_probability_on(impostor):
     straight = dataclasses.replace(impostor.bending, distance=0.0)
     evidence = impostor.evidence._replace(correlation=0.9, support=3.0, opposition=0.0)
     rest = Assessment(0.0, least, impostor.agreement, straight, evidence)
-    assert describe_refusal(rest) == "all in all the ridges rather are those of different fingers"
+    assert describe_refusal(rest) == "taken together, the evidence favours two different fingers"

@@ -55,4 +55,6 @@ def test_the_rows_of_a_table_are_summarized():
     assert summarize_differences([(one, two), (one, Path("x.png"))]) is None
     text = summarize_differences([(one, two), (two, other), (one, other)])
     assert text.startswith("2 of 3 rows pair different fingers by their names; the first: ")
-    assert text.endswith("101_2.tif and 102_1.tif state two fingers of FVC: 101 and 102")
+    assert text.endswith(
+        "101_2.tif and 102_1.tif state two fingers, if they are named as in FVC: 101 and 102"
+    )

@@ -348,7 +348,8 @@ def test_command_warns_of_a_doubtful_resolution_and_of_two_fingers(folder, check
     assert warnings[0].startswith(f"warning: {images[0]}: 500 ppi (assumed: no tag; ridges 1")
     assert warnings[0].endswith("do not decide): check it, or state it by --ppi-a")
     assert warnings[1:] == [
-        "warning: the names 101_1.png and 102_1.png state two fingers of FVC: 101 and 102"
+        "warning: the names 101_1.png and 102_1.png state two fingers, if they are named as in FVC:"
+        " 101 and 102"
     ]
     assert "the ridge period agrees), light ridges\n" in result.stdout
 

@@ -44,8 +44,8 @@ def test_without_a_false_match_the_bound_is_by_fingers():
     result = recommend(scores(), GENUINE, 60)
     assert result.fmr_bound == pytest.approx(1 - (1 - 3 / 60) ** 2)
     assert str(result).startswith(
-        "recommended threshold of the score: 0.4; FMR 0.00% in 2,000 impostor pairs of 60 fingers,"
-        " which means at most 0.098 (95 %, rule of three by finger); FNMR 1"
+        "recommended threshold of the score: 0.4; FMR 0.00 % in 2,000 impostor pairs of 60 fingers,"
+        " which means at most 9.8 % (95 %, rule of three by finger); FNMR 1"
     )
     few = recommend(scores(), GENUINE, 5)
     assert few.fmr_bound is None and "too few for an upper bound" in str(few)
