@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from model.registration.impression import PreparedImpression
     from model.registration.result import Registration
 
-PPI = click.FloatRange(*resolution.DEFAULT.ppi_range)
+PPI_RANGE = click.FloatRange(*resolution.DEFAULT.ppi_range)
 
 
 @click.group(cls=CommandGroup)
@@ -56,8 +56,8 @@ def main() -> None:
 @click.option("--pairs", type=Path, help="CSV with the columns a,b: register every row.")
 @click.option("--maps/--no-maps", default=True, help="With --pairs: write each row's map, or not.")
 @click.option("--picture", type=Path, help="Also plot the registration, a .png file.")
-@click.option("--ppi-a", type=PPI, help="Resolution of A.")
-@click.option("--ppi-b", type=PPI, help="Resolution of B.")
+@click.option("--ppi-a", type=PPI_RANGE, help="Resolution of A.")
+@click.option("--ppi-b", type=PPI_RANGE, help="Resolution of B.")
 @click.option("--raw", metavar="WxH", help="Size in px of images without header, such as 388x374.")
 @click.option(
     "--workers",

@@ -140,7 +140,8 @@ def shard_name(partition: str, split: str, index: int, total: int) -> str:
     Raises:
         Fault: the partition's name cannot be part of a file name.
     """
-    name = f"{split}/{partition.replace('/', '-', 1)}-{index:05d}-of-{total:05d}.arrayrecord"
+    numbered = f"{provenance.flat_name(partition)}-{index:05d}-of-{total:05d}"
+    name = f"{split}/{numbered}.arrayrecord"
     valid = PARTITION_PATTERN.fullmatch(partition) and SHARD_PATTERN.fullmatch(name)
     if not valid or index >= total:
         raise Fault(

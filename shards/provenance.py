@@ -20,9 +20,14 @@ FOLDER = "sources"
 MAX_LINE_BYTES = 1 << 15
 
 
+def flat_name(partition: str) -> str:
+    """Return a partition's name as part of a file name: "sd302-U" for "sd302/U"."""
+    return partition.replace("/", "-", 1)
+
+
 def file_name(partition: str) -> str:
     """Return the path of a partition's list, relative to the set's folder."""
-    return f"{FOLDER}/{partition.replace('/', '-', 1)}.jsonl"
+    return f"{FOLDER}/{flat_name(partition)}.jsonl"
 
 
 def to_bytes(images: Mapping[str, str]) -> bytes:

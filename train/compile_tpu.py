@@ -77,7 +77,8 @@ def compile_step(model: ModelConfig, config: TrainConfig, grid: int, topology: s
     require_known_kind(devices[0].device_kind, topology)
     mesh = state.make_mesh(devices)
     step.check_batch(config.batch_size, config.accumulate, mesh.size)
-    program = step.make_program(model, config, 1000, mesh, 1.0)
+    # Steps and scale are constants of the program: others need the same memory and operations.
+    program = step.make_program(model, config, steps=1000, mesh=mesh, scale=1.0)
     batch = step.abstract_batch(model, config, grid, mesh)
     start = time.monotonic()
     try:

@@ -35,6 +35,9 @@ class AgreementParameters:
     least_area: float = 40.0 * 40.0
     # Largest distance from the map of a match that it explains. Chosen: a ridge period.
     explained_distance: float = 9.0
+    # Matches per 10⁴ px² that are assumed besides, as far as one can lie that is explained. Chosen:
+    # they count where there is hardly any match.
+    prior_density: float = 0.01
 
 
 DEFAULT = AgreementParameters()
@@ -159,8 +162,6 @@ def gradient_tensor(ridges: Field, window: float) -> tuple[NDArray[np.complex64]
 
 def _mean_error(squares: Field, support: Field, parameters: AgreementParameters) -> Field:
     """Return the root of the mean squared distance of matches; that of chance where none are."""
-    # of one hundredth of a match per 10⁴ px² that lies as far as a match can that is explained;
-    # chosen: it counts where there is hardly any match
-    prior = np.float32(0.01)
+    prior = np.float32(parameters.prior_density)
     chance = np.float32(parameters.explained_distance**2)
     return np.asarray(np.sqrt((squares + prior * chance) / (support + prior)), np.float32)

@@ -19,6 +19,7 @@ class BendingParameters:
 
     step: int = 4  # px at 250 ppi between points: about a ridge period
     strain_step: float = 4.0  # px at 500 ppi to either side, for differences
+    distance_quantile: float = 0.95  # of the distances from the best similarity transform
 
 
 DEFAULT = BendingParameters()
@@ -71,7 +72,7 @@ def measure_bending(
     return Bending(
         _without_bending(deformation, slope, 0j, offset),
         _without_bending(deformation, turn, shear, shift),
-        float(np.quantile(distances, 0.95)),
+        float(np.quantile(distances, parameters.distance_quantile)),
         float(np.std(np.log(area_ratio))),
         float(np.sqrt((np.abs(curvature) ** 2).mean())),
     )

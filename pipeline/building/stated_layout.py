@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.building import state
 from pipeline.sources.own import NAME, PREFIX, OwnImages, parse_options
+from shards import provenance
 from shards.foundation import files
 from shards.foundation.errors import Misuse
 
@@ -47,4 +48,4 @@ def read(out: Path, partition: str) -> OwnImages | None:
 
 
 def _path(out: Path, partition: str) -> Path:
-    return out / state.FOLDER / "layouts" / f"{partition.replace('/', '-', 1)}.json"
+    return out / state.FOLDER / "layouts" / f"{provenance.flat_name(partition)}.json"

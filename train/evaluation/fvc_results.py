@@ -94,8 +94,7 @@ class FvcResults:
         for name in ("confirmed", "aligned"):
             of_pair = np.array([one[name] for one in maps], float)
             values[name] = float(of_pair.mean())
-            means = weights @ of_pair / weights.sum(1)
-            intervals[name] = bootstrap.percentile_interval(means)
+            intervals[name] = bootstrap.ratio_interval(of_pair, np.ones(len(maps)), weights)
         residuals = np.concatenate([one["distances"] for one in maps])
         pair_index = np.repeat(np.arange(len(maps)), [len(one["distances"]) for one in maps])
         values["residual"] = median(residuals)
