@@ -11,7 +11,7 @@ from shards.foundation.versions import library_versions
 # parameter, or another step in model.registration, model.network or pipeline.imaging. Do not raise
 # for comments, names, or the same numbers computed faster. Results of another version that lie in
 # an output folder are computed again.
-METHOD_VERSION = 17
+METHOD_VERSION = 18
 
 
 def describe_method(checkpoint: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ deformation is inverted for the other direction, so that both directions agree.
 from __future__ import annotations
 
 import functools
+import operator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,9 @@ class RegistrarParameters:
     least_confidence: float = 0.01
     hypotheses: HypothesisParameters = field(default_factory=HypothesisParameters)
     window: WindowParameters = field(default_factory=WindowParameters)
+    # Ridge correlation by which inverted ridges must be better where the polarity is undecided.
+    # Measured, docs/LOG.md, 2026-12-01, "Small parts of prints".
+    polarity_margin: float = 0.02
 
 
 DEFAULT = RegistrarParameters()
@@ -198,13 +202,32 @@ class Registrar:
         """Find the best deformation, and whether it is that of A or B inverted.
 
         An impression whose polarity is undecided is tried as it is and inverted. Of two such
-        impressions one is inverted: the images only show whether their polarities differ.
+        impressions one is inverted: the images only show whether their polarities differ. In small
+        parts of prints one of the two searches may fail, and the other find a deformation half a
+        ridge beside the truth; so the worse one is repeated near the better one. Dark ridges in
+        both are usual, and preferred by `polarity_margin`.
         """
         result = self.find_deformation(a, b)
         if Polarity.UNDECIDED not in (a.polarity, b.polarity):
             return result, False
-        inverted = self.find_deformation(*with_one_inverted(a, b))
-        return (inverted, True) if inverted.correlation > result.correlation else (result, False)
+        opposite = with_one_inverted(a, b)
+        inverted = self.find_deformation(*opposite)
+        if inverted.correlation > result.correlation:
+            result = self._improve_near(inverted, result, a, b)
+        else:
+            inverted = self._improve_near(result, inverted, *opposite)
+        is_better = inverted.correlation > result.correlation + self.parameters.polarity_margin
+        return (inverted, True) if is_better else (result, False)
+
+    def _improve_near(
+        self, near: SearchResult, found: SearchResult, a: PreparedImpression, b: PreparedImpression
+    ) -> SearchResult:
+        """Return the better of a result from A to B and one near that of the other polarity."""
+        parameters = self.parameters.hypotheses
+        if near.deformation is None or near.correlation < parameters.hopeless_look:
+            return found
+        again = self._look_near(near.deformation, a, b, parameters)
+        return max(found, again, key=operator.attrgetter("correlation"))
 
     @one_blas_thread
     def find_deformation(self, a: PreparedImpression, b: PreparedImpression) -> SearchResult:
@@ -218,15 +241,27 @@ class Registrar:
         parameters = self.parameters.hypotheses
         with_one_candidate = replace(parameters, candidates=1)
         matches = self.match(a, b)
-        best = best_hypothesis(matches, a.ridge_image, b.ridge_image, parameters)
+        first = best_hypothesis(matches, a.ridge_image, b.ridge_image, parameters)
+        best = SearchResult(matches, *first)
         while best.deformation is not None and is_doubtful(best.correlation, parameters):
-            new_matches = self.match(a, resample_onto(b, best.deformation, a))
-            new_matches[:, 2:4] = best.deformation(new_matches[:, 2:4])
-            new = best_hypothesis(new_matches, a.ridge_image, b.ridge_image, with_one_candidate)
+            new = self._look_near(best.deformation, a, b, with_one_candidate)
             if new.correlation < best.correlation + parameters.least_gain:
                 break
-            matches, best = new_matches, new
-        return SearchResult(matches, best.deformation, best.correlation)
+            best = new
+        return best
+
+    def _look_near(
+        self,
+        deformation: Deformation,
+        a: PreparedImpression,
+        b: PreparedImpression,
+        parameters: HypothesisParameters,
+    ) -> SearchResult:
+        """Match A and B resampled onto A, and find the best deformation of these matches."""
+        matches = self.match(a, resample_onto(b, deformation, a))
+        matches[:, 2:4] = deformation(matches[:, 2:4])
+        best = best_hypothesis(matches, a.ridge_image, b.ridge_image, parameters)
+        return SearchResult(matches, *best)
 
     @one_blas_thread
     def match(self, a: PreparedImpression, b: PreparedImpression) -> Array:

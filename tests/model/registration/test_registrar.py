@@ -381,6 +381,32 @@ def test_undecided_polarity_is_tried_both_ways(registrar, monkeypatch, side):
     assert len(searched) == 3
 
 
+@pytest.mark.parametrize(
+    ("as_stored", "inverted", "near", "chosen", "is_inverted"),
+    [
+        (0.0, 0.5, 0.6, 0.6, False),  # the search as stored had failed
+        (0.0, 0.5, 0.3, 0.5, True),
+        (0.5, 0.0, 0.6, 0.6, True),
+        (0.5, 0.51, 0.0, 0.5, False),  # dark ridges in both are usual
+        (0.0, 0.1, 0.9, 0.1, True),  # hopeless: not searched again
+    ],
+)
+def test_the_worse_polarity_is_searched_again_near_the_better(
+    registrar, monkeypatch, as_stored, inverted, near, chosen, is_inverted
+):
+    part = registrar.prepare(ridges(SHAPE)[120:290, 110:290].copy(), 500)
+    assert part.polarity is Polarity.UNDECIDED
+    found, deformation = iter((as_stored, inverted)), object()
+
+    def result(correlation):
+        return SearchResult(np.zeros((0, 5)), deformation, correlation)
+
+    monkeypatch.setattr(registrar, "find_deformation", lambda *_: result(next(found)))
+    monkeypatch.setattr(registrar, "_look_near", lambda *_: result(near))
+    best, opposite = registrar._find_in_either_polarity(part, part)
+    assert (best.correlation, opposite) == (chosen, is_inverted)
+
+
 def test_score_is_by_the_curves_of_the_checkpoint(registrar, checkpoint, tmp_path):
     """And with them it is not called uncalibrated."""
     curves = CalibrationCurves(0.5, 1e-6, 0.0, 1.0)
