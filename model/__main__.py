@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ from pipeline.imaging.resolution import (
 from shards.foundation import pool
 from shards.foundation.cli import CommandGroup
 from shards.foundation.errors import Misuse
-from shards.foundation.printable import counted, percent
+from shards.foundation.printable import counted, percent, printable_line
 
 if TYPE_CHECKING:
     from model.registration.impression import PreparedImpression
@@ -173,7 +174,7 @@ def _register_two(
     remarks = _report_images(images, (a, b))
     registration = registrar.register_impressions(a, b)
     registration.save(out)
-    click.echo(f"{out}: {_describe(registration)}")
+    click.echo(f"{printable_line(str(out))}: {_describe(registration)}")
     if checkpoint.samefile(SHIPPED):
         remarks.append(str(calibration.THRESHOLD))
     names = str(images[0]), str(images[1])
@@ -224,7 +225,8 @@ def _report_images(
         height, width = impression.shape
         inverted = ", light ridges" if impression.polarity is Polarity.LIGHT else ""
         notes = "".join(f"; {note}" for note in impression.notes)
-        click.echo(f"{name} {path}: {width}×{height} px, {impression.resolution}{inverted}{notes}")
+        shown = f"{width}×{height} px, {impression.resolution}{inverted}{notes}"
+        click.echo(f"{name} {printable_line(str(path))}: {shown}")
         warnings += [f"{name}: {note}" for note in impression.notes]
         option = f"--ppi-{name.lower()}"
         warning = warn_of_doubtful({str(path): impression.resolution}, option)
@@ -259,8 +261,9 @@ def _register_table(
         errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps, raw_size)
     scores = pair_table.read_scores(out / SCORES)
     resolutions: dict[str, ImageResolution] = {}
-    for score in scores:
-        resolutions |= score.resolutions
+    for name, found in itertools.chain.from_iterable(s.resolutions.items() for s in scores):
+        if name not in resolutions or found.is_doubtful:  # rows may state several of one image
+            resolutions[name] = found
     if resolutions:
         click.echo(f"{out}: {resolution.summarize(resolutions)}")
     warning = warn_of_doubtful(resolutions, "the columns ppi_a, ppi_b")

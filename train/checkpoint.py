@@ -12,6 +12,10 @@ renamed once it is complete and on the disk, so that it is complete or absent.
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,10 +59,11 @@ def save(path: Path, state: State, meta: Meta) -> None:
     try:
         delete(partial)
         path.parent.mkdir(parents=True, exist_ok=True)
+        _check_space(path.parent, arrays)
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(_plain(arrays)), meta=ocp.args.JsonSave(meta)
         )
-        with _checkpointer() as checkpointer, _plain_path(partial) as plain:
+        with _silent_orbax(), _checkpointer() as checkpointer, _plain_path(partial) as plain:
             checkpointer.save(plain, args=arguments)
         _check_saved(partial, arrays)
         write_digests(partial)
@@ -70,7 +75,7 @@ def save(path: Path, state: State, meta: Meta) -> None:
             for remainder in path.parent.glob(f"{partial.name}*"):  # orbax adds to the name
                 delete(remainder)
         raise Fault(
-            f"{path}: the checkpoint could not be written: {_first_line(error)}; "
+            f"{path}: the checkpoint could not be written: {_reason(error)}; "
             "earlier checkpoints are untouched. Free some disk space, then resume from the latest"
         ) from error
 
@@ -290,5 +295,26 @@ def _others(path: Path) -> list[Path]:
     return sorted(folders - {path}, key=lambda p: (p / DIGESTS).stat().st_mtime_ns, reverse=True)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def _check_space(folder: Path, arrays: dict[str, Any]) -> None:
+    """Raise OSError where the disk is too full; orbax would find out amid many messages."""
+    if shutil.disk_usage(folder).free < sum(array.nbytes for array in arrays.values()):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextlib.contextmanager
+def _silent_orbax() -> Iterator[None]:
+    """Let orbax log no exceptions of its threads: they are raised in this one as well."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of an error, or that the disk is full, which orbax says at its end."""
+    full = os.strerror(errno.ENOSPC)
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return full if full in line else line[:300]

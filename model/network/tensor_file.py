@@ -76,6 +76,11 @@ def read(
     """
     if not path.exists():
         raise Misuse(f"{path}: no such checkpoint; python -m train run writes one")
+    if path.is_dir():
+        raise Misuse(
+            f"{path}: is a folder; expected a .safetensors file, such as the"
+            " dense_reg_ckpt.safetensors of a run"
+        )
     try:
         data = files.read_bytes(path, parameters.largest)
         arrays = deserialise(data)

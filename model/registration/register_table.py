@@ -87,7 +87,10 @@ class TableJob:
         """Return whether a finished row of an earlier call is still the result of this pair."""
         if score.inputs != self.input_digest(pair):
             return False
-        return not self.maps or files.has_sha256(self.map_path(pair), score.map_sha256)
+        if not self.maps:
+            return True
+        is_shown = files.is_file(self.thumbnail_path(pair))
+        return is_shown and files.has_sha256(self.map_path(pair), score.map_sha256)
 
 
 def register_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pipeline.imaging.file import Image
 from pipeline.imaging.header import UnknownResolution
 from pipeline.imaging.ridge_period import ridge_period
 from shards.foundation import files
-from shards.foundation.errors import Fault
+from shards.foundation.errors import Fault, Misuse
 
 WORKING_PPI = 500.0  # by definition: all lengths "at 500 ppi" are px of this resolution
 
@@ -126,7 +127,13 @@ def parse_ppi(text: str, parameters: ResolutionParameters = DEFAULT) -> float | 
 
 
 def by_option(ppi: float | None) -> ImageResolution | None:
-    """Return the resolution that the user stated by an option; None without one."""
+    """Return the resolution that the user stated by an option; None without one.
+
+    Raises:
+        Misuse: it is no number.
+    """
+    if ppi is not None and math.isnan(ppi):
+        raise Misuse("a resolution of nan ppi: expected a number")
     return None if ppi is None else ImageResolution(ppi, "option")
 
 

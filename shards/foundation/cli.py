@@ -82,9 +82,18 @@ class CommandGroup(click.Group):
                 _exit(f"too little memory{reason}; allow more (ulimit -v), or fewer --workers", 1)
             raise
         except OSError as error:
-            if error.filename is None:
+            if error.filename is None and _has_working_folder():
                 raise
+            if error.filename is None:
+                _exit("the working folder was deleted; run the command in another one", 1)
             _exit(f"{os.fsdecode(error.filename)}: cannot be used: {error.strerror}", 1)
+
+
+def _has_working_folder() -> bool:
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def _exit(message: str, code: int) -> NoReturn:

@@ -65,11 +65,14 @@ def run(work: Work[T, R], tasks: Sequence[T], workers: int | None = None) -> Gen
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by numpy in the workers
     # A forked process deadlocks where an ArrayRecord reader was used before, so spawn them.
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
     function = work.func if isinstance(work, functools.partial) else work
-    pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), context, _start_worker, (stop, function.__module__)
-    )
+    try:
+        stop = context.Event()  # semaphores need /dev/shm
+        pool = ProcessPoolExecutor(
+            min(workers, len(tasks)), context, _start_worker, (stop, function.__module__)
+        )
+    except OSError as error:
+        raise _no_worker(error) from error
     processes: list[BaseProcess] = []
     try:
         with delay_signals():
@@ -96,7 +99,11 @@ def _submit(pool: ProcessPoolExecutor, tasks: list[tuple[Any, Any]]) -> deque[Fu
     except OSError as error:
         for process in multiprocessing.active_children():
             process.kill()
-        raise Fault(f"no worker process can be started: {error}; try --workers 1") from error
+        raise _no_worker(error) from error
+
+
+def _no_worker(error: OSError) -> Fault:
+    return Fault(f"no worker process can be started: {error}; try --workers 1")
 
 
 def _describe_end(processes: Iterable[BaseProcess]) -> str:

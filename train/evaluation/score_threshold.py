@@ -44,18 +44,18 @@ class ScoreThreshold:
 
     def __str__(self) -> str:
         """Return it for the user, in one sentence."""
-        bound = ""
-        if self.fmr == 0:
+        name, bound = "recommended threshold of the score", ""
+        if self.fmr == 0 and self.fmr_bound is None:
+            name = "lowest threshold without a false match, no recommendation"
+            bound = ", too few for an upper bound"
+        elif self.fmr_bound is not None:
             bound = (
-                ", too few for an upper bound"
-                if self.fmr_bound is None
-                else f", which means at most {100 * self.fmr_bound:.2g} %"
+                f", which means at most {100 * self.fmr_bound:.2g} %"
                 " (95 %, rule of three by finger)"
             )
         return (
-            f"recommended threshold of the score: {self.score:g}; FMR {100 * self.fmr:.2f} % in"
-            f" {self.impostor_pairs:,} impostor pairs of {self.fingers:,} fingers{bound};"
-            f" FNMR {100 * self.fnmr:.1f} %"
+            f"{name}: {self.score:g}; FMR {100 * self.fmr:.2f} % in {self.impostor_pairs:,}"
+            f" impostor pairs of {self.fingers:,} fingers{bound}; FNMR {100 * self.fnmr:.1f} %"
         )
 
 

@@ -70,6 +70,13 @@ def test_missing_file(tmp_path):
         weights.load(tmp_path / "none.safetensors")
 
 
+def test_the_folder_of_a_run_is_no_checkpoint(tmp_path):
+    with pytest.raises(
+        Misuse, match=r"is a folder; expected .* dense_reg_ckpt"
+    ):
+        weights.load(tmp_path)
+
+
 @pytest.mark.parametrize("size", [0, 3, 50, 4000, -1])
 def test_truncated_file_is_reported(path, size):
     path.write_bytes(path.read_bytes()[:size])

@@ -300,6 +300,14 @@ def test_an_image_that_is_replaced_while_it_is_registered_is_registered_again(tm
     assert fast(table, out)[0].registrations == 0
 
 
+def test_a_thumbnail_that_is_gone_comes_back(tmp_path, fast):
+    table, out = write_images(tmp_path, 3), tmp_path / "out"
+    fast(table, out)
+    (out / "thumbnails/000001.jpg").unlink()
+    assert fast(table, out)[0].registrations == 1
+    assert len(list((out / "thumbnails").iterdir())) == 3
+
+
 def test_another_method_version_reuses_nothing(tmp_path, fast, monkeypatch):
     table, out = write_images(tmp_path, 3), tmp_path / "out"
     fast(table, out)

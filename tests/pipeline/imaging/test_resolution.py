@@ -15,12 +15,14 @@ from pipeline.imaging.header import UnknownResolution
 from pipeline.imaging.resolution import (
     WORKING_PPI,
     ImageResolution,
+    by_option,
     find_resolution,
     stated_ppi,
     summarize,
     warn_of_doubtful,
 )
 from pipeline.sources import sd302
+from shards.foundation.errors import Misuse
 from train.evaluation.file_methods import FileMethods
 
 
@@ -216,3 +218,8 @@ def test_pipeline_registration_and_evaluation_read_the_same_resolution(tmp_path,
         (note,) = listing.unparsed
         assert f"states {ppi:g} × {ppi:g} ppi; expected 200 to 4000" in note.reason
         assert registration_ppi(path) == evaluation_ppi(path) == 250  # by its ridges
+
+
+def test_an_option_that_is_no_number_is_a_misuse():
+    with pytest.raises(Misuse, match="expected a number"):
+        by_option(float("nan"))

@@ -110,6 +110,18 @@ def test_no_process_to_start_is_a_fault(monkeypatch):
         list(pool.run(slow_first, [0, 1, 2], 2))
 
 
+def test_a_system_without_semaphores_is_a_fault(monkeypatch):
+    """As where /dev/shm is missing or read-only."""
+    context = multiprocessing.get_context("spawn")
+
+    def no_event():
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(context, "Event", no_event)
+    with pytest.raises(Fault, match="Read-only file system; try --workers 1"):
+        list(pool.run(slow_first, [0, 1, 2], 2))
+
+
 def test_a_signal_is_delayed_whichever_thread_receives_it():
     """Threads of a library do not block signals; the main thread handles those they receive."""
     ended = threading.Event()

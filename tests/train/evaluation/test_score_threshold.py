@@ -49,6 +49,7 @@ def test_without_a_false_match_the_bound_is_by_fingers():
     )
     few = recommend(scores(), GENUINE, 5)
     assert few.fmr_bound is None and "too few for an upper bound" in str(few)
+    assert "recommended" not in str(few)
 
 
 def test_there_may_be_none():
