@@ -89,7 +89,8 @@ def register(
     are probabilities.
 
     With the network that ships, take a score of 0.7 or more for one finger: in 2,220 impostor pairs
-    of 292 fingers none had it, so its false match rate is at most 2.0 %.
+    of 292 fingers none had it, so its false match rate is at most 2.0 % for whole impressions;
+    of parts below 8 mm a few have it (docs/RESULTS.md).
 
     Positions are px of the images as stored, whatever their orientation tags say; an image is
     processed upright. A page to look at is written beside OUT, as .html.

@@ -228,7 +228,7 @@ class RecommendedThreshold:
         return (
             f"Recommended threshold of the score: {self.score:g}; no false match in"
             f" {self.impostor_pairs:,} impostor pairs of {self.fingers} fingers, so an FMR of at"
-            f" most {100 * self.fmr_bound:.1f} %"
+            f" most {100 * self.fmr_bound:.1f} % for whole impressions"
         )
 
 

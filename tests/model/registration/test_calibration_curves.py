@@ -71,4 +71,5 @@ def test_the_recommended_threshold_states_what_its_data_support():
     assert threshold.fmr_bound == pytest.approx(zero_error_bound(threshold.fingers, 2), rel=0.01)
     assert str(threshold).endswith(
         "0.7; no false match in 2,220 impostor pairs of 292 fingers, so an FMR of at most 2.0 %"
+        " for whole impressions"
     )
