@@ -22,7 +22,7 @@ from shards.verify.dense_map import as_float, resample, upsample_map
 
 
 @dataclass(frozen=True)
-class AgreementParameters:
+class CropAgreementParameters:
     """Thresholds of the comparison of two crops; lengths in px of a crop.
 
     Of 2,500 correct maps none has a quadrant with any gain beyond chance at a shift of `offset`
@@ -39,7 +39,7 @@ class AgreementParameters:
     chance_deviations: float = 2.0
 
 
-DEFAULT = AgreementParameters()
+DEFAULT = CropAgreementParameters()
 
 
 class Disagreement(NamedTuple):
@@ -51,7 +51,7 @@ class Disagreement(NamedTuple):
 
 
 def find_disagreement(
-    pair: Pair, crop_b: Image, warp: Warp, parameters: AgreementParameters = DEFAULT
+    pair: Pair, crop_b: Image, warp: Warp, parameters: CropAgreementParameters = DEFAULT
 ) -> Disagreement | None:
     """Compare the crops of two impressions by the map of a pair.
 

@@ -14,7 +14,7 @@ from shards.record import Pair
 
 
 @dataclass
-class Crop:
+class CropOfImage:
     """The crop of an image, as some of its records show it as image A.
 
     Attributes:
@@ -45,12 +45,12 @@ class Reference:
         on_finger: bool [G, G], those of them that are on the finger.
     """
 
-    crops: list[Crop]
+    crops: list[CropOfImage]
     known: Mask
     on_finger: Mask
     segmented: SegmentedCrop | None = None  # the crop that most records show
 
     @property
-    def crop(self) -> Crop:
+    def crop(self) -> CropOfImage:
         """The crop that most records show."""
         return max(self.crops, key=lambda crop: crop.records)

@@ -20,7 +20,7 @@ from pipeline.spec import PipelineSpec
 from pipeline.verification import expected_view
 from pipeline.verification.crop_agreement import find_disagreement
 from pipeline.verification.expected_view import ViewParameters
-from pipeline.verification.reference import Crop, Reference
+from pipeline.verification.reference import CropOfImage, Reference
 from pipeline.verification.segmented_crop import (
     SegmentedCrop,
     erode,
@@ -70,7 +70,7 @@ class ShardContent:
         reference = self.references.setdefault(planned.a, empty)
         crop = next((crop for crop in reference.crops if crop.is_of(pair)), None)
         if crop is None:
-            crop = Crop(number, pair.image_a.copy(), pair.to_original_a.copy())
+            crop = CropOfImage(number, pair.image_a.copy(), pair.to_original_a.copy())
             reference.crops.append(crop)
         crop.records += 1
         if planned.a == planned.b:

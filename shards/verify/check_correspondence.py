@@ -103,7 +103,7 @@ class CorrespondenceParameters:
 DEFAULT = CorrespondenceParameters()
 
 
-class Agreement(NamedTuple):
+class MapAgreement(NamedTuple):
     """Correlations of the ridges of A with those of B resampled into the frame of A."""
 
     correlation: float  # at the map, in [-1, 1]
@@ -113,7 +113,7 @@ class Agreement(NamedTuple):
 
 
 def check_map(
-    pair: Pair, agreement: Agreement, parameters: CorrespondenceParameters = DEFAULT
+    pair: Pair, agreement: MapAgreement, parameters: CorrespondenceParameters = DEFAULT
 ) -> str | None:
     """Check a genuine pair's map by the agreement that `measure_agreement` returns.
 
@@ -186,7 +186,7 @@ def common_area(pair: Pair) -> NDArray[np.bool_]:
     return upsample_map(pair, *pair.image_a.shape)[1]
 
 
-def measure_agreement(pair: Pair, parameters: CorrespondenceParameters = DEFAULT) -> Agreement:
+def measure_agreement(pair: Pair, parameters: CorrespondenceParameters = DEFAULT) -> MapAgreement:
     """Correlate the images of a genuine pair by their map; all 0 without common area."""
     reach = parameters.reach
     positions, common = upsample_map(pair, *pair.image_a.shape)
@@ -194,13 +194,13 @@ def measure_agreement(pair: Pair, parameters: CorrespondenceParameters = DEFAULT
     b = resample(extract_ridges(pair.image_b, parameters), positions) * common
     energy = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
     if energy == 0:
-        return Agreement(0.0, 0.0, 0.0, 0.0)
+        return MapAgreement(0.0, 0.0, 0.0, 0.0)
     padded = cv2.copyMakeBorder(b, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
     correlations = as_float(cv2.matchTemplate(padded, a, cv2.TM_CCORR)) / energy
     _, best, _, (column, row) = cv2.minMaxLoc(correlations)
     x = _interpolate_peak(correlations[row], column)
     y = _interpolate_peak(correlations[:, column], row)
-    return Agreement(float(correlations[reach, reach]), best, x - reach, y - reach)
+    return MapAgreement(float(correlations[reach, reach]), best, x - reach, y - reach)
 
 
 def search(

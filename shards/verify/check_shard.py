@@ -43,7 +43,7 @@ DEFAULT = DeepCheckParameters()
 
 
 @dataclass(frozen=True)
-class Job:
+class CheckJob:
     """Common input of the checks of all shards.
 
     Attributes:
@@ -95,7 +95,7 @@ class ShardReport:
 
 
 def check_shard(
-    job: Job, entry: ShardEntry, stopped: Callable[[], bool] = lambda: False
+    job: CheckJob, entry: ShardEntry, stopped: Callable[[], bool] = lambda: False
 ) -> ShardReport:
     """Check one shard.
 
@@ -126,7 +126,7 @@ def check_shard(
 
 
 def _check_records(
-    job: Job, report: ShardReport, reader: ArrayRecordReader, stopped: Callable[[], bool]
+    job: CheckJob, report: ShardReport, reader: ArrayRecordReader, stopped: Callable[[], bool]
 ) -> None:
     impostors, searched = 0, _sample_impostors(report.entry, job.parameters)
     for number, pair in itertools.takewhile(lambda _: not stopped(), _iterate_pairs(reader)):
@@ -203,7 +203,7 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint16]:
 
 
 def _check_pair(
-    job: Job, report: ShardReport, number: int, pair: Pair, search_impostor: bool
+    job: CheckJob, report: ShardReport, number: int, pair: Pair, search_impostor: bool
 ) -> list[str]:
     """Return the faults of a decoded record; its images only matter where the rest is valid."""
     name = report.entry.partition

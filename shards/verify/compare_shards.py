@@ -18,7 +18,7 @@ from shards.verify.check_shard import THUMBNAIL_STEP, ShardReport
 
 
 @dataclass(frozen=True)
-class ComparisonParameters:
+class SetComparisonParameters:
     """Limits for the pairs of one partition."""
 
     drift: float = 0.05  # px, largest mean offset of maps; the record format allows 0.05 per map
@@ -37,7 +37,7 @@ class ComparisonParameters:
     neighbours: int = 3  # thumbnails that are compared with each one; chosen
 
 
-DEFAULT = ComparisonParameters()
+DEFAULT = SetComparisonParameters()
 
 
 class ShardComparison:
@@ -54,7 +54,7 @@ class ShardComparison:
     def __init__(
         self,
         read: Callable[[ShardEntry, int], Pair | None] = lambda entry, number: None,
-        parameters: ComparisonParameters = DEFAULT,
+        parameters: SetComparisonParameters = DEFAULT,
     ) -> None:
         self.read, self.parameters = read, parameters
         self.persons: dict[str, tuple[ShardEntry, int]] = {}  # → first shard and record

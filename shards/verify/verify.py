@@ -29,7 +29,7 @@ from shards.foundation import pool
 from shards.foundation.errors import Finding, Misuse
 from shards.foundation.progress import Progress
 from shards.manifest import Manifest, ShardEntry
-from shards.verify.check_shard import Job, ShardReport, check_shard, read_pair
+from shards.verify.check_shard import CheckJob, ShardReport, check_shard, read_pair
 from shards.verify.compare_shards import ShardComparison
 
 LEVELS = ("quick", "full", "deep")
@@ -89,7 +89,7 @@ def verify(
     entries = sorted(by_name.values(), key=lambda entry: (entry.partition, entry.name))
     names = {entry.sha256: entry.name for entry in entries}
     # The job goes to each process, which gets its entries apart.
-    job = Job(os.path.realpath(directory), replace(manifest, shards=()), level)
+    job = CheckJob(os.path.realpath(directory), replace(manifest, shards=()), level)
     comparison = ShardComparison(functools.partial(read_pair, job.root))
     with (
         Progress(f"verify {level}", len(entries), "shards") as progress,
@@ -129,7 +129,7 @@ def _describe_wrong_sha256(report: ShardReport, names: dict[str, str]) -> Findin
 
 
 def _check_shards(
-    job: Job, entries: list[ShardEntry], workers: int | None, parameters: PoolParameters
+    job: CheckJob, entries: list[ShardEntry], workers: int | None, parameters: PoolParameters
 ) -> Generator[ShardReport]:
     """Yield the reports of all shards in their order."""
     workers = workers or pool.cores()
@@ -145,7 +145,7 @@ def _check_shards(
 
 
 def _check_task(
-    job: Job, entries: list[ShardEntry], stopped: Callable[[], bool]
+    job: CheckJob, entries: list[ShardEntry], stopped: Callable[[], bool]
 ) -> list[ShardReport]:
     """Check some shards in a worker process, until `stopped` returns True."""
     return [check_shard(job, entry, stopped) for entry in entries if not stopped()]

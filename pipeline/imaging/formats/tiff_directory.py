@@ -28,7 +28,7 @@ MAX_VALUES = 1 << 20  # per tag; 8192 rows of an image in tiles of 16×16 px hav
 
 
 @dataclass(frozen=True)
-class Layout:
+class DirectoryLayout:
     """Binary layout of a file: its byte order, and the width of counts and offsets.
 
     Attributes:
@@ -44,9 +44,9 @@ class Layout:
     value_bytes: int
 
 
-def _layout(byte_order: str, is_big: bool) -> Layout:
+def _layout(byte_order: str, is_big: bool) -> DirectoryLayout:
     letters, value_bytes = ("QHHQ8sQ", 8) if is_big else ("HHHI4sI", 4)
-    return Layout(
+    return DirectoryLayout(
         byte_order,
         byte_order + letters[0],
         byte_order + letters[1:-1],
@@ -67,7 +67,7 @@ class TiffDirectory:
     """
 
     file: BinaryIO
-    layout: Layout
+    layout: DirectoryLayout
     entries: dict[int, tuple[int, int, bytes]]
     next_offset: int
 
@@ -169,7 +169,7 @@ def directories(file: BinaryIO) -> Iterator[TiffDirectory]:
         offset = directory.next_offset
 
 
-def _read_head(file: BinaryIO) -> tuple[Layout, int]:
+def _read_head(file: BinaryIO) -> tuple[DirectoryLayout, int]:
     """Return the layout, and the offset of the first directory."""
     file.seek(0)
     head = file.read(4)
@@ -191,7 +191,7 @@ def _seek(file: BinaryIO, offset: int) -> None:
         raise DamagedFile(f"the TIFF states an offset of {offset:,} bytes") from error
 
 
-def _read_directory(file: BinaryIO, layout: Layout, offset: int) -> TiffDirectory:
+def _read_directory(file: BinaryIO, layout: DirectoryLayout, offset: int) -> TiffDirectory:
     _seek(file, offset)
     (count,) = unpack(file, layout.number_of_entries)
     if count > MAX_VALUES:

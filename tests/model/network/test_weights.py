@@ -71,9 +71,7 @@ def test_missing_file(tmp_path):
 
 
 def test_the_folder_of_a_run_is_no_checkpoint(tmp_path):
-    with pytest.raises(
-        Misuse, match=r"is a folder; expected .* dense_reg_ckpt"
-    ):
+    with pytest.raises(Misuse, match=r"is a folder; expected .* dense_reg_ckpt"):
         weights.load(tmp_path)
 
 

@@ -9,7 +9,7 @@ from pairs import make_pairs
 from shards.verify.check_correspondence import (
     DEFAULT,
     NO_AGREEMENT,
-    Agreement,
+    MapAgreement,
     check_map,
     is_inconclusive,
     least_gain,
@@ -28,17 +28,17 @@ def impressions():
 
 
 def test_a_low_correlation_is_enough_where_no_shift_is_better(impressions):
-    assert check_map(impressions, Agreement(MEDIUM, MEDIUM, 0.1, -0.2)) is None
+    assert check_map(impressions, MapAgreement(MEDIUM, MEDIUM, 0.1, -0.2)) is None
     assert check_map(
-        impressions, Agreement(MEDIUM, MEDIUM + least_gain(impressions) + 0.01, 3.0, 1.0)
+        impressions, MapAgreement(MEDIUM, MEDIUM + least_gain(impressions) + 0.01, 3.0, 1.0)
     )
-    assert check_map(impressions, Agreement(FAINT - 0.01, FAINT - 0.01, 0.0, 0.0))
+    assert check_map(impressions, MapAgreement(FAINT - 0.01, FAINT - 0.01, 0.0, 0.0))
 
 
 def test_a_flat_peak_may_be_beside_the_map_but_a_sharp_one_not(impressions):
-    assert check_map(impressions, Agreement(0.40, 0.41, 0.4, 0.0)) is None
+    assert check_map(impressions, MapAgreement(0.40, 0.41, 0.4, 0.0)) is None
     assert "map is off by (0.8, 0.0) px" in str(
-        check_map(impressions, Agreement(0.40, 0.41 + least_gain(impressions), 0.8, 0.0))
+        check_map(impressions, MapAgreement(0.40, 0.41 + least_gain(impressions), 0.8, 0.0))
     )
 
 
@@ -49,14 +49,14 @@ def test_a_small_common_area_needs_a_larger_gain(impressions):
     half = replace(impressions, visible=visible)
     small = replace(impressions, visible=visible & (np.indices(visible.shape).sum(0) < 4))
     assert least_gain(half) < 0.2 < least_gain(small)
-    agreement = Agreement(0.25, 0.45, 3.0, 1.0)
+    agreement = MapAgreement(0.25, 0.45, 3.0, 1.0)
     assert check_map(half, agreement) and check_map(small, agreement) is None
 
 
 def test_a_degraded_copy_of_one_image_has_no_such_tolerance(impressions):
     genuine = replace(impressions, kind="genuine", noise="dryness")
-    assert check_map(genuine, Agreement(MEDIUM, MEDIUM, 0.0, 0.0))
-    assert check_map(genuine, Agreement(0.40, 0.41, 0.4, 0.0))
+    assert check_map(genuine, MapAgreement(MEDIUM, MEDIUM, 0.0, 0.0))
+    assert check_map(genuine, MapAgreement(0.40, 0.41, 0.4, 0.0))
 
 
 def test_images_without_agreement_are_inconclusive_for_two_impressions_only(impressions):
@@ -68,7 +68,7 @@ def test_images_without_agreement_are_inconclusive_for_two_impressions_only(impr
 
 
 def test_images_that_agree_after_a_rotation_are_not_inconclusive(impressions):
-    message = check_map(impressions, Agreement(0.0, 0.05, 2.0, 1.0))
+    message = check_map(impressions, MapAgreement(0.0, 0.05, 2.0, 1.0))
     assert message is not None and message.startswith("map is wrong")
     assert not is_inconclusive(impressions, message)
 

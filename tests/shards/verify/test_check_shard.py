@@ -115,7 +115,7 @@ def test_the_job_says_what_a_sliver_is(tmp_path):
     genuine = sum(pair.genuine for pair in example_pairs()[correct.shards[0].name])
     for share, slivers in ((0.0, 0), (1.1, genuine)):
         parameters = check_shard.DeepCheckParameters(sliver=share)
-        job = check_shard.Job(str(tmp_path), replace(correct, shards=()), "deep", parameters)
+        job = check_shard.CheckJob(str(tmp_path), replace(correct, shards=()), "deep", parameters)
         assert check_shard.check_shard(job, correct.shards[0]).slivers.total() == slivers
 
 

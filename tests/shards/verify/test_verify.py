@@ -67,7 +67,7 @@ def test_each_of_500_flipped_bits_is_reported_with_its_record(small):
     spans = [(data.index(item), len(item)) for item in records]
     rng = np.random.default_rng(0)
     inside = [start + rng.integers(size) for start, size in spans for _ in range(25)]
-    job = check_shard.Job(os.path.realpath(small), store.load_manifest(small), "full")
+    job = check_shard.CheckJob(os.path.realpath(small), store.load_manifest(small), "full")
     for offset in [*rng.integers(len(data), size=250), *inside]:
         flip(path, offset, int(rng.integers(8)))
         report = check_shard.check_shard(job, entry)
