@@ -276,7 +276,9 @@ def report_write_errors(
 
 def concerns(folder: Path, error: OSError) -> bool:
     """Return whether an error of the system names no file, or one in the folder."""
-    return error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(folder)
+    if error.filename is None:
+        return True
+    return Path(os.fsdecode(error.filename)).resolve().is_relative_to(folder.resolve())
 
 
 def sync(path: Path) -> None:

@@ -183,3 +183,13 @@ def test_large_files_are_refused_unread(tmp_path):
         file.truncate(300 << 30)
     with pytest.raises(OSError, match="322,122,547,200 bytes; expected at most"):
         files.read_bytes(tmp_path / "sparse")
+
+
+def test_an_error_of_the_system_concerns_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    for name in ("out/a", str(tmp_path / "out/a"), b"link/a"):
+        assert files.concerns(tmp_path / "out", OSError(28, "full", name))
+    assert files.concerns(tmp_path / "out", OSError(28, "full"))
+    assert not files.concerns(tmp_path / "out", OSError(36, "too long", "other/a"))
