@@ -262,9 +262,9 @@ def _register_table(
         errors = register_table(checkpoint, table, out, known_a, known_b, workers, maps, raw_size)
     scores = pair_table.read_scores(out / SCORES)
     resolutions: dict[str, ImageResolution] = {}
-    for name, found in itertools.chain.from_iterable(s.resolutions.items() for s in scores):
-        if name not in resolutions or found.is_doubtful:  # rows may state several of one image
-            resolutions[name] = found
+    for name, stated in itertools.chain.from_iterable(s.resolutions.items() for s in scores):
+        if name not in resolutions or stated.is_doubtful:  # rows may state several of one image
+            resolutions[name] = stated
     if resolutions:
         click.echo(f"{out}: {resolution.summarize(resolutions)}")
     warning = warn_of_doubtful(resolutions, "the columns ppi_a, ppi_b")

@@ -15,7 +15,6 @@ import contextlib
 import errno
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from shards.foundation import files
 from shards.foundation.errors import Fault, Misuse
 from train.checkpoint_folder import DELETED, DIGESTS, delete, find_damage, sync, write_digests
 from train.state import State
@@ -59,7 +59,8 @@ def save(path: Path, state: State, meta: Meta) -> None:
     try:
         delete(partial)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _check_space(path.parent, arrays)
+        # Orbax would find a full disk amid many messages.
+        files.check_space(path.parent, sum(a.nbytes for a in arrays.values()), "the checkpoint")
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(_plain(arrays)), meta=ocp.args.JsonSave(meta)
         )
@@ -293,12 +294,6 @@ def _others(path: Path) -> list[Path]:
     """Checkpoints beside `path`, the newest first."""
     folders = {p for name in NAMES for p in path.parent.glob(name) if (p / DIGESTS).is_file()}
     return sorted(folders - {path}, key=lambda p: (p / DIGESTS).stat().st_mtime_ns, reverse=True)
-
-
-def _check_space(folder: Path, arrays: dict[str, Any]) -> None:
-    """Raise OSError where the disk is too full; orbax would find out amid many messages."""
-    if shutil.disk_usage(folder).free < sum(array.nbytes for array in arrays.values()):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager

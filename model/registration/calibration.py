@@ -13,6 +13,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shards.foundation.printable import percent
+
 
 @dataclass(frozen=True)
 class CalibrationLimits:
@@ -228,7 +230,7 @@ class RecommendedThreshold:
         return (
             f"Recommended threshold of the score: {self.score:g}; no false match in"
             f" {self.impostor_pairs:,} impostor pairs of {self.fingers} fingers, so an FMR of at"
-            f" most {100 * self.fmr_bound:.1f} % for whole impressions"
+            f" most {percent(self.fmr_bound, 1)} for whole impressions"
         )
 
 

@@ -220,14 +220,14 @@ class Registrar:
         return (inverted, True) if is_better else (result, False)
 
     def _improve_near(
-        self, near: SearchResult, found: SearchResult, a: PreparedImpression, b: PreparedImpression
+        self, near: SearchResult, result: SearchResult, a: PreparedImpression, b: PreparedImpression
     ) -> SearchResult:
-        """Return the better of a result from A to B and one near that of the other polarity."""
+        """Return the better of `result`, from A to B, and of a search near another result."""
         parameters = self.parameters.hypotheses
         if near.deformation is None or near.correlation < parameters.hopeless_look:
-            return found
+            return result
         again = self._look_near(near.deformation, a, b, parameters)
-        return max(found, again, key=operator.attrgetter("correlation"))
+        return max(result, again, key=operator.attrgetter("correlation"))
 
     @one_blas_thread
     def find_deformation(self, a: PreparedImpression, b: PreparedImpression) -> SearchResult:

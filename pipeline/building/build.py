@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,7 +17,7 @@ from pipeline.impression import Impression
 from pipeline.spec import PipelineSpec
 from pipeline.split import limit_training_images
 from shards import manifest, store
-from shards.foundation import pool
+from shards.foundation import files, pool
 from shards.foundation.errors import Fault
 from shards.foundation.printable import counted
 from shards.info import QUARANTINE
@@ -128,8 +127,8 @@ def build(
         if pieces == 1:
             state.delete_temporary_files(out)  # of workers whose machine was lost
         with lock_manifest(out):
-            there = [*intact.values(), *_read_other_pieces(tasks, own)]
-            return _finish([*there, *built], len(tasks), len(there), out, options.left_out, warn)
+            kept = [*intact.values(), *_read_other_pieces(tasks, own)]
+            return _finish([*kept, *built], len(tasks), len(kept), out, options.left_out, warn)
 
 
 def summarize(report: BuildReport, out: Path) -> str:
@@ -255,8 +254,4 @@ def _merge_libraries(finished: Iterable[ShardResult]) -> dict[str, dict[str, str
 def _check_space(out: Path, tasks: Iterable[ShardTask]) -> None:
     """Raise a Fault where the disk has less space than the shards need."""
     needed = sum(estimate.shard_bytes(task.planned_pairs, task.spec) for task in tasks)
-    free = shutil.disk_usage(out).free
-    if needed > free:
-        raise Fault(
-            f"{out}: the build needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free"
-        )
+    files.check_space(out, needed, "the build")

@@ -82,11 +82,11 @@ class CommandGroup(click.Group):
                 _exit(f"too little memory{reason}; allow more (ulimit -v), or fewer --workers", 1)
             raise
         except OSError as error:
-            if error.filename is None and _has_working_folder():
-                raise
-            if error.filename is None:
+            if error.filename is not None:
+                _exit(f"{os.fsdecode(error.filename)}: cannot be used: {error.strerror}", 1)
+            if not _has_working_folder():
                 _exit("the working folder was deleted; run the command in another one", 1)
-            _exit(f"{os.fsdecode(error.filename)}: cannot be used: {error.strerror}", 1)
+            raise
 
 
 def _has_working_folder() -> bool:

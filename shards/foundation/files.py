@@ -15,6 +15,7 @@ import io
 import json
 import os
 import re
+import shutil
 import stat
 import uuid
 from collections.abc import Iterator
@@ -272,6 +273,16 @@ def report_write_errors(
     except kinds as error:
         reason = getattr(error, "strerror", None) or str(error)[: DEFAULT.message_characters]
         raise Fault(f"{path}: cannot be written: {reason}") from error
+
+
+def check_space(folder: Path, needed: int, purpose: str) -> None:
+    """Raise a Fault where the disk of a folder has fewer bytes than `purpose` needs."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise Fault(
+            f"{folder}: {purpose} needs {needed / 1e6:,.0f} MB, the disk has"
+            f" {free / 1e6:,.0f} MB free"
+        )
 
 
 def concerns(folder: Path, error: OSError) -> bool:

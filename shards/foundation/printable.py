@@ -23,6 +23,6 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def percent(share: float) -> str:
+def percent(share: float, decimals: int = 0) -> str:
     """Return 0.394 as "39 %"."""
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.{decimals}f} %"

@@ -35,6 +35,7 @@ PARTS = 2  # of each finger and side
 LEAST_FINGER = 0.8  # of a part's px that show the finger
 CERTAIN = 0.9  # score of whole impressions whose map counts as the truth
 RIGHT = 4.0  # px, median distance from that map
+ACCEPTED = 0.7  # score, recommended threshold
 THRESHOLDS = (0.25, 0.5, 0.7, 0.9)
 
 
@@ -129,7 +130,7 @@ def report(outcomes):
         for is_inverted in (False, True):
             of_side = [o for o in outcomes if (o.side, o.is_inverted) == (side, is_inverted)]
             mapped = [o for o in of_side if o.genuine and np.isfinite(o.error)]
-            accepted = [o for o in mapped if o.score >= 0.7]
+            accepted = [o for o in mapped if o.score >= ACCEPTED]
             wrong = sum(o.error > RIGHT for o in accepted)
             signs = sum(not o.is_sign_right for o in accepted)
             within = np.mean([o.within for o in accepted] or [(np.nan, np.nan)], 0)
@@ -138,9 +139,9 @@ def report(outcomes):
             rates = ", ".join(f"{(scores >= t).sum()} from {t}" for t in THRESHOLDS)
             click.echo(
                 f"{side} px{', inverted' if is_inverted else ''}: {genuine} genuine, {len(mapped)}"
-                f" with a map, {len(accepted)} from 0.7, of these {wrong} more than {RIGHT:g} px"
-                f" off, {signs} of the wrong sign; within one and two sigma {within[0]:.2f},"
-                f" {within[1]:.2f}; {len(scores)} impostors: {rates}, highest"
+                f" with a map, {len(accepted)} from {ACCEPTED:g}, of these {wrong} more than"
+                f" {RIGHT:g} px off, {signs} of the wrong sign; within one and two sigma"
+                f" {within[0]:.2f}, {within[1]:.2f}; {len(scores)} impostors: {rates}, highest"
                 f" {max(scores, default=np.nan):.2f}"
             )
 

@@ -89,15 +89,15 @@ def fit_pairs(curves: CalibrationCurves, pairs: Sequence[RegisteredSample]) -> C
     Raises:
         ValueError: nothing separates the pairs, or there is no map with known truth.
     """
-    found = [pair for pair in pairs if pair.evidence is not None]
-    evidence = np.array([pair.evidence for pair in found], np.float64)
-    genuine = np.array([pair.genuine for pair in found], bool)
-    if not len(found):
+    registered = [pair for pair in pairs if pair.evidence is not None]
+    evidence = np.array([pair.evidence for pair in registered], np.float64)
+    genuine = np.array([pair.genuine for pair in registered], bool)
+    if not len(registered):
         raise ValueError("found no map at all")
     offset, slope = logistic_regression(evidence[:, 0], genuine)
     curves = replace(curves, score_offset=offset, score_slope=slope)
     score = fit_score(evidence, genuine)
-    mapped = [pair for pair in found if pair.genuine and is_mapped(score, pair)]
+    mapped = [pair for pair in registered if pair.genuine and is_mapped(score, pair)]
     doubts = np.concatenate([pair.doubts for pair in mapped] or [np.zeros((0, 1))])
     errors = np.concatenate([pair.errors for pair in mapped] or [np.zeros((0, 2))])
     uncertainty = fit_uncertainty(doubts, errors)

@@ -52,7 +52,7 @@ def make_folder(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8 atomically; names of files in it keep their bytes."""
+    """Write text as `files.write_text` does, but leave errors to `reporting_errors`."""
     with files.temporary_file(path) as temporary:
         temporary.write_text(text, "utf-8", "surrogateescape", newline="")
 

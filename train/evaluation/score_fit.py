@@ -82,9 +82,9 @@ def fit_score(
     start = np.concatenate([[0.0], np.full(count, 0.5), [0.02]])
     bounds = [(None, None), *[(0, None)] * count, (0, parameters.largest_floor)]
     options = {"maxiter": parameters.iterations}
-    found = optimize.minimize(
+    optimum = optimize.minimize(
         loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     ).x
-    weights = found[1:-1] / deviation
-    offset = found[0] - weights @ mean
-    return ScoreWeights(*np.round([found[-1], offset, *weights], 4).tolist())
+    weights = optimum[1:-1] / deviation
+    offset = optimum[0] - weights @ mean
+    return ScoreWeights(*np.round([optimum[-1], offset, *weights], 4).tolist())

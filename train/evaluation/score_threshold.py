@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shards.foundation.printable import percent
 from train.evaluation import bootstrap
 
 
@@ -54,8 +55,8 @@ class ScoreThreshold:
                 " (95 %, rule of three by finger)"
             )
         return (
-            f"{name}: {self.score:g}; FMR {100 * self.fmr:.2f} % in {self.impostor_pairs:,}"
-            f" impostor pairs of {self.fingers:,} fingers{bound}; FNMR {100 * self.fnmr:.1f} %"
+            f"{name}: {self.score:g}; FMR {percent(self.fmr, 2)} in {self.impostor_pairs:,}"
+            f" impostor pairs of {self.fingers:,} fingers{bound}; FNMR {percent(self.fnmr, 1)}"
         )
 
 

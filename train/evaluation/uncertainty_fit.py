@@ -64,5 +64,5 @@ def fit_uncertainty(
 
     start = np.zeros(columns.shape[1])
     bounds = [(None, None), *[(0, None)] * doubts.shape[1]]
-    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return UncertaintyWeights(*np.round(found, 4).tolist())
+    optimum = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return UncertaintyWeights(*np.round(optimum, 4).tolist())

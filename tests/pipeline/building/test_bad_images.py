@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -167,8 +168,8 @@ def test_output_that_is_a_file_is_misuse(images, tmp_path):
 
 
 def test_full_disk_is_reported_before_the_start(images, tmp_path, monkeypatch):
-    usage = builder.shutil.disk_usage(tmp_path)._replace(free=1_000_000)
-    monkeypatch.setattr(builder.shutil, "disk_usage", lambda _: usage)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(Fault, match=r"needs 6 MB, the disk has 1 MB"):
         build_set(images, tmp_path)
     assert not list(tmp_path.rglob("*.arrayrecord"))

